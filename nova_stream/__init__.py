@@ -1,0 +1,1 @@
+"""Statistics of agents and builds that are right at every instant."""

@@ -1,0 +1,58 @@
+"""Every error that a user can meet. The message names what, where and what to do."""
+
+from __future__ import annotations
+
+
+class NovaStreamError(Exception):
+    """Base of all errors that nova-stream raises on purpose; shown to users as one line."""
+
+    #: Exit status of the command line: 1 = the answer is bad, 2 = wrong usage.
+    exit_status = 1
+
+
+class SettingsError(NovaStreamError):
+    """A setting is wrong: names the variable, the value (never a secret) and what is allowed."""
+
+    exit_status = 2
+
+
+class UsageError(NovaStreamError):
+    """A command was called with words that do not fit."""
+
+    exit_status = 2
+
+
+class KafkaUnavailableError(NovaStreamError):
+    """No broker answers at the configured addresses."""
+
+
+class PublishError(NovaStreamError):
+    """Kafka did not acknowledge a change; nothing may be assumed about it."""
+
+
+class DatabaseUnavailableError(NovaStreamError):
+    """Postgres does not answer at the configured address."""
+
+
+class SchemaVersionError(NovaStreamError):
+    """The database's schema is not the one that this version needs."""
+
+
+class TopicError(NovaStreamError):
+    """A topic's partitions or settings cannot work."""
+
+
+class LocalStackError(NovaStreamError):
+    """The local Kafka or Postgres could not be started."""
+
+
+class RejectedError(NovaStreamError):
+    """A record cannot be applied and belongs among the dead letters.
+
+    ``reason`` is a short stable word (``bad_json``, ``missing_id``, ``bad_status`` ...) that
+    people filter by; the message says what was found and what is allowed.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

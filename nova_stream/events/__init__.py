@@ -1,0 +1,1 @@
+"""What happened: change events, versions, decoding."""

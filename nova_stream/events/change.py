@@ -1,0 +1,90 @@
+"""What crosses the layers: entities, versions and the change that a record asks for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+
+class Entity(StrEnum):
+    """The six kinds of things whose changes are published; the value is the topic's last word."""
+
+    AGENTS = "agents"
+    BUILDS = "builds"
+    TASKS = "tasks"
+    EXECUTIONS = "executions"
+    ACTIVITIES = "activities"
+    USERS = "users"
+
+
+class VersionKind(StrEnum):
+    """Where a version's number comes from; the kinds of one topic must not be mixed."""
+
+    SEQ = "seq"
+    LSN = "lsn"
+    OFFSET = "offset"
+
+
+class Version(NamedTuple):
+    """The order of one entity's changes: compared as (number, minor)."""
+
+    number: int
+    minor: int = 0
+
+
+class SourceRecord(Protocol):
+    """A Kafka record as the decoder needs it (aiokafka's ConsumerRecord fits)."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Any: ...
+
+
+class Change(msgspec.Struct, gc=False):
+    """One change, ready for storage.
+
+    ``doc`` is the document as JSON text with the main app's camelCase names (None for a
+    deletion); ``values`` are the typed columns in the order of ``COLUMNS[entity]``, all None for
+    a deletion. ``unavailable`` names the document's fields that came as
+    ``__debezium_unavailable_value`` and are to keep what is known so far; they are absent
+    from ``doc``, and the typed column of such a field is None.
+    """
+
+    id: str
+    number: int
+    minor: int
+    kind: VersionKind
+    deleted: bool
+    changed_at: datetime
+    doc: str | None
+    values: tuple[Any, ...]
+    partition: int
+    offset: int
+    unavailable: tuple[str, ...] = ()
+
+
+#: Typed columns that are stored besides ``doc`` (snake_case in the database), by entity, in
+#: the order of ``Change.values``. Durations are decimal text, times aware UTC datetimes with
+#: millisecond precision. Everything else is read from ``doc`` by generated columns.
+COLUMNS: dict[Entity, tuple[str, ...]] = {
+    Entity.AGENTS: ("name", "created_at"),
+    Entity.BUILDS: ("status", "started_at", "completed_at"),
+    Entity.TASKS: ("build_id", "agent", "status", "created_at"),
+    Entity.EXECUTIONS: ("task_id", "agent", "duration", "timestamp"),
+    Entity.ACTIVITIES: ("timestamp",),
+    Entity.USERS: ("created_at", "last_active_at"),
+}
+
+BUILD_STATUSES = ("pending", "running", "completed", "failed")
+TASK_STATUSES = ("pending", "ready", "running", "done", "failed", "blocked")
+ACTIVE_TASK_STATUSES = ("pending", "ready", "running")

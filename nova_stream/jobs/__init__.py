@@ -1,0 +1,1 @@
+"""The platform's background jobs, a file a job."""

@@ -1,0 +1,1 @@
+"""A real Kafka and a real Postgres on this machine."""

@@ -1,0 +1,1 @@
+"""Fixtures for integration tests with a real Kafka and a real Postgres."""
