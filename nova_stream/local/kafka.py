@@ -1,0 +1,253 @@
+"""A real Apache Kafka on this machine, with nothing installed but Python packages."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from nova_stream.errors import LocalStackError
+from nova_stream.local import jars, processes
+from nova_stream.local.jars import Progress, silent
+from nova_stream.local.java import find_java
+from nova_stream.local.kafka_config import JVM_FLAGS, broker_properties, write_properties
+from nova_stream.local.locks import FileLock
+from nova_stream.local.ports import HOST, accepts, free_port, require_free
+
+_BROKER = "kafka.Kafka"
+_STORAGE_TOOL = "kafka.tools.StorageTool"
+
+
+class LocalKafka:
+    """One broker with its data in ``data_dir/kafka`` and its log in ``data_dir/logs/kafka.log``.
+
+    Four verbs: ``install`` fetches what is missing, ``start`` returns when a client can talk to
+    the broker, ``stop`` ends the process and keeps the data, ``destroy`` removes the data. Each
+    may be repeated. All of them raise LocalStackError. Start it in the main thread: then, on
+    Linux, the broker ends with this process even after its kill -9; elsewhere, and for what
+    is left, the next start on the same folder ends it.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        progress: Progress = silent,
+        properties: Mapping[str, str] | None = None,
+        end_with_parent: bool = True,
+    ) -> None:
+        self._data_dir = data_dir.expanduser().resolve()
+        self._folder = self._data_dir / "kafka"
+        self._given_port = port
+        self._progress = progress
+        self._extra = dict(properties or {})
+        self._end_with_parent = end_with_parent
+        self._lock = FileLock(self._data_dir / "run" / "kafka.lock")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port: int | None = None
+
+    @property
+    def log(self) -> Path:
+        return self._data_dir / "logs" / "kafka.log"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """``127.0.0.1:PORT``; raises LocalStackError before ``start``."""
+        if self._port is None:
+            raise LocalStackError("the local Kafka has no address before start()")
+        return f"{HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def is_running(self) -> bool:
+        """Whether the broker's process lives."""
+        return self._process is not None and processes.is_running(self._process)
+
+    def install(self) -> None:
+        """Fetch Kafka's jars into the user's cache, once (43 MB), and look for a Java."""
+        find_java()
+        jars.install(progress=self._progress)
+
+    def start(self, *, limit: float = 60.0) -> None:
+        """Start the broker and wait until it answers, ``limit`` seconds at most."""
+        if self.is_running():
+            return
+
+        self._take_folder()
+        try:
+            self._end_leftovers()
+            java, class_path = find_java(), jars.install(progress=self._progress)
+            self._progress("starting Kafka", 0.0)
+            self._port, controller_port = self._choose_ports()
+            environment = _environment(class_path)
+            self._write_settings(controller_port)
+            self._format(java, environment)
+            self._launch(java, environment)
+            assert self._process is not None
+            processes.wait_ready("Kafka", self._process, self._answers, log=self.log, limit=limit)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, *, limit: float = 20.0) -> None:
+        """End the broker; its data stays. SIGKILL after ``limit`` seconds."""
+        if self._process is not None:
+            processes.stop(self._process, limit=limit)
+            self._process = None
+            self._pid_file.unlink(missing_ok=True)
+        self._lock.release()
+
+    def destroy(self) -> None:
+        """End the broker and remove its data."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> LocalKafka:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- the steps of start --------------------------------------------------------------------
+
+    @property
+    def _settings_file(self) -> Path:
+        return self._folder / "server.properties"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._data_dir / "run" / "kafka.json"
+
+    def _take_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            taken = self._lock.acquire()
+        except OSError as error:
+            raise LocalStackError(
+                f"{self._data_dir} cannot be used for Kafka's data: {error.strerror}; "
+                "give another folder"
+            ) from error
+        if not taken:
+            raise LocalStackError(
+                f"another process runs the Kafka of {self._data_dir}; stop it or give another "
+                "folder"
+            )
+
+    def _end_leftovers(self) -> None:
+        """End the broker that a killed run left on this folder; we hold its lock, so it is one."""
+        marker = str(self._settings_file)
+        leftovers = processes.find_leftovers(
+            # The class as well: an editor with the file open has its path on the command line.
+            lambda words: marker in words and (_BROKER in words or _STORAGE_TOOL in words)
+        )
+        if leftovers:
+            self._progress("ending the Kafka of an earlier run", 0.0)
+            processes.end_leftovers(leftovers, limit=20.0)
+        self._pid_file.unlink(missing_ok=True)
+
+    def _choose_ports(self) -> tuple[int, int]:
+        remembered = _read_json(self._folder / "ports.json")
+        if self._given_port is not None:
+            require_free(self._given_port, "the local Kafka", "give another port")
+            port = self._given_port
+        else:
+            # The port of last time, so that addresses noted somewhere stay right.
+            port = free_port(preferred=remembered.get("broker"))
+        controller_port = free_port(
+            preferred=remembered.get("controller"), exclude=frozenset({port})
+        )
+        ports = {"broker": port, "controller": controller_port}
+        (self._folder / "ports.json").write_text(json.dumps(ports))
+        return port, controller_port
+
+    def _write_settings(self, controller_port: int) -> None:
+        assert self._port is not None
+        properties = broker_properties(
+            port=self._port, controller_port=controller_port, extra=self._extra
+        )
+        write_properties(self._settings_file, properties)
+
+    def _format(self, java: Path, environment: Mapping[str, str]) -> None:
+        """Write the cluster's id into a new data folder."""
+        if (self._folder / "formatted").exists():
+            return
+
+        # Not finished last time: nothing of worth is in there, and half a format cannot start.
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        words = ["format", "-t", _new_cluster_id(), "-c", str(self._settings_file)]
+        command = [*self._java(java), _STORAGE_TOOL, *words]
+        processes.run(command, cwd=self._data_dir, env=environment)
+        (self._folder / "formatted").touch()
+
+    def _java(self, java: Path) -> list[str]:
+        scratch = self._folder / "tmp"
+        scratch.mkdir(exist_ok=True)
+        return [str(java), *JVM_FLAGS, f"-Djava.io.tmpdir={scratch}"]
+
+    def _launch(self, java: Path, environment: Mapping[str, str]) -> None:
+        launch = processes.Launch(
+            [*self._java(java), _BROKER, str(self._settings_file)],
+            log=self.log,
+            cwd=self._data_dir,
+            env=environment,
+            parent_death_signal=signal.SIGTERM if self._end_with_parent else None,
+        )
+        self._process = processes.start(launch)
+        self._pid_file.write_text(json.dumps({"pid": self._process.pid}))
+
+    def _answers(self) -> bool:
+        assert self._port is not None
+        return accepts(self._port) and broker_answers(self.bootstrap_servers)
+
+
+def broker_answers(bootstrap_servers: str, *, limit: float = 2.0) -> bool:
+    """Whether a Kafka client gets the list of brokers within ``limit`` seconds."""
+    from confluent_kafka import KafkaException  # noqa: PLC0415  (slow to import)
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+
+    # Level 0: a refused connection is the expected answer here, not news.
+    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    try:
+        return bool(client.list_topics(timeout=limit).brokers)
+    except KafkaException:
+        return False
+
+
+def _environment(class_path: list[Path]) -> dict[str, str]:
+    # Options meant for the user's own Java programs could break this one.
+    dropped = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return kept | {"CLASSPATH": os.pathsep.join(map(str, class_path))}
+
+
+def _new_cluster_id() -> str:
+    """22 characters of URL-safe base64, as Kafka's own tool makes them."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):  # the tool would take it for an option
+            return text
+
+
+def _read_json(path: Path) -> dict[str, int]:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text())
+        if isinstance(found, dict):
+            return found
+    return {}

