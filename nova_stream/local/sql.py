@@ -37,5 +37,5 @@ async def _run(url: str, statements: tuple[str, ...], limit: float) -> list[tupl
             for statement in statements:
                 rows = await connection.fetch(statement)
         finally:
-            connection.terminate()
+            await connection.close(timeout=5)
     return [tuple(row) for row in rows]
