@@ -1,0 +1,266 @@
+"""The six documents: their fields, as typed structs that read what the main app itself writes.
+
+The structs are the fast way. ``columns()`` gives the typed columns of a document in the plain
+form (text ids, times as ``2026-02-20T12:00:00.000Z``, numbers as numbers) and raises ValueError
+for everything else; ``normalise`` then reads the document with care or says what is wrong.
+The rules that both follow stand once, as annotations of the fields.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+import msgspec
+
+from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity
+from nova_stream.events.times import canonical_time
+
+#: Longest id, and longest value of an indexed column, in UTF-8 bytes: an entry of a Postgres
+#: index holds some 2,700.
+MAX_INDEXED_BYTES = 1024
+#: The longest duration: a sum of some 1e8 of them is still a double.
+MAX_DURATION = Decimal("1e300")
+#: Values of phase and attempts, as a Postgres ``int`` holds them.
+INTEGER_RANGE = (-(2**31), 2**31 - 1)
+
+# A text of so many characters has at most MAX_INDEXED_BYTES, whatever they are.
+_SURELY_SHORT = MAX_INDEXED_BYTES // 4
+_BUILD_STATUSES = frozenset(BUILD_STATUSES)
+_TASK_STATUSES = frozenset(TASK_STATUSES)
+
+
+class Kind(Enum):
+    """How a field's value is read."""
+
+    ID = "id"
+    REFERENCE = "reference"  # the id of something else: text, or a number from Debezium
+    TEXT = "text"
+    TIME = "time"
+    INTEGER = "integer"
+    DURATION = "duration"
+    FLAG = "flag"
+    LIST = "list"
+    ANY = "any"
+
+
+class Rule(NamedTuple):
+    """What a field's value must be. ``max_bytes`` counts UTF-8, None = no limit."""
+
+    kind: Kind
+    required: bool = False
+    max_bytes: int | None = None
+    allowed: tuple[str, ...] = ()
+
+
+_Id = Annotated[str, Rule(Kind.ID, required=True, max_bytes=MAX_INDEXED_BYTES)]
+_Reference = Annotated[str | None, Rule(Kind.REFERENCE)]
+_IndexedReference = Annotated[str | None, Rule(Kind.REFERENCE, max_bytes=MAX_INDEXED_BYTES)]
+_Text = Annotated[str | None, Rule(Kind.TEXT)]
+_IndexedText = Annotated[str | None, Rule(Kind.TEXT, max_bytes=MAX_INDEXED_BYTES)]
+_Time = Annotated[str | None, Rule(Kind.TIME)]
+_Integer = Annotated[
+    Annotated[int, msgspec.Meta(ge=INTEGER_RANGE[0], le=INTEGER_RANGE[1])] | None,
+    Rule(Kind.INTEGER),
+]
+_Flag = Annotated[bool | None, Rule(Kind.FLAG)]
+_List = Annotated[list[str] | None, Rule(Kind.LIST)]
+_Anything = Annotated[Any, Rule(Kind.ANY)]
+
+
+class AgentDocument(msgspec.Struct, rename="camel", gc=False):
+    """An agent, as registered in the main app."""
+
+    id: _Id
+    name: Annotated[str, Rule(Kind.TEXT, required=True, max_bytes=MAX_INDEXED_BYTES)]
+    role: _Text = None
+    domain: _Text = None
+    model: _Text = None
+    system_prompt: _Anything = None
+    gates: _Anything = None
+    created_at: _Time = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """name, created_at."""
+        gates = self.gates
+        if isinstance(gates, str):
+            raise ValueError(gates)  # noqa: TRY004 - perhaps JSON in a text column
+        return short(self.name), plain_time(self.created_at)
+
+
+class BuildDocument(msgspec.Struct, rename="camel", gc=False):
+    """A build: one run of a PRD."""
+
+    id: _Id
+    status: Annotated[str, Rule(Kind.TEXT, required=True, allowed=BUILD_STATUSES)]
+    prd_id: _Reference = None
+    prd_name: _Text = None
+    started_at: _Time = None
+    completed_at: _Time = None
+    error: _Text = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """status, started_at, completed_at."""
+        status = self.status
+        if status not in _BUILD_STATUSES:
+            raise ValueError(status)
+        return status, plain_time(self.started_at), plain_time(self.completed_at)
+
+
+class TaskDocument(msgspec.Struct, rename="camel", gc=False):
+    """A task of a build, given to an agent by name."""
+
+    id: _Id
+    status: Annotated[str, Rule(Kind.TEXT, required=True, allowed=TASK_STATUSES)]
+    build_id: _IndexedReference = None
+    task_id: _IndexedReference = None
+    title: _Text = None
+    agent: _IndexedText = None
+    dependencies: _List = None
+    phase: _Integer = None
+    attempts: _Integer = None
+    created_at: _Time = None
+    output: _Text = None
+    error: _Text = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """build_id, agent, status, created_at."""
+        status = self.status
+        if status not in _TASK_STATUSES:
+            raise ValueError(status)
+        short(self.task_id)
+        return short(self.build_id), short(self.agent) or "", status, plain_time(self.created_at)
+
+
+class ExecutionDocument(msgspec.Struct, rename="camel", gc=False):
+    """One call of a model for a task; its duration is in milliseconds."""
+
+    id: _Id
+    task_id: _IndexedReference = None
+    agent: _IndexedText = None
+    model: _Text = None
+    prompt: _Text = None
+    response: _Text = None
+    gates_passed: _Flag = None
+    # Raw, since a float would lose digits: durations are summed exactly.
+    duration: Annotated[msgspec.Raw, Rule(Kind.DURATION)] = msgspec.Raw()
+    timestamp: _Time = None
+    error: _Text = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """task_id, agent, duration, timestamp."""
+        return (
+            short(self.task_id),
+            short(self.agent) or "",
+            plain_duration(self.duration),
+            plain_time(self.timestamp),
+        )
+
+
+class ActivityDocument(msgspec.Struct, rename="camel", gc=False):
+    """A line of the activity feed."""
+
+    id: _Id
+    user_id: _Reference = None
+    agent_name: _Text = None
+    event_type: _Text = None
+    task_id: _IndexedReference = None
+    details: _Text = None
+    timestamp: _Time = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """timestamp."""
+        short(self.task_id)
+        return (plain_time(self.timestamp),)
+
+
+class UserDocument(msgspec.Struct, rename="camel", gc=False):
+    """The profile of a user."""
+
+    id: _Id
+    user_id: _Reference = None
+    email: _Text = None
+    tier: _Text = None
+    global_wisdom_opt_in: _Flag = None
+    created_at: _Time = None
+    last_active_at: _Time = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """created_at, last_active_at."""
+        return plain_time(self.created_at), plain_time(self.last_active_at)
+
+
+Document = (
+    AgentDocument
+    | BuildDocument
+    | TaskDocument
+    | ExecutionDocument
+    | ActivityDocument
+    | UserDocument
+)
+
+DOCUMENTS: dict[Entity, type[Document]] = {
+    Entity.AGENTS: AgentDocument,
+    Entity.BUILDS: BuildDocument,
+    Entity.TASKS: TaskDocument,
+    Entity.EXECUTIONS: ExecutionDocument,
+    Entity.ACTIVITIES: ActivityDocument,
+    Entity.USERS: UserDocument,
+}
+
+
+def short(text: str | None) -> str | None:
+    """``text`` when it certainly fits into an index; else raises ValueError."""
+    if text is not None and len(text) > _SURELY_SHORT:
+        raise ValueError("perhaps too long for an index")
+    return text
+
+
+def plain_time(text: str | None) -> datetime | None:
+    """The instant of a time in the plain form; else raises ValueError."""
+    return None if text is None else canonical_time(text)
+
+
+def plain_duration(raw: msgspec.Raw) -> str | None:
+    """The text of a number of milliseconds without sign and exponent; else raises ValueError."""
+    text = str(raw, "utf-8")
+    if len(text) <= 24 and (text.isdigit() or text.replace(".", "", 1).isdigit()):
+        return text
+    if text in {"", "null"}:
+        return None
+    raise ValueError(text)
+
+
+def camel_case(name: str) -> str:
+    """``last_active_at`` as ``lastActiveAt``."""
+    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
+
+
+def _rules(document: type[Document]) -> dict[str, Rule]:
+    hints = get_type_hints(document, include_extras=True)
+    fields = msgspec.structs.fields(document)
+    return {
+        field.encode_name: next(
+            item for item in hints[field.name].__metadata__ if isinstance(item, Rule)
+        )
+        for field in fields
+    }
+
+
+#: The rule of every known field, by entity and camelCase name.
+RULES: dict[Entity, dict[str, Rule]] = {
+    entity: _rules(document) for entity, document in DOCUMENTS.items()
+}
+
+#: The camelCase name of every snake_case column that differs from it, by entity.
+COLUMN_NAMES: dict[Entity, dict[str, str]] = {
+    entity: {
+        field.name: field.encode_name
+        for field in msgspec.structs.fields(document)
+        if field.name != field.encode_name
+    }
+    for entity, document in DOCUMENTS.items()
+}

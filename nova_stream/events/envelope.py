@@ -1,0 +1,236 @@
+"""The shapes in which a change record travels, down to its operation, documents and version.
+
+Debezium's record comes plain, inside of the schema/payload wrapper, or as the data of a
+CloudEvent in structured mode; keys come as text, as JSON, or as a struct.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import SourceRecord, Version, VersionKind
+from nova_stream.events.json_text import parse_json, refuse_unstorable_text
+from nova_stream.events.normalise import Schema, read_id
+from nova_stream.events.wording import quoted
+
+#: Set when a dead letter is published again whose version is a Kafka offset: ``offset:<n>``.
+VERSION_HEADER = "nova_version"
+MAX_NUMBER = 2**63 - 1
+MAX_MINOR = 2**31 - 1
+
+_OPERATIONS = {"c", "u", "r", "d"}
+_UNSUPPORTED = {"t": "truncate", "m": "message"}
+_DIGITS = re.compile(r"[0-9]{1,19}")
+_PARTS = ("before", "after")
+
+
+class Envelope(NamedTuple):
+    """A change record's parts, unchecked but for the operation, with their JSON path.
+
+    ``schemas`` has the names of the documents' field schemas where the wrapper tells them.
+    """
+
+    op: str
+    fields: Mapping[str, Any]
+    source: Mapping[str, Any]
+    where: str
+    schemas: Mapping[str, Schema]
+
+
+def open_envelope(value: bytes, headers: Any) -> Envelope | None:
+    """The change record in a Kafka value; None for a tombstone inside of the wrapper.
+
+    Raises RejectedError (bad_json, too_deep, unstorable_text, unstorable_number, wrong_shape,
+    bad_op, unsupported_op, wrong_type).
+    """
+    found, where = parse_json(value, "$"), "$"
+    attributes: Mapping[str, Any] = {}
+    if _is_cloud_event(found, headers):
+        attributes = found
+        found, where = _event_data(found)
+    schemas: Mapping[str, Schema] = {}
+    if isinstance(found, dict) and "op" not in found and "payload" in found:
+        schemas, where = _field_schemas(found.get("schema")), f"{where}.payload"
+        found = found["payload"]
+        if found is None:
+            return None
+
+    if not isinstance(found, dict):
+        raise RejectedError(
+            "wrong_shape", f"{where} is {quoted(found)}; a change record is an object"
+        )
+    return _checked(_with_attributes(found, attributes), where, schemas)
+
+
+def _checked(fields: Mapping[str, Any], where: str, schemas: Mapping[str, Schema]) -> Envelope:
+    op = fields.get("op")
+    if op is None and not any(part in fields for part in _PARTS):
+        raise RejectedError(
+            "wrong_shape",
+            f'{where} is an object without "op"; a change record is '
+            '{"op": ..., "before": ..., "after": ..., "source": ...}, or that as "payload"',
+        )
+    if isinstance(op, str) and op in _UNSUPPORTED:
+        raise RejectedError(
+            "unsupported_op", f'{where}.op is "{op}" ({_UNSUPPORTED[op]}), which changes no entity'
+        )
+    if not isinstance(op, str) or op not in _OPERATIONS:
+        raise RejectedError("bad_op", f"{where}.op is {quoted(op)}; allowed is c, u, r or d")
+
+    source = fields.get("source")
+    if source is not None and not isinstance(source, dict):
+        raise RejectedError(
+            "wrong_type", f"{where}.source is {quoted(source)}; allowed is an object"
+        )
+    return Envelope(op, fields, source or {}, where, schemas)
+
+
+def version_of(
+    source: Mapping[str, Any], where: str, record: SourceRecord
+) -> tuple[VersionKind, Version]:
+    """The version of a change: ``seq``, else ``lsn``, else the record's offset.
+
+    Raises RejectedError ``bad_version``.
+    """
+    minor = source.get("minor")
+    if minor is None:
+        minor = 0
+    if type(minor) is not int or not 0 <= minor <= MAX_MINOR:
+        _bad_version(minor, f"{where}.source.minor", f"a whole number from 0 to {MAX_MINOR}")
+
+    for kind in (VersionKind.SEQ, VersionKind.LSN):
+        given = source.get(kind.value)
+        if given is not None:
+            return kind, Version(version_number(given, f"{where}.source.{kind.value}"), minor)
+    return VersionKind.OFFSET, Version(_offset(record), minor)
+
+
+def version_number(value: object, where: str) -> int:
+    """A version's number, given as a number or as text; raises RejectedError ``bad_version``."""
+    number = value
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        number = int(value)
+    if type(number) is not int or not 0 <= number <= MAX_NUMBER:
+        _bad_version(value, where, f"a whole number from 0 to {MAX_NUMBER}, or its text")
+    return number
+
+
+def key_id(key: bytes | None) -> str | None:
+    """The entity's id in a Kafka key: text, a JSON text, or a struct with ``id``, with or without
+    the wrapper. None when there is none.
+
+    Raises RejectedError ``id_too_long``, ``unstorable_text`` or ``wrong_type``.
+    """
+    if not key or key == b"null":
+        return None
+    try:
+        found: Any = key.decode()
+    except UnicodeDecodeError:
+        return None  # no id is in it; whoever needs one says so
+
+    if key.lstrip()[:1] in {b'"', b"{"}:
+        found = _parsed_key(key, found)
+        if isinstance(found, dict):
+            found = found.get("payload", found) if "id" not in found else found
+        if isinstance(found, dict):
+            found = found.get("id")
+    identity = read_id(found, "the key's id")
+    if identity:
+        refuse_unstorable_text(identity, "the key's id")
+    return identity
+
+
+def header(headers: Any, name: str) -> bytes | None:
+    """The last value of a Kafka header, given as pairs or as a mapping; names in any case."""
+    pairs: Iterable[Any] = headers.items() if isinstance(headers, Mapping) else headers or ()
+    found = None
+    for key, value in pairs:
+        if isinstance(key, str) and key.lower() == name and isinstance(value, bytes):
+            found = value
+    return found
+
+
+def _parsed_key(key: bytes, text: str) -> Any:
+    try:
+        return parse_json(key, "the key")
+    except RejectedError as error:
+        if error.reason != "bad_json":
+            raise
+        return text  # just text that begins like JSON
+
+
+def _offset(record: SourceRecord) -> int:
+    """The record's offset, or the one that it had when it became a dead letter."""
+    original = header(record.headers, VERSION_HEADER)
+    if original is None:
+        return record.offset
+    name, _, number = original.decode("utf-8", "replace").partition(":")
+    if name != "offset":
+        _bad_version(original, f"the header {VERSION_HEADER}", "offset:<n>")
+    return version_number(number, f"the header {VERSION_HEADER}")
+
+
+def _is_cloud_event(found: object, headers: Any) -> bool:
+    if (
+        not isinstance(found, dict)
+        or "op" in found
+        or not ("data" in found or "data_base64" in found)
+    ):
+        return False
+    content_type = header(headers, "content-type") or b""
+    return "specversion" in found or content_type.strip().lower().startswith(
+        b"application/cloudevents+json"
+    )
+
+
+def _event_data(event: Mapping[str, Any]) -> tuple[Any, str]:
+    encoded = event.get("data_base64")
+    if encoded is None:
+        return event.get("data"), "$.data"
+    try:
+        data = b64decode(encoded, validate=True)
+    except (TypeError, Base64Error, ValueError):
+        raise RejectedError(
+            "bad_json", f"$.data_base64 is {quoted(encoded)}, which is not base64"
+        ) from None
+    return parse_json(data, "$.data_base64"), "$.data_base64"
+
+
+def _with_attributes(fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Debezium's CloudEvents converter keeps operation, time and lsn as attributes."""
+    if "op" in fields or "iodebeziumop" not in attributes:
+        return fields
+    return {
+        **fields,
+        "op": attributes["iodebeziumop"],
+        "ts_ms": attributes.get("iodebeziumtsms"),
+        "source": {"lsn": attributes.get("iodebeziumlsn")},
+    }
+
+
+def _field_schemas(schema: object) -> dict[str, Schema]:
+    """What Connect's schema of a change record says of the documents' named column types."""
+    found = {}
+    for part in _struct_fields(schema):
+        for field in _struct_fields(part) if part.get("field") in _PARTS else ():
+            name, column, more = field.get("name"), field.get("field"), field.get("parameters")
+            if isinstance(name, str) and isinstance(column, str):
+                scale = more.get("scale") if isinstance(more, dict) else None
+                found[column] = Schema(name, scale)
+    return found
+
+
+def _struct_fields(schema: object) -> list[dict[str, Any]]:
+    fields = schema.get("fields") if isinstance(schema, dict) else None
+    return (
+        [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
+    )
+
+
+def _bad_version(value: object, where: str, allowed: str) -> NoReturn:
+    raise RejectedError("bad_version", f"{where} is {quoted(value)}; allowed is {allowed}")

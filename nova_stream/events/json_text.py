@@ -1,0 +1,140 @@
+"""JSON as Postgres can store it: strict parsing with exact numbers, and writing it again."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from nova_stream.errors import RejectedError
+from nova_stream.events.wording import quoted
+
+#: Deepest nesting of lists and objects. Postgres, msgspec and every reader manage it easily.
+MAX_DEPTH = 256
+
+# Postgres' numeric holds 131,072 digits before and 16,383 after the point.
+_LARGEST_EXPONENT = 16_000
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """The value of a JSON text; numbers with a fraction or exponent become exact Decimals.
+
+    Raises RejectedError: ``bad_json``, ``too_deep`` (more than MAX_DEPTH levels),
+    ``unstorable_text`` (NUL, half a surrogate pair) or ``unstorable_number``. ``where`` is the
+    JSON path of the text for messages.
+    """
+    if too_deep(data):
+        raise RejectedError("too_deep", f"{where} is nested deeper than {MAX_DEPTH} levels")
+
+    try:
+        value = _decode(data)
+    except msgspec.ValidationError as error:  # untyped: only an int of thousands of digits
+        raise RejectedError("unstorable_number", f"{where}: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _explain(data, where, error) from None
+    except RecursionError:
+        raise RejectedError("too_deep", f"{where} is nested too deeply to be read") from None
+    if b"\\u0000" in data:
+        refuse_unstorable(value, where)
+    return value
+
+
+def too_deep(data: bytes) -> bool:
+    """Whether the JSON text is nested deeper than MAX_DEPTH; cheap for what is small or flat."""
+    if len(data) <= 2 * MAX_DEPTH or data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        return False
+
+    brackets = _TEXTS.sub(b"", data).translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
+
+
+def encode_json(value: Any) -> bytes:
+    """``value`` as compact JSON, Decimals as numbers with all their digits.
+
+    Raises RejectedError ``unstorable_text``, ``too_deep``, and ``wrong_type`` for what JSON does
+    not have.
+    """
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        raise RejectedError("unstorable_text", "half a surrogate pair cannot be stored") from None
+    except RecursionError:
+        raise RejectedError("too_deep", f"nested deeper than {MAX_DEPTH} levels") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RejectedError("wrong_type", f"this cannot be written as JSON: {error}") from None
+
+
+def refuse_unstorable(value: Any, where: str) -> None:
+    """Raises RejectedError when a text or a key anywhere in ``value`` holds what Postgres cannot
+    store (``unstorable_text``), or a number is not finite (``unstorable_number``).
+    """
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            refuse_unstorable_text(item, where)
+        elif isinstance(item, dict):
+            waiting.extend(item.keys())
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+        elif isinstance(item, float) and item - item != 0:
+            raise RejectedError("unstorable_number", f"{where} holds {item}, no finite number")
+
+
+def refuse_unstorable_text(text: str, where: str) -> None:
+    """Raises RejectedError ``unstorable_text`` for NUL and for half a surrogate pair."""
+    if "\x00" in text:
+        raise RejectedError("unstorable_text", f"{where}: NUL in {quoted(text)} cannot be stored")
+    if not text.isascii() and _has_half_pair(text):
+        raise RejectedError(
+            "unstorable_text", f"{where}: half a surrogate pair in {quoted(text)} cannot be stored"
+        )
+
+
+def _has_half_pair(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _exact(digits: str) -> Decimal:
+    try:
+        number = Decimal(digits)
+    except InvalidOperation:
+        number = Decimal("Infinity")
+    if (
+        not number.is_finite()
+        or abs(number.adjusted()) > _LARGEST_EXPONENT
+        or len(digits) > _LARGEST_EXPONENT
+    ):
+        raise RejectedError(
+            "unstorable_number",
+            f"the number {quoted(digits)} has more than {_LARGEST_EXPONENT} digits",
+        )
+    return number
+
+
+def _explain(data: bytes, where: str, error: Exception) -> RejectedError:
+    """msgspec calls half a surrogate pair malformed, or even truncated; say what it is."""
+    if isinstance(error, msgspec.DecodeError) and b"\\u" in data:
+        try:
+            refuse_unstorable(json.loads(data), where)
+        except RejectedError as found:
+            return found
+        except (ValueError, RecursionError):
+            pass
+    return RejectedError("bad_json", f"{where} is not JSON: {error}")
+
+
+_decode = msgspec.json.Decoder(float_hook=_exact).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -1,0 +1,335 @@
+"""A document in any accepted form, brought into the main app's own: checked, camelCase, ISO times.
+
+Debezium writes snake_case columns, epochs in several units, JSON columns as text, booleans as
+0/1, decimals as text or as bytes. This is the careful way; ``documents`` has the fast one.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, NoReturn
+
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import COLUMNS, Entity
+from nova_stream.events.documents import (
+    COLUMN_NAMES,
+    INTEGER_RANGE,
+    MAX_DURATION,
+    MAX_INDEXED_BYTES,
+    RULES,
+    Kind,
+    Rule,
+    camel_case,
+)
+from nova_stream.events.json_text import parse_json
+from nova_stream.events.times import parse_time, time_text
+from nova_stream.events.wording import quoted
+
+#: What Debezium writes for a large column that did not change; the second in columns of bytes.
+UNAVAILABLE = ("__debezium_unavailable_value", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==")
+#: Numbers as text, as Debezium writes decimals; also regular expressions of JSON Schema.
+INTEGER_TEXT = r"^-?[0-9]{1,9}(\.0*)?$"
+DURATION_TEXT = r"^[0-9]{1,301}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?$"
+
+_INTEGER_TEXT = re.compile(INTEGER_TEXT)
+_DURATION_TEXT = re.compile(DURATION_TEXT)
+_CONNECT_DECIMAL = "org.apache.kafka.connect.data.Decimal"
+_NUMBERS = (int, float, Decimal)
+_FINEST_DURATION = -1100  # as an exponent of 10: finer than every double
+_OWN_TIMES = ("createdAt", "timestamp", "startedAt")
+_ID_RULE = Rule(Kind.ID, max_bytes=MAX_INDEXED_BYTES)
+
+
+class Schema(NamedTuple):
+    """What the wrapper says of a column: its Debezium or Connect type, and a decimal's scale."""
+
+    name: str
+    scale: str | None = None
+
+
+class Field(NamedTuple):
+    """Where a value stands, what it must be, and what the wrapper says of it."""
+
+    where: str
+    rule: Rule
+    schema: Schema | None = None
+
+
+class Normalised(NamedTuple):
+    """A document with the main app's names, and its typed columns in the order of COLUMNS."""
+
+    id: str
+    document: dict[str, Any]
+    values: tuple[Any, ...]
+    unavailable: tuple[str, ...]
+    own_time: datetime | None
+
+
+class _Step(NamedTuple):
+    """What to do with a field that is known under this or that name."""
+
+    name: str
+    rule: Rule
+    reader: Callable[[object, Field], tuple[Any, Any]]
+    free_text: bool
+
+
+_NO_SCHEMAS: Mapping[str, Schema] = {}
+
+
+class Normaliser:
+    """Reads documents of one entity, in any accepted form, by the entity's rules."""
+
+    def __init__(self, entity: Entity) -> None:
+        rules = RULES[entity]
+        self._steps = {
+            name: _Step(name, rule, _READERS[rule.kind], _is_free_text(rule))
+            for name, rule in rules.items()
+        }
+        for column, name in COLUMN_NAMES[entity].items():
+            self._steps[column] = self._steps[name]
+        self._required = tuple(
+            name for name, rule in rules.items() if rule.required and name != "id"
+        )
+        self._columns = tuple(camel_case(column) for column in COLUMNS[entity])
+        self._has_agent = "agent" in rules
+
+    def read(
+        self,
+        document: Mapping[str, Any],
+        where: str,
+        key_id: str | None = None,
+        schemas: Mapping[str, Schema] = _NO_SCHEMAS,
+    ) -> Normalised:
+        """The document with the main app's names and forms; unknown fields stay as they are.
+
+        ``where`` is its JSON path for messages, ``key_id`` the id to take when it has none,
+        ``schemas`` what the wrapper says of its fields, by the names that they have there.
+        Raises RejectedError (missing_id, id_too_long, missing_field, wrong_type, bad_status,
+        bad_time, bad_duration, value_too_long).
+        """
+        found: dict[str, Any] = {}
+        typed: dict[str, Any] = {}
+        unavailable = []
+        for given, value in document.items():
+            step = self._steps.get(given)
+            if step is None or (step.name != given and step.name in document):
+                name, step = given, None
+            else:
+                name = step.name
+            if is_unavailable(value):
+                unavailable.append(name)
+            elif step is None or value is None:
+                found[name] = value
+            elif step.free_text and type(value) is str:
+                found[name] = typed[name] = value
+            else:
+                field = Field(f"{where}.{given}", step.rule, schemas.get(given))
+                found[name], typed[name] = step.reader(value, field)
+
+        if self._has_agent and "agent" not in unavailable:
+            typed.setdefault("agent", "")
+        for name in self._required:
+            if name not in typed and name not in unavailable:
+                raise RejectedError("missing_field", f"{where}.{name} is missing or null")
+        return self._finished(found, typed, unavailable, _identified(typed, key_id, where))
+
+    def _finished(
+        self, found: dict[str, Any], typed: dict[str, Any], unavailable: list[str], identity: str
+    ) -> Normalised:
+        found["id"] = identity
+        own_time = None
+        for name in _OWN_TIMES:
+            own_time = own_time or typed.get(name)
+        return Normalised(
+            identity,
+            found,
+            tuple([typed.get(name) for name in self._columns]),
+            tuple(name for name in unavailable if name != "id") if unavailable else (),
+            own_time,
+        )
+
+
+def read_id(value: object, where: str) -> str | None:
+    """An id given as text or number, as text; None when there is none.
+
+    Raises RejectedError ``wrong_type`` or ``id_too_long``.
+    """
+    if value is None or is_unavailable(value):
+        return None
+    return _read_reference(value, Field(where, _ID_RULE))[1] or None
+
+
+def is_unavailable(value: object) -> bool:
+    """Whether Debezium left this value out (a text column, bytes, or an array column)."""
+    if type(value) is list and len(value) == 1:
+        value = value[0]
+    return type(value) is str and value in UNAVAILABLE
+
+
+def _identified(typed: Mapping[str, Any], key_id: str | None, where: str) -> str:
+    identity: str | None = typed.get("id") or key_id
+    if not identity:
+        raise RejectedError("missing_id", f"{where}.id is missing or empty, and the key has no id")
+    return identity
+
+
+def _is_free_text(rule: Rule) -> bool:
+    return rule.kind in {Kind.TEXT, Kind.REFERENCE} and not rule.allowed and not rule.max_bytes
+
+
+# Readers: each returns the value as it stands in the document, and as it stands in a column.
+
+
+def _read_text(value: object, field: Field) -> tuple[str, str]:
+    if not isinstance(value, str):
+        _wrong_type(value, field, "text")
+    allowed, longest = field.rule.allowed, field.rule.max_bytes
+    if allowed and value not in allowed:
+        raise RejectedError(
+            "bad_status", f"{field.where} is {quoted(value)}; allowed is {', '.join(allowed)}"
+        )
+
+    if longest and len(value.encode("utf-8", "surrogatepass")) > longest:
+        reason = "id_too_long" if field.rule.kind is Kind.ID else "value_too_long"
+        raise RejectedError(
+            reason, f"{field.where} is {quoted(value)}; at most {longest} bytes are allowed"
+        )
+    return value, value
+
+
+def _read_reference(value: object, field: Field) -> tuple[str, str]:
+    if isinstance(value, str):
+        return _read_text(value, field)
+
+    number = _whole(value)
+    if number is None:
+        _wrong_type(value, field, "text or a whole number")
+    return _read_text(str(number), field)
+
+
+def _read_time(value: object, field: Field) -> tuple[str, datetime]:
+    instant = parse_time(value, field.where, field.schema.name if field.schema else None)
+    return time_text(instant), instant
+
+
+def _read_integer(value: object, field: Field) -> tuple[int, int]:
+    number = _whole(value)
+    if isinstance(value, str) and _INTEGER_TEXT.fullmatch(value):
+        number = int(value.partition(".")[0])
+    smallest, largest = INTEGER_RANGE
+    if number is None or not smallest <= number <= largest:
+        _wrong_type(value, field, f"a whole number from {smallest} to {largest}")
+    return number, number
+
+
+def _read_duration(value: object, field: Field) -> tuple[int | Decimal, str]:
+    number = _decimal(value, field)
+    if (
+        not number.is_finite()
+        or not 0 <= number <= MAX_DURATION
+        or int(number.as_tuple().exponent) < _FINEST_DURATION
+    ):
+        _bad_duration(value, field)
+
+    shown = value if isinstance(value, int) else number
+    return shown, format(abs(number), "f")
+
+
+def _read_flag(value: object, field: Field) -> tuple[bool, bool]:
+    if not isinstance(value, _NUMBERS) or value not in (0, 1):
+        _wrong_type(value, field, "true, false, 1 or 0")
+    return bool(value), bool(value)
+
+
+def _read_list(value: object, field: Field) -> tuple[list[Any], list[Any]]:
+    parsed = _parsed(value, field) if isinstance(value, str) else value
+    if not isinstance(parsed, list):
+        _wrong_type(value, field, "a list, or text that holds a JSON list")
+    return parsed, parsed
+
+
+def _read_anything(value: object, field: Field) -> tuple[Any, Any]:
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        try:
+            value = _parsed(value, field)
+        except RejectedError:
+            return value, value  # just text that begins like JSON
+    return value, value
+
+
+_READERS: dict[Kind, Callable[[object, Field], tuple[Any, Any]]] = {
+    Kind.ID: _read_reference,
+    Kind.REFERENCE: _read_reference,
+    Kind.TEXT: _read_text,
+    Kind.TIME: _read_time,
+    Kind.INTEGER: _read_integer,
+    Kind.DURATION: _read_duration,
+    Kind.FLAG: _read_flag,
+    Kind.LIST: _read_list,
+    Kind.ANY: _read_anything,
+}
+
+
+def _whole(value: object) -> int | None:
+    """The int that a JSON number is, None when it is no number or has a fraction."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    if not isinstance(number, Decimal) or not number.is_finite() or number.adjusted() > 1024:
+        return None
+    return int(number) if number == number.to_integral_value() else None
+
+
+def _decimal(value: object, field: Field) -> Decimal:
+    """A duration as an exact number: from a number, text, or Debezium's bytes and scale."""
+    if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+        return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if isinstance(value, dict) and value.keys() == {"scale", "value"}:
+        return _scaled(value["value"], value["scale"], field)
+    if not isinstance(value, str):
+        _wrong_type(value, field, "a number")
+
+    if field.schema and field.schema.name == _CONNECT_DECIMAL:
+        return _scaled(value, field.schema.scale, field)
+    if not _DURATION_TEXT.fullmatch(value):
+        _bad_duration(value, field)
+    return Decimal(value)
+
+
+def _scaled(unscaled: Any, scale: Any, field: Field) -> Decimal:
+    """A decimal as Kafka Connect writes it: base64 of the unscaled number's big-endian bytes."""
+    try:
+        digits = int.from_bytes(b64decode(unscaled, validate=True), "big", signed=True)
+        return Decimal(digits).scaleb(-int(scale or 0))
+    except (TypeError, ValueError, ArithmeticError):
+        _bad_duration(unscaled, field)
+
+
+def _parsed(text: str, field: Field) -> Any:
+    try:
+        return parse_json(text.encode("utf-8", "surrogatepass"), field.where)
+    except RejectedError as error:
+        if error.reason != "bad_json":
+            raise
+        _wrong_type(text, field, "a list, or text that holds a JSON list")
+
+
+def _wrong_type(value: object, field: Field, allowed: str) -> NoReturn:
+    raise RejectedError(
+        "wrong_type", f"{field.where} is {quoted(value)}; allowed is {allowed} (or null)"
+    )
+
+
+def _bad_duration(value: object, field: Field) -> NoReturn:
+    raise RejectedError(
+        "bad_duration",
+        f"{field.where} is {quoted(value)}; allowed are milliseconds from 0 to 1e300",
+    )
