@@ -1,0 +1,67 @@
+"""A chunk: decoded records of one partition, on their way into one flush."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from nova_stream.events.change import Change, Entity, SourceRecord
+from nova_stream.storage.dead_letters import DeadLetter
+
+
+class Chunk(msgspec.Struct):
+    """Records of one partition from offset ``start`` to before ``end``, decoded.
+
+    ``floor`` is the lowest position from which the chunk may be applied: ``start``, unless the
+    records below are known to be gone from the log (retention), in which case 0.
+    ``records`` are the raw records in offset order, for dead letters.
+    """
+
+    topic: str
+    entity: Entity
+    partition: int
+    generation: int
+    start: int
+    end: int
+    floor: int
+    records: Sequence[SourceRecord]
+    changes: list[Change]
+    dead: list[DeadLetter]
+    fetched_at: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Topic and partition."""
+        return (self.topic, self.partition)
+
+    def record_at(self, offset: int) -> SourceRecord:
+        """The raw record with this offset, which must be in the chunk."""
+        place = bisect_left(self.records, offset, key=lambda record: record.offset)
+        return self.records[place]
+
+    def newest_change(self) -> datetime | None:
+        """The latest time of a change in the chunk."""
+        return max((change.changed_at for change in self.changes), default=None)
+
+    def split(self) -> tuple[Chunk, Chunk]:
+        """Two chunks that together are this one; it must have two records or more."""
+        middle = self.records[len(self.records) // 2].offset
+        return self._part(self.start, middle, self.floor), self._part(middle, self.end, middle)
+
+    def _part(self, start: int, end: int, floor: int) -> Chunk:
+        return Chunk(
+            topic=self.topic,
+            entity=self.entity,
+            partition=self.partition,
+            generation=self.generation,
+            start=start,
+            end=end,
+            floor=floor,
+            records=[r for r in self.records if start <= r.offset < end],
+            changes=[c for c in self.changes if start <= c.offset < end],
+            dead=[d for d in self.dead if start <= d.offset < end],
+            fetched_at=self.fetched_at,
+        )

@@ -1,0 +1,37 @@
+"""Whose fault an error of Postgres is: the server's for now, the set-up's, or the data's."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import asyncpg
+from asyncpg.exceptions import _base as asyncpg_base
+
+#: SQLSTATE classes that pass by themselves: connection, transaction rollback, resources,
+#: operator intervention, system; 25 because our own timeouts end sessions with it.
+_PASSING = {"08", "40", "53", "55", "57", "58", "25"}
+#: Classes that say the database is not as this version needs it: access, names, privileges.
+_SETUP = {"28", "3D", "3F", "42", "0A", "XX"}
+
+
+class Fault(Enum):
+    """What to do after an error."""
+
+    PASSING = "passing"  # wait and try again
+    SETUP = "setup"  # wait, and tell the engineer
+    DATA = "data"  # find the record and put it among the dead letters
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Judge an error that a flush raised (design 2.10)."""
+    # asyncpg cannot encode a parameter: its DataError is an InterfaceError, not a server's word.
+    if isinstance(error, asyncpg_base.DataError | OverflowError | UnicodeError):
+        return Fault.DATA
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state[:2] in _PASSING:
+            return Fault.PASSING
+        return Fault.SETUP if state[:2] in _SETUP else Fault.DATA
+    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return Fault.PASSING
+    return Fault.SETUP

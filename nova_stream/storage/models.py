@@ -1,0 +1,279 @@
+"""The tables of nova-stream (contract section 4) as SQLAlchemy models.
+
+The migrations make them; ``make check`` compares the two. The hot path does not use the
+models: it speaks to asyncpg with the statements of ``storage.sql``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Computed,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_TIME = DateTime(timezone=True)
+_ZERO = text("0")
+
+
+def _read(expression: str, type_: Any = Text) -> Any:
+    """A column that is read from ``doc`` and costs nothing to write (PostgreSQL 18)."""
+    return mapped_column(type_, Computed(expression, persisted=False))
+
+
+class Base(DeclarativeBase):
+    """Base of all models."""
+
+
+class EntityRow:
+    """What every entity's row has: its version, where it came from, its document.
+
+    A deleted entity keeps its row as a tombstone (``deleted_at`` set, typed columns and ``doc``
+    null), so that an older change that arrives late cannot bring it back.
+    """
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True, sort_order=-1)
+    version: Mapped[int] = mapped_column(BigInteger, sort_order=1)
+    version_minor: Mapped[int] = mapped_column(Integer, sort_order=1)
+    changed_at: Mapped[datetime] = mapped_column(_TIME, sort_order=1)
+    deleted_at: Mapped[datetime | None] = mapped_column(_TIME, sort_order=1)
+    src_partition: Mapped[int] = mapped_column(Integer, sort_order=1)
+    src_offset: Mapped[int] = mapped_column(BigInteger, sort_order=1)
+    doc: Mapped[dict[str, Any] | None] = mapped_column(JSONB, sort_order=1)
+
+
+class Agent(EntityRow, Base):
+    """A registered agent."""
+
+    __tablename__ = "agents"
+    name: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime | None] = mapped_column(_TIME)
+    role: Mapped[str | None] = _read("doc ->> 'role'")
+    domain: Mapped[str | None] = _read("doc ->> 'domain'")
+    model: Mapped[str | None] = _read("doc ->> 'model'")
+    __table_args__ = (Index("agents_name", "name"),)
+
+
+class Build(EntityRow, Base):
+    """A build of a product requirement document."""
+
+    __tablename__ = "builds"
+    status: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime | None] = mapped_column(_TIME)
+    completed_at: Mapped[datetime | None] = mapped_column(_TIME)
+    prd_id: Mapped[str | None] = _read("doc ->> 'prdId'")
+    prd_name: Mapped[str | None] = _read("doc ->> 'prdName'")
+    error: Mapped[str | None] = _read("doc ->> 'error'")
+    __table_args__ = (
+        Index("builds_completed_at", "completed_at"),
+        Index("builds_status_started_at", "status", "started_at"),
+        Index("builds_started_at", "started_at", "id"),
+    )
+
+
+class Task(EntityRow, Base):
+    """A task of a build; counts for the agent that it names."""
+
+    __tablename__ = "tasks"
+    build_id: Mapped[str | None] = mapped_column(Text)
+    agent: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime | None] = mapped_column(_TIME)
+    task_id: Mapped[str | None] = _read("doc ->> 'taskId'")
+    title: Mapped[str | None] = _read("doc ->> 'title'")
+    dependencies: Mapped[list[Any] | None] = _read("doc -> 'dependencies'", JSONB)
+    phase: Mapped[Decimal | None] = _read("(doc ->> 'phase')::numeric", Numeric)
+    attempts: Mapped[Decimal | None] = _read("(doc ->> 'attempts')::numeric", Numeric)
+    output: Mapped[str | None] = _read("doc ->> 'output'")
+    error: Mapped[str | None] = _read("doc ->> 'error'")
+    __table_args__ = (Index("tasks_build_id", "build_id"), {"postgresql_with": {"fillfactor": 80}})
+
+
+class Execution(EntityRow, Base):
+    """One run of a task by an agent; ``duration`` is in milliseconds."""
+
+    __tablename__ = "executions"
+    task_id: Mapped[str | None] = mapped_column(Text)
+    agent: Mapped[str | None] = mapped_column(Text)
+    duration: Mapped[Decimal | None] = mapped_column(Numeric)
+    timestamp: Mapped[datetime | None] = mapped_column(_TIME)
+    model: Mapped[str | None] = _read("doc ->> 'model'")
+    prompt: Mapped[str | None] = _read("doc ->> 'prompt'")
+    response: Mapped[str | None] = _read("doc ->> 'response'")
+    gates_passed: Mapped[bool | None] = _read("(doc ->> 'gatesPassed')::boolean", Boolean)
+    error: Mapped[str | None] = _read("doc ->> 'error'")
+    __table_args__ = (
+        Index("executions_agent_timestamp", "agent", "timestamp"),
+        Index("executions_task_id", "task_id"),
+    )
+
+
+class Activity(EntityRow, Base):
+    """An entry of a user's activity feed."""
+
+    __tablename__ = "agent_activity_feed"
+    timestamp: Mapped[datetime | None] = mapped_column(_TIME)
+    user_id: Mapped[str | None] = _read("doc ->> 'userId'")
+    agent_name: Mapped[str | None] = _read("doc ->> 'agentName'")
+    event_type: Mapped[str | None] = _read("doc ->> 'eventType'")
+    task_id: Mapped[str | None] = _read("doc ->> 'taskId'")
+    details: Mapped[str | None] = _read("doc ->> 'details'")
+    __table_args__ = (Index("agent_activity_feed_timestamp", "timestamp", "id"),)
+
+
+class User(EntityRow, Base):
+    """A user's profile."""
+
+    __tablename__ = "user_profiles"
+    created_at: Mapped[datetime | None] = mapped_column(_TIME)
+    last_active_at: Mapped[datetime | None] = mapped_column(_TIME)
+    user_id: Mapped[str | None] = _read("doc ->> 'userId'")
+    email: Mapped[str | None] = _read("doc ->> 'email'")
+    tier: Mapped[str | None] = _read("doc ->> 'tier'")
+    global_wisdom_opt_in: Mapped[bool | None] = _read(
+        "(doc ->> 'globalWisdomOptIn')::boolean", Boolean
+    )
+    __table_args__ = (Index("user_profiles_last_active_at", "last_active_at", "id"),)
+
+
+class AgentStatsCache(Base):
+    """The statistics of each registered agent, equal to a recount in every snapshot."""
+
+    __tablename__ = "agent_stats_cache"
+    agent_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    agent_name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str | None] = mapped_column(Text)
+    total_tasks: Mapped[int] = mapped_column(BigInteger)
+    completed_tasks: Mapped[int] = mapped_column(BigInteger)
+    failed_tasks: Mapped[int] = mapped_column(BigInteger)
+    success_rate: Mapped[float] = mapped_column(Double)
+    avg_duration: Mapped[float] = mapped_column(Double)
+    last_active: Mapped[datetime | None] = mapped_column(_TIME)
+    current_status: Mapped[str] = mapped_column(Text)
+    cached_at: Mapped[datetime] = mapped_column(_TIME)
+    __table_args__ = (
+        Index("agent_stats_cache_agent_name", "agent_name"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+
+class BuildStatsCache(Base):
+    """The statistics of all builds: one row."""
+
+    __tablename__ = "build_stats_cache"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    total_builds: Mapped[int] = mapped_column(BigInteger)
+    completed_builds: Mapped[int] = mapped_column(BigInteger)
+    failed_builds: Mapped[int] = mapped_column(BigInteger)
+    running_builds: Mapped[int] = mapped_column(BigInteger)
+    success_rate: Mapped[float] = mapped_column(Double)
+    avg_duration_ms: Mapped[float] = mapped_column(Double)
+    last_build_time: Mapped[datetime | None] = mapped_column(_TIME)
+    cached_at: Mapped[datetime] = mapped_column(_TIME)
+    __table_args__ = (
+        CheckConstraint("id = 1", name="build_stats_cache_one_row"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+
+class AgentStatsPartial(Base):
+    """What the records of one partition have added to an agent's figures.
+
+    One alone may be negative and means nothing; the sum over an agent's rows is exact.
+    """
+
+    __tablename__ = "agent_stats_partials"
+    agent: Mapped[str] = mapped_column(Text, primary_key=True)
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
+    total_tasks: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    completed_tasks: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    failed_tasks: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    running_tasks: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    active_tasks: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    executions: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    duration_sum: Mapped[Decimal] = mapped_column(Numeric, server_default=_ZERO)
+    __table_args__ = (
+        Index("agent_stats_partials_position", "topic", "partition"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+
+class BuildStatsPartial(Base):
+    """What the records of one partition have added to the builds' figures."""
+
+    __tablename__ = "build_stats_partials"
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
+    total_builds: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    completed_builds: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    failed_builds: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    running_builds: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    timed_builds: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    duration_sum_ms: Mapped[Decimal] = mapped_column(Numeric, server_default=_ZERO)
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+
+class StreamTopic(Base):
+    """A topic as nova-stream knows it: its id in Kafka, its generation, its kind of version."""
+
+    __tablename__ = "stream_topics"
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    topic_id: Mapped[str | None] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+    version_kind: Mapped[str | None] = mapped_column(Text)
+
+
+class StreamPosition(Base):
+    """The next offset to apply of a partition: the only truth about what has been applied."""
+
+    __tablename__ = "stream_positions"
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+    next_offset: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    epoch: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    updated_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+
+class DeadLetter(Base):
+    """A record that could not be applied, with its bytes."""
+
+    __tablename__ = "dead_letters"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    topic: Mapped[str] = mapped_column(Text)
+    partition: Mapped[int] = mapped_column(Integer)
+    offset: Mapped[int] = mapped_column(BigInteger)
+    generation: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+    key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    value: Mapped[bytes | None] = mapped_column(LargeBinary)
+    headers: Mapped[list[Any]] = mapped_column(JSONB)
+    record_time: Mapped[datetime | None] = mapped_column(_TIME)
+    reason: Mapped[str] = mapped_column(Text)
+    message: Mapped[str] = mapped_column(Text)
+    failed_at: Mapped[datetime] = mapped_column(_TIME, server_default=text("now()"))
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    state: Mapped[str] = mapped_column(Text, server_default=text("'open'"))
+    __table_args__ = (
+        Index("dead_letters_record", "topic", "generation", "partition", "offset", unique=True),
+        Index("dead_letters_state", "state", "id"),
+        CheckConstraint(
+            "state in ('open', 'retried', 'discarded')", name="dead_letters_state_known"
+        ),
+    )

@@ -1,0 +1,72 @@
+"""Where the stream stands, and topics that were made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+from nova_stream.storage import sql
+from nova_stream.storage.flush import Position
+
+Key = tuple[str, int]
+
+
+async def ensure(connection: asyncpg.Connection[Any], keys: Iterable[Key]) -> None:
+    """Make the rows of partitions that are new, at offset 0 of their topic's generation."""
+    ordered = sorted(keys)
+    topics = [topic for topic, _ in ordered]
+    await connection.execute(sql.ENSURE_TOPICS, sorted(set(topics)))
+    await connection.execute(sql.ENSURE_POSITIONS, topics, [p for _, p in ordered])
+
+
+async def read(connection: asyncpg.Connection[Any], keys: Iterable[Key]) -> dict[Key, Position]:
+    """The positions of ``keys``; those without a row are absent."""
+    ordered = sorted(keys)
+    rows = await connection.fetch(
+        sql.READ_POSITIONS, [topic for topic, _ in ordered], [p for _, p in ordered]
+    )
+    return {
+        (row["topic"], row["partition"]): Position(
+            generation=row["generation"], next_offset=row["next_offset"], epoch=row["epoch"]
+        )
+        for row in rows
+    }
+
+
+async def recognise(connection: asyncpg.Connection[Any], topic: str, topic_id: str) -> int | None:
+    """Compare a topic's id in Kafka with the one known, and note it.
+
+    Where it differs, the topic was made again: its offsets start anew, so its generation and the
+    epochs of its positions rise and they begin at 0. Gives the new generation then, else None.
+    """
+    async with connection.transaction(isolation="read_committed"):
+        await connection.execute(sql.ENSURE_TOPICS, [topic])
+        # Positions first, as the flush locks them, then the topic.
+        await connection.execute(sql.LOCK_TOPIC_POSITIONS, topic)
+        row = await connection.fetchrow(sql.LOCK_TOPIC, topic)
+        assert row is not None
+        if row["topic_id"] == topic_id:
+            return None
+        if row["topic_id"] is None:
+            await connection.execute(sql.SET_TOPIC_ID, topic, topic_id)
+            return None
+        return await _next_generation(connection, topic, topic_id)
+
+
+async def restart(connection: asyncpg.Connection[Any], topic: str) -> int:
+    """Begin a topic anew whose log ends below its positions; gives the new generation."""
+    async with connection.transaction(isolation="read_committed"):
+        await connection.execute(sql.LOCK_TOPIC_POSITIONS, topic)
+        row = await connection.fetchrow(sql.LOCK_TOPIC, topic)
+        assert row is not None
+        return await _next_generation(connection, topic, row["topic_id"])
+
+
+async def _next_generation(
+    connection: asyncpg.Connection[Any], topic: str, topic_id: str | None
+) -> int:
+    generation: int = await connection.fetchval(sql.NEXT_GENERATION, topic, topic_id)
+    await connection.execute(sql.RESTART_POSITIONS, topic, generation)
+    return generation

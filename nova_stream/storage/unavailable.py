@@ -1,0 +1,83 @@
+"""Fields that Debezium did not send because they had not changed keep the value known so far."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from nova_stream.events.change import COLUMNS, Change, Entity, Version
+from nova_stream.stats.fold import older_versions, version_of
+from nova_stream.storage import sql
+
+
+class _Known(msgspec.Struct):
+    version: Version
+    fields: dict[str, Any]
+    unavailable: frozenset[str]
+    columns: dict[str, Any]
+
+
+async def complete(
+    connection: asyncpg.Connection[Any],
+    entity: Entity,
+    all_changes: list[Change],
+    kept: dict[str, Change],
+) -> None:
+    """Fill the unavailable fields of ``kept``, in place.
+
+    Each field takes its value from the newest version that has it, among the flush's own older
+    changes and the stored row; where none has it, it stays absent.
+    """
+    incomplete = {change.id for change in kept.values() if change.unavailable}
+    if not incomplete:
+        return
+    older = older_versions(all_changes, kept)
+    rows = await connection.fetch(sql.STORED_DOCUMENTS[entity], sorted(incomplete))
+    stored = {row["id"]: _from_row(entity, row) for row in rows}
+    for id_ in incomplete:
+        known = [_from_change(entity, change) for change in older.get(id_, ())]
+        if id_ in stored:
+            known.append(stored[id_])
+        known.sort(key=lambda item: item.version, reverse=True)
+        _fill(entity, kept[id_], known)
+
+
+def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
+    document = msgspec.json.decode(change.doc) if change.doc else {}
+    values = dict(zip(COLUMNS[entity], change.values, strict=True))
+    for field in change.unavailable:
+        source = next((k for k in known if field not in k.unavailable), None)
+        if source is None:
+            continue
+        if field in source.fields:
+            document[field] = source.fields[field]
+        column = _snake(field)
+        if column in values:
+            values[column] = source.columns.get(column)
+    change.doc = msgspec.json.encode(document).decode()
+    change.values = tuple(values.values())
+
+
+def _from_change(entity: Entity, change: Change) -> _Known:
+    return _Known(
+        version=version_of(change),
+        fields=msgspec.json.decode(change.doc) if change.doc else {},
+        unavailable=frozenset(change.unavailable),
+        columns=dict(zip(COLUMNS[entity], change.values, strict=True)),
+    )
+
+
+def _from_row(entity: Entity, row: asyncpg.Record) -> _Known:
+    return _Known(
+        version=Version(row["version"], row["version_minor"]),
+        fields=msgspec.json.decode(row["doc"]) if row["doc"] else {},
+        unavailable=frozenset(),
+        columns={column: row[column] for column in COLUMNS[entity]},
+    )
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
