@@ -23,8 +23,8 @@ from nova_stream.events.envelope import (
     open_envelope,
     version_of,
 )
-from nova_stream.events.json_text import encode_json, too_deep
-from nova_stream.events.normalise import Normaliser, read_id
+from nova_stream.events.json_text import refuse_unstorable_text, storable_json, too_deep
+from nova_stream.events.normalise import Normaliser, is_unavailable, read_id
 from nova_stream.events.plain import PlainReader
 from nova_stream.events.times import parse_time
 from nova_stream.events.wording import quoted
@@ -150,7 +150,7 @@ class Decoder:
             kind=kind,
             deleted=False,
             changed_at=changed_at or after.own_time or _kafka_time(record),
-            doc=encode_json(after.document).decode(),
+            doc=storable_json(after.document, f"{envelope.where}.after"),
             values=after.values,
             partition=partition,
             offset=record.offset,
@@ -182,8 +182,8 @@ def _after(envelope: Envelope) -> dict[str, Any]:
 
 def _id_of_key(envelope: Envelope, record: SourceRecord) -> str | None:
     """The key's id, where the document has none: a key that is not needed may be anything."""
-    after = _after(envelope)
-    return None if after.get("id") else key_id(record.key)
+    given = _after(envelope).get("id")
+    return key_id(record.key) if given in (None, "") or is_unavailable(given) else None
 
 
 def _deleted_id(envelope: Envelope, record: SourceRecord) -> str:
@@ -197,18 +197,15 @@ def _deleted_id(envelope: Envelope, record: SourceRecord) -> str:
             "missing_id",
             f"{envelope.where}.before.id is missing or empty, and the key has no id",
         )
+    refuse_unstorable_text(identity, f"{envelope.where}.before.id")
     return identity
 
 
 def _time_of_change(envelope: Envelope) -> datetime | None:
-    for fields, where in (
-        (envelope.source, f"{envelope.where}.source.ts_ms"),
-        (envelope.fields, f"{envelope.where}.ts_ms"),
-    ):
-        millis = fields.get("ts_ms")
-        if millis is not None:
-            return parse_time(millis, where)
-    return None
+    """``source.ts_ms``, else ``ts_ms``; both must be readable where they are given."""
+    source, own = envelope.source.get("ts_ms"), envelope.fields.get("ts_ms")
+    at_source = None if source is None else parse_time(source, f"{envelope.where}.source.ts_ms")
+    return at_source or (None if own is None else parse_time(own, f"{envelope.where}.ts_ms"))
 
 
 def _kafka_time(record: SourceRecord) -> datetime:

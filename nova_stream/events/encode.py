@@ -35,8 +35,8 @@ def validate_document(entity: Entity, document: Mapping[str, Any]) -> None:
     if not isinstance(document, Mapping):
         raise RejectedError("wrong_shape", f"the document is {quoted(document)}, not an object")
     encoded = encode_json(document)
-    if b"null" in encoded:
-        refuse_unstorable(document, "the document")  # a NaN is written as null, unseen
+    if b"null" in encoded or b"\\u0000" in encoded:
+        refuse_unstorable(document, "the document")  # msgspec writes a NaN as null
     if not _is_plain(entity, encoded):
         _NORMALISERS[entity](parse_json(encoded, "the document"), "$")
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import SourceRecord, Version, VersionKind
-from nova_stream.events.json_text import parse_json, refuse_unstorable_text
+from nova_stream.events.json_text import parse_json, refuse_unstorable_text, whole_number
 from nova_stream.events.normalise import Schema, read_id
 from nova_stream.events.wording import quoted
 
@@ -97,12 +97,7 @@ def version_of(
 
     Raises RejectedError ``bad_version``.
     """
-    minor = source.get("minor")
-    if minor is None:
-        minor = 0
-    if type(minor) is not int or not 0 <= minor <= MAX_MINOR:
-        _bad_version(minor, f"{where}.source.minor", f"a whole number from 0 to {MAX_MINOR}")
-
+    minor = version_minor(source.get("minor"), f"{where}.source.minor")
     for kind in (VersionKind.SEQ, VersionKind.LSN):
         given = source.get(kind.value)
         if given is not None:
@@ -112,11 +107,18 @@ def version_of(
 
 def version_number(value: object, where: str) -> int:
     """A version's number, given as a number or as text; raises RejectedError ``bad_version``."""
-    number = value
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        number = int(value)
-    if type(number) is not int or not 0 <= number <= MAX_NUMBER:
+    is_digits = isinstance(value, str) and _DIGITS.fullmatch(value)
+    number = int(str(value)) if is_digits else whole_number(value)
+    if number is None or not 0 <= number <= MAX_NUMBER:
         _bad_version(value, where, f"a whole number from 0 to {MAX_NUMBER}, or its text")
+    return number
+
+
+def version_minor(value: object, where: str) -> int:
+    """A version's minor number, 0 where there is none; raises RejectedError ``bad_version``."""
+    number = 0 if value is None else whole_number(value)
+    if number is None or not 0 <= number <= MAX_MINOR:
+        _bad_version(value, where, f"a whole number from 0 to {MAX_MINOR}")
     return number
 
 

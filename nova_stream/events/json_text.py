@@ -18,7 +18,9 @@ MAX_DEPTH = 256
 
 # Postgres' numeric holds 131,072 digits before and 16,383 after the point.
 _LARGEST_EXPONENT = 16_000
-_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# More digits than any id or version may have.
+_LONGEST_INT = 1024
+_TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
@@ -27,23 +29,21 @@ def parse_json(data: bytes, where: str) -> Any:
     """The value of a JSON text; numbers with a fraction or exponent become exact Decimals.
 
     Raises RejectedError: ``bad_json``, ``too_deep`` (more than MAX_DEPTH levels),
-    ``unstorable_text`` (NUL, half a surrogate pair) or ``unstorable_number``. ``where`` is the
-    JSON path of the text for messages.
+    ``unstorable_text`` (half a surrogate pair; NUL is left to ``storable_json``, since not all
+    that is read is stored) or ``unstorable_number``. ``where`` is the JSON path of the text for
+    messages.
     """
     if too_deep(data):
         raise RejectedError("too_deep", f"{where} is nested deeper than {MAX_DEPTH} levels")
 
     try:
-        value = _decode(data)
+        return _decode(data)
     except msgspec.ValidationError as error:  # untyped: only an int of thousands of digits
         raise RejectedError("unstorable_number", f"{where}: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _explain(data, where, error) from None
     except RecursionError:
         raise RejectedError("too_deep", f"{where} is nested too deeply to be read") from None
-    if b"\\u0000" in data:
-        refuse_unstorable(value, where)
-    return value
 
 
 def too_deep(data: bytes) -> bool:
@@ -69,6 +69,34 @@ def encode_json(value: Any) -> bytes:
         raise RejectedError("too_deep", f"nested deeper than {MAX_DEPTH} levels") from None
     except (TypeError, ValueError, OverflowError) as error:
         raise RejectedError("wrong_type", f"this cannot be written as JSON: {error}") from None
+
+
+def whole_number(value: object) -> int | None:
+    """The int that a JSON number is (also 7.0 and 1e3); None for everything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    if (
+        not isinstance(number, Decimal)
+        or not number.is_finite()
+        or number.adjusted() > _LONGEST_INT
+    ):
+        return None
+    return int(number) if number == number.to_integral_value() else None
+
+
+def storable_json(value: Any, where: str) -> str:
+    """``value`` as compact JSON text that Postgres can store; NUL is ``unstorable_text``.
+
+    Raises RejectedError as ``encode_json`` does.
+    """
+    encoded = encode_json(value)
+    if b"\\u0000" in encoded:
+        refuse_unstorable(value, where)
+    return encoded.decode()
 
 
 def refuse_unstorable(value: Any, where: str) -> None:
@@ -119,7 +147,8 @@ def _exact(digits: str) -> Decimal:
     ):
         raise RejectedError(
             "unstorable_number",
-            f"the number {quoted(digits)} has more than {_LARGEST_EXPONENT} digits",
+            f"the number {quoted(digits)} cannot be stored: at most {_LARGEST_EXPONENT} "
+            "digits before or after the point are allowed",
         )
     return number
 

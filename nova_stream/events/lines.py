@@ -11,7 +11,7 @@ from nova_stream.clock import to_millis
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.encode import Op, validate_document
-from nova_stream.events.envelope import MAX_MINOR, version_number
+from nova_stream.events.envelope import version_minor, version_number
 from nova_stream.events.json_text import parse_json
 from nova_stream.events.normalise import read_id
 from nova_stream.events.times import parse_time
@@ -22,8 +22,11 @@ _OPS = ("c", "u", "d", "r")
 
 
 class ChangeLine(msgspec.Struct, frozen=True, gc=False):
-    """One change, checked. ``seq`` and ``ts_ms`` (epoch milliseconds) are None when the line leaves
-    them to the publisher; ``document`` is the new state, or the last known one of a deletion.
+    """One change, checked.
+
+    ``seq`` and ``ts_ms`` (epoch milliseconds) are None when the line leaves them to the publisher.
+    ``document`` is the new state, or the last known one of a deletion. Numbers with a fraction are
+    Decimals in the documents of ``parse_line``.
     """
 
     entity: Entity
@@ -78,7 +81,7 @@ def change_line(fields: Any) -> ChangeLine:
         id=identity,
         op=op,
         seq=None if seq is None else version_number(seq, "$.seq"),
-        minor=_minor(fields.get("minor")),
+        minor=version_minor(fields.get("minor"), "$.minor"),
         ts_ms=_millis(fields.get("ts_ms")),
         after=after,
         before=before,
@@ -109,16 +112,6 @@ def _object(fields: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, dict):
         raise RejectedError("wrong_type", f"$.{name} is {quoted(value)}; allowed is an object")
-    return value
-
-
-def _minor(value: object) -> int:
-    if value is None:
-        return 0
-    if type(value) is not int or not 0 <= value <= MAX_MINOR:
-        raise RejectedError(
-            "bad_version", f"$.minor is {quoted(value)}; allowed is 0 to {MAX_MINOR}"
-        )
     return value
 
 

@@ -25,7 +25,7 @@ from nova_stream.events.documents import (
     Rule,
     camel_case,
 )
-from nova_stream.events.json_text import parse_json
+from nova_stream.events.json_text import parse_json, whole_number
 from nova_stream.events.times import parse_time, time_text
 from nova_stream.events.wording import quoted
 
@@ -38,6 +38,7 @@ DURATION_TEXT = r"^[0-9]{1,301}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?$"
 _INTEGER_TEXT = re.compile(INTEGER_TEXT)
 _DURATION_TEXT = re.compile(DURATION_TEXT)
 _CONNECT_DECIMAL = "org.apache.kafka.connect.data.Decimal"
+_LONGEST_UNSCALED = 400
 _NUMBERS = (int, float, Decimal)
 _FINEST_DURATION = -1100  # as an exponent of 10: finer than every double
 _OWN_TIMES = ("createdAt", "timestamp", "startedAt")
@@ -206,7 +207,7 @@ def _read_reference(value: object, field: Field) -> tuple[str, str]:
     if isinstance(value, str):
         return _read_text(value, field)
 
-    number = _whole(value)
+    number = whole_number(value)
     if number is None:
         _wrong_type(value, field, "text or a whole number")
     return _read_text(str(number), field)
@@ -218,7 +219,7 @@ def _read_time(value: object, field: Field) -> tuple[str, datetime]:
 
 
 def _read_integer(value: object, field: Field) -> tuple[int, int]:
-    number = _whole(value)
+    number = whole_number(value)
     if isinstance(value, str) and _INTEGER_TEXT.fullmatch(value):
         number = int(value.partition(".")[0])
     smallest, largest = INTEGER_RANGE
@@ -237,7 +238,7 @@ def _read_duration(value: object, field: Field) -> tuple[int | Decimal, str]:
         _bad_duration(value, field)
 
     shown = value if isinstance(value, int) else number
-    return shown, format(abs(number), "f")
+    return shown, format(number.copy_abs(), "f")
 
 
 def _read_flag(value: object, field: Field) -> tuple[bool, bool]:
@@ -275,19 +276,6 @@ _READERS: dict[Kind, Callable[[object, Field], tuple[Any, Any]]] = {
 }
 
 
-def _whole(value: object) -> int | None:
-    """The int that a JSON number is, None when it is no number or has a fraction."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-
-    number = Decimal(repr(value)) if isinstance(value, float) else value
-    if not isinstance(number, Decimal) or not number.is_finite() or number.adjusted() > 1024:
-        return None
-    return int(number) if number == number.to_integral_value() else None
-
-
 def _decimal(value: object, field: Field) -> Decimal:
     """A duration as an exact number: from a number, text, or Debezium's bytes and scale."""
     if isinstance(value, _NUMBERS) and not isinstance(value, bool):
@@ -304,12 +292,18 @@ def _decimal(value: object, field: Field) -> Decimal:
     return Decimal(value)
 
 
-def _scaled(unscaled: Any, scale: Any, field: Field) -> Decimal:
+def _scaled(unscaled: object, scale: object, field: Field) -> Decimal:
     """A decimal as Kafka Connect writes it: base64 of the unscaled number's big-endian bytes."""
+    places = (
+        int(scale) if isinstance(scale, str) and scale.isdecimal() else whole_number(scale or 0)
+    )
+    if not isinstance(unscaled, str) or len(unscaled) > _LONGEST_UNSCALED or places is None:
+        _bad_duration(unscaled, field)
+
     try:
         digits = int.from_bytes(b64decode(unscaled, validate=True), "big", signed=True)
-        return Decimal(digits).scaleb(-int(scale or 0))
-    except (TypeError, ValueError, ArithmeticError):
+        return Decimal(f"{digits}E{-places}")
+    except (ValueError, ArithmeticError):
         _bad_duration(unscaled, field)
 
 

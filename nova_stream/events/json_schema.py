@@ -1,0 +1,232 @@
+"""JSON Schemas (draft 2020-12) of the change records, made from the rules that decoding follows.
+
+What a schema cannot say (a calendar's days, bytes instead of characters, whether text holds
+JSON) is left to the decoder: it may reject more, never accept what a schema refuses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_stream.events.change import Entity
+from nova_stream.events.documents import (
+    COLUMN_NAMES,
+    INTEGER_RANGE,
+    MAX_DURATION,
+    RULES,
+    Kind,
+    Rule,
+)
+from nova_stream.events.envelope import MAX_MINOR, MAX_NUMBER
+from nova_stream.events.normalise import DURATION_TEXT, INTEGER_TEXT, UNAVAILABLE
+from nova_stream.events.times import TIME_TEXT
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_LIST_TEXT = r"^[ \t\r\n]*\[[\s\S]*\][ \t\r\n]*$"
+_TIME = {
+    "description": "ISO 8601 with any offset (none = UTC), or an epoch in s, ms, us or ns, "
+    "told apart by magnitude",
+    "anyOf": [{"type": "string", "pattern": TIME_TEXT}, {"type": "number"}],
+}
+_NUMBER = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER},
+        {"type": "string", "pattern": "^[0-9]{1,19}$"},
+        {"type": "null"},
+    ]
+}
+_DURATION = {
+    "description": "milliseconds",
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": float(MAX_DURATION)},
+        {"type": "string", "pattern": DURATION_TEXT},
+        {
+            "description": "Debezium's VariableScaleDecimal",
+            "type": "object",
+            "required": ["scale", "value"],
+            "additionalProperties": False,
+            "properties": {
+                "scale": {"type": "integer"},
+                "value": {"type": "string", "contentEncoding": "base64"},
+            },
+        },
+    ],
+}
+_INTEGER = {
+    "anyOf": [
+        {"type": "integer", "minimum": INTEGER_RANGE[0], "maximum": INTEGER_RANGE[1]},
+        {"type": "string", "pattern": INTEGER_TEXT},
+    ]
+}
+_LIST = {
+    "anyOf": [
+        {"type": "array"},
+        {"type": "string", "contentMediaType": "application/json", "pattern": _LIST_TEXT},
+    ]
+}
+_BY_KIND: dict[Kind, Schema] = {
+    Kind.TIME: _TIME,
+    Kind.INTEGER: _INTEGER,
+    Kind.DURATION: _DURATION,
+    Kind.FLAG: {"enum": [True, False, 0, 1]},
+    Kind.LIST: _LIST,
+    Kind.ANY: {},
+}
+
+
+def record_schema(entity: Entity) -> Schema:
+    """The schema of the values of an entity's topic, with the document in ``$defs``."""
+    word = entity.value
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:nova-stream:nova.{word}",
+        "title": f"nova.{word}",
+        "description": f"A change of one of the {word}: a Debezium change record, plain, inside of "
+        "the schema/payload wrapper, or as the data of a CloudEvent. The Kafka key is the id.",
+        "anyOf": [
+            {"$ref": "#/$defs/record"},
+            {"$ref": "#/$defs/wrapped"},
+            {"$ref": "#/$defs/cloudEvent"},
+        ],
+        "$defs": {
+            "document": document_schema(entity),
+            "record": _RECORD,
+            "source": _SOURCE,
+            "wrapped": _WRAPPED,
+            "cloudEvent": _CLOUD_EVENT,
+            "identity": _IDENTITY,
+            "unavailable": _UNAVAILABLE,
+        },
+    }
+
+
+def document_schema(entity: Entity) -> Schema:
+    """The schema of an entity's document; it refers to ``$defs`` of ``record_schema``."""
+    rules = RULES[entity]
+    columns = ", ".join(sorted(COLUMN_NAMES[entity]))
+    return {
+        "description": "The whole document. Unknown fields are kept as they are. The columns "
+        f"{columns} are read as well, by the rules of their camelCase names.",
+        "type": "object",
+        "required": [name for name, rule in rules.items() if rule.required],
+        "properties": {name: _field(rule) for name, rule in rules.items()},
+    }
+
+
+def _field(rule: Rule) -> Schema:
+    if rule.kind is Kind.ID:
+        return {"$ref": "#/$defs/identity"}
+    if rule.kind is Kind.ANY:
+        return {}
+    allowed = (
+        [_of_text(rule)] if rule.kind in {Kind.TEXT, Kind.REFERENCE} else [_BY_KIND[rule.kind]]
+    )
+    if rule.kind is Kind.REFERENCE:
+        allowed.append({"type": "integer"})
+    if not rule.required:
+        allowed.append({"type": "null"})
+    return {"anyOf": [*allowed, {"$ref": "#/$defs/unavailable"}]}
+
+
+def _of_text(rule: Rule) -> Schema:
+    if rule.allowed:
+        return {"enum": list(rule.allowed)}
+    return {"type": "string"} | ({"maxLength": rule.max_bytes} if rule.max_bytes else {})
+
+
+_IDENTITY: Schema = {
+    "description": "At most 1024 bytes of UTF-8; a number is read as its text. When it is missing, "
+    "the Kafka key stands in.",
+    "anyOf": [{"type": "string", "minLength": 1, "maxLength": 1024}, {"type": "integer"}],
+    "not": {"$ref": "#/$defs/unavailable"},
+}
+_UNAVAILABLE: Schema = {
+    "description": "Debezium's mark of a large column that did not change: what is known stays.",
+    "anyOf": [
+        {"enum": list(UNAVAILABLE)},
+        {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": list(UNAVAILABLE)}},
+    ],
+}
+_SOURCE: Schema = {
+    "description": "Where the change comes from. The version is (seq, minor), else (lsn, minor), "
+    "else (Kafka offset, minor); a change counts only when its version is greater.",
+    "type": ["object", "null"],
+    "properties": {
+        "connector": {},
+        "name": {},
+        "seq": _NUMBER,
+        "minor": {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": MAX_MINOR},
+                {"type": "null"},
+            ]
+        },
+        "ts_ms": {"anyOf": [_TIME, {"type": "null"}]},
+    },
+    "if": {"not": {"required": ["seq"], "properties": {"seq": {"not": {"type": "null"}}}}},
+    "then": {"properties": {"lsn": _NUMBER}},
+}
+_RECORD: Schema = {
+    "description": "c = created, u = updated, r = snapshot, d = deleted; of a deletion, after is "
+    "null and the id is before.id, else the Kafka key.",
+    "type": "object",
+    "required": ["op"],
+    "properties": {
+        "op": {"enum": ["c", "u", "d", "r"]},
+        "ts_ms": {"anyOf": [_TIME, {"type": "null"}]},
+        "source": {"$ref": "#/$defs/source"},
+        "before": {"description": "The last known state; only its id is read, of a deletion."},
+    },
+    "if": {"properties": {"op": {"const": "d"}}},
+    "then": {
+        "properties": {
+            "before": {
+                "properties": {
+                    "id": {
+                        "anyOf": [
+                            {"type": "string", "maxLength": 1024},
+                            {"type": ["integer", "null"]},
+                            {"$ref": "#/$defs/unavailable"},
+                        ]
+                    }
+                }
+            }
+        }
+    },
+    "else": {"required": ["after"], "properties": {"after": {"$ref": "#/$defs/document"}}},
+}
+_WRAPPED: Schema = {
+    "description": "As Kafka Connect's JSON converter writes it with schemas; a null payload is a "
+    "tombstone.",
+    "type": "object",
+    "required": ["payload"],
+    "properties": {
+        "schema": {"description": "Its field schemas' names tell the units of times."},
+        "payload": {"anyOf": [{"$ref": "#/$defs/record"}, {"type": "null"}]},
+    },
+    "not": {"required": ["op"]},
+}
+_CLOUD_EVENT: Schema = {
+    "description": "CloudEvents 1.0 in structured mode.",
+    "type": "object",
+    "required": ["specversion"],
+    "anyOf": [
+        {
+            "required": ["data"],
+            "properties": {
+                "data": {"anyOf": [{"$ref": "#/$defs/record"}, {"$ref": "#/$defs/wrapped"}]}
+            },
+        },
+        {
+            "description": "As Debezium's CloudEvents converter writes it.",
+            "required": ["data", "iodebeziumop"],
+        },
+        {
+            "required": ["data_base64"],
+            "properties": {"data_base64": {"type": "string", "contentEncoding": "base64"}},
+        },
+    ],
+    "not": {"required": ["op"]},
+}
