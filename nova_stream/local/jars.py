@@ -143,6 +143,7 @@ def _fetch_missing(jars: Sequence[Jar], folder: Path, progress: Progress, fetch:
                 for task in tasks:
                     task.result()
             except BaseException:
+                meter.abandon()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     finally:
@@ -159,8 +160,20 @@ class _Meter:
         self._told = -1
         self._progress = progress
         self._lock = threading.Lock()
+        self._abandoned = threading.Event()
+
+    def abandon(self) -> None:
+        """Make every fetch under way end at its next bytes."""
+        self._abandoned.set()
+
+    @property
+    def abandoned(self) -> bool:
+        return self._abandoned.is_set()
 
     def add(self, size: int) -> None:
+        """Count bytes; raises InterruptedError when nobody waits for them any more."""
+        if self.abandoned:
+            raise InterruptedError("no longer wanted")
         with self._lock:
             self._done += size
             percent = min(100 * self._done // self._total, 100)
@@ -177,7 +190,7 @@ def _bring(jar: Jar, folder: Path, staging: Path, fetch: Fetch, meter: _Meter) -
         try:
             fetched = fetch(jar, target, meter.add)
         except Exception as error:  # the network, whatever the client makes of it
-            if attempt == _ATTEMPTS:
+            if attempt == _ATTEMPTS or meter.abandoned:
                 raise LocalStackError(
                     f"{jar} cannot be fetched ({_brief(error)}); check the network and your Maven "
                     "settings, or set NOVA_KAFKA_BROKERS to a Kafka that runs already"

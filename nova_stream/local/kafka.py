@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ from nova_stream.local.jars import Progress, silent
 from nova_stream.local.java import find_java
 from nova_stream.local.kafka_config import JVM_FLAGS, broker_properties, write_properties
 from nova_stream.local.locks import FileLock
-from nova_stream.local.ports import HOST, accepts, free_port, require_free
+from nova_stream.local.ports import HOST, accepts, free_port, read_port, require_free
 
 _BROKER = "kafka.Kafka"
 _STORAGE_TOOL = "kafka.tools.StorageTool"
@@ -81,6 +80,11 @@ class LocalKafka:
 
     def start(self, *, limit: float = 60.0) -> None:
         """Start the broker and wait until it answers, ``limit`` seconds at most."""
+        self.launch()
+        self.wait(limit=limit)
+
+    def launch(self) -> None:
+        """The first half of ``start``: the address is known, but nobody answers there yet."""
         if self.is_running():
             return
 
@@ -94,7 +98,15 @@ class LocalKafka:
             self._write_settings(controller_port)
             self._format(java, environment)
             self._launch(java, environment)
-            assert self._process is not None
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait(self, *, limit: float = 60.0) -> None:
+        """The second half of ``start``."""
+        if self._process is None:
+            raise LocalStackError("the local Kafka was not launched")
+        try:
             processes.wait_ready("Kafka", self._process, self._answers, log=self.log, limit=limit)
         except BaseException:
             self.stop()
@@ -106,12 +118,21 @@ class LocalKafka:
             processes.stop(self._process, limit=limit)
             self._process = None
             self._pid_file.unlink(missing_ok=True)
+        elif self._lock.held:
+            self._end_leftovers()  # a start that was interrupted at its most delicate moment
         self._lock.release()
 
     def destroy(self) -> None:
-        """End the broker and remove its data."""
+        """End the broker, also one that a killed run left, and remove its data and its logs."""
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._take_folder()
+        try:
+            self._end_leftovers()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            for log in self.log.parent.glob(f"{self.log.name}*"):
+                log.unlink()
+        finally:
+            self._lock.release(remove=True)
 
     def __enter__(self) -> LocalKafka:
         self.start()
@@ -146,8 +167,8 @@ class LocalKafka:
             ) from error
         if not taken:
             raise LocalStackError(
-                f"another process runs the Kafka of {self._data_dir}; stop it or give another "
-                "folder"
+                f"process {self._lock.owner()} runs the Kafka of {self._data_dir}; stop it or "
+                "give another folder"
             )
 
     def _end_leftovers(self) -> None:
@@ -163,19 +184,14 @@ class LocalKafka:
         self._pid_file.unlink(missing_ok=True)
 
     def _choose_ports(self) -> tuple[int, int]:
-        remembered = _read_json(self._folder / "ports.json")
         if self._given_port is not None:
             require_free(self._given_port, "the local Kafka", "give another port")
             port = self._given_port
         else:
             # The port of last time, so that addresses noted somewhere stay right.
-            port = free_port(preferred=remembered.get("broker"))
-        controller_port = free_port(
-            preferred=remembered.get("controller"), exclude=frozenset({port})
-        )
-        ports = {"broker": port, "controller": controller_port}
-        (self._folder / "ports.json").write_text(json.dumps(ports))
-        return port, controller_port
+            port = free_port(preferred=read_port(self._folder / "port"))
+            (self._folder / "port").write_text(str(port), encoding="ascii")
+        return port, free_port(exclude=frozenset({port}))
 
     def _write_settings(self, controller_port: int) -> None:
         assert self._port is not None
@@ -245,9 +261,20 @@ def _new_cluster_id() -> str:
             return text
 
 
-def _read_json(path: Path) -> dict[str, int]:
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(path.read_text())
-        if isinstance(found, dict):
-            return found
-    return {}
+def group_is_stable(bootstrap_servers: str, group: str, *, limit: float = 5.0) -> bool:
+    """Whether a consumer group has members and is not about to share out partitions.
+
+    True as well where the broker does not let us look.
+    """
+    from confluent_kafka import ConsumerGroupState, KafkaException  # noqa: PLC0415
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+
+    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    try:
+        described = client.describe_consumer_groups([group], request_timeout=limit)
+        found = described[group].result(limit)
+    except KafkaException as error:
+        return "AUTHORIZATION" in error.args[0].name()
+    except TimeoutError:
+        return False
+    return bool(found.members) and found.state == ConsumerGroupState.STABLE

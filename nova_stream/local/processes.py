@@ -90,17 +90,18 @@ def _can_tie() -> bool:
 def run(
     argv: Sequence[str],
     *,
+    what: str | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     account: Account | None = None,
     limit: float = 120.0,
 ) -> str:
-    """Run a program to its end; what it wrote to its outputs.
+    """Run a program to its end; what it wrote to its outputs. ``what`` names it in errors.
 
     Raises LocalStackError, with its last lines, when it cannot be run, fails or takes longer than
     ``limit`` seconds.
     """
-    program = Path(argv[0]).name
+    program = what or Path(argv[0]).name
     try:
         answer = subprocess.run(  # noqa: S603  (words of our own, no shell)
             argv,
@@ -158,6 +159,16 @@ def stop(
     return True
 
 
+def stop_all(children: Sequence[subprocess.Popen[bytes]], *, limit: float = 15.0) -> None:
+    """``stop`` for several at once: all are asked before the first is waited for."""
+    for process in children:
+        if is_running(process):
+            process.terminate()
+    deadline = time.monotonic() + limit
+    for process in children:
+        stop(process, limit=max(deadline - time.monotonic(), 0.1))
+
+
 def _kill_group(leader: int) -> None:
     if sys.platform == "win32":
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -175,6 +186,16 @@ def find_leftovers(matches: Callable[[list[str]], bool]) -> list[psutil.Process]
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and matches(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def find_marked(variable: str, value: str) -> list[psutil.Process]:
+    """Processes other than this one that were started with ``variable`` set to ``value``."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(variable) == value:
                 found.append(process)
     return found
 
@@ -235,4 +256,6 @@ def tail(path: Path, lines: int = 15) -> str:
             text = log.read().decode(errors="replace")
     except OSError:
         return "(no log)"
-    return "\n".join(text.splitlines()[-lines:]) or "(empty)"
+    # Java's stack frames push out the line that says what is wrong.
+    kept = [line for line in text.splitlines() if not line.startswith("\tat ")]
+    return "\n".join(kept[-lines:]) or "(empty)"
