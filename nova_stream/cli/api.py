@@ -1,0 +1,25 @@
+"""``nova-stream api``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nova_stream.cli.start import prepare
+
+
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 = any free one.")] = 8600,
+) -> None:
+    """Serve the HTTP API and the dashboard.
+
+    Without NOVA_API_TOKEN(S) it serves 127.0.0.1 only.
+    """
+    settings = prepare()
+    from nova_stream.api.server import serve
+
+    serve(settings, host, port)

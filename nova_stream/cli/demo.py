@@ -1,0 +1,24 @@
+"""``nova-stream demo``: the traffic of ``nova-stream dev``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from nova_stream.cli.start import prepare
+
+
+def demo(
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=100_000, metavar="EVENTS_PER_S", help="Events a second.")
+    ] = 20.0,
+) -> None:
+    """Publish a believable day of 21 agents until it is stopped."""
+    settings = prepare()
+    from nova_stream.local.demo import run_demo
+
+    asyncio.run(run_demo(settings, rate))

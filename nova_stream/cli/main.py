@@ -1,0 +1,120 @@
+"""The command line ``nova-stream``: its commands, and one line for whatever goes wrong.
+
+Commands are thin and import what they need when they run, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from nova_stream.cli import (
+    api,
+    audit,
+    bench,
+    demo,
+    dev_command,
+    migrate,
+    worker,
+)
+from nova_stream.errors import NovaStreamError
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="nova-stream",
+    help="Statistics of agents and builds that are right at every instant: change events from "
+    "Kafka in, an exact cache in Postgres out.",
+    epilog="Settings come from NOVA_… variables and from .env. Exit status: 0 good, 1 the answer "
+    "is bad, 2 wrong usage.",
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_START = "Start here"
+_RUN = "Run it"
+_LOOK = "Look after it"
+
+app.command("dev", rich_help_panel=_START)(dev_command.dev)
+app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
+app.command("worker", rich_help_panel=_RUN)(worker.worker)
+app.command("api", rich_help_panel=_RUN)(api.api)
+app.command("audit", rich_help_panel=_LOOK)(audit.audit)
+app.command("bench", rich_help_panel=_LOOK, context_settings=bench.CONTEXT)(bench.bench)
+app.command("demo", hidden=True)(demo.demo)
+
+
+def main() -> None:
+    """Run the command in ``sys.argv`` and leave the process with its exit status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit status. What goes wrong is one line on standard error."""
+    command = typer.main.get_command(app)
+    words = list(arguments) or ["--help"]
+    try:
+        status = command.main(words, prog_name="nova-stream", standalone_mode=False)
+    except NovaStreamError as error:
+        _complain(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:
+        return _explain(error)
+    return status if isinstance(status, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    """Wrong usage in typer's words; everything else is unforeseen."""
+    # By what it can do: the class is click's, or one of typer's own, by its version.
+    format_message = getattr(error, "format_message", None)
+    if format_message is not None:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "nova-stream"
+        _complain(f"{format_message()} ({path} --help shows what is allowed)")
+        return int(getattr(error, "exit_code", 2))
+
+    if os.environ.get("NOVA_LOG_LEVEL", "").lower() == "debug":
+        traceback.print_exception(error)
+    _complain(
+        f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'} "
+        "(unforeseen; NOVA_LOG_LEVEL=debug shows where)"
+    )
+    return 1
+
+
+def _complain(message: str) -> None:
+    for line in message.splitlines():
+        sys.stderr.write(f"error: {line}\n")
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's callback)
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  (slow to import)
+
+        typer.echo(f"nova-stream {version('nova-stream')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_show_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    del version  # its callback has answered
+
+
+if __name__ == "__main__":
+    main()

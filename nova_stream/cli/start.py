@@ -1,0 +1,34 @@
+"""What commands do before their work: settings, logs."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+
+
+def prepare() -> Settings:
+    """The settings of a command that runs until it is stopped; its logs go to standard error.
+
+    Raises SettingsError.
+    """
+    from nova_stream.settings import load_settings
+    from nova_stream.telemetry import configure_logging
+
+    settings = load_settings()
+    configure_logging(settings)
+    return settings
+
+
+def prepare_quiet() -> Settings:
+    """The settings of a command that answers once: its error line says what the Kafka client's
+    log would say, unless NOVA_LOG_LEVEL=debug asks for that too.
+    """
+    settings = prepare()
+    if settings.log_level != "debug":
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+    return settings

@@ -1,0 +1,19 @@
+"""``nova-stream worker``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+from nova_stream.cli.start import prepare
+
+
+def worker() -> int:
+    """Process the stream and run the jobs.
+
+    Start as many as wanted, on one machine or many: they share the work. SIGTERM or Ctrl-C stops
+    one, and loses nothing.
+    """
+    settings = prepare()
+    from nova_stream.stream.worker import run_worker
+
+    return run_worker(settings)
