@@ -1,0 +1,91 @@
+"""A migrated database, and changes put into it as the worker does: by the flush."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
+
+import pytest
+
+from nova_stream.events.change import Entity, Version
+from nova_stream.events.decode import decode
+from nova_stream.events.encode import encode_change, encode_key
+from nova_stream.events.lines import ChangeLine, change_line
+from nova_stream.settings import Settings, load_settings
+from nova_stream.storage import positions
+from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.database import connect
+from nova_stream.storage.flush import Flush
+from nova_stream.storage.migrate import migrate
+
+#: Time of changes that name none, epoch milliseconds.
+TS_MS = 1771588800000
+
+
+class Record(NamedTuple):
+    """A Kafka record, as far as the decoder looks."""
+
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes
+    headers: tuple[()] = ()
+
+
+ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
+
+
+@pytest.fixture
+async def nova_settings(nova_database: str, nova_topic_prefix: str) -> Settings:
+    """Settings whose database is this test's own and migrated."""
+    settings = load_settings(database_url=nova_database, topic_prefix=nova_topic_prefix)
+    await migrate(settings)
+    return settings
+
+
+@pytest.fixture
+def apply_lines(nova_settings: Settings) -> ApplyLines:
+    """Applies changes in the JSON Lines shape in one flush; ``seq`` is their place if not given."""
+    log: dict[tuple[Entity, int], int] = defaultdict(int)
+
+    async def apply(lines: Iterable[dict[str, Any]]) -> None:
+        records: dict[tuple[Entity, int], list[Record]] = defaultdict(list)
+        for place, fields in enumerate(lines, 1):
+            line = change_line({"seq": place, **fields})
+            partition = len(line.id) % 2
+            key = (line.entity, partition)
+            records[key].append(_record(line, log[key]))
+            log[key] += 1
+        chunks = [_chunk(nova_settings, *key, found) for key, found in records.items()]
+        connection = await connect(nova_settings, "test", flush=True)
+        try:
+            await positions.ensure(connection, [chunk.key for chunk in chunks])
+            await Flush(connection, chunks, {}).run()
+        finally:
+            await connection.close()
+
+    return apply
+
+
+def _record(line: ChangeLine, offset: int) -> Record:
+    assert line.seq is not None
+    ts_ms = line.ts_ms or TS_MS
+    version = Version(line.seq, line.minor)
+    value = encode_change(line.entity, line.op, line.document, version=version, ts_ms=ts_ms)
+    return Record(offset, ts_ms, encode_key(line.id), value)
+
+
+def _chunk(settings: Settings, entity: Entity, partition: int, records: list[Record]) -> Chunk:
+    changes = [decode(entity, record, partition) for record in records]
+    return Chunk(
+        topic=settings.topic(entity),
+        entity=entity,
+        partition=partition,
+        generation=0,
+        start=records[0].offset,
+        end=records[-1].offset + 1,
+        records=records,
+        changes=[change for change in changes if change is not None],
+        dead=[],
+    )
