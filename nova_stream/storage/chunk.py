@@ -15,9 +15,8 @@ from nova_stream.storage.dead_letters import DeadLetter
 class Chunk(msgspec.Struct):
     """Records of one partition from offset ``start`` to before ``end``, decoded.
 
-    ``floor`` is the lowest position from which the chunk may be applied: ``start``, unless the
-    records below are known to be gone from the log (retention), in which case 0.
-    ``records`` are the raw records in offset order, for dead letters.
+    Between ``start`` and the first record there may be a gap that the log explains (retention,
+    compaction, transaction markers). ``records`` are the raw records in offset order, for dead letters.
     """
 
     topic: str
@@ -26,11 +25,9 @@ class Chunk(msgspec.Struct):
     generation: int
     start: int
     end: int
-    floor: int
     records: Sequence[SourceRecord]
     changes: list[Change]
     dead: list[DeadLetter]
-    fetched_at: float = 0.0
 
     @property
     def key(self) -> tuple[str, int]:
@@ -49,9 +46,9 @@ class Chunk(msgspec.Struct):
     def split(self) -> tuple[Chunk, Chunk]:
         """Two chunks that together are this one; it must have two records or more."""
         middle = self.records[len(self.records) // 2].offset
-        return self._part(self.start, middle, self.floor), self._part(middle, self.end, middle)
+        return self._part(self.start, middle), self._part(middle, self.end)
 
-    def _part(self, start: int, end: int, floor: int) -> Chunk:
+    def _part(self, start: int, end: int) -> Chunk:
         return Chunk(
             topic=self.topic,
             entity=self.entity,
@@ -59,9 +56,7 @@ class Chunk(msgspec.Struct):
             generation=self.generation,
             start=start,
             end=end,
-            floor=floor,
             records=[r for r in self.records if start <= r.offset < end],
             changes=[c for c in self.changes if start <= c.offset < end],
             dead=[d for d in self.dead if start <= d.offset < end],
-            fetched_at=self.fetched_at,
         )

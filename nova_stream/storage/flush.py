@@ -19,11 +19,19 @@ from nova_stream.storage.dead_letters import DeadLetter, dead_letter
 _LOCKS = 256
 
 
-class GapError(Exception):
-    """A chunk begins above its partition's position, and nothing explains what is between."""
+class RereadError(Exception):
+    """A chunk cannot be applied as it was read; ``key`` names its topic and partition."""
+
+    def __init__(self, key: tuple[str, int], message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
-class GenerationError(Exception):
+class GapError(RereadError):
+    """A chunk begins above its partition's position."""
+
+
+class GenerationError(RereadError):
     """A chunk comes from an earlier life of a topic that has been made again since."""
 
 
@@ -107,10 +115,10 @@ class Flush:
         for chunk in self._chunks:
             row = found[chunk.key]
             if chunk.generation != row["generation"]:
-                raise GenerationError(f"{chunk.topic} has been made again")
+                raise GenerationError(chunk.key, f"{chunk.topic} has been made again")
             position = row["next_offset"]
-            if position < chunk.floor:
-                raise GapError(f"{chunk.topic}/{chunk.partition}: {position} to {chunk.floor}")
+            if position < chunk.start:
+                raise GapError(chunk.key, f"the chunk begins at {chunk.start}, not at {position}")
             kinds[chunk.topic] = kinds[chunk.topic] or await self._fix_kind(chunk, position)
             admitted.append(self._admit_chunk(chunk, row, kinds[chunk.topic]))
         return admitted

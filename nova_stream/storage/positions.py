@@ -55,12 +55,17 @@ async def recognise(connection: asyncpg.Connection[Any], topic: str, topic_id: s
         return await _next_generation(connection, topic, topic_id)
 
 
-async def restart(connection: asyncpg.Connection[Any], topic: str) -> int:
-    """Begin a topic anew whose log ends below its positions; gives the new generation."""
+async def restart(connection: asyncpg.Connection[Any], topic: str, generation: int) -> int:
+    """Begin a topic anew whose log ends below the positions of ``generation``.
+
+    Gives the generation that is in force then; another worker may have raised it already.
+    """
     async with connection.transaction(isolation="read_committed"):
         await connection.execute(sql.LOCK_TOPIC_POSITIONS, topic)
         row = await connection.fetchrow(sql.LOCK_TOPIC, topic)
         assert row is not None
+        if row["generation"] != generation:
+            return int(row["generation"])
         return await _next_generation(connection, topic, row["topic_id"])
 
 

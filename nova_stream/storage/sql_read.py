@@ -1,8 +1,6 @@
-"""Every statement of the readers, by name. Times come as the contract writes them."""
+"""Every statement of the readers, by name."""
 
 from __future__ import annotations
-
-SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 # -- audit ---------------------------------------------------------------------------------------
 
@@ -47,3 +45,97 @@ BUILD_DIFFERENCES = _differing(
     "FULL JOIN (SELECT 1 AS one, * FROM build_stats_cache) c ON c.one = r.one",
     BUILD_FIGURES,
 )
+
+# -- statistics ----------------------------------------------------------------------------------
+
+_AGENT_STATS = """
+SELECT agent_id, agent_name, role, total_tasks, completed_tasks, failed_tasks, success_rate,
+    avg_duration, last_active, current_status, cached_at
+FROM agent_stats_cache"""
+
+AGENTS_STATS = f"""{_AGENT_STATS}
+ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", agent_id COLLATE "C"
+"""
+
+AGENT_STATS_BY_NAME = f"""{_AGENT_STATS}
+WHERE agent_name = $1 ORDER BY agent_id COLLATE "C"
+"""
+
+_UNREGISTERED = """
+SELECT p.agent AS agent_name, sum(p.total_tasks)::bigint AS total_tasks,
+    sum(p.completed_tasks)::bigint AS completed_tasks, sum(p.failed_tasks)::bigint AS failed_tasks,
+    sum(p.running_tasks)::bigint AS running_tasks, sum(p.executions)::bigint AS executions,
+    sum(p.duration_sum) AS duration_sum,
+    (SELECT max(x.timestamp) FROM executions x WHERE x.agent = p.agent) AS last_active
+FROM agent_stats_partials p
+WHERE NOT EXISTS (SELECT FROM agents a WHERE a.name = p.agent AND a.deleted_at IS NULL)
+    {condition}
+GROUP BY p.agent
+HAVING sum(p.total_tasks) <> 0 OR EXISTS (SELECT FROM executions x WHERE x.agent = p.agent)"""
+
+#: Names that tasks or executions give as their agent and no registered agent has.
+UNREGISTERED = _UNREGISTERED.format(condition="")
+UNREGISTERED_BY_NAME = _UNREGISTERED.format(condition="AND p.agent = $1")
+COUNT_UNREGISTERED = f"SELECT count(*) FROM ({UNREGISTERED}) u"  # noqa: S608 - our own text
+
+BUILD_STATS = """
+SELECT total_builds, completed_builds, failed_builds, running_builds, success_rate,
+    avg_duration_ms, last_build_time, cached_at
+FROM build_stats_cache
+"""
+
+OVERVIEW = """
+SELECT b.total_builds, b.completed_builds, b.failed_builds, b.success_rate, t.active_tasks,
+    t.completed_tasks, b.last_build_time,
+    (SELECT count(*) FROM agent_stats_cache) AS total_agents
+FROM build_stats_cache b
+CROSS JOIN (
+    SELECT coalesce(sum(active_tasks), 0)::bigint AS active_tasks,
+        coalesce(sum(completed_tasks), 0)::bigint AS completed_tasks
+    FROM agent_stats_partials
+) t
+"""
+
+# -- builds and activities, newest first -----------------------------------------------------------
+
+_BUILD = "SELECT id, prd_id, prd_name, status, started_at, completed_at, error FROM builds"
+_ACTIVITY = """
+SELECT id, user_id, agent_name, event_type, task_id, details, timestamp
+FROM agent_activity_feed"""
+
+
+def _timed(select: str, time: str, condition: str = "") -> str:
+    """A page of rows that have a time: those before ($1, $2), at most $3."""
+    return f"""{select}
+WHERE ({time}, id) < ($1::text::timestamptz, $2::text) {condition}
+ORDER BY {time} DESC, id DESC LIMIT $3"""
+
+
+def _untimed(select: str, time: str, condition: str = "") -> str:
+    """A page of rows without a time: those before id $1 (all when null), at most $2."""
+    return f"""{select}
+WHERE {time} IS NULL AND deleted_at IS NULL AND ($1::text IS NULL OR id < $1) {condition}
+ORDER BY id DESC LIMIT $2"""
+
+
+#: (timed, untimed): a list is read in two parts, so that both follow an index.
+BUILDS = (_timed(_BUILD, "started_at"), _untimed(_BUILD, "started_at"))
+BUILDS_OF_STATUS = (
+    _timed(_BUILD, "started_at", "AND status = $4"),
+    _untimed(_BUILD, "started_at", "AND status = $3"),
+)
+ACTIVITIES = (_timed(_ACTIVITY, "timestamp"), _untimed(_ACTIVITY, "timestamp"))
+
+BUILD = f"{_BUILD} WHERE id = $1 AND deleted_at IS NULL"
+TASKS_OF_BUILD = """
+SELECT id, build_id, task_id, title, agent, status, dependencies, phase, attempts, created_at,
+    output, error
+FROM tasks WHERE build_id = $1 AND deleted_at IS NULL
+ORDER BY phase NULLS LAST, created_at NULLS LAST, id COLLATE "C"
+"""
+
+# -- the stream's position -------------------------------------------------------------------------
+
+POSITIONS = """
+SELECT topic, partition, generation, next_offset FROM stream_positions ORDER BY topic, partition
+"""

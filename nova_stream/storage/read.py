@@ -1,0 +1,182 @@
+"""The reads behind the API. Each gives one state: what takes several statements reads them in one
+snapshot. All raise what asyncpg raises, and need a connection that is in no transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from nova_stream.events.times import time_text
+from nova_stream.stats.formulas import mean_duration, success_rate
+from nova_stream.storage import sql_read
+from nova_stream.storage.rows import (
+    Activity,
+    AgentStats,
+    Build,
+    BuildStats,
+    BuildWithTasks,
+    NamedAgentStats,
+    Overview,
+    Place,
+    Task,
+)
+
+Connection = asyncpg.Connection[Any]
+Row = TypeVar("Row", bound=msgspec.Struct)
+#: A page of a list, and where the next one goes on (None = there is none).
+Page = tuple[list[Row], Place | None]
+
+#: Doubles beyond are not all whole numbers that were meant as such.
+_EXACT = 2**53
+_FIRST = Place("infinity", "")
+
+
+async def agents_stats(connection: Connection, *, unregistered: bool = False) -> list[AgentStats]:
+    """All registered agents, on request with the names that are not; newest lastActive first,
+    then by name.
+    """
+    if not unregistered:
+        return [_read(AgentStats, row) for row in await connection.fetch(sql_read.AGENTS_STATS)]
+    async with _snapshot(connection):
+        registered = await connection.fetch(sql_read.AGENTS_STATS)
+        others = await connection.fetch(sql_read.UNREGISTERED)
+    stats = [_read(AgentStats, row) for row in registered]
+    stats += [_read_unregistered(AgentStats, row) for row in others]
+    stats.sort(key=lambda row: (row.agent_name, row.agent_id or ""))
+    stats.sort(key=lambda row: row.last_active or "", reverse=True)
+    return stats
+
+
+async def agent_stats(
+    connection: Connection, name: str, *, unregistered: bool = False
+) -> NamedAgentStats | None:
+    """The figures of a name: of several agents that have it the first by id, naming the others.
+
+    None when no agent has the name, unless ``unregistered`` and something counts under it.
+    """
+    async with _snapshot(connection):
+        rows = await connection.fetch(sql_read.AGENT_STATS_BY_NAME, name)
+        if rows:
+            others = [row["agent_id"] for row in rows[1:]]
+            return _read(NamedAgentStats, rows[0], other_agent_ids=others)
+        if not unregistered:
+            return None
+        row = await connection.fetchrow(sql_read.UNREGISTERED_BY_NAME, name)
+    return None if row is None else _read_unregistered(NamedAgentStats, row)
+
+
+async def count_unregistered(connection: Connection) -> int:
+    """How many names have tasks or executions and no registered agent."""
+    return int(await connection.fetchval(sql_read.COUNT_UNREGISTERED))
+
+
+async def build_stats(connection: Connection) -> BuildStats:
+    """The figures of all builds."""
+    return _read(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS))
+
+
+async def overview(connection: Connection) -> Overview:
+    """The figures of the whole."""
+    return _read(Overview, await connection.fetchrow(sql_read.OVERVIEW))
+
+
+async def builds(
+    connection: Connection, limit: int, after: Place | None = None, status: str | None = None
+) -> Page[Build]:
+    """A page of builds, newest start first, those that have not started last."""
+    statements = sql_read.BUILDS if status is None else sql_read.BUILDS_OF_STATUS
+    extra = () if status is None else (status,)
+    rows = await _page(connection, statements, limit, after, extra)
+    return _paged([_read(Build, row) for row in rows], limit, "started_at")
+
+
+async def build(connection: Connection, id_: str) -> BuildWithTasks | None:
+    """A build with its tasks; None when there is none of this id."""
+    async with _snapshot(connection):
+        row = await connection.fetchrow(sql_read.BUILD, id_)
+        tasks = [] if row is None else await connection.fetch(sql_read.TASKS_OF_BUILD, id_)
+    if row is None:
+        return None
+    return _read(BuildWithTasks, row, tasks=[_read_task(task) for task in tasks])
+
+
+async def activities(
+    connection: Connection, limit: int, after: Place | None = None
+) -> Page[Activity]:
+    """A page of the activity feed, newest first."""
+    rows = await _page(connection, sql_read.ACTIVITIES, limit, after)
+    return _paged([_read(Activity, row) for row in rows], limit, "timestamp")
+
+
+async def positions(connection: Connection) -> dict[tuple[str, int], int]:
+    """The next offset that the stream will apply, by topic and partition."""
+    rows = await connection.fetch(sql_read.POSITIONS)
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+def _snapshot(connection: Connection) -> Any:
+    return connection.transaction(isolation="repeatable_read", readonly=True)
+
+
+async def _page(
+    connection: Connection,
+    statements: tuple[str, str],
+    limit: int,
+    after: Place | None,
+    extra: Sequence[Any] = (),
+) -> list[asyncpg.Record]:
+    """Up to ``limit`` + 1 rows after a place: first those with a time, then those without."""
+    timed, untimed = statements
+    place = after or _FIRST
+    wanted = limit + 1
+    async with _snapshot(connection):
+        rows: list[asyncpg.Record] = []
+        before: str | None = place.id
+        if place.time is not None:
+            rows = await connection.fetch(timed, place.time, place.id, wanted, *extra)
+            before = None
+        if len(rows) < wanted:
+            rows += await connection.fetch(untimed, before, wanted - len(rows), *extra)
+    return rows
+
+
+def _paged(rows: list[Row], limit: int, time: str) -> Page[Row]:
+    if len(rows) <= limit:
+        return rows, None
+    last: Any = rows[limit - 1]
+    return rows[:limit], Place(getattr(last, time), last.id)
+
+
+def _read(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:
+    assert row is not None
+    return kind(**{name: _shown(value) for name, value in row.items()}, **more)
+
+
+def _read_task(row: asyncpg.Record) -> Task:
+    fields = dict(row)
+    if fields["dependencies"] is not None:
+        fields["dependencies"] = msgspec.json.decode(fields["dependencies"])
+    return _read(Task, fields)
+
+
+def _read_unregistered(kind: type[Row], row: asyncpg.Record) -> Row:
+    fields: dict[str, Any] = dict(row)
+    running, executions = fields.pop("running_tasks"), fields.pop("executions")
+    fields["avg_duration"] = mean_duration(fields.pop("duration_sum"), executions)
+    fields["success_rate"] = success_rate(fields["completed_tasks"], fields["total_tasks"])
+    fields["current_status"] = "active" if running > 0 else "idle"
+    return _read(kind, fields, agent_id=None, role=None, cached_at=None, registered=False)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, float | Decimal):
+        return int(value) if value == int(value) and abs(value) < _EXACT else float(value)
+    return value

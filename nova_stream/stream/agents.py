@@ -1,0 +1,140 @@
+"""What the six Faust agents do: take a partition's chunks, decode, flush, write the tables."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import Change, Entity, SourceRecord
+from nova_stream.events.decode import Decoder
+from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.dead_letters import DeadLetter, dead_letter
+from nova_stream.storage.flush import Applied, RereadError
+from nova_stream.stream.flusher import Flusher, RevokedError
+from nova_stream.stream.intake import Batch, Intake
+from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+#: Records decoded between two looks at the event loop, so that it answers within milliseconds.
+_DECODE_STEP = 500
+
+
+class _Flushing(msgspec.Struct):
+    batch: Batch
+    future: asyncio.Future[Applied]
+
+
+class Pump:
+    """Moves one partition's waiting records through decoding and flush, in order.
+
+    While one chunk is being flushed the next is decoded; its result is awaited before the next
+    is handed over, so that a partition has one chunk in the flusher at a time.
+    """
+
+    def __init__(
+        self,
+        flusher: Flusher,
+        tables: PartialTables,
+        metrics: Metrics,
+        *,
+        reread: Callable[[tuple[str, int]], Awaitable[None]],
+        acknowledge: Callable[[tuple[str, int], int], None],
+        chunk_records: int,
+    ) -> None:
+        self._flusher = flusher
+        self._tables = tables
+        self._metrics = metrics
+        self._reread = reread
+        self._acknowledge = acknowledge
+        self._chunk_records = chunk_records
+        self._decoders: Mapping[Entity, Decoder] = {entity: Decoder(entity) for entity in Entity}
+
+    async def run(self, intake: Intake) -> None:
+        """Work until nothing waits; to be called in the partition's stream iteration."""
+        flushing: _Flushing | None = None
+        while True:
+            batch = intake.take(self._chunk_records)
+            if batch is None:
+                if flushing is None:
+                    break
+                await self._finish(intake, flushing)
+                flushing = None
+                continue
+            try:
+                chunk = await self._decode(intake, batch)
+                if flushing is not None:
+                    await self._finish(intake, flushing)
+            except BaseException:
+                intake.give_back(batch.size)
+                raise
+            future = self._flusher.submit(chunk, lambda: not intake.closed)
+            future.add_done_callback(lambda _, size=batch.size: intake.give_back(size))
+            flushing = _Flushing(batch, future)
+            self._metrics.chunk.observe(len(batch.records))
+        self._write_table(intake)
+        # Nothing is awaited between the last take and this, so that no arrival goes unnoticed.
+        intake.announced = False
+
+    async def _finish(self, intake: Intake, flushing: _Flushing) -> None:
+        try:
+            # Shielded: a rebalance cancels the agent, not the flush that others wait for.
+            applied = await asyncio.shield(flushing.future)
+        except RereadError as error:
+            if not intake.closed:
+                _log.warning("reading a partition again", topic=intake.topic,
+                             partition=intake.partition, reason=str(error))  # fmt: skip
+                await self._reread(intake.key)
+            return
+        except RevokedError:
+            return
+        if intake.closed:
+            return
+        self._tables.stage(intake.key, applied)
+        self._acknowledge(intake.key, applied.next_offset)
+        self._write_table(intake)
+
+    def _write_table(self, intake: Intake) -> None:
+        now = time.monotonic()
+        if not intake.closed and self._tables.due(intake.key, now):
+            self._tables.write(intake.entity, intake.key, now)
+
+    async def _decode(self, intake: Intake, batch: Batch) -> Chunk:
+        changes: list[Change] = []
+        dead: list[DeadLetter] = []
+        decode = self._decoders[intake.entity].decode
+        partition = intake.partition
+        for begin in range(0, len(batch.records), _DECODE_STEP):
+            if begin:
+                await asyncio.sleep(0)
+            for record in batch.records[begin : begin + _DECODE_STEP]:
+                try:
+                    change = decode(record, partition)
+                except RejectedError as error:
+                    dead.append(_reject(intake, record, error))
+                else:
+                    if change is not None:
+                        changes.append(change)
+        return Chunk(
+            topic=intake.topic,
+            entity=intake.entity,
+            partition=partition,
+            generation=intake.generation,
+            start=batch.start,
+            end=batch.end,
+            records=batch.records,
+            changes=changes,
+            dead=dead,
+        )
+
+
+def _reject(intake: Intake, record: SourceRecord, error: RejectedError) -> DeadLetter:
+    return dead_letter(
+        intake.topic, intake.partition, intake.generation, record, error.reason, str(error)
+    )

@@ -1,0 +1,228 @@
+"""Group commit: all chunks that wait at one moment go into one transaction (design 2.2, 2.10)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from nova_stream.clock import Clock
+from nova_stream.errors import DatabaseUnavailableError
+from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.dead_letters import dead_letter
+from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.flush import Applied, Flush, GapError, GenerationError
+from nova_stream.stream.metrics import Metrics
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+class RevokedError(Exception):
+    """The partition was taken away before its chunk could be applied."""
+
+
+class _Waiting(msgspec.Struct):
+    chunk: Chunk
+    future: asyncio.Future[Applied]
+    wanted: Callable[[], bool]
+
+
+class Flusher:
+    """Applies submitted chunks, at most ``limit`` records a transaction where chunks allow it.
+
+    While Postgres is away it tries again, with one log line a change of state, until the chunks'
+    partitions are taken away. What Postgres refuses because of the data is narrowed down to the
+    record, which goes among the dead letters.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[asyncpg.Connection[Any]]],
+        expected: dict[tuple[str, int], tuple[int, int]],
+        metrics: Metrics,
+        clock: Clock,
+        limit: int,
+    ) -> None:
+        self._connect = connect
+        self._expected = expected
+        self._metrics = metrics
+        self._clock = clock
+        self._limit = limit
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._trouble: str | None = None
+
+    def submit(self, chunk: Chunk, wanted: Callable[[], bool]) -> asyncio.Future[Applied]:
+        """Queue a chunk; the future gives what was done.
+
+        It raises GapError or GenerationError when the chunk must be read again, RevokedError when
+        ``wanted`` turned false while Postgres was away.
+        """
+        future: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_seen)
+        self._waiting.append(_Waiting(chunk, future, wanted))
+        self._wake.set()
+        return future
+
+    async def run(self) -> None:
+        """Flush until cancelled."""
+        try:
+            while True:
+                await self._wake.wait()
+                batch = self._take()
+                if batch:
+                    await self._flush(batch)
+        finally:
+            await self._disconnect()
+
+    def _take(self) -> list[_Waiting]:
+        count = 0
+        batch: list[_Waiting] = []
+        for item in self._waiting:
+            count += len(item.chunk.records)
+            if batch and count > self._limit:
+                break
+            batch.append(item)
+        del self._waiting[: len(batch)]
+        if not self._waiting:
+            self._wake.clear()
+        return batch
+
+    async def _flush(self, batch: list[_Waiting]) -> None:
+        """Bring every chunk of ``batch`` to an end."""
+        pause = _FIRST_PAUSE
+        while batch:
+            try:
+                await self._commit(batch)
+                batch = []
+            except (GapError, GenerationError) as error:
+                batch = self._hand_back(batch, error)
+            except Exception as error:
+                fault = Fault.PASSING if isinstance(error, DatabaseUnavailableError) else None
+                fault = fault or fault_of(error)
+                self._metrics.flush_failures.labels(fault.value).inc()
+                if fault is Fault.DATA:
+                    await self._narrow_down(batch, error)
+                    break
+                await self._recover(error, fault)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                batch = _still_wanted(batch)
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        connection = await self._connected()
+        started = time.perf_counter()
+        items = sorted(batch, key=lambda item: item.chunk.key)
+        results = await Flush(connection, [i.chunk for i in items], self._expected).run()
+        self._metrics.transaction.observe(time.perf_counter() - started)
+        self._metrics.flushes.inc()
+        self._say_well()
+        now = self._clock()
+        newest = [item.chunk.newest_change() for item in items]
+        if times := [time_ for time_ in newest if time_ is not None]:
+            self._metrics.freshness.observe(max(0.0, (now - max(times)).total_seconds()))
+        for item, applied in zip(items, results, strict=True):
+            self._metrics.applied.labels(item.chunk.topic).inc(applied.changes)
+            if applied.dead:
+                self._metrics.dead_letters.labels(item.chunk.topic).inc(applied.dead)
+                _log.warning(
+                    "dead letters", topic=item.chunk.topic, partition=item.chunk.partition,
+                    records=applied.dead, see="nova-stream dead-letters list",
+                )  # fmt: skip
+            if not item.future.done():
+                item.future.set_result(applied)
+
+    def _hand_back(
+        self, batch: list[_Waiting], error: GapError | GenerationError
+    ) -> list[_Waiting]:
+        refused = error.key
+        for item in batch:
+            if item.chunk.key == refused and not item.future.done():
+                item.future.set_exception(error)
+        return [item for item in batch if item.chunk.key != refused]
+
+    async def _narrow_down(self, batch: list[_Waiting], error: Exception) -> None:
+        """Apply a batch that Postgres refuses in smaller parts, down to the record at fault."""
+        if len(batch) > 1:
+            for item in batch:
+                await self._flush([item])
+            return
+        item = batch[0]
+        chunk = item.chunk
+        if len(chunk.records) > 1:
+            first, second = chunk.split()
+            await self._flush([_Waiting(first, _unobserved(), item.wanted)])
+            await self._flush([_Waiting(second, item.future, item.wanted)])
+            return
+        if not chunk.changes:
+            raise error
+        state = getattr(error, "sqlstate", None)
+        letter = dead_letter(
+            chunk.topic, chunk.partition, chunk.generation, chunk.records[0],
+            "unstorable", f"Postgres refuses the record ({state or type(error).__name__}): {error}",
+        )  # fmt: skip
+        refused = msgspec.structs.replace(chunk, changes=[], dead=[*chunk.dead, letter])
+        await self._flush([_Waiting(refused, item.future, item.wanted)])
+
+    async def _connected(self) -> asyncpg.Connection[Any]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
+
+    async def _recover(self, error: Exception, fault: Fault) -> None:
+        self._metrics.database_up.set(0)
+        trouble = f"{fault.value}: {type(error).__name__}"
+        if self._trouble is None or (fault is Fault.SETUP and self._trouble != trouble):
+            advice = (
+                "the stream waits and nothing is lost"
+                if fault is Fault.PASSING
+                else "run nova-stream doctor; the stream waits and nothing is lost"
+            )
+            _log.error("flush failed", fault=fault.value, error=str(error), then=advice)
+            self._trouble = trouble
+        await self._disconnect()
+
+    def _say_well(self) -> None:
+        self._metrics.database_up.set(1)
+        if self._trouble is not None:
+            _log.info("flush works again", after=self._trouble)
+            self._trouble = None
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            with contextlib.suppress(Exception):
+                # No farewell: a server that does not answer must not hold us.
+                connection.terminate()
+
+
+def _still_wanted(batch: list[_Waiting]) -> list[_Waiting]:
+    kept = []
+    for item in batch:
+        if item.wanted():
+            kept.append(item)
+        elif not item.future.done():
+            item.future.set_exception(RevokedError())
+    return kept
+
+
+def _unobserved() -> asyncio.Future[Applied]:
+    future: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(_seen)
+    return future
+
+
+def _seen(future: asyncio.Future[Applied]) -> None:
+    """Mark an error as seen: the agent may have been cancelled before it could look."""
+    if not future.cancelled():
+        future.exception()

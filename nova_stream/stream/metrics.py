@@ -1,0 +1,58 @@
+"""The worker's own numbers, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import start_http_server as _serve
+
+_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_RECORDS = (1, 3, 10, 30, 100, 300, 1000, 3000, 8000, 16000)
+
+
+class Metrics:
+    """All metrics of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.applied = Counter(
+            "nova_changes_applied", "Changes that a committed flush handled", ["topic"],
+            registry=registry,
+        )  # fmt: skip
+        self.dead_letters = Counter(
+            "nova_dead_letters", "Records put among the dead letters", ["topic"], registry=registry
+        )
+        self.flushes = Counter("nova_flushes", "Committed flushes", registry=registry)
+        self.flush_failures = Counter(
+            "nova_flush_failures", "Flushes that failed and were tried again", ["fault"],
+            registry=registry,
+        )  # fmt: skip
+        self.transaction = Histogram(
+            "nova_flush_seconds", "Time of a flush's transaction", buckets=_SECONDS,
+            registry=registry,
+        )  # fmt: skip
+        self.chunk = Histogram(
+            "nova_chunk_records", "Records in a chunk", buckets=_RECORDS, registry=registry
+        )
+        self.freshness = Histogram(
+            "nova_freshness_seconds", "From the time of a change to its commit (newest a flush)",
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.lag = Gauge(
+            "nova_lag_records", "Records in the log that are not applied yet",
+            ["topic", "partition"], registry=registry,
+        )  # fmt: skip
+        self.buffered = Gauge(
+            "nova_buffered_bytes", "Bytes fetched that wait for their flush", registry=registry
+        )
+        self.assigned = Gauge(
+            "nova_assigned_partitions", "Partitions that this worker reads", registry=registry
+        )
+        self.database_up = Gauge(
+            "nova_database_up", "1 while the last flush or look at Postgres worked",
+            registry=registry,
+        )  # fmt: skip
+
+    def serve(self, port: int) -> tuple[int, object]:
+        """Serve ``/metrics`` on 127.0.0.1; 0 = any free port. Gives the port and the server."""
+        server, _ = _serve(port, addr="127.0.0.1", registry=self.registry)
+        return server.server_port, server

@@ -1,0 +1,126 @@
+"""Topics: made with the right partitions and settings before Faust starts, watched afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from nova_stream.errors import KafkaUnavailableError, TopicError
+from nova_stream.publish.kafka import admin_options
+from nova_stream.settings import Settings
+
+_TIMEOUT = 10.0
+
+_SOURCE_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": str(10 * 1024 * 1024)}
+#: The tables can be rebuilt from Postgres at any time, and are small: compact them eagerly, so
+#: that a worker has them back within a second.
+_CHANGELOG_CONFIG = {
+    "cleanup.policy": "compact,delete",
+    "retention.ms": str(24 * 3600 * 1000),
+    "segment.ms": str(5 * 60 * 1000),
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": "60000",
+}
+
+
+class TopicAdmin:
+    """Looks at topics and makes them, through librdkafka's admin client in a thread.
+
+    Raises KafkaUnavailableError when no broker answers, TopicError when one cannot work.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = AdminClient(admin_options(settings))
+
+    async def partitions(self) -> dict[str, int]:
+        """All topics of the cluster with their number of partitions."""
+        return await asyncio.to_thread(self._partitions)
+
+    async def ids(self, topics: list[str]) -> dict[str, str]:
+        """The ids of those of ``topics`` that exist."""
+        return await asyncio.to_thread(self._ids, topics)
+
+    async def prepare_sources(self) -> dict[str, int]:
+        """Make the six topics where they are missing; gives their partitions."""
+        settings = self._settings
+        found = await self.partitions()
+        missing = {t: settings.partitions for t in settings.topics() if t not in found}
+        await asyncio.to_thread(self._create, missing, _SOURCE_CONFIG)
+        return {topic: found.get(topic, settings.partitions) for topic in settings.topics()}
+
+    async def prepare_changelogs(self, wanted: Mapping[str, int]) -> None:
+        """Make the tables' changelog topics, each with the partitions of its source topic.
+
+        Faust would stop with a mismatch else: a changelog that is too small is enlarged, one
+        that is too large is a TopicError that says how to be rid of it.
+        """
+        found = await self.partitions()
+        await asyncio.to_thread(
+            self._create, {t: n for t, n in wanted.items() if t not in found}, _CHANGELOG_CONFIG
+        )
+        small = {t: n for t, n in wanted.items() if found.get(t, n) < n}
+        await asyncio.to_thread(self._enlarge, small)
+        for topic, count in wanted.items():
+            if found.get(topic, count) > count:
+                raise TopicError(
+                    f"topic {topic} has {found[topic]} partitions, its source has {count}: stop "
+                    f"all workers and delete the topic {topic}; what it holds is made again"
+                )
+
+    def _partitions(self) -> dict[str, int]:
+        try:
+            metadata = self._client.list_topics(timeout=_TIMEOUT)
+        except KafkaException as error:
+            raise self._unavailable(error) from None
+        return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+    def _ids(self, topics: list[str]) -> dict[str, str]:
+        futures = self._client.describe_topics(TopicCollection(topics), request_timeout=_TIMEOUT)
+        found = {}
+        for topic, future in futures.items():
+            try:
+                found[topic] = str(future.result().topic_id)
+            except KafkaException as error:
+                if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
+                    raise self._unavailable(error) from None
+        return found
+
+    def _create(self, wanted: Mapping[str, int], config: Mapping[str, str]) -> None:
+        if not wanted:
+            return
+        topics = [
+            NewTopic(topic, count, self._settings.replication, config=dict(config))
+            for topic, count in wanted.items()
+        ]
+        futures = self._client.create_topics(topics, operation_timeout=_TIMEOUT)
+        self._settle(futures, "cannot be made", allowed="TOPIC_ALREADY_EXISTS")
+
+    def _enlarge(self, wanted: Mapping[str, int]) -> None:
+        if not wanted:
+            return
+        futures = self._client.create_partitions([NewPartitions(t, n) for t, n in wanted.items()])
+        self._settle(futures, "cannot be enlarged", allowed="INVALID_PARTITIONS")
+
+    def _settle(self, futures: Mapping[str, Any], what: str, allowed: str) -> None:
+        for topic, future in futures.items():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].name() != allowed:
+                    raise TopicError(
+                        f"topic {topic} {what}: {error.args[0].str()} (partitions: "
+                        f"NOVA_PARTITIONS={self._settings.partitions}, replication: "
+                        f"NOVA_REPLICATION={self._settings.replication})"
+                    ) from None
+
+    def _unavailable(self, error: KafkaException) -> KafkaUnavailableError:
+        brokers = ",".join(self._settings.kafka_brokers)
+        return KafkaUnavailableError(
+            f"no Kafka broker answers at {brokers} ({error.args[0].name()}). "
+            "Check NOVA_KAFKA_BROKERS, or start everything here with: nova-stream dev"
+        )

@@ -1,0 +1,306 @@
+"""The worker: Faust app, flusher and watchers in one process, from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from enum import Enum
+from typing import Any
+
+import asyncpg
+import faust
+
+from nova_stream.clock import system_clock
+from nova_stream.errors import (
+    DatabaseUnavailableError,
+    KafkaUnavailableError,
+    NovaStreamError,
+)
+from nova_stream.settings import Settings
+from nova_stream.storage import positions
+from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.flush import Position
+from nova_stream.storage.migrate import newest_revision
+from nova_stream.stream import app as wiring
+from nova_stream.stream.agents import Pump
+from nova_stream.stream.flusher import Flusher
+from nova_stream.stream.intake import Budget
+from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.topics import TopicAdmin
+from nova_stream.stream.transport import Source
+from nova_stream.telemetry import configure_logging, get_logger
+
+_log = get_logger(__name__)
+
+_WATCH_TOPICS_EVERY = 3.0
+_MEASURE_EVERY = 1.0
+_RETRY = 1.0
+#: SIGTERM leaves within 5 s whatever the database does; what is not committed is read again.
+_GRACE = 4.0
+
+
+class Outcome(Enum):
+    """Why a worker's app ended."""
+
+    STOPPED = "stopped"
+    REBUILD = "rebuild"
+
+
+class Worker:
+    """One worker process's parts; ``run`` gives the reason of its end."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._topics = settings.topics()
+        self._budget = Budget(settings.buffer_bytes)
+        self._stop = asyncio.Event()
+        self._rebuild = asyncio.Event()
+        self._admin = TopicAdmin(settings)
+        self._lookup: asyncpg.Connection[Any] | None = None
+        self._lookup_lock = asyncio.Lock()
+        self._ids: dict[str, str] = {}
+
+    def request_stop(self) -> None:
+        """Ask for the end; safe to repeat."""
+        self._stop.set()
+
+    async def run(self) -> Outcome:
+        """Run until stopped, or until a topic was made again and all must be built anew.
+
+        Raises SchemaVersionError or TopicError where a person has to act.
+        """
+        prepared = await self._until_stopped(self._prepare())
+        if prepared is None:
+            return Outcome.STOPPED
+        app, flusher = self._build(prepared)
+        tasks = [
+            asyncio.create_task(flusher.run(), name="flusher"),
+            asyncio.create_task(self._watch_topics(), name="topics"),
+            asyncio.create_task(self._measure(app), name="metrics"),
+        ]
+        try:
+            await app.start()
+            return await self._wait(app, tasks)
+        finally:
+            await self._shut_down(app, tasks)
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, Any]) -> Any:
+        task = asyncio.create_task(work)
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not task.done():
+            task.cancel()
+            return None
+        return task.result()
+
+    async def _prepare(self) -> dict[str, int]:
+        """Wait for Kafka and Postgres, then make topics and positions."""
+        await _patiently("Kafka", self._admin.partitions)
+        await _patiently("Postgres", self._check_database)
+        partitions = await self._admin.prepare_sources()
+        await self._admin.prepare_changelogs(wiring.changelog_topics(self._settings, partitions))
+        self._ids = await self._admin.ids(list(self._topics))
+        for topic, topic_id in self._ids.items():
+            await self._recognise(topic, topic_id)
+        return partitions
+
+    async def _check_database(self) -> None:
+        connection = await self._connection()
+        await check_schema(connection, newest_revision())
+
+    def _build(self, partitions: dict[str, int]) -> tuple[faust.App, Flusher]:
+        settings = self._settings
+        app = wiring.build_app(settings)
+        tables = PartialTables(wiring.add_tables(app, partitions, settings))
+        flusher = Flusher(
+            lambda: connect(settings, "flush", flush=True, timeout=5.0), tables.expected,
+            self._metrics, system_clock, settings.flush_records,
+        )  # fmt: skip
+        wiring.add_transport(
+            app,
+            Source(
+                entities=self._topics,
+                budget=self._budget,
+                read_positions=self._read_positions,
+                restart_topic=self._restart_topic,
+                wake_wanted=tables.due,
+                forget=tables.forget,
+                chunks=settings.chunk_transport,
+            ),
+        )
+        pump = Pump(
+            flusher, tables, self._metrics,
+            reread=app.consumer.seek_again,
+            acknowledge=app.consumer.acknowledge,
+            chunk_records=max(1, settings.flush_records // 2),
+        )  # fmt: skip
+        wiring.add_agents(app, self._topics, pump, self._budget)
+        return app, flusher
+
+    async def _wait(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> Outcome:
+        waits = [
+            asyncio.create_task(self._stop.wait()),
+            asyncio.create_task(self._rebuild.wait()),
+            asyncio.create_task(app._crashed.wait()),
+        ]
+        try:
+            await asyncio.wait({*waits, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._stop.is_set():
+            return Outcome.STOPPED
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                _log.error("a part of the worker failed", part=task.get_name(),
+                           exc_info=task.exception())  # fmt: skip
+        if app._crashed.is_set():
+            _log.error("Faust stopped", reason=repr(app.crash_reason))
+        return Outcome.REBUILD
+
+    async def _shut_down(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> None:
+        with contextlib.suppress(Exception):
+            await app.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._lookup is not None:
+            self._lookup.terminate()
+        shutil.rmtree(app.conf.datadir, ignore_errors=True)
+
+    # -- what the transport asks ---------------------------------------------------------------
+
+    async def _read_positions(
+        self, keys: Iterable[tuple[str, int]]
+    ) -> dict[tuple[str, int], Position]:
+        wanted = list(keys)
+        async with self._lookup_lock:
+            connection = await self._connection()
+            await positions.ensure(connection, wanted)
+            return await positions.read(connection, wanted)
+
+    async def _restart_topic(self, topic: str, generation: int) -> None:
+        async with self._lookup_lock:
+            await positions.restart(await self._connection(), topic, generation)
+
+    async def _recognise(self, topic: str, topic_id: str) -> None:
+        async with self._lookup_lock:
+            generation = await positions.recognise(await self._connection(), topic, topic_id)
+        if generation is not None:
+            _log.error(
+                "a topic was made again", topic=topic, generation=generation,
+                then="its records are read from offset 0; versions decide what they change",
+            )  # fmt: skip
+
+    async def _connection(self) -> asyncpg.Connection[Any]:
+        if self._lookup is None or self._lookup.is_closed():
+            self._lookup = await connect(self._settings, "worker", timeout=5.0)
+        return self._lookup
+
+    # -- watchers --------------------------------------------------------------------------------
+
+    async def _watch_topics(self) -> None:
+        """Notice a topic that was made again: aiokafka would read nothing, without a word."""
+        gone: set[str] = set()
+        while True:
+            await asyncio.sleep(_WATCH_TOPICS_EVERY)
+            try:
+                found = await self._admin.ids(list(self._topics))
+            except KafkaUnavailableError:
+                continue
+            for topic in set(self._topics) - set(found) - gone:
+                _log.error("a topic is gone", topic=topic,
+                           then="nothing of it can be read until it is made again")  # fmt: skip
+            gone = set(self._topics) - set(found)
+            changed = [t for t, topic_id in found.items() if self._ids.get(t) != topic_id]
+            if changed:
+                _log.error("a topic was made again under the worker", topics=changed,
+                           then="the worker starts anew")  # fmt: skip
+                self._rebuild.set()
+                return
+
+    async def _measure(self, app: faust.App) -> None:
+        while True:
+            await asyncio.sleep(_MEASURE_EVERY)
+            self._metrics.buffered.set(self._budget.used)
+            self._metrics.lag.clear()
+            with contextlib.suppress(Exception):  # between two assignments nothing can be said
+                lags = app.consumer.lag()
+                self._metrics.assigned.set(len(lags))
+                for (topic, partition), lag in lags.items():
+                    self._metrics.lag.labels(topic, str(partition)).set(lag)
+
+
+async def _patiently(what: str, ask: Callable[[], Awaitable[Any]]) -> None:
+    """Ask until it answers, with one line when the waiting begins and one when it ends."""
+    waiting = False
+    while True:
+        try:
+            await ask()
+        except (KafkaUnavailableError, DatabaseUnavailableError) as error:
+            if not waiting:
+                _log.error(f"waiting for {what}", error=str(error))
+                waiting = True
+            await asyncio.sleep(_RETRY)
+        else:
+            if waiting:
+                _log.info(f"{what} answers")
+            return
+
+
+async def _main(settings: Settings, metrics: Metrics) -> Outcome:
+    worker = Worker(settings, metrics)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: _on_signal(worker))
+    return await worker.run()
+
+
+def _on_signal(worker: Worker) -> None:
+    worker.request_stop()
+
+    def give_up() -> None:
+        _log.warning("leaving without waiting longer", then="what is not committed is read again")
+        sys.stderr.flush()
+        os._exit(0)
+
+    asyncio.get_running_loop().call_later(_GRACE, give_up)
+
+
+def run_worker(settings: Settings) -> int:
+    """Run a worker until SIGTERM or Ctrl-C; gives the exit status.
+
+    A worker that must be built anew (a topic made again, Faust crashed) replaces its process by
+    a fresh one of the same id. Raises NovaStreamError where a person has to act.
+    """
+    configure_logging(settings)
+    metrics = Metrics()
+    if settings.metrics_port is not None:
+        port, _ = metrics.serve(settings.metrics_port)
+        _log.info("metrics", address=f"http://127.0.0.1:{port}/metrics")
+    started = time.monotonic()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        outcome = runner.run(_main(settings, metrics))
+    if outcome is Outcome.STOPPED:
+        return 0
+    time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
+    os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
+    raise NovaStreamError("unreachable")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
