@@ -17,7 +17,7 @@ from nova_stream.errors import RejectedError
 from nova_stream.events.change import COLUMNS, Change, Entity, SourceRecord, VersionKind
 from nova_stream.events.envelope import (
     MAX_MINOR,
-    MAX_NUMBER,
+    MAX_VERSION,
     Envelope,
     key_id,
     open_envelope,
@@ -29,7 +29,7 @@ from nova_stream.events.plain import PlainReader
 from nova_stream.events.times import parse_time
 from nova_stream.events.wording import quoted
 
-_Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)] | None
+_Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)] | None
 # Milliseconds of 1973 to 2096: surely no other unit, and exact as a double of seconds.
 _Millis = Annotated[int, msgspec.Meta(ge=10**11, lt=4 * 10**12)] | None
 
@@ -203,9 +203,14 @@ def _deleted_id(envelope: Envelope, record: SourceRecord) -> str:
 
 def _time_of_change(envelope: Envelope) -> datetime | None:
     """``source.ts_ms``, else ``ts_ms``; both must be readable where they are given."""
-    source, own = envelope.source.get("ts_ms"), envelope.fields.get("ts_ms")
-    at_source = None if source is None else parse_time(source, f"{envelope.where}.source.ts_ms")
-    return at_source or (None if own is None else parse_time(own, f"{envelope.where}.ts_ms"))
+    times = [
+        None if millis is None else parse_time(millis, f"{envelope.where}.{name}")
+        for name, millis in (
+            ("source.ts_ms", envelope.source.get("ts_ms")),
+            ("ts_ms", envelope.fields.get("ts_ms")),
+        )
+    ]
+    return times[0] or times[1]
 
 
 def _kafka_time(record: SourceRecord) -> datetime:

@@ -22,10 +22,8 @@ from nova_stream.events.times import canonical_time
 #: Longest id, and longest value of an indexed column, in UTF-8 bytes: an entry of a Postgres
 #: index holds some 2,700.
 MAX_INDEXED_BYTES = 1024
-#: The longest duration: a sum of some 1e8 of them is still a double.
-MAX_DURATION = Decimal("1e300")
-#: Values of phase and attempts, as a Postgres ``int`` holds them.
-INTEGER_RANGE = (-(2**31), 2**31 - 1)
+#: The largest number, durations among them: a sum of 1e8 of them is still a double.
+MAX_NUMBER = Decimal("1e300")
 
 # A text of so many characters has at most MAX_INDEXED_BYTES, whatever they are.
 _SURELY_SHORT = MAX_INDEXED_BYTES // 4
@@ -40,10 +38,11 @@ class Kind(Enum):
     REFERENCE = "reference"  # the id of something else: text, or a number from Debezium
     TEXT = "text"
     TIME = "time"
-    INTEGER = "integer"
+    NUMBER = "number"
     DURATION = "duration"
     FLAG = "flag"
     LIST = "list"
+    JSON = "json"  # anything, in a JSON column
     ANY = "any"
 
 
@@ -62,12 +61,15 @@ _IndexedReference = Annotated[str | None, Rule(Kind.REFERENCE, max_bytes=MAX_IND
 _Text = Annotated[str | None, Rule(Kind.TEXT)]
 _IndexedText = Annotated[str | None, Rule(Kind.TEXT, max_bytes=MAX_INDEXED_BYTES)]
 _Time = Annotated[str | None, Rule(Kind.TIME)]
-_Integer = Annotated[
-    Annotated[int, msgspec.Meta(ge=INTEGER_RANGE[0], le=INTEGER_RANGE[1])] | None,
-    Rule(Kind.INTEGER),
+_Number = Annotated[
+    Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+    | Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
+    | None,
+    Rule(Kind.NUMBER),
 ]
 _Flag = Annotated[bool | None, Rule(Kind.FLAG)]
 _List = Annotated[list[str] | None, Rule(Kind.LIST)]
+_Json = Annotated[Any, Rule(Kind.JSON)]
 _Anything = Annotated[Any, Rule(Kind.ANY)]
 
 
@@ -80,7 +82,7 @@ class AgentDocument(msgspec.Struct, rename="camel", gc=False):
     domain: _Text = None
     model: _Text = None
     system_prompt: _Anything = None
-    gates: _Anything = None
+    gates: _Json = None
     created_at: _Time = None
 
     def columns(self) -> tuple[Any, ...]:
@@ -120,8 +122,8 @@ class TaskDocument(msgspec.Struct, rename="camel", gc=False):
     title: _Text = None
     agent: _IndexedText = None
     dependencies: _List = None
-    phase: _Integer = None
-    attempts: _Integer = None
+    phase: _Number = None
+    attempts: _Number = None
     created_at: _Time = None
     output: _Text = None
     error: _Text = None

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import SourceRecord, Version, VersionKind
+from nova_stream.events.decimals import Schema
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text, whole_number
-from nova_stream.events.normalise import Schema, read_id
+from nova_stream.events.normalise import read_id
 from nova_stream.events.wording import quoted
 
 #: Set when a dead letter is published again whose version is a Kafka offset: ``offset:<n>``.
 VERSION_HEADER = "nova_version"
-MAX_NUMBER = 2**63 - 1
+MAX_VERSION = 2**63 - 1
 MAX_MINOR = 2**31 - 1
 
 _OPERATIONS = {"c", "u", "r", "d"}
@@ -109,8 +110,8 @@ def version_number(value: object, where: str) -> int:
     """A version's number, given as a number or as text; raises RejectedError ``bad_version``."""
     is_digits = isinstance(value, str) and _DIGITS.fullmatch(value)
     number = int(str(value)) if is_digits else whole_number(value)
-    if number is None or not 0 <= number <= MAX_NUMBER:
-        _bad_version(value, where, f"a whole number from 0 to {MAX_NUMBER}, or its text")
+    if number is None or not 0 <= number <= MAX_VERSION:
+        _bad_version(value, where, f"a whole number from 0 to {MAX_VERSION}, or its text")
     return number
 
 
@@ -222,8 +223,7 @@ def _field_schemas(schema: object) -> dict[str, Schema]:
         for field in _struct_fields(part) if part.get("field") in _PARTS else ():
             name, column, more = field.get("name"), field.get("field"), field.get("parameters")
             if isinstance(name, str) and isinstance(column, str):
-                scale = more.get("scale") if isinstance(more, dict) else None
-                found[column] = Schema(name, scale)
+                found[column] = Schema(name, more.get("scale") if isinstance(more, dict) else None)
     return found
 
 

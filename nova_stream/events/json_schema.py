@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from nova_stream.events.change import Entity
+from nova_stream.events.decimals import NUMBER_TEXT, POSITIVE_TEXT
 from nova_stream.events.documents import (
     COLUMN_NAMES,
-    INTEGER_RANGE,
-    MAX_DURATION,
+    MAX_NUMBER,
     RULES,
     Kind,
     Rule,
 )
-from nova_stream.events.envelope import MAX_MINOR, MAX_NUMBER
-from nova_stream.events.normalise import DURATION_TEXT, INTEGER_TEXT, UNAVAILABLE
+from nova_stream.events.envelope import MAX_MINOR, MAX_VERSION
+from nova_stream.events.normalise import UNAVAILABLE
 from nova_stream.events.times import TIME_TEXT
 
 Schema = dict[str, Any]
@@ -30,35 +30,38 @@ _TIME = {
     "told apart by magnitude",
     "anyOf": [{"type": "string", "pattern": TIME_TEXT}, {"type": "number"}],
 }
-_NUMBER = {
+_VERSION = {
     "anyOf": [
-        {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER},
+        {"type": "integer", "minimum": 0, "maximum": MAX_VERSION},
         {"type": "string", "pattern": "^[0-9]{1,19}$"},
         {"type": "null"},
+    ]
+}
+_DECIMAL = {
+    "description": "Debezium's VariableScaleDecimal",
+    "type": "object",
+    "required": ["scale", "value"],
+    "additionalProperties": False,
+    "properties": {
+        "scale": {"type": "integer"},
+        "value": {"type": "string", "contentEncoding": "base64"},
+    },
+}
+_LARGEST = float(MAX_NUMBER)
+_NUMBER = {
+    "anyOf": [
+        {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST},
+        {"type": "string", "pattern": NUMBER_TEXT},
+        _DECIMAL,
     ]
 }
 _DURATION = {
     "description": "milliseconds",
     "anyOf": [
-        {"type": "number", "minimum": 0, "maximum": float(MAX_DURATION)},
-        {"type": "string", "pattern": DURATION_TEXT},
-        {
-            "description": "Debezium's VariableScaleDecimal",
-            "type": "object",
-            "required": ["scale", "value"],
-            "additionalProperties": False,
-            "properties": {
-                "scale": {"type": "integer"},
-                "value": {"type": "string", "contentEncoding": "base64"},
-            },
-        },
+        {"type": "number", "minimum": 0, "maximum": _LARGEST},
+        {"type": "string", "pattern": POSITIVE_TEXT},
+        _DECIMAL,
     ],
-}
-_INTEGER = {
-    "anyOf": [
-        {"type": "integer", "minimum": INTEGER_RANGE[0], "maximum": INTEGER_RANGE[1]},
-        {"type": "string", "pattern": INTEGER_TEXT},
-    ]
 }
 _LIST = {
     "anyOf": [
@@ -68,11 +71,10 @@ _LIST = {
 }
 _BY_KIND: dict[Kind, Schema] = {
     Kind.TIME: _TIME,
-    Kind.INTEGER: _INTEGER,
+    Kind.NUMBER: _NUMBER,
     Kind.DURATION: _DURATION,
     Kind.FLAG: {"enum": [True, False, 0, 1]},
     Kind.LIST: _LIST,
-    Kind.ANY: {},
 }
 
 
@@ -118,7 +120,7 @@ def document_schema(entity: Entity) -> Schema:
 def _field(rule: Rule) -> Schema:
     if rule.kind is Kind.ID:
         return {"$ref": "#/$defs/identity"}
-    if rule.kind is Kind.ANY:
+    if rule.kind in {Kind.JSON, Kind.ANY}:
         return {}
     allowed = (
         [_of_text(rule)] if rule.kind in {Kind.TEXT, Kind.REFERENCE} else [_BY_KIND[rule.kind]]
@@ -156,7 +158,7 @@ _SOURCE: Schema = {
     "properties": {
         "connector": {},
         "name": {},
-        "seq": _NUMBER,
+        "seq": _VERSION,
         "minor": {
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": MAX_MINOR},
@@ -166,7 +168,7 @@ _SOURCE: Schema = {
         "ts_ms": {"anyOf": [_TIME, {"type": "null"}]},
     },
     "if": {"not": {"required": ["seq"], "properties": {"seq": {"not": {"type": "null"}}}}},
-    "then": {"properties": {"lsn": _NUMBER}},
+    "then": {"properties": {"lsn": _VERSION}},
 }
 _RECORD: Schema = {
     "description": "c = created, u = updated, r = snapshot, d = deleted; of a deletion, after is "

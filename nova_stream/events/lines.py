@@ -12,7 +12,7 @@ from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.encode import Op, validate_document
 from nova_stream.events.envelope import version_minor, version_number
-from nova_stream.events.json_text import parse_json
+from nova_stream.events.json_text import parse_json, refuse_unstorable_text
 from nova_stream.events.normalise import read_id
 from nova_stream.events.times import parse_time
 from nova_stream.events.wording import quoted
@@ -57,7 +57,7 @@ def change_line(fields: Any) -> ChangeLine:
 
     ``op`` is ``u`` by default, ``d`` where ``after`` is null or missing. Raises RejectedError:
     ``wrong_shape``, ``bad_entity``, ``bad_op``, ``bad_version``, ``bad_time``, ``missing_id``,
-    ``wrong_type``, and the reasons of ``validate_document``.
+    ``wrong_type``, ``unstorable_text``, and the reasons of ``validate_document``.
     """
     if not isinstance(fields, Mapping):
         raise RejectedError("wrong_shape", f"this is {quoted(fields)}; a change is {_SHAPE}")
@@ -74,6 +74,8 @@ def change_line(fields: Any) -> ChangeLine:
         raise RejectedError(
             "missing_id", "$.before.id is missing; a deletion names its entity there"
         )
+
+    refuse_unstorable_text(identity, "the id")
 
     seq = fields.get("seq")
     return ChangeLine(

@@ -6,8 +6,6 @@ Debezium writes snake_case columns, epochs in several units, JSON columns as tex
 
 from __future__ import annotations
 
-import re
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -15,11 +13,11 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import COLUMNS, Entity
+from nova_stream.events.decimals import Schema, exact_decimal
 from nova_stream.events.documents import (
     COLUMN_NAMES,
-    INTEGER_RANGE,
-    MAX_DURATION,
     MAX_INDEXED_BYTES,
+    MAX_NUMBER,
     RULES,
     Kind,
     Rule,
@@ -31,25 +29,8 @@ from nova_stream.events.wording import quoted
 
 #: What Debezium writes for a large column that did not change; the second in columns of bytes.
 UNAVAILABLE = ("__debezium_unavailable_value", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==")
-#: Numbers as text, as Debezium writes decimals; also regular expressions of JSON Schema.
-INTEGER_TEXT = r"^-?[0-9]{1,9}(\.0*)?$"
-DURATION_TEXT = r"^[0-9]{1,301}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?$"
-
-_INTEGER_TEXT = re.compile(INTEGER_TEXT)
-_DURATION_TEXT = re.compile(DURATION_TEXT)
-_CONNECT_DECIMAL = "org.apache.kafka.connect.data.Decimal"
-_LONGEST_UNSCALED = 400
-_NUMBERS = (int, float, Decimal)
-_FINEST_DURATION = -1100  # as an exponent of 10: finer than every double
 _OWN_TIMES = ("createdAt", "timestamp", "startedAt")
 _ID_RULE = Rule(Kind.ID, max_bytes=MAX_INDEXED_BYTES)
-
-
-class Schema(NamedTuple):
-    """What the wrapper says of a column: its Debezium or Connect type, and a decimal's scale."""
-
-    name: str
-    scale: str | None = None
 
 
 class Field(NamedTuple):
@@ -218,31 +199,30 @@ def _read_time(value: object, field: Field) -> tuple[str, datetime]:
     return time_text(instant), instant
 
 
-def _read_integer(value: object, field: Field) -> tuple[int, int]:
-    number = whole_number(value)
-    if isinstance(value, str) and _INTEGER_TEXT.fullmatch(value):
-        number = int(value.partition(".")[0])
-    smallest, largest = INTEGER_RANGE
-    if number is None or not smallest <= number <= largest:
-        _wrong_type(value, field, f"a whole number from {smallest} to {largest}")
-    return number, number
+def _read_number(value: object, field: Field) -> tuple[int | Decimal, Decimal]:
+    try:
+        number = exact_decimal(value, field.schema)
+    except (TypeError, ValueError):
+        _wrong_type(value, field, "a number")
+    if abs(number) > MAX_NUMBER:
+        _wrong_type(value, field, f"a number up to {MAX_NUMBER}")
+    return value if isinstance(value, int) else number, number
 
 
 def _read_duration(value: object, field: Field) -> tuple[int | Decimal, str]:
-    number = _decimal(value, field)
-    if (
-        not number.is_finite()
-        or not 0 <= number <= MAX_DURATION
-        or int(number.as_tuple().exponent) < _FINEST_DURATION
-    ):
+    try:
+        number = exact_decimal(value, field.schema)
+    except TypeError:
+        _wrong_type(value, field, "a number")
+    except ValueError:
         _bad_duration(value, field)
-
-    shown = value if isinstance(value, int) else number
-    return shown, format(number.copy_abs(), "f")
+    if not 0 <= number <= MAX_NUMBER or (isinstance(value, str) and value.startswith("-")):
+        _bad_duration(value, field)
+    return value if isinstance(value, int) else number, format(number.copy_abs(), "f")
 
 
 def _read_flag(value: object, field: Field) -> tuple[bool, bool]:
-    if not isinstance(value, _NUMBERS) or value not in (0, 1):
+    if not isinstance(value, int | float | Decimal) or value not in (0, 1):
         _wrong_type(value, field, "true, false, 1 or 0")
     return bool(value), bool(value)
 
@@ -254,7 +234,7 @@ def _read_list(value: object, field: Field) -> tuple[list[Any], list[Any]]:
     return parsed, parsed
 
 
-def _read_anything(value: object, field: Field) -> tuple[Any, Any]:
+def _read_json(value: object, field: Field) -> tuple[Any, Any]:
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
             value = _parsed(value, field)
@@ -263,48 +243,22 @@ def _read_anything(value: object, field: Field) -> tuple[Any, Any]:
     return value, value
 
 
+def _read_anything(value: object, _: Field) -> tuple[Any, Any]:
+    return value, value
+
+
 _READERS: dict[Kind, Callable[[object, Field], tuple[Any, Any]]] = {
     Kind.ID: _read_reference,
     Kind.REFERENCE: _read_reference,
     Kind.TEXT: _read_text,
     Kind.TIME: _read_time,
-    Kind.INTEGER: _read_integer,
+    Kind.NUMBER: _read_number,
     Kind.DURATION: _read_duration,
     Kind.FLAG: _read_flag,
     Kind.LIST: _read_list,
+    Kind.JSON: _read_json,
     Kind.ANY: _read_anything,
 }
-
-
-def _decimal(value: object, field: Field) -> Decimal:
-    """A duration as an exact number: from a number, text, or Debezium's bytes and scale."""
-    if isinstance(value, _NUMBERS) and not isinstance(value, bool):
-        return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if isinstance(value, dict) and value.keys() == {"scale", "value"}:
-        return _scaled(value["value"], value["scale"], field)
-    if not isinstance(value, str):
-        _wrong_type(value, field, "a number")
-
-    if field.schema and field.schema.name == _CONNECT_DECIMAL:
-        return _scaled(value, field.schema.scale, field)
-    if not _DURATION_TEXT.fullmatch(value):
-        _bad_duration(value, field)
-    return Decimal(value)
-
-
-def _scaled(unscaled: object, scale: object, field: Field) -> Decimal:
-    """A decimal as Kafka Connect writes it: base64 of the unscaled number's big-endian bytes."""
-    places = (
-        int(scale) if isinstance(scale, str) and scale.isdecimal() else whole_number(scale or 0)
-    )
-    if not isinstance(unscaled, str) or len(unscaled) > _LONGEST_UNSCALED or places is None:
-        _bad_duration(unscaled, field)
-
-    try:
-        digits = int.from_bytes(b64decode(unscaled, validate=True), "big", signed=True)
-        return Decimal(f"{digits}E{-places}")
-    except (ValueError, ArithmeticError):
-        _bad_duration(unscaled, field)
 
 
 def _parsed(text: str, field: Field) -> Any:

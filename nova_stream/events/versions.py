@@ -7,7 +7,7 @@ from threading import Lock
 
 from nova_stream.clock import EPOCH, Clock
 from nova_stream.errors import RejectedError
-from nova_stream.events.envelope import MAX_NUMBER
+from nova_stream.events.envelope import MAX_VERSION
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -30,7 +30,7 @@ class HybridClock:
         """
         with self._lock:
             number = max((self._clock() - EPOCH) // _MICROSECOND, self._last + 1)
-            if number > MAX_NUMBER:
+            if number > MAX_VERSION:
                 raise RejectedError(
                     "bad_version", f"no version is left above {self._last}, which somebody has used"
                 )

@@ -1,0 +1,1 @@
+"""What the events package promises: reading, writing, versions and schemas."""
