@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration, success_rate
@@ -27,7 +28,7 @@ from nova_stream.storage.rows import (
     Task,
 )
 
-Connection = asyncpg.Connection[Any]
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 Row = TypeVar("Row", bound=msgspec.Struct)
 #: A page of a list, and where the next one goes on (None = there is none).
 Page = tuple[list[Row], Place | None]
@@ -167,7 +168,8 @@ def _read_task(row: asyncpg.Record) -> Task:
 
 def _read_unregistered(kind: type[Row], row: asyncpg.Record) -> Row:
     fields: dict[str, Any] = dict(row)
-    running, executions = fields.pop("running_tasks"), fields.pop("executions")
+    running: int = fields.pop("running_tasks")
+    executions: int = fields.pop("executions")
     fields["avg_duration"] = mean_duration(fields.pop("duration_sum"), executions)
     fields["success_rate"] = success_rate(fields["completed_tasks"], fields["total_tasks"])
     fields["current_status"] = "active" if running > 0 else "idle"

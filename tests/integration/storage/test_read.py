@@ -1,0 +1,167 @@
+"""The readers: figures as the contract writes them, and lists that are read to their end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+import pytest
+
+from nova_stream.settings import Settings
+from nova_stream.storage import read
+from nova_stream.storage.database import connect
+from nova_stream.storage.rows import Place
+
+pytestmark = pytest.mark.integration
+
+ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
+
+
+@pytest.fixture
+async def connection(nova_settings: Settings) -> AsyncIterator[read.Connection]:
+    found = await connect(nova_settings, "test")
+    yield found
+    await found.close()
+
+
+def at(second: int) -> str:
+    return f"2026-02-20T12:00:{second:02d}.000Z"
+
+
+def task(id_: str, agent: str, status: str, **fields: Any) -> dict[str, Any]:
+    return {"entity": "tasks", "after": {"id": id_, "agent": agent, "status": status, **fields}}
+
+
+def registered(id_: str, name: str, created: int) -> dict[str, Any]:
+    after = {"id": id_, "name": name, "role": "r", "createdAt": at(created)}
+    return {"entity": "agents", "after": after}
+
+
+async def test_an_empty_database(connection: read.Connection) -> None:
+    assert await read.agents_stats(connection, unregistered=True) == []
+    found = await read.overview(connection)
+    assert (found.total_builds, found.active_tasks, found.last_build_time) == (0, 0, None)
+    assert await read.builds(connection, 10) == ([], None)
+    assert await read.positions(connection) == {}
+
+
+async def test_agents_by_last_activity_then_name(
+    connection: read.Connection, apply_lines: ApplyLines
+) -> None:
+    run = {"id": "e1", "agent": "NOBODY", "duration": 0.5, "timestamp": at(5)}
+    await apply_lines(
+        [
+            registered("a1", "VENUS", 1),
+            registered("a2", "MARS", 1),
+            registered("a3", "PLUTO", 9),
+            task("t1", "NOBODY", "running"),
+            task("t2", "", "done"),
+            {"entity": "executions", "after": run},
+        ]
+    )
+    names = [row.agent_name for row in await read.agents_stats(connection)]
+    assert names == ["PLUTO", "MARS", "VENUS"]
+
+    everyone = await read.agents_stats(connection, unregistered=True)
+    assert [row.agent_name for row in everyone] == ["PLUTO", "NOBODY", "MARS", "VENUS", ""]
+    nobody = everyone[1]
+    assert (nobody.registered, nobody.agent_id, nobody.cached_at) == (False, None, None)
+    assert (nobody.total_tasks, nobody.current_status, nobody.avg_duration) == (1, "active", 1)
+    assert nobody.last_active == at(5)
+    assert await read.count_unregistered(connection) == 2
+
+
+async def test_one_agent_by_name(connection: read.Connection, apply_lines: ApplyLines) -> None:
+    await apply_lines(
+        [
+            registered("b", "MARS", 1),
+            registered("a", "MARS", 2),
+            task("t", "MARS", "done"),
+            task("u", "NOBODY", "failed"),
+        ]
+    )
+    mars = await read.agent_stats(connection, "MARS")
+    assert mars is not None
+    assert (mars.agent_id, mars.other_agent_ids, mars.total_tasks) == ("a", ["b"], 1)
+    assert await read.agent_stats(connection, "NOBODY") is None
+    nobody = await read.agent_stats(connection, "NOBODY", unregistered=True)
+    assert nobody is not None
+    assert (nobody.failed_tasks, nobody.registered) == (1, False)
+    assert await read.agent_stats(connection, "unknown", unregistered=True) is None
+
+
+async def test_names_are_no_longer_unregistered_once_nothing_counts(
+    connection: read.Connection, apply_lines: ApplyLines
+) -> None:
+    await apply_lines([task("t", "NOBODY", "done")])
+    await apply_lines([{"entity": "tasks", "seq": 9, "op": "d", "before": {"id": "t"}}])
+    assert await read.agents_stats(connection, unregistered=True) == []
+
+
+async def test_builds_are_read_to_their_end(
+    connection: read.Connection, apply_lines: ApplyLines
+) -> None:
+    starts = {"b1": 3, "b2": 5, "b3": 5, "b4": None, "b5": None, "b6": 1, "b7": 9}
+    lines: list[dict[str, Any]] = [
+        {
+            "entity": "builds",
+            "after": {
+                "id": id_,
+                "status": "running" if start else "pending",
+                "startedAt": at(start) if start else None,
+            },
+        }
+        for id_, start in starts.items()
+    ]
+    await apply_lines([*lines, {"entity": "builds", "op": "d", "seq": 99, "before": {"id": "b7"}}])
+    for limit in (1, 2, 3, 4, 10):
+        assert await _ids(connection, limit) == ["b3", "b2", "b1", "b6", "b5", "b4"]
+    assert await _ids(connection, 2, "pending") == ["b5", "b4"]
+    assert await _ids(connection, 2, "running") == ["b3", "b2", "b1", "b6"]
+
+
+async def _ids(connection: read.Connection, limit: int, status: str | None = None) -> list[str]:
+    ids: list[str] = []
+    place: Place | None = None
+    while True:
+        rows, place = await read.builds(connection, limit, place, status)
+        ids += [row.id for row in rows]
+        if place is None:
+            return ids
+        assert len(rows) == limit
+
+
+async def test_a_build_with_its_tasks(connection: read.Connection, apply_lines: ApplyLines) -> None:
+    after = {"id": "b1", "prdId": "p", "prdName": "Lumen", "status": "running", "startedAt": at(1)}
+    await apply_lines(
+        [
+            {"entity": "builds", "after": after},
+            task("t1", "MARS", "done", buildId="b1", phase=1, attempts=2, dependencies=["t0"]),
+            task("t0", "MARS", "failed", buildId="b1", phase=0, error="no"),
+            task("t9", "MARS", "failed", buildId="other"),
+        ]
+    )
+    found = await read.build(connection, "b1")
+    assert found is not None
+    assert (found.prd_name, found.started_at, found.completed_at) == ("Lumen", at(1), None)
+    first, second = found.tasks
+    assert (first.id, first.error, first.dependencies) == ("t0", "no", None)
+    assert msgspec.json.encode([second.phase, second.attempts]) == b"[1,2]"
+    assert second.dependencies == ["t0"]
+    assert await read.build(connection, "b2") is None
+
+
+async def test_activities_newest_first(
+    connection: read.Connection, apply_lines: ApplyLines
+) -> None:
+    lines = [
+        {"entity": "activities", "after": {"id": f"v{n}", "timestamp": at(n), "details": "x"}}
+        for n in (1, 4, 2)
+    ]
+    await apply_lines(lines)
+    rows, place = await read.activities(connection, 2)
+    assert [row.id for row in rows] == ["v4", "v2"]
+    assert place == Place(at(2), "v2")
+    rest, end = await read.activities(connection, 2, place)
+    assert ([row.id for row in rest], end) == (["v1"], None)
