@@ -103,9 +103,7 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=settings.kafka_ca_file)
         if settings.kafka_cert_file:
             # A password, so that a locked key is an error and not a question on the terminal.
-            context.load_cert_chain(
-                settings.kafka_cert_file, settings.kafka_key_file, password=""
-            )
+            context.load_cert_chain(settings.kafka_cert_file, settings.kafka_key_file, password="")
     except ssl.SSLError as error:
         names = ", ".join(f"NOVA_{name.upper()}" for name in _FILES if getattr(settings, name))
         raise SettingsError(

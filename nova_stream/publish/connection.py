@@ -1,0 +1,192 @@
+"""The producer: how it is made, replaced when Kafka refused something, and ended in time.
+
+aiokafka's idempotent producer numbers what it sends. When Kafka refuses a batch the numbers have a
+gap, and all that follows for that partition would be refused too: so it is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.codec import has_lz4
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    LeaderNotAvailableError,
+    MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from nova_stream.errors import KafkaUnavailableError, PublishError, TopicError, UsageError
+from nova_stream.publish.kafka import client_options
+from nova_stream.publish.records import Outgoing, partition_of
+from nova_stream.publish.stopping import stop_producer
+from nova_stream.settings import Settings
+
+#: The largest batch, in bytes; the topics that nova-stream makes take as much.
+_REQUEST_BYTES = 10 * 1024 * 1024
+_BATCH_BYTES = 128 * 1024
+#: Seconds for what nobody waits for any more.
+_STOP_LIMIT = 3.0
+
+
+class Connection:
+    """A producer that is always usable, or says why not, within ``timeout`` seconds."""
+
+    def __init__(self, settings: Settings, timeout: float) -> None:
+        self.timeout = timeout
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._refused = False
+        self._topics: set[str] = set()
+        self._lock = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def brokers(self) -> str:
+        """The configured addresses, for messages."""
+        return ", ".join(self._settings.kafka_brokers)
+
+    async def start(self) -> None:
+        """Connect; raises KafkaUnavailableError or SettingsError."""
+        async with self._lock:
+            if self._producer is None:
+                self._producer = await self._connect()
+
+    async def close(self) -> None:
+        """Disconnect, in seconds even when Kafka is away."""
+        async with self._lock:
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                await stop_producer(producer, _STOP_LIMIT)
+            if self._retiring:
+                await asyncio.wait(self._retiring)
+
+    async def producer(self) -> AIOKafkaProducer:
+        """The producer to use now: a new one when the last was refused something."""
+        if self._producer is None:
+            raise UsageError("this publisher is not open; use: async with ChangePublisher() as p")
+        if self._refused:
+            async with self._lock:
+                if self._refused and self._producer is not None:
+                    fresh = await self._connect()
+                    self._retire(self._producer)
+                    self._producer, self._refused = fresh, False
+        return self._producer
+
+    async def send(self, record: Outgoing) -> tuple[str, int, int]:
+        """Send one record; its topic, partition and offset once Kafka has acknowledged it.
+
+        Raises PublishError, TopicError.
+        """
+        topic = self._settings.topic(record.entity)
+        async with self.failing(topic, f"{record.entity.value} {record.id!r}"):
+            async with asyncio.timeout(self.timeout):
+                producer = await self.producer()
+                partition = partition_of(record.key, await self.partitions(producer, topic))
+                future = await producer.send(
+                    topic, record.value, record.key, partition, headers=record.headers
+                )
+                metadata = await future
+        return topic, partition, offset_of(metadata, topic)
+
+    async def partitions(self, producer: AIOKafkaProducer, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises TopicError at once for a topic that does not exist, where aiokafka would wait.
+        """
+        if topic not in self._topics:
+            known = await producer.client.fetch_all_metadata()
+            if not known.partitions_for_topic(topic):
+                raise missing_topic(topic, self.brokers)
+            self._topics.add(topic)
+        return len(await producer.partitions_for(topic))
+
+    @asynccontextmanager
+    async def failing(self, topic: str, what: str) -> AsyncIterator[None]:
+        """Turns what goes wrong with Kafka inside into a PublishError that names ``what``."""
+        try:
+            yield
+        except (TimeoutError, KafkaTimeoutError):
+            cause = f"no answer within {self.timeout:g} s"
+        except KafkaError as error:
+            self._refused = True
+            self._topics.discard(topic)
+            cause = _cause(error, topic)
+        else:
+            return
+        raise PublishError(
+            f"{topic}: {what} was not acknowledged by Kafka at {self.brokers}: {cause}. It may "
+            "be there or not: publish it again"
+        )
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **client_options(self._settings),
+            client_id="nova-stream-publisher",
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4" if has_lz4() else None,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_REQUEST_BYTES,
+            # Twice within our limit, since a lost answer shows only when it is over.
+            request_timeout_ms=max(int(self.timeout * 500), 1),
+        )
+        try:
+            async with asyncio.timeout(self.timeout):
+                await producer.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await producer.stop()
+            what = str(error) or type(error).__name__
+            raise KafkaUnavailableError(
+                f"no Kafka can be used at {self.brokers} ({what}). Check NOVA_KAFKA_BROKERS, and "
+                "NOVA_KAFKA_SECURITY where it wants TLS or a password; or start everything here "
+                "with: nova-stream dev"
+            ) from None
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        """Let others, who still wait for this producer's answers, have them; then end it."""
+        task = asyncio.create_task(stop_producer(producer, self.timeout))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+
+def offset_of(metadata: Any, topic: str) -> int:
+    """The offset in Kafka's acknowledgement; raises PublishError when it has none."""
+    offset = int(metadata.offset)
+    if offset < 0:
+        raise PublishError(
+            f"{topic}: Kafka has the record already, but no longer knows where; publish it again"
+        )
+    return offset
+
+
+def missing_topic(topic: str, brokers: str) -> TopicError:
+    """The error of a topic that is not there."""
+    return TopicError(
+        f"the topic {topic} does not exist in Kafka at {brokers}. A worker makes the topics when "
+        "it starts: nova-stream worker. Is NOVA_TOPIC_PREFIX right? See: nova-stream doctor"
+    )
+
+
+def _cause(error: KafkaError, topic: str) -> str:
+    """A Kafka error in words that say what to do, where that is known."""
+    if isinstance(error, MessageSizeTooLargeError):
+        return f"the topic takes no record of this size (raise its max.message.bytes): {error}"
+    if isinstance(error, TopicAuthorizationFailedError):
+        return "this user may not write to the topic (NOVA_KAFKA_USERNAME, or its ACLs)"
+    if isinstance(error, LeaderNotAvailableError | NotLeaderForPartitionError):
+        return f"no broker leads the partition now ({type(error).__name__})"
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return f"the topic {topic} is not there any more (nova-stream doctor)"
+    return str(error)

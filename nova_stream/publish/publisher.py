@@ -1,0 +1,65 @@
+"""The publisher: change events into Kafka, acknowledged or a loud error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from nova_stream.clock import Clock, system_clock
+from nova_stream.events.lines import ChangeLine
+from nova_stream.publish.bulk import BulkWriter
+from nova_stream.publish.connection import Connection
+from nova_stream.publish.interface import Document, Publisher, checked
+from nova_stream.publish.records import Outgoing, RecordMaker
+from nova_stream.publish.tokens import PositionToken
+from nova_stream.settings import Settings, load_settings
+
+
+class ChangePublisher(Publisher):
+    """Publishes changes to Kafka: ``async with ChangePublisher() as publisher``.
+
+    ``settings`` are read from the environment if not given; ``source_name`` says in every record
+    who published it; ``clock`` gives times and versions where the caller has none. Calls may run
+    at the same time. Besides RejectedError they raise
+
+    - PublishError when Kafka has not acknowledged within ``delivery_timeout`` seconds, or refuses:
+      the change may be there or not. To publish it again is safe;
+    - TopicError at once when the topic does not exist.
+
+    ``start`` and ``async with`` raise KafkaUnavailableError, or SettingsError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        source_name: str = "main-app",
+        clock: Clock = system_clock,
+        delivery_timeout: float = 30.0,
+    ) -> None:
+        self._settings = settings or load_settings()
+        self._maker = RecordMaker(source_name, clock)
+        self._connection = Connection(self._settings, delivery_timeout)
+
+    async def start(self) -> None:
+        await self._connection.start()
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def publish(self, changes: Iterable[ChangeLine | Document]) -> PositionToken:
+        """Publish many changes, of any entities, in their order; see ``Publisher.publish``.
+
+        A list or tuple is checked as a whole before anything is sent; of another iterable the
+        changes before the one that is rejected may have been published.
+        """
+        if isinstance(changes, list | tuple):
+            changes = [checked(change) for change in changes]
+        return await BulkWriter(self._connection, self._settings).write(self._records(changes))
+
+    async def _publish_one(self, change: ChangeLine) -> PositionToken:
+        topic, partition, offset = await self._connection.send(self._maker.make(change))
+        return PositionToken({topic: {partition: offset + 1}})
+
+    def _records(self, changes: Iterable[ChangeLine | Document]) -> Iterator[Outgoing]:
+        for change in changes:
+            yield self._maker.make(checked(change))

@@ -1,0 +1,89 @@
+"""The Kafka record of a change: its key, its bytes, its headers and its partition."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aiokafka.partitioner import murmur2
+
+from nova_stream.clock import Clock, to_millis
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import Entity, Version
+from nova_stream.events.encode import cloudevents_headers, encode_change, encode_key
+from nova_stream.events.json_text import MAX_DEPTH, too_deep
+from nova_stream.events.lines import ChangeLine
+from nova_stream.events.versions import HybridClock
+from nova_stream.events.wording import quoted
+
+#: Readers tell the unit of an epoch by its magnitude: these are milliseconds for all of them,
+#: of the years 1973 to 5138.
+_MILLIS = range(10**11, 10**14)
+
+
+#: The largest record: key, document and all. Topics that nova-stream makes take batches of 10 MiB.
+MAX_RECORD_BYTES = 10 * 1024 * 1024 - 64 * 1024
+
+
+class Outgoing(NamedTuple):
+    """What is handed to Kafka for one change."""
+
+    entity: Entity
+    id: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class RecordMaker:
+    """Makes records; gives versions and times to the changes that have none.
+
+    One seq is given to no two changes, and each is above the one before, whatever the clock does.
+    """
+
+    def __init__(self, source_name: str, clock: Clock) -> None:
+        self._source_name = source_name
+        self._clock = clock
+        self._versions = HybridClock(clock)
+
+    def make(self, change: ChangeLine) -> Outgoing:
+        """The record of a checked change; raises RejectedError for what only shows as a whole."""
+        ts_ms = to_millis(self._clock()) if change.ts_ms is None else change.ts_ms
+        if ts_ms not in _MILLIS:
+            raise RejectedError(
+                "bad_time",
+                f"ts_ms is {quoted(ts_ms)}; allowed are milliseconds from 1973-03-03 on",
+            )
+        number = self._versions.next() if change.seq is None else change.seq
+        version = Version(number, change.minor)
+        name = self._source_name
+        value = encode_change(
+            change.entity,
+            change.op,
+            change.document,
+            before=change.before,
+            version=version,
+            ts_ms=ts_ms,
+            source_name=name,
+        )
+        _refuse_unreadable(change, value)
+        headers = cloudevents_headers(
+            change.entity, change.op, change.id, version, ts_ms=ts_ms, source_name=name
+        )
+        return Outgoing(change.entity, change.id, encode_key(change.id), value, headers)
+
+
+def _refuse_unreadable(change: ChangeLine, value: bytes) -> None:
+    """What is right as a document may be too much as a record."""
+    what = f"{change.entity.value} {quoted(change.id)}"
+    if len(value) > MAX_RECORD_BYTES:
+        raise RejectedError(
+            "too_large",
+            f"{what} makes a record of {len(value)} bytes; allowed are {MAX_RECORD_BYTES}",
+        )
+    if too_deep(value):
+        raise RejectedError("too_deep", f"{what} is nested deeper than {MAX_DEPTH - 2} levels")
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key among ``partitions``, as Kafka's own clients choose it (murmur2)."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions

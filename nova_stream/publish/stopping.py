@@ -1,0 +1,38 @@
+"""Ending an aiokafka producer within a time limit.
+
+Its own ``stop`` waits until everything is sent: for ever when Kafka is away, since with idempotence
+nothing expires. This file alone knows aiokafka's inside; a test holds it to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerClosed
+
+
+async def stop_producer(producer: AIOKafkaProducer, limit: float) -> None:
+    """End ``producer``; what it has not sent after ``limit`` seconds is given up."""
+    stopping = asyncio.create_task(producer.stop())
+    done, _ = await asyncio.wait({stopping}, timeout=limit)
+    if not done:
+        await _give_up(producer)
+    # A producer that has failed for good says so once more.
+    with contextlib.suppress(Exception):
+        await stopping
+
+
+async def _give_up(producer: AIOKafkaProducer) -> None:
+    sender = producer._sender.sender_task
+    while not sender.done():
+        # The first one makes it wait for its requests, the next gives those up too.
+        sender.cancel()
+        await asyncio.wait({sender}, timeout=0.05)
+
+    accumulator = producer._message_accumulator
+    waiting = [batch for batches in accumulator._batches.values() for batch in batches]
+    # A batch that is to be tried again is not in here, and removes itself when it ends.
+    accumulator._pending_batches.update(waiting)
+    accumulator.fail_all(ProducerClosed())
