@@ -194,7 +194,19 @@ def test_decimals_of_a_fixed_scale_are_told_by_the_schema() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["929 ms", "NaN", "", {"scale": 0, "value": "!"}, {"scale": "x", "value": "AQ=="}, "-1", "٣"],
+    [
+        "929 ms",
+        "NaN",
+        "",
+        "-1",
+        "٣",
+        {"scale": 0, "value": "!"},
+        {"scale": 0, "value": 5},
+        {"scale": 0, "value": "A" * 800},
+        {"scale": "x", "value": "AQ=="},
+        {"scale": 10**30, "value": "AQ=="},
+        {"scale": 2000, "value": "AQ=="},
+    ],
 )
 def test_a_decimal_that_is_none_is_a_bad_duration(value: object) -> None:
     assert reason(Entity.EXECUTIONS, envelope(ROWS[Entity.EXECUTIONS] | {"duration": value})) == (

@@ -8,6 +8,7 @@ import pytest
 
 from nova_stream.errors import RejectedError
 from nova_stream.events import decode as module
+from nova_stream.events import json_text
 from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity
 from nova_stream.events.json_text import MAX_DEPTH
 
@@ -243,6 +244,21 @@ def test_nesting_beyond_the_limit_is_too_deep(depth: int) -> None:
             deep = opening * depth + inner + closing * depth
             value = dumps(task(deep="PLACE")).replace(b'"PLACE"', deep)
             assert reason(TASKS, value) == "too_deep"
+
+
+def test_a_key_that_is_needed_may_not_be_too_deep_either() -> None:
+    key = b'{"id":' + b"[" * 300 + b"]" * 300 + b"}"
+    assert reason(TASKS, envelope({"status": "done"}), key=key) == "too_deep"
+
+
+def test_a_stack_that_is_nearly_full_makes_a_record_too_deep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def overflow(_: bytes) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(json_text, "_decode", overflow)
+    assert reason(TASKS, b"{}") == "too_deep"
 
 
 def test_a_json_column_may_not_be_too_deep_either() -> None:
