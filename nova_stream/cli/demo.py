@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Annotated
 
 import typer
@@ -16,9 +17,12 @@ def demo(
     rate: Annotated[
         float, typer.Option(min=0.001, max=100_000, metavar="EVENTS_PER_S", help="Events a second.")
     ] = 20.0,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed tells the same story; any, if not given.")
+    ] = None,
 ) -> None:
     """Publish a believable day of 21 agents until it is stopped."""
     settings = prepare()
     from nova_stream.local.demo import run_demo
 
-    asyncio.run(run_demo(settings, rate))
+    asyncio.run(run_demo(settings, rate, seed=secrets.randbits(32) if seed is None else seed))
