@@ -1,0 +1,60 @@
+"""Dependencies of routes: a scope, and waiting for one's own writes."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from nova_stream.api.parts import PartsOf
+from nova_stream.api.tokens import Scope
+from nova_stream.publish.tokens import PositionToken
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description="A token of NOVA_API_TOKEN or NOVA_API_TOKENS; none is needed where none is set.",
+)
+
+
+def needs(scope: Scope) -> Any:
+    """A route's dependency: the request carries a token with ``scope``."""
+
+    async def check(
+        parts: PartsOf,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    ) -> None:
+        parts.tokens.check(credentials.credentials if credentials else None, scope)
+
+    return Depends(check)
+
+
+async def _own_writes(
+    parts: PartsOf,
+    after: Annotated[
+        str | None,
+        Query(
+            description="A position token that publishing gave: the answer contains everything "
+            "up to it."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, Query(ge=0, le=60, description="Seconds to wait for it; then the answer is 504.")
+    ] = 10,
+) -> None:
+    if after is None:
+        return
+    token = PositionToken.decode(after)
+    started = time.monotonic()
+    reached = "no"
+    try:
+        await parts.watch.wait(token, timeout)
+        reached = "yes"
+    finally:
+        parts.metrics.waits.labels(reached).observe(time.monotonic() - started)
+
+
+#: A route's dependency: ``?after=TOKEN&timeout=SECONDS``.
+own_writes = Depends(_own_writes)

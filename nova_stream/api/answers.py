@@ -1,0 +1,121 @@
+"""Answers as JSON, and how the OpenAPI document describes them."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from nova_stream.api import examples
+from nova_stream.api.problems import Problem
+from nova_stream.storage.rows import (
+    Activity,
+    AgentStats,
+    Build,
+    BuildStats,
+    BuildWithTasks,
+    NamedAgentStats,
+    Overview,
+)
+
+T = TypeVar("T")
+
+_REF = "#/components/schemas/{name}"
+_PROBLEMS = {
+    401: "No token, or one that is not configured.",
+    403: "The token lacks the scope.",
+    404: "There is no such thing.",
+    413: "The body is too large.",
+    422: "Something in the request is wrong; the detail says what.",
+    503: "Postgres or Kafka is away, or the schema is not this version's; try again.",
+    504: "The stream has not come to the position token in time.",
+}
+#: Every protected route answers with these.
+_ALWAYS = (401, 403, 422, 503)
+
+
+class Items(msgspec.Struct, Generic[T], rename="camel", frozen=True):
+    """A list, or a page of one; ``nextCursor`` leads to the next page, null at the end."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Live(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: str = "live"
+
+
+class Ready(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything that is needed answers. ``unregisteredAgents`` counts the names that have tasks
+    or executions and no registered agent.
+    """
+
+    checks: dict[str, str]
+    unregistered_agents: int
+    status: str = "ready"
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """What Kafka has acknowledged: how many changes, and the token to read them with."""
+
+    accepted: int
+    token: str
+
+
+#: Everything that is answered, by the name of its schema, with an example.
+_SCHEMAS: dict[str, tuple[Any, Any]] = {
+    "AgentStatsList": (Items[AgentStats], examples.AGENTS),
+    "AgentStats": (AgentStats, examples.AGENT),
+    "NamedAgentStats": (NamedAgentStats, examples.NAMED_AGENT),
+    "BuildStats": (BuildStats, examples.BUILD_STATS),
+    "Overview": (Overview, examples.OVERVIEW),
+    "BuildList": (Items[Build], examples.BUILDS),
+    "BuildWithTasks": (BuildWithTasks, examples.BUILD_WITH_TASKS),
+    "ActivityList": (Items[Activity], examples.ACTIVITIES),
+    "Accepted": (Accepted, examples.ACCEPTED),
+    "Live": (Live, examples.LIVE),
+    "Ready": (Ready, examples.READY),
+    "Problem": (Problem, examples.PROBLEM),
+}
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """``value`` as a JSON answer that nobody keeps."""
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def answers(
+    schema: str, description: str, *problems: int, status: int = 200, protected: bool = True
+) -> dict[int | str, dict[str, Any]]:
+    """A route's ``responses``: what it answers, and its problems (besides those that every
+    protected route has).
+    """
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": description, "content": _content("application/json", schema)}
+    }
+    for code in sorted({*problems, *(_ALWAYS if protected else ())}):
+        content = _content("application/problem+json", "Problem")
+        found[code] = {"description": _PROBLEMS[code], "content": content}
+    return found
+
+
+def schemas() -> dict[str, Any]:
+    """The schemas that ``answers`` refers to, made from the rows themselves."""
+    kinds = [kind for kind, _ in _SCHEMAS.values()]
+    roots, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for (name, (_, example)), root in zip(_SCHEMAS.items(), roots, strict=True):
+        made = root["$ref"].rpartition("/")[2]  # of a generic a name that nobody wants to read
+        components[name] = {**components.pop(made), "title": name, "examples": [example]}
+    return components
+
+
+def _content(media_type: str, schema: str) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REF.format(name=schema)}}}

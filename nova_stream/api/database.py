@@ -1,0 +1,62 @@
+"""The API's connections to Postgres: opened at first use, gone and back without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+
+from nova_stream.api.lazy import Lazy
+from nova_stream.settings import Settings
+from nova_stream.storage.database import check_schema, create_pool
+from nova_stream.storage.migrate import newest_revision
+from nova_stream.storage.read import Connection
+
+#: Seconds that a request may spend with the database; a reader waits no longer.
+_LIMIT = 15.0
+_CLOSE_LIMIT = 2.0
+
+
+class Database:
+    """A pool of ``size`` connections, made when the first request needs one."""
+
+    def __init__(self, settings: Settings, size: int = 8) -> None:
+        self._settings = settings
+        self._size = size
+        self._pool: Lazy[asyncpg.Pool[Any]] = Lazy(self._open, _close)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for the duration of the block, at most 15 s.
+
+        Raises DatabaseUnavailableError or SchemaVersionError, TimeoutError, or what asyncpg
+        raises.
+        """
+        async with asyncio.timeout(_LIMIT):
+            pool = await self._pool.get()
+            async with pool.acquire() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Close all connections; those in use are cut off after 2 s."""
+        await self._pool.close()
+
+    async def _open(self) -> asyncpg.Pool[Any]:
+        pool = await create_pool(self._settings, "api", self._size)
+        try:
+            async with pool.acquire() as connection:
+                await check_schema(cast("asyncpg.Connection[Any]", connection), newest_revision())
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
+
+
+async def _close(pool: asyncpg.Pool[Any]) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), _CLOSE_LIMIT)
+    except TimeoutError:
+        pool.terminate()

@@ -1,0 +1,114 @@
+"""Examples for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+AGENT: dict[str, Any] = {
+    "agentId": "agent-ANDROMEDA",
+    "agentName": "ANDROMEDA",
+    "role": "release",
+    "totalTasks": 71,
+    "completedTasks": 63,
+    "failedTasks": 3,
+    "successRate": 88.73,
+    "avgDuration": 14481,
+    "lastActive": "2026-02-20T10:29:33.330Z",
+    "currentStatus": "active",
+    "cachedAt": "2026-02-20T12:00:00.000Z",
+    "registered": True,
+}
+AGENTS = {"items": [AGENT], "nextCursor": None}
+NAMED_AGENT = {**AGENT, "otherAgentIds": []}
+BUILD_STATS = {
+    "totalBuilds": 500,
+    "completedBuilds": 388,
+    "failedBuilds": 77,
+    "runningBuilds": 35,
+    "successRate": 77.6,
+    "avgDurationMs": 49661,
+    "lastBuildTime": "2026-02-20T04:24:20.112Z",
+    "cachedAt": "2026-02-20T12:00:00.000Z",
+}
+OVERVIEW = {
+    "totalBuilds": 500,
+    "completedBuilds": 388,
+    "failedBuilds": 77,
+    "successRate": 77.6,
+    "activeTasks": 159,
+    "completedTasks": 2601,
+    "lastBuildTime": "2026-02-20T04:24:20.112Z",
+    "totalAgents": 21,
+}
+BUILD: dict[str, Any] = {
+    "id": "b0001",
+    "prdId": "prd-144",
+    "prdName": "Lumen meadow 1",
+    "status": "completed",
+    "startedAt": "2025-11-12T20:02:32.341Z",
+    "completedAt": "2025-11-12T20:03:25.733Z",
+    "error": None,
+}
+BUILDS = {"items": [BUILD], "nextCursor": "WyIyMDI1LTExLTEyVDIwOjAyOjMyLjM0MVoiLCJiMDAwMSJd"}
+BUILD_WITH_TASKS = {
+    **BUILD,
+    "tasks": [
+        {
+            "id": "t00001",
+            "buildId": "b0001",
+            "taskId": "T001",
+            "title": "Test the indigo",
+            "agent": "ATLAS",
+            "status": "done",
+            "dependencies": [],
+            "phase": 0,
+            "attempts": 1,
+            "createdAt": "2025-11-12T20:02:32.341Z",
+            "output": "ok",
+            "error": None,
+        }
+    ],
+}
+ACTIVITIES = {
+    "items": [
+        {
+            "id": "a00001",
+            "userId": "user-0185",
+            "agentName": "ATLAS",
+            "eventType": "task_completed",
+            "taskId": None,
+            "details": "aurora cinder",
+            "timestamp": "2026-02-08T12:07:13.736Z",
+        }
+    ],
+    "nextCursor": None,
+}
+TASK_DONE: dict[str, Any] = {
+    "entity": "tasks",
+    "op": "u",
+    "after": {"id": "t-1", "buildId": "b-1", "agent": "MARS", "status": "done"},
+}
+EVENTS: dict[str, Any] = {
+    "one": {"summary": "One change", "value": TASK_DONE},
+    "several": {
+        "summary": "Several changes, with the main app's own versions",
+        "value": [
+            {"entity": "agents", "op": "c", "seq": 1, "after": {"id": "a-1", "name": "MARS"}},
+            {**TASK_DONE, "seq": 2, "ts_ms": 1771588800000},
+            {"entity": "builds", "op": "d", "seq": 3, "before": {"id": "b-9"}},
+        ],
+    },
+}
+ACCEPTED = {"accepted": 3, "token": "AXsibm92YS50YXNrcyI6eyIzIjo0Mn19"}
+LIVE = {"status": "live"}
+READY = {
+    "checks": {"database": "ok", "schema": "ok", "kafka": "ok"},
+    "unregisteredAgents": 0,
+    "status": "ready",
+}
+PROBLEM = {
+    "type": "urn:nova-stream:unknown-agent",
+    "title": "Not Found",
+    "status": 404,
+    "detail": "No registered agent has this name.",
+}

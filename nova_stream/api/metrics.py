@@ -1,0 +1,46 @@
+"""The API's own numbers, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class ApiMetrics:
+    """Counters in a registry of their own, so that several APIs in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "nova_api_requests",
+            "Requests answered, by route and status.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "nova_api_request_seconds",
+            "Seconds from a request's arrival to the end of its answer, waiting included.",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.waits = Histogram(
+            "nova_api_wait_seconds",
+            "Seconds that reads with ?after= waited until the caches showed their token.",
+            ["reached"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.published = Counter(
+            "nova_api_published_changes",
+            "Changes that Kafka acknowledged for POST /api/v1/events, by entity.",
+            ["entity"],
+            registry=self.registry,
+        )
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text form."""
+        return generate_latest(self.registry)

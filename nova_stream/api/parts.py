@@ -1,0 +1,41 @@
+"""What the routes work with, wired once by ``create_app``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from nova_stream.api.database import Database
+from nova_stream.api.kafka import KafkaProbe
+from nova_stream.api.lazy import Lazy
+from nova_stream.api.metrics import ApiMetrics
+from nova_stream.api.positions import PositionWatch
+from nova_stream.api.tokens import Tokens
+from nova_stream.publish.interface import Publisher
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one API."""
+
+    tokens: Tokens
+    database: Database
+    publisher: Lazy[Publisher]
+    watch: PositionWatch
+    kafka: KafkaProbe
+    metrics: ApiMetrics
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the API that serves ``request``."""
+    return cast("Parts", request.app.state.parts)
+
+
+async def _parts(request: Request) -> Parts:
+    return parts_of(request)
+
+
+#: A route's parameter.
+PartsOf = Annotated[Parts, Depends(_parts)]

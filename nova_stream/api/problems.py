@@ -1,0 +1,144 @@
+"""Errors as RFC 9457 problem details, whatever goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from nova_stream.errors import (
+    DatabaseUnavailableError,
+    KafkaUnavailableError,
+    PublishError,
+    RejectedError,
+    SchemaVersionError,
+    TopicError,
+)
+from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.telemetry import get_logger
+
+_TYPE = "urn:nova-stream:"
+_RETRY = {"Retry-After": "2"}
+
+#: What our own errors mean to the caller: the problem's kind. All pass by themselves, or when
+#: the operator does what the message says.
+_UNAVAILABLE_KINDS: dict[type[Exception], str] = {
+    DatabaseUnavailableError: "database-unavailable",
+    SchemaVersionError: "schema-version",
+    KafkaUnavailableError: "kafka-unavailable",
+    PublishError: "not-acknowledged",
+    TopicError: "topic",
+}
+
+_log = get_logger(__name__)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Problem details (RFC 9457). ``type`` is ``urn:nova-stream:<kind>`` where there is more to
+    say than the status does.
+    """
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+
+
+class ProblemError(Exception):
+    """Raised by a route: answered as a problem of this status.
+
+    ``kind`` is the last word of its type; ``more`` are members beside the standard ones.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str | None,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = more
+
+
+def problem_response(error: ProblemError) -> Response:
+    """The answer to a ProblemError."""
+    problem = Problem(
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=error.detail,
+        type=f"{_TYPE}{error.kind}" if error.kind else "about:blank",
+    )
+    return Response(
+        msgspec.json.encode({**msgspec.to_builtins(problem), **error.more}),
+        status_code=error.status,
+        media_type="application/problem+json",
+        headers=error.headers,
+    )
+
+
+def problem_of(error: Exception) -> ProblemError:
+    """The problem that an exception is to the caller; what nobody expected is logged as an error
+    and told as 500 without its text.
+    """
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, RejectedError):
+        return ProblemError(422, "rejected", str(error), reason=error.reason)
+    for kind, name in _UNAVAILABLE_KINDS.items():
+        if isinstance(error, kind):
+            return ProblemError(503, name, str(error), headers=_RETRY)
+    if isinstance(error, UNAVAILABLE) or _is_passing(error):
+        detail = "Postgres does not answer at the moment; try again."
+        return ProblemError(503, "database-unavailable", detail, headers=_RETRY)
+    if isinstance(error, asyncpg.PostgresError) and fault_of(error) is Fault.SETUP:
+        _log.error("the database is not as this version needs it", error=str(error))
+        detail = "The database is not as this version needs it. Run: nova-stream migrate"
+        return ProblemError(503, "schema-version", detail, headers=_RETRY)
+    _log.error("a request failed", exc_info=error)
+    return ProblemError(500, "internal", "An error inside of nova-stream; its log says more.")
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, asyncpg.PostgresError) and fault_of(error) is Fault.PASSING
+
+
+def install(app: FastAPI) -> None:
+    """Answer FastAPI's and Starlette's own errors as problems; the middleware sees all others."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if error.status_code == 404:
+        detail = f"There is nothing at {request.url.path}; /docs lists what there is."
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"{request.method} is not possible here; allowed is {allowed}."
+    return problem_response(ProblemError(error.status_code, None, detail, headers=error.headers))
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"field": ".".join(str(part) for part in item["loc"]), "detail": item["msg"]}
+        for item in error.errors()
+    ]
+    detail = "; ".join(f"{item['field']}: {item['detail']}" for item in errors)
+    return problem_response(ProblemError(422, "invalid-request", detail, errors=errors))

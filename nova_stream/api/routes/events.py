@@ -1,0 +1,121 @@
+"""The way in for programs that are not Python."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from nova_stream.api import examples
+from nova_stream.api.access import needs
+from nova_stream.api.answers import Accepted, answer, answers
+from nova_stream.api.parts import PartsOf
+from nova_stream.api.problems import ProblemError
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import Entity
+from nova_stream.events.json_text import parse_json
+from nova_stream.events.lines import ChangeLine, change_line
+
+router = APIRouter(tags=["events"], dependencies=[needs("publish")])
+
+MAX_BODY = 32 * 1024 * 1024
+#: Bad events that are named; more are only counted.
+_NAMED = 20
+#: Events checked before others get their turn.
+_TURN = 200
+
+_EVENT = {
+    "type": "object",
+    "required": ["entity"],
+    "properties": {
+        "entity": {"enum": [entity.value for entity in Entity]},
+        "op": {
+            "enum": ["c", "u", "d", "r"],
+            "description": "created, updated, deleted, read for a snapshot; "
+            "u if not given, d without `after`",
+        },
+        "seq": {"description": "The version: rises with each change of one entity."},
+        "minor": {"type": "integer", "minimum": 0},
+        "ts_ms": {"description": "The time of the change, epoch milliseconds."},
+        "after": {"type": ["object", "null"], "description": "The document, whole."},
+        "before": {
+            "type": ["object", "null"],
+            "description": "The document before the change; a deletion needs its id.",
+        },
+    },
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT}]},
+                "examples": examples.EVENTS,
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/events",
+    status_code=202,
+    openapi_extra=_BODY,
+    responses=answers("Accepted", "Kafka has acknowledged all of them.", 413, status=202),
+)
+async def publish(request: Request, parts: PartsOf) -> Response:
+    """Publish one change or a list of them. Of a list with a bad one nothing is sent. `token`
+    goes to `?after=` of a read that is to show them.
+    """
+    lines = await _lines(parse_json(await _body(request), "the body"))
+    publisher = await parts.publisher.get()
+    token = await publisher.publish(lines)
+    for entity, count in Counter(line.entity for line in lines).items():
+        parts.metrics.published.labels(entity.value).inc(count)
+    return answer(Accepted(len(lines), token.encode()), 202)
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise ProblemError(
+                413,
+                "too-large",
+                f"The body has more than {MAX_BODY >> 20} MB; send the events in several requests.",
+            )
+    return bytes(body)
+
+
+async def _lines(given: Any) -> list[ChangeLine]:
+    """The changes of the body, all checked; ProblemError 422 names those that are bad."""
+    events = given if isinstance(given, list) else [given]
+    lines = []
+    bad: list[dict[str, Any]] = []
+    for index, event in enumerate(events):
+        try:
+            lines.append(change_line(event))
+        except RejectedError as error:
+            bad.append({"index": index, "reason": error.reason, "detail": str(error)})
+        if index % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+    if bad:
+        raise _bad_events(bad, len(events))
+    return lines
+
+
+def _bad_events(bad: list[dict[str, Any]], count: int) -> ProblemError:
+    first = bad[0]
+    more = f" {len(bad) - 1} more are bad." if len(bad) > 1 else ""
+    return ProblemError(
+        422,
+        "bad-event",
+        f"Event {first['index']} of {count} (counted from 0) is bad: {first['reason']}: "
+        f"{first['detail']}.{more} Nothing was sent.",
+        index=first["index"],
+        reason=first["reason"],
+        errors=bad[:_NAMED],
+    )

@@ -1,0 +1,73 @@
+"""Whether it lives, whether it can work, and its numbers."""
+
+from __future__ import annotations
+
+import asyncpg
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+
+from nova_stream.api.access import needs
+from nova_stream.api.answers import Live, Ready, answer, answers
+from nova_stream.api.metrics import CONTENT_TYPE
+from nova_stream.api.parts import Parts, PartsOf
+from nova_stream.api.problems import ProblemError
+from nova_stream.errors import DatabaseUnavailableError, NovaStreamError, SchemaVersionError
+from nova_stream.storage import read
+from nova_stream.storage.database import UNAVAILABLE
+
+router = APIRouter(tags=["operation"])
+
+_OK = "ok"
+
+
+@router.get(
+    "/health/live",
+    responses=answers("Live", "It answers.", protected=False),
+)
+async def live() -> Response:
+    """Whether the process answers; asks nobody else."""
+    return answer(Live())
+
+
+@router.get(
+    "/health/ready",
+    responses=answers("Ready", "Everything answers.", 503, protected=False),
+)
+async def ready(parts: PartsOf) -> Response:
+    """Whether Postgres and Kafka answer and the schema is this version's. Names that have tasks or
+    executions and no registered agent are counted here, too.
+    """
+    database, schema, unregistered = await _database(parts)
+    checks = {"database": database, "schema": schema, "kafka": await _kafka(parts)}
+    bad = [f"{name} is {found}" for name, found in checks.items() if found != _OK]
+    if bad:
+        raise ProblemError(503, "not-ready", "; ".join(bad), checks=checks)
+    return answer(Ready(checks, unregistered))
+
+
+@router.get(
+    "/metrics",
+    dependencies=[needs("read")],
+    response_class=PlainTextResponse,
+)
+async def metrics(parts: PartsOf) -> Response:
+    """The API's own numbers, for Prometheus."""
+    return Response(parts.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _database(parts: Parts) -> tuple[str, str, int]:
+    try:
+        async with parts.database.connection() as connection:
+            return _OK, _OK, await read.count_unregistered(connection)
+    except SchemaVersionError:
+        return _OK, "not this version's (run: nova-stream migrate)", 0
+    except (DatabaseUnavailableError, asyncpg.PostgresError, *UNAVAILABLE):
+        return "away", "unknown", 0
+
+
+async def _kafka(parts: Parts) -> str:
+    try:
+        await parts.kafka.check()
+    except NovaStreamError:
+        return "away"
+    return _OK

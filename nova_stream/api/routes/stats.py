@@ -1,0 +1,75 @@
+"""The statistics: read from the caches, which are right at every instant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from nova_stream.api.access import needs, own_writes
+from nova_stream.api.answers import Items, answer, answers
+from nova_stream.api.parts import PartsOf
+from nova_stream.api.problems import ProblemError
+from nova_stream.storage import read
+
+router = APIRouter(tags=["statistics"], dependencies=[needs("read"), own_writes])
+
+_Unregistered = Annotated[
+    bool,
+    Query(description="Also names that tasks or executions give and no registered agent has."),
+]
+
+
+@router.get(
+    "/agents/stats",
+    responses=answers("AgentStatsList", "All agents.", 504),
+)
+async def agents_stats(parts: PartsOf, *, unregistered: _Unregistered = False) -> Response:
+    """All agents, newest lastActive first, then by name."""
+    async with parts.database.connection() as connection:
+        return answer(Items(await read.agents_stats(connection, unregistered=unregistered)))
+
+
+@router.get(
+    "/agents/{name:path}/stats",
+    responses=answers("NamedAgentStats", "The agent.", 404, 504),
+)
+async def agent_stats(
+    parts: PartsOf,
+    name: Annotated[str, Path(examples=["ANDROMEDA"])],
+    *,
+    unregistered: _Unregistered = False,
+) -> Response:
+    """One agent by name. Of several agents of one name it is the first by id, and
+    `otherAgentIds` names the others.
+    """
+    found = None
+    if "\x00" not in name:  # which Postgres has in no name
+        async with parts.database.connection() as connection:
+            found = await read.agent_stats(connection, name, unregistered=unregistered)
+    if found is None:
+        hint = (
+            "" if unregistered else " ?unregistered=true shows what counts under it all the same."
+        )
+        raise ProblemError(404, "unknown-agent", f"No registered agent has this name.{hint}")
+    return answer(found)
+
+
+@router.get(
+    "/builds/stats",
+    responses=answers("BuildStats", "The figures of all builds.", 504),
+)
+async def build_stats(parts: PartsOf) -> Response:
+    """The figures of all builds."""
+    async with parts.database.connection() as connection:
+        return answer(await read.build_stats(connection))
+
+
+@router.get(
+    "/overview",
+    responses=answers("Overview", "The figures of the whole.", 504),
+)
+async def overview(parts: PartsOf) -> Response:
+    """The figures of the whole, as one state."""
+    async with parts.database.connection() as connection:
+        return answer(await read.overview(connection))
