@@ -14,6 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.codec import has_lz4
 from aiokafka.errors import (
+    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     LeaderNotAvailableError,
@@ -143,12 +144,7 @@ class Connection:
                 await producer.start()
         except (KafkaError, OSError, TimeoutError) as error:
             await producer.stop()
-            what = str(error) or type(error).__name__
-            raise KafkaUnavailableError(
-                f"no Kafka can be used at {self.brokers} ({what}). Check NOVA_KAFKA_BROKERS, and "
-                "NOVA_KAFKA_SECURITY where it wants TLS or a password; or start everything here "
-                "with: nova-stream dev"
-            ) from None
+            raise _unavailable(error, self.brokers) from None
         except BaseException:
             await producer.stop()
             raise
@@ -169,6 +165,17 @@ def offset_of(metadata: Any, topic: str) -> int:
             f"{topic}: Kafka has the record already, but no longer knows where; publish it again"
         )
     return offset
+
+
+def _unavailable(error: Exception, brokers: str) -> KafkaUnavailableError:
+    # aiokafka tells why each broker was no good only to its log.
+    told = isinstance(error, KafkaConnectionError) or not str(error)
+    detail = "nothing answers as Kafka does" if told else str(error)
+    return KafkaUnavailableError(
+        f"no Kafka can be used at {brokers}: {detail}. Check NOVA_KAFKA_BROKERS, and "
+        "NOVA_KAFKA_SECURITY where it wants TLS or a password; or start everything here with: "
+        "nova-stream dev"
+    )
 
 
 def missing_topic(topic: str, brokers: str) -> TopicError:
