@@ -32,4 +32,4 @@ def to_millis(instant: datetime) -> int:
 def isoformat(instant: datetime) -> str:
     """``2026-02-20T12:00:00.000Z``: the form in which every time is written out (contract 1)."""
     utc = instant.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What the six Faust agents do: take a partition's chunks, decode, flush, write the tables."""
+"""What the six Faust agents do: take the partitions' chunks, decode, flush, write the tables."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ class _Flushing(msgspec.Struct):
     future: asyncio.Future[Applied]
 
 
-class Pump:
-    """Moves one partition's waiting records through decoding and flush, in order.
+class Pumps:
+    """Moves each partition's waiting records through decoding and flush, in order.
 
-    While one chunk is being flushed the next is decoded; its result is awaited before the next
-    is handed over, so that a partition has one chunk in the flusher at a time.
+    A partition's pump is a task that lives while something waits. While one chunk is being
+    flushed the next is decoded; its result is awaited before the next is handed over, so that a
+    partition has one chunk in the flusher at a time. A rebalance does not cancel a pump: what is
+    being flushed is flushed, then the closed intake gives nothing more.
     """
 
     def __init__(
@@ -55,9 +57,34 @@ class Pump:
         self._acknowledge = acknowledge
         self._chunk_records = chunk_records
         self._decoders: Mapping[Entity, Decoder] = {entity: Decoder(entity) for entity in Entity}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed = asyncio.Event()
 
-    async def run(self, intake: Intake) -> None:
-        """Work until nothing waits; to be called in the partition's stream iteration."""
+    def on_announcement(self, intake: Intake) -> None:
+        """What a Faust agent does in its iteration: write its table where that is due, and see
+        to it that the partition's pump runs.
+        """
+        intake.announced = False
+        now = time.monotonic()
+        if not intake.closed and self._tables.due(intake.key, now):
+            self._tables.write(intake.entity, intake.key, now)
+        if intake.waiting and not intake.pumping:
+            intake.pumping = True
+            task = asyncio.create_task(self._run(intake), name=f"pump {intake.key}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a pump failed", pump=task.get_name(), exc_info=error)
+            self._failed.set()
+
+    async def failed(self) -> None:
+        """Returns when a pump has failed, which only an error of ours can cause."""
+        await self._failed.wait()
+
+    async def _run(self, intake: Intake) -> None:
         flushing: _Flushing | None = None
         while True:
             batch = intake.take(self._chunk_records)
@@ -75,17 +102,15 @@ class Pump:
                 intake.give_back(batch.size)
                 raise
             future = self._flusher.submit(chunk, lambda: not intake.closed)
-            future.add_done_callback(lambda _, size=batch.size: intake.give_back(size))
+            future.add_done_callback(_giving_back(intake, batch.size))
             flushing = _Flushing(batch, future)
             self._metrics.chunk.observe(len(batch.records))
-        self._write_table(intake)
         # Nothing is awaited between the last take and this, so that no arrival goes unnoticed.
-        intake.announced = False
+        intake.pumping = False
 
     async def _finish(self, intake: Intake, flushing: _Flushing) -> None:
         try:
-            # Shielded: a rebalance cancels the agent, not the flush that others wait for.
-            applied = await asyncio.shield(flushing.future)
+            applied = await flushing.future
         except RereadError as error:
             if not intake.closed:
                 _log.warning("reading a partition again", topic=intake.topic,
@@ -98,12 +123,6 @@ class Pump:
             return
         self._tables.stage(intake.key, applied)
         self._acknowledge(intake.key, applied.next_offset)
-        self._write_table(intake)
-
-    def _write_table(self, intake: Intake) -> None:
-        now = time.monotonic()
-        if not intake.closed and self._tables.due(intake.key, now):
-            self._tables.write(intake.entity, intake.key, now)
 
     async def _decode(self, intake: Intake, batch: Batch) -> Chunk:
         changes: list[Change] = []
@@ -132,6 +151,10 @@ class Pump:
             changes=changes,
             dead=dead,
         )
+
+
+def _giving_back(intake: Intake, size: int) -> Callable[[asyncio.Future[Applied]], None]:
+    return lambda _: intake.give_back(size)
 
 
 def _reject(intake: Intake, record: SourceRecord, error: RejectedError) -> DeadLetter:

@@ -13,8 +13,8 @@ from faust.types import TP
 from nova_stream.events.change import Entity
 from nova_stream.publish.kafka import client_options
 from nova_stream.settings import Settings
-from nova_stream.stream.agents import Pump
-from nova_stream.stream.intake import Budget, Intake
+from nova_stream.stream.agents import Pumps
+from nova_stream.stream.intake import Intake
 from nova_stream.stream.transport import Source, chunk_transport
 
 #: The entities whose partials are kept in tables.
@@ -85,7 +85,9 @@ def build_app(settings: Settings, brokers: tuple[str, ...] | None = None) -> fau
 def changelog_topics(settings: Settings, partitions: Mapping[str, int]) -> dict[str, int]:
     """The changelog topics of the tables, with the partitions that each must have."""
     return {
-        f"{settings.consumer_group}-{_table_name(entity)}-changelog": partitions[settings.topic(entity)]
+        f"{settings.consumer_group}-{_table_name(entity)}-changelog": partitions[
+            settings.topic(entity)
+        ]
         for entity in TABLE_ENTITIES
     }
 
@@ -107,25 +109,27 @@ def add_transport(app: faust.App, source: Source) -> None:
     app.transport = chunk_transport(app, source)
 
 
-def add_agents(app: faust.App, topics: Mapping[str, Entity], pump: Pump, budget: Budget) -> None:
-    """One agent a topic, one coroutine a partition."""
+def add_agents(app: faust.App, topics: Mapping[str, Entity], pumps: Pumps) -> None:
+    """One agent a topic; each hands its partitions' intakes to their pumps.
+
+    Not ``isolated_partitions``: their actors are cancelled and restarted at every rebalance, which
+    ended the whole app (docs/decisions/0003).
+    """
     for name, entity in topics.items():
         topic = app.topic(name, schema=_AsItIs(allow_empty=True), allow_empty=True, acks=False)
-        app.agent(topic, name=f"{entity.value}-agent", isolated_partitions=True)(
-            _agent(app, pump, name, entity, budget)
-        )
+        app.agent(topic, name=f"{entity.value}-agent")(_agent(app, pumps, name))
 
 
-def _agent(app: faust.App, pump: Pump, topic: str, entity: Entity, budget: Budget) -> Any:
+def _agent(app: faust.App, pumps: Pumps, topic: str) -> Any:
     async def consume(stream: Any) -> None:
         async for event in stream.events():
-            if isinstance(event.value, Intake):
-                await pump.run(event.value)
-            else:
+            intake = event.value
+            if not isinstance(intake, Intake):  # one message an event: NOVA_CHUNK_TRANSPORT=false
                 intake = app.consumer.intakes.get(TP(topic, event.message.partition))
-                if intake is not None:
-                    intake.append([_Record(event.message)])
-                    await pump.run(intake)
+                if intake is None:
+                    continue
+                intake.append([_Record(event.message)])
+            pumps.on_announcement(intake)
 
     return consume
 

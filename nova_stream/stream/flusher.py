@@ -88,12 +88,17 @@ class Flusher:
     def _take(self) -> list[_Waiting]:
         count = 0
         batch: list[_Waiting] = []
+        left: list[_Waiting] = []
+        keys = set()
         for item in self._waiting:
+            # After a rebalance a partition's last chunk and its first may wait side by side.
+            if item.chunk.key in keys or (batch and count >= self._limit):
+                left.append(item)
+                continue
+            keys.add(item.chunk.key)
             count += len(item.chunk.records)
-            if batch and count > self._limit:
-                break
             batch.append(item)
-        del self._waiting[: len(batch)]
+        self._waiting = left
         if not self._waiting:
             self._wake.clear()
         return batch

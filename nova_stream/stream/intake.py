@@ -46,8 +46,8 @@ def size_of(record: SourceRecord) -> int:
 class Intake:
     """The growing chunk of one assigned partition.
 
-    The consumer appends what it fetches; the agent takes when it is ready, so that much waits as
-    one chunk instead of many (design section 3). Not thread-safe: both live in one event loop.
+    The consumer appends what it fetches; the agent's pump takes when it is ready, so that much
+    waits as one chunk instead of many (design section 3). Not thread-safe: both live in one event loop.
     """
 
     def __init__(
@@ -60,8 +60,10 @@ class Intake:
         self.generation = generation
         #: The next offset that is to be appended.
         self.next_offset = start
-        #: Whether the agent has been told that something waits.
+        #: Whether a message is on its way to the agent.
         self.announced = False
+        #: Whether the partition's pump runs; it takes what comes without being told.
+        self.pumping = False
         self.closed = False
         self._start = start
         self._records: deque[SourceRecord] = deque()

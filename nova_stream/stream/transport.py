@@ -188,7 +188,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             if not self.flow_active:
                 break
             if not intake.announced and (
-                intake.waiting or self.source.wake_wanted(intake.key, now)
+                (intake.waiting and not intake.pumping) or self.source.wake_wanted(intake.key, now)
             ):
                 intake.announced = True
                 yield tp, self._announcement(tp, intake)
@@ -199,8 +199,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         async for tp, message in super().getmany(timeout):
             if tp.topic not in self.source.entities:
                 yield tp, message
-            elif (intake := self.intakes.get(tp)) is not None:
-                intake.next_offset = message.offset + 1
+            elif tp in self.intakes:
                 yield tp, message
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:

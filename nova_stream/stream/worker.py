@@ -28,7 +28,7 @@ from nova_stream.storage.database import check_schema, connect
 from nova_stream.storage.flush import Position
 from nova_stream.storage.migrate import newest_revision
 from nova_stream.stream import app as wiring
-from nova_stream.stream.agents import Pump
+from nova_stream.stream.agents import Pumps
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.metrics import Metrics
@@ -80,9 +80,10 @@ class Worker:
         prepared = await self._until_stopped(self._prepare())
         if prepared is None:
             return Outcome.STOPPED
-        app, flusher = self._build(prepared)
+        app, flusher, pumps = self._build(prepared)
         tasks = [
             asyncio.create_task(flusher.run(), name="flusher"),
+            asyncio.create_task(pumps.failed(), name="pumps"),
             asyncio.create_task(self._watch_topics(), name="topics"),
             asyncio.create_task(self._measure(app), name="metrics"),
         ]
@@ -117,7 +118,7 @@ class Worker:
         connection = await self._connection()
         await check_schema(connection, newest_revision())
 
-    def _build(self, partitions: dict[str, int]) -> tuple[faust.App, Flusher]:
+    def _build(self, partitions: dict[str, int]) -> tuple[faust.App, Flusher, Pumps]:
         settings = self._settings
         app = wiring.build_app(settings)
         tables = PartialTables(wiring.add_tables(app, partitions, settings))
@@ -137,14 +138,14 @@ class Worker:
                 chunks=settings.chunk_transport,
             ),
         )
-        pump = Pump(
+        pumps = Pumps(
             flusher, tables, self._metrics,
             reread=app.consumer.seek_again,
             acknowledge=app.consumer.acknowledge,
             chunk_records=max(1, settings.flush_records // 2),
         )  # fmt: skip
-        wiring.add_agents(app, self._topics, pump, self._budget)
-        return app, flusher
+        wiring.add_agents(app, self._topics, pumps)
+        return app, flusher, pumps
 
     async def _wait(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> Outcome:
         waits = [
@@ -211,12 +212,20 @@ class Worker:
     async def _watch_topics(self) -> None:
         """Notice a topic that was made again: aiokafka would read nothing, without a word."""
         gone: set[str] = set()
+        away = False
         while True:
             await asyncio.sleep(_WATCH_TOPICS_EVERY)
             try:
                 found = await self._admin.ids(list(self._topics))
-            except KafkaUnavailableError:
+            except KafkaUnavailableError as error:
+                if not away:
+                    _log.error("Kafka is away", error=str(error),
+                               then="the worker waits and nothing is lost")  # fmt: skip
+                away = True
                 continue
+            if away:
+                _log.info("Kafka answers again")
+                away = False
             for topic in set(self._topics) - set(found) - gone:
                 _log.error("a topic is gone", topic=topic,
                            then="nothing of it can be read until it is made again")  # fmt: skip

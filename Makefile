@@ -1,0 +1,51 @@
+# A machine needs Python 3.11+, make and git; everything else comes through here.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help setup dev test test-fast test-containers check format bench bench-jobs lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(BIN)/.ready ## make .venv with everything pinned; gives .venv/bin/nova-stream
+
+$(BIN)/.ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with: make setup PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+dev: setup ## run everything on this machine: Kafka, Postgres, worker, API, demo (ARGS="--no-demo")
+	@$(BIN)/nova-stream dev $(ARGS)
+
+test: setup ## all tests, with a real Kafka and a real Postgres (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup ## unit tests only
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+test-containers: setup ## the container path, with an image made by tests/containers/build-image.sh
+	@$(BIN)/python -m pytest tests/containers -m containers $(ARGS)
+
+check: setup ## ruff, format, mypy, imports, schemas against code, models against migrations
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m nova_stream.events.schemas --check
+	@$(BIN)/python -m tests.check_migrations
+
+format: setup ## bring the code into form
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: setup ## throughput, freshness and memory, each checked for exactness
+	@$(BIN)/python -m benchmarks all $(ARGS)
+
+lock: ## resolve requirements.lock anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --extra testing --output-file requirements.lock pyproject.toml
+
+clean: ## remove the virtual environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
