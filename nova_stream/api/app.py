@@ -52,9 +52,8 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
     )
     app.state.parts = parts
     problems.install(app)
-    for router in (stats.router, lists.router, events.router):
-        app.include_router(router, prefix="/api/v1")
-    app.include_router(health.router)
+    for router in (stats.router, lists.router, events.router, health.router):
+        app.include_router(router)
     pages.install(app)
     if parts.tokens.open:
         app.add_middleware(OpenGuard)

@@ -15,6 +15,8 @@ from nova_stream.api.positions import PositionWatch
 from nova_stream.api.tokens import Tokens
 from nova_stream.publish.interface import Publisher
 
+PREFIX = "/api/v1"
+
 
 @dataclass(frozen=True)
 class Parts:

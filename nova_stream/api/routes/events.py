@@ -11,14 +11,14 @@ from fastapi import APIRouter, Request, Response
 from nova_stream.api import examples
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Accepted, answer, answers
-from nova_stream.api.parts import PartsOf
+from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.json_text import parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 
-router = APIRouter(tags=["events"], dependencies=[needs("publish")])
+router = APIRouter(prefix=PREFIX, tags=["events"], dependencies=[needs("publish")])
 
 MAX_BODY = 32 * 1024 * 1024
 #: Bad events that are named; more are only counted.

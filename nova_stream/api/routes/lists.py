@@ -9,11 +9,13 @@ from fastapi import APIRouter, Path, Query, Response
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.cursors import decode_cursor, encode_cursor
-from nova_stream.api.parts import PartsOf
+from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage import read
 
-router = APIRouter(tags=["builds and activity"], dependencies=[needs("read"), own_writes])
+router = APIRouter(
+    prefix=PREFIX, tags=["builds and activity"], dependencies=[needs("read"), own_writes]
+)
 
 _Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
 _Cursor = Annotated[

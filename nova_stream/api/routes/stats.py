@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Query, Response
 
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import Items, answer, answers
-from nova_stream.api.parts import PartsOf
+from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage import read
 
-router = APIRouter(tags=["statistics"], dependencies=[needs("read"), own_writes])
+router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("read"), own_writes])
 
 _Unregistered = Annotated[
     bool,
