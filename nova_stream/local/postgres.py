@@ -197,6 +197,12 @@ class LocalPostgres:
         if leftovers:
             self._progress("ending the Postgres of an earlier run", 0.0)
             processes.end_leftovers(leftovers, signal_=signal.SIGINT, limit=20.0)
+        # Without their server its own processes end by themselves, but a new one does not start
+        # before the last has let go of the shared memory.
+        orphans = processes.find_processes(
+            lambda process: process.name().startswith("postgres") and process.cwd() == folder
+        )
+        processes.end_leftovers(orphans, signal_=0, limit=20.0)
         # Nobody serves this folder now. Left in place, the file would stop the server if its
         # number has gone to some other process meanwhile (as in a container started anew).
         (self._folder / "postmaster.pid").unlink(missing_ok=True)

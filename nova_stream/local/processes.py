@@ -180,24 +180,24 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def find_leftovers(matches: Callable[[list[str]], bool]) -> list[psutil.Process]:
-    """Processes other than this one whose command line ``matches``."""
+def find_processes(matches: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    """Processes other than this one that ``matches``; what it may not look at does not match."""
     found = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and matches(process.cmdline()):
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and matches(process):
                 found.append(process)
     return found
+
+
+def find_leftovers(matches: Callable[[list[str]], bool]) -> list[psutil.Process]:
+    """Processes other than this one whose command line ``matches``."""
+    return find_processes(lambda process: matches(process.cmdline()))
 
 
 def find_marked(variable: str, value: str) -> list[psutil.Process]:
     """Processes other than this one that were started with ``variable`` set to ``value``."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(variable) == value:
-                found.append(process)
-    return found
+    return find_processes(lambda process: process.environ().get(variable) == value)
 
 
 def end_leftovers(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -25,6 +25,16 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     """Everything whose command line names something in ``folder``."""
     marker = str(folder.resolve())
     return find_leftovers(lambda words: any(marker in word for word in words))
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run: one that only waits for its parent to notice its end does not."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from nova_stream.errors import LocalStackError
 from nova_stream.local.kafka import LocalKafka, broker_answers, group_is_stable
 from nova_stream.local.ports import free_port
 
-from .helpers import eventually, processes_of, script
+from .helpers import alive, eventually, processes_of, script
 
 pytestmark = pytest.mark.integration
 
@@ -93,7 +93,7 @@ def test_start_after_kill_9_of_the_parent(tmp_path: Path, tie: str) -> None:
         # No wait: with "tied" the old broker may be about to end, with "loose" it just goes on.
         with LocalKafka(tmp_path) as kafka:
             assert broker_answers(kafka.bootstrap_servers)
-            assert not any(child.is_running() for child in children)
+            assert alive(children) == []
 
     assert processes_of(tmp_path) == []
 

@@ -25,7 +25,7 @@ from nova_stream.local.processes import find_marked
 from nova_stream.local.sql import postgres_answers
 from nova_stream.local.stack import Stack
 
-from .helpers import eventually, processes_of
+from .helpers import alive, eventually, processes_of
 from .stub_stack import commands
 
 pytestmark = pytest.mark.integration
@@ -142,7 +142,7 @@ def test_start_after_kill_9(tmp_path: Path, notes: Path) -> None:
         _read_summary(process)
 
         after = _settings(folder / "stack.env")
-        assert not any(child.is_running() for child in children)
+        assert alive(children) == []
         assert after["NOVA_API_TOKEN"] == before["NOVA_API_TOKEN"]
         assert after["NOVA_DATABASE_URL"] == before["NOVA_DATABASE_URL"]
 
