@@ -1,0 +1,210 @@
+"""Delivers a history to real Postgres by flushes at once, and compares after every commit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from nova_stream.events.change import Entity
+from nova_stream.settings import Settings
+from nova_stream.stats.recount import AgentFigures, BuildFigures, Recount
+from nova_stream.storage import positions
+from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.database import connect
+from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.flush import Applied, Flush, GapError, Position, read_partials
+from tests.integration.storage.chunks import chunk_of
+from tests.integration.storage.histories import ENTITIES, PARTITIONS, History, Log
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+Key = tuple[str, int]
+
+AGENT_COLUMNS = ", ".join(AgentFigures.__struct_fields__)
+BUILD_COLUMNS = ", ".join(BuildFigures.__struct_fields__)
+_CLEAN = """
+TRUNCATE agents, builds, tasks, executions, agent_stats_cache, agent_stats_partials,
+    build_stats_cache, build_stats_partials, stream_positions, stream_topics, dead_letters;
+INSERT INTO build_stats_cache VALUES (1, 0, 0, 0, 0, 0, 0, NULL, now())
+"""
+
+
+async def snapshot_differences(connection: Connection) -> list[str]:
+    """Where a cache differs from its recount in one REPEATABLE READ snapshot."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        pairs = [
+            [
+                await connection.fetch(f"SELECT {columns} FROM {table}_{side} ORDER BY 1")
+                for side in ("cache", "recount")
+            ]
+            for table, columns in (("agent_stats", AGENT_COLUMNS), ("build_stats", BUILD_COLUMNS))
+        ]
+    return [f"cache {cache}, recount {recount}" for cache, recount in pairs if cache != recount]
+
+
+async def final_differences(connection: Connection, wanted: Recount) -> list[str]:
+    """Where the caches differ from a plain recount of all that was delivered."""
+    rows = await connection.fetch(f"SELECT {AGENT_COLUMNS} FROM agent_stats_cache")
+    found = {row["agent_id"]: AgentFigures(**dict(row)) for row in rows}
+    builds = await connection.fetchrow(f"SELECT {BUILD_COLUMNS} FROM build_stats_cache")
+    assert builds is not None
+    return [
+        f"at the end {is_}, wanted {want}"
+        for is_, want in ((found, wanted.agents), (BuildFigures(**dict(builds)), wanted.builds))
+        if is_ != want
+    ]
+
+
+class Mirror:
+    """What a worker's tables hold, by the flushes' answers alone."""
+
+    def __init__(self) -> None:
+        self.expected: dict[Key, tuple[int, int]] = {}
+        self.partials: dict[Key, dict[str, dict[str, Any]]] = {}
+
+    def apply(self, key: Key, applied: Applied) -> None:
+        self.expected[key] = (applied.next_offset, applied.epoch)
+        if applied.complete:
+            self.partials[key] = {}
+        self.partials[key].update(applied.partials)
+
+
+class Player:
+    """Delivers one history with several workers at once; ``problems`` says what went wrong."""
+
+    def __init__(self, arena: Arena, history: History) -> None:
+        self._arena = arena
+        self._history = history
+        self.problems: list[str] = []
+
+    async def run(self, workers: int) -> None:
+        """Deliver everything, then compare the end."""
+        crashes = workers > 1
+        await asyncio.gather(*(self._work(n, crashes=crashes) for n in range(workers)))
+        control = self._arena.control
+        self.problems += await final_differences(control, self._history.recounted())
+        dead = await control.fetchval("SELECT count(*) FROM dead_letters")
+        if dead != self._history.dead():
+            self.problems.append(f"{dead} dead letters, wanted {self._history.dead()}")
+
+    async def _work(self, number: int, *, crashes: bool) -> None:
+        writer, probe = self._arena.writers[number], self._arena.probes[number]
+        dice = random.Random(f"{self._history.schedule} {number}")
+        mirror = Mirror()
+        logs = self._history.logs
+        while not self.problems:
+            found = await positions.read(writer, [self._key(log) for log in logs])
+            left = [log for log in logs if found[self._key(log)].next_offset < len(logs[log])]
+            if not left:
+                break
+            patience = dice.random() / 100 if crashes and dice.random() < 0.1 else None
+            await self._deliver(writer, mirror, dice, found, patience)
+            self.problems += await snapshot_differences(probe)
+        await self._compare(probe, mirror)
+
+    async def _deliver(
+        self,
+        writer: Connection,
+        mirror: Mirror,
+        dice: random.Random,
+        found: dict[Key, Position],
+        patience: float | None,
+    ) -> None:
+        """One flush of a few partitions, given up after ``patience`` seconds, anywhere."""
+        chunks = self._chunks(dice, found)
+        if not chunks:
+            return
+        try:
+            async with asyncio.timeout(patience):
+                applied = await Flush(writer, chunks, mirror.expected).run()
+        except (GapError, TimeoutError):
+            return
+        except asyncpg.PostgresError as error:
+            if fault_of(error) is not Fault.PASSING:
+                self.problems.append(repr(error))
+            return
+        for chunk, result in zip(sorted(chunks, key=lambda c: c.key), applied, strict=True):
+            mirror.apply(chunk.key, result)
+
+    def _chunks(self, dice: random.Random, found: dict[Key, Position]) -> list[Chunk]:
+        """Chunks of some partitions, each from its position or a little below; now and then one
+        from above, which must be refused.
+        """
+        chosen = dice.sample(list(self._history.logs), dice.randint(1, len(self._history.logs)))
+        chunks = []
+        for log in chosen:
+            records = self._history.logs[log]
+            position = found[self._key(log)].next_offset
+            start = max(0, position - dice.choice([0, 0, 1, 3, 100]))
+            end = min(len(records), position + dice.choice([1, 1, 2, 4, 9, 100]))
+            skip = position + 1 < end and dice.random() < 0.05
+            start = position + 1 if skip else start
+            if start < end:
+                entity, partition = log
+                topic = self._arena.topic(entity)
+                chunks.append(
+                    chunk_of(topic, entity, records, partition=partition, start=start, end=end)
+                )
+        return chunks
+
+    async def _compare(self, probe: Connection, mirror: Mirror) -> None:
+        """The tables equal Postgres' partials wherever nobody else has been since."""
+        now = await positions.read(probe, mirror.expected)
+        for log in self._history.logs:
+            key = self._key(log)
+            position = now.get(key)
+            if position and mirror.expected[key] == (position.next_offset, position.epoch):
+                stored = await read_partials(probe, log[0], *key)
+                if stored != mirror.partials[key]:
+                    self.problems.append(f"table {mirror.partials[key]}, Postgres {stored}")
+
+    def _key(self, log: Log) -> Key:
+        entity, partition = log
+        return (self._arena.topic(entity), partition)
+
+
+class Arena:
+    """A database with connections, emptied for each history."""
+
+    def __init__(
+        self, settings: Settings, control: Connection, writers: list[Connection],
+        probes: list[Connection],
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self.control = control
+        self.writers = writers
+        self.probes = probes
+
+    def topic(self, entity: Entity) -> str:
+        return self._settings.topic(entity)
+
+    async def play(self, history: History, workers: int) -> list[str]:
+        """Deliver a history into the emptied database; gives what went wrong."""
+        await self.control.execute(_CLEAN)
+        keys = [(self.topic(entity), p) for entity in ENTITIES for p in range(PARTITIONS)]
+        await positions.ensure(self.control, keys)
+        player = Player(self, history)
+        await player.run(workers)
+        return player.problems
+
+
+@asynccontextmanager
+async def open_arena(settings: Settings, workers: int) -> AsyncIterator[Arena]:
+    """An arena on a migrated database."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(*, flush: bool) -> Connection:
+            connection = await connect(settings, "arena", flush=flush)
+            stack.push_async_callback(connection.close)
+            return connection
+
+        yield Arena(
+            settings,
+            await opened(flush=False),
+            [await opened(flush=True) for _ in range(workers)],
+            [await opened(flush=False) for _ in range(workers)],
+        )

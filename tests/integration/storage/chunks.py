@@ -1,0 +1,78 @@
+"""Records and chunks as the worker makes them, without Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import Change, Entity
+from nova_stream.events.decode import Decoder
+from nova_stream.events.json_text import encode_json
+from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.dead_letters import DeadLetter, dead_letter
+
+NOON_MS = 1771588800000
+_DECODERS = {entity: Decoder(entity) for entity in Entity}
+
+
+class Record(NamedTuple):
+    """A Kafka record, as far as decoder and dead letters look."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+    timestamp: int = NOON_MS
+    headers: Any = ()
+
+
+def value_of(
+    after: dict[str, Any] | None,
+    *,
+    before: dict[str, Any] | None = None,
+    op: str | None = None,
+    ts_ms: int = NOON_MS,
+    **source: Any,
+) -> bytes:
+    """A change record's bytes; without ``after`` a deletion. ``source`` has the version."""
+    op = op or ("d" if after is None else "u")
+    fields = {"op": op, "ts_ms": ts_ms, "before": before, "after": after}
+    return encode_json({**fields, "source": {"connector": "nova", **source}})
+
+
+def chunk_of(
+    topic: str,
+    entity: Entity,
+    records: Sequence[Record],
+    *,
+    partition: int = 0,
+    generation: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+) -> Chunk:
+    """The records of offsets ``start`` to before ``end`` (all by default), decoded."""
+    start = records[0].offset if start is None else start
+    end = records[-1].offset + 1 if end is None else end
+    kept = [record for record in records if start <= record.offset < end]
+    changes: list[Change] = []
+    dead: list[DeadLetter] = []
+    for record in kept:
+        try:
+            change = _DECODERS[entity].decode(record, partition)
+        except RejectedError as error:
+            letter = dead_letter(topic, partition, generation, record, error.reason, str(error))
+            dead.append(letter)
+        else:
+            if change is not None:
+                changes.append(change)
+    return Chunk(
+        topic=topic,
+        entity=entity,
+        partition=partition,
+        generation=generation,
+        start=start,
+        end=end,
+        records=kept,
+        changes=changes,
+        dead=dead,
+    )

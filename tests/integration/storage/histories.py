@@ -1,0 +1,165 @@
+"""Histories of changes that hypothesis draws; the pools are small, so that everything collides."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity, VersionKind
+from nova_stream.events.decode import decode
+from nova_stream.events.times import time_text
+from nova_stream.stats.recount import Recount, Revision, recount_history, revision_of_change
+from tests.integration.storage.chunks import Record, value_of
+
+PARTITIONS = 3
+ENTITIES = (Entity.AGENTS, Entity.BUILDS, Entity.TASKS, Entity.EXECUTIONS)
+Log = tuple[Entity, int]
+
+_NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
+_GARBAGE = (b"{", b"[]", b"\xff\xfe", b'{"op":"u","after":{"id":""}}')
+
+
+class Step(NamedTuple):
+    """One change of the main app; without ``after`` a deletion."""
+
+    entity: Entity
+    id: str
+    number: int
+    minor: int
+    after: dict[str, Any] | None
+
+
+class History(NamedTuple):
+    """What lies in Kafka, by entity and partition, and how it is to be delivered."""
+
+    logs: dict[Log, list[Record]]
+    kind: VersionKind
+    schedule: int
+
+    def recounted(self) -> Recount:
+        """The figures of what stands at the end, in plain Python."""
+        revisions = []
+        for (entity, partition), records in self.logs.items():
+            for record in records:
+                revision = _revision(entity, partition, record)
+                if revision is not None:
+                    revisions.append(revision)
+        return recount_history(revisions)
+
+    def dead(self) -> int:
+        """How many records no entity can be read from."""
+        return sum(record.value in _GARBAGE for log in self.logs.values() for record in log)
+
+
+def _revision(entity: Entity, partition: int, record: Record) -> Revision | None:
+    try:
+        change = decode(entity, record, partition)
+    except RejectedError:
+        return None
+    return None if change is None else revision_of_change(entity, change)
+
+
+_instants = st.integers(0, 40).map(lambda n: time_text(_NOON + timedelta(milliseconds=n * 1501)))
+_names = st.sampled_from(["MARS", "VENUS", "PLUTO", "", "Åland 'x\" "])
+_durations = st.one_of(
+    st.integers(0, 10**6),
+    st.decimals(0, 1000, places=3),
+    st.sampled_from([Decimal("0.1"), Decimal("1e-7"), 10**15, Decimal("1e300"), None]),
+)
+
+
+def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+_fields: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
+    Entity.AGENTS: st.builds(
+        lambda name, more: {"name": name, **more},
+        _names,
+        _some(role=st.sampled_from(["plan", "test", None]), createdAt=_instants),
+    ),
+    Entity.BUILDS: st.builds(
+        lambda status, more: {"status": status, **more},
+        st.sampled_from([*BUILD_STATUSES, "completed", "completed"]),
+        _some(startedAt=_instants, completedAt=_instants | st.none()),
+    ),
+    Entity.TASKS: st.builds(
+        lambda status, more: {"status": status, **more},
+        st.sampled_from(TASK_STATUSES),
+        _some(agent=_names | st.none(), buildId=st.just("b0")),
+    ),
+    Entity.EXECUTIONS: _some(agent=_names, duration=_durations, timestamp=_instants),
+}
+
+
+def _steps(entity: Entity, ids: int) -> st.SearchStrategy[Step]:
+    return st.builds(
+        Step,
+        entity=st.just(entity),
+        id=st.integers(0, ids - 1).map(lambda n: f"{entity.value[0]}{n}"),
+        number=st.integers(1, 40),
+        minor=st.sampled_from([0, 0, 0, 1]),
+        after=st.one_of(_fields[entity], _fields[entity], _fields[entity], st.none()),
+    )
+
+
+_any_steps = st.one_of(
+    _steps(Entity.TASKS, 8),
+    _steps(Entity.TASKS, 8),
+    _steps(Entity.EXECUTIONS, 6),
+    _steps(Entity.BUILDS, 3),
+    _steps(Entity.AGENTS, 4),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Creates, updates, moves, renames, deletions, re-creations, of any versions in any order, with
+    duplicates, tombstones and garbage between them, over any partitions.
+    """
+    steps = draw(st.lists(_any_steps, min_size=1, max_size=80, unique_by=lambda step: step[:4]))
+    kind = draw(st.sampled_from([VersionKind.SEQ, VersionKind.SEQ, VersionKind.OFFSET]))
+    repeated = draw(st.lists(st.integers(0, len(steps) - 1), max_size=15))
+    schedule = draw(st.integers(0, 2**32))
+    if draw(st.booleans()):
+        steps.sort(key=lambda step: (step.number, step.minor))
+    return History(_logs(steps, repeated, kind, schedule), kind, schedule)
+
+
+def _logs(
+    steps: list[Step], repeated: list[int], kind: VersionKind, schedule: int
+) -> dict[Log, list[Record]]:
+    order = random.Random(schedule)
+    published = list(steps)
+    for index in repeated:
+        published.insert(order.randrange(len(published) + 1), steps[index])
+    logs: dict[Log, list[Record]] = defaultdict(list)
+    for step in published:
+        partition = zlib.crc32(step.id.encode()) % PARTITIONS
+        # Offsets are versions only where all writers put an entity into the same partition.
+        if kind is VersionKind.SEQ and order.random() < 0.2:
+            partition = order.randrange(PARTITIONS)
+        log = logs[step.entity, partition]
+        log.append(Record(len(log), _value(step, kind), step.id.encode()))
+        if step.after is None:
+            log.append(Record(len(log), None, step.id.encode()))
+        if order.random() < 0.05:
+            log.append(Record(len(log), order.choice(_GARBAGE)))
+    return dict(logs)
+
+
+def _value(step: Step, kind: VersionKind) -> bytes:
+    named = {"id": step.id}
+    version: dict[str, Any] = {}
+    if kind is VersionKind.SEQ:
+        version = {"seq": step.number, "minor": step.minor}
+    if step.after is None:
+        return value_of(None, before=named, **version)
+    return value_of({**named, **step.after}, **version)
