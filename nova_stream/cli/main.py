@@ -17,9 +17,12 @@ from nova_stream.cli import (
     api,
     audit,
     bench,
+    dead_letters,
     demo,
     dev_command,
+    doctor,
     migrate,
+    publish,
     worker,
 )
 from nova_stream.errors import NovaStreamError
@@ -42,10 +45,13 @@ _RUN = "Run it"
 _LOOK = "Look after it"
 
 app.command("dev", rich_help_panel=_START)(dev_command.dev)
+app.command("publish", rich_help_panel=_START)(publish.publish)
+app.command("doctor", rich_help_panel=_START)(doctor.doctor)
 app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
 app.command("worker", rich_help_panel=_RUN)(worker.worker)
 app.command("api", rich_help_panel=_RUN)(api.api)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 app.command("bench", rich_help_panel=_LOOK, context_settings=bench.CONTEXT)(bench.bench)
 app.command("demo", hidden=True)(demo.demo)
 

@@ -1,0 +1,233 @@
+"""``nova-stream dead-letters``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import print_table, printable
+from nova_stream.errors import UsageError
+
+if TYPE_CHECKING:
+    from nova_stream.storage.dead_letter_store import Letter, Listed
+
+app = typer.Typer(
+    help="What could not be applied: look at it, publish it again, set it aside.",
+    rich_markup_mode="markdown",
+)
+
+
+class _State(StrEnum):
+    OPEN = "open"
+    RETRIED = "retried"
+    DISCARDED = "discarded"
+
+
+_LARGEST = 2**63 - 1
+_Ids = Annotated[
+    list[int] | None,
+    typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Their numbers in the list."),
+]
+_All = Annotated[bool, typer.Option("--all", metavar="", help="All open ones.")]
+_Reason = Annotated[str | None, typer.Option(help="With --all: only those with this reason.")]
+_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
+
+
+@app.command("list")
+def show_list(
+    *,
+    topic: Annotated[str | None, typer.Option(help="Only those of this topic.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    state: Annotated[_State | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
+    as_json: _Json = False,
+) -> None:
+    """List dead letters, the newest first."""
+    count, letters = asyncio.run(_find(topic, reason, state, limit))
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode({"count": count, "items": letters}).decode())
+        return
+    if not letters:
+        typer.echo("no dead letters")
+        return
+    columns = ("id", "state", "failed at", "place", "bytes", "reason", "message")
+    print_table(columns, [_row(letter) for letter in letters])
+    if count > len(letters):
+        typer.echo(f"{len(letters)} of {count}; --limit {count} shows all")
+
+
+@app.command("show")
+def show(
+    number: Annotated[
+        int, typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Its number in the list.")
+    ],
+    *,
+    raw: Annotated[
+        bool, typer.Option("--raw", metavar="", help="Write the value's bytes, and nothing else.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Show a dead letter with its bytes: as text if they are UTF-8, else in hexadecimal."""
+    letter = asyncio.run(_read(number))
+    if raw:
+        sys.stdout.buffer.write(letter.value or b"")
+        sys.stdout.buffer.flush()
+    elif as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(_as_json(letter)).decode())
+    else:
+        typer.echo("\n".join(_lines(letter)))
+
+
+@app.command("retry")
+def retry(
+    numbers: _Ids = None, *, every: _All = False, reason: _Reason = None, as_json: _Json = False
+) -> None:
+    """Publish the original records again.
+
+    They keep their versions, so that they can never overwrite something newer. What fails again
+    becomes a new dead letter.
+    """
+    _answer("retried", asyncio.run(_retry(numbers, every=every, reason=reason)), as_json=as_json)
+
+
+@app.command("discard")
+def discard(
+    numbers: _Ids = None, *, every: _All = False, reason: _Reason = None, as_json: _Json = False
+) -> None:
+    """Set dead letters aside; their bytes are kept."""
+    _answer(
+        "discarded", asyncio.run(_discard(numbers, every=every, reason=reason)), as_json=as_json
+    )
+
+
+async def _find(
+    topic: str | None, reason: str | None, state: _State | None, limit: int
+) -> tuple[int, list[Listed]]:
+    from nova_stream.storage.dead_letter_store import open_store
+
+    async with open_store(prepare_quiet()) as store:
+        return await store.find(
+            topic=topic, reason=reason, state=state.value if state else None, limit=limit
+        )
+
+
+async def _read(number: int) -> Letter:
+    from nova_stream.storage.dead_letter_store import open_store
+
+    async with open_store(prepare_quiet()) as store:
+        return (await store.read([number]))[0]
+
+
+async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
+    from nova_stream.storage.dead_letter_store import open_store
+
+    settings = prepare_quiet()
+    _check_choice(numbers, every=every, reason=reason)
+    async with open_store(settings) as store:
+        chosen = numbers or await store.open_ids(reason)
+        await store.retry(settings, chosen)
+    return len(set(chosen))
+
+
+async def _discard(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
+    from nova_stream.storage.dead_letter_store import open_store
+
+    _check_choice(numbers, every=every, reason=reason)
+    async with open_store(prepare_quiet()) as store:
+        chosen = numbers or await store.open_ids(reason)
+        await store.discard(chosen)
+    return len(set(chosen))
+
+
+def _check_choice(numbers: list[int] | None, *, every: bool, reason: str | None) -> None:
+    if bool(numbers) == every:
+        raise UsageError("give either the numbers of dead letters or --all")
+    if reason is not None and not every:
+        raise UsageError("--reason goes with --all; numbers say already which are meant")
+
+
+def _answer(verb: str, count: int, *, as_json: bool) -> None:
+    typer.echo(f'{{"{verb}": {count}}}' if as_json else f"{verb} {count}")
+
+
+def _row(letter: Listed) -> tuple[object, ...]:
+    size = "null" if letter.size is None else letter.size
+    return (
+        letter.id,
+        letter.state,
+        _time(letter),
+        _place(letter),
+        size,
+        letter.reason,
+        letter.message,
+    )
+
+
+def _time(letter: Listed) -> str:
+    from nova_stream.clock import isoformat
+
+    return isoformat(letter.failed_at)
+
+
+def _place(letter: Listed) -> str:
+    return f"{letter.topic}/{letter.partition}@{letter.offset}"
+
+
+def _lines(letter: Letter) -> list[str]:
+    from nova_stream.clock import isoformat
+
+    listed = letter.listed
+    written = isoformat(listed.record_time) if listed.record_time else "unknown"
+    lines = [
+        f"id          {listed.id} ({listed.state}, {listed.attempts} attempts)",
+        f"reason      {listed.reason}",
+        f"message     {printable(listed.message)}",
+        f"topic       {listed.topic}",
+        f"partition   {listed.partition}",
+        f"offset      {listed.offset} (generation {listed.generation})",
+        f"written at  {written}",
+        f"failed at   {_time(listed)}",
+        f"key         {_text(letter.key)}",
+        *(f"header      {printable(name)}: {_text(value)}" for name, value in letter.headers),
+        f"value       {'null' if listed.size is None else f'{listed.size} bytes'}",
+    ]
+    return [*lines, _text(letter.value)] if letter.value else lines
+
+
+def _text(data: bytes | None) -> str:
+    """Text if it is UTF-8, else hexadecimal; nothing that steers a terminal."""
+    if data is None:
+        return "null"
+    try:
+        return printable(data.decode())
+    except UnicodeDecodeError:
+        return f"hex {data.hex()}"
+
+
+def _as_json(letter: Letter) -> dict[str, Any]:
+    import msgspec
+
+    shown: dict[str, Any] = msgspec.to_builtins(letter.listed)
+    for name, data in (("key", letter.key), ("value", letter.value)):
+        shown[name] = _utf8(data)
+        shown[f"{name}Hex"] = None if data is None else data.hex()
+    shown["headers"] = [[name, _utf8(value)] for name, value in letter.headers]
+    return shown
+
+
+def _utf8(data: bytes | None) -> str | None:
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError:
+        return None

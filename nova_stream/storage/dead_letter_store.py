@@ -1,0 +1,176 @@
+"""Looking after dead letters: finding them, publishing them again, setting them aside."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+
+from nova_stream.errors import RejectedError, UsageError
+from nova_stream.events.change import VersionKind
+from nova_stream.events.envelope import VERSION_HEADER, header, open_envelope, version_of
+from nova_stream.publish.raw import RawPublisher, RawRecord
+from nova_stream.settings import Settings
+from nova_stream.stats.fold import generation_number
+from nova_stream.storage import sql_dead_letters
+from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.migrate import newest_revision
+
+State = Literal["open", "retried", "discarded"]
+
+#: Letters in memory at a time when they are published again: each may have 10 MB.
+_AT_ONCE = 20
+
+
+class Listed(msgspec.Struct, frozen=True, rename="camel"):
+    """A dead letter without its bytes; ``size`` is the number of them, None for a null value."""
+
+    id: int
+    state: State
+    topic: str
+    partition: int
+    offset: int
+    generation: int
+    reason: str
+    message: str
+    failed_at: datetime
+    record_time: datetime | None
+    attempts: int
+    size: int | None
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A dead letter with everything that the record had."""
+
+    listed: Listed
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class _Original:
+    """The record as the decoder saw it, as far as its version goes."""
+
+    def __init__(self, letter: Letter) -> None:
+        self.offset = letter.listed.offset
+        self.timestamp = -1
+        self.key = letter.key
+        self.value = letter.value
+        self.headers = letter.headers
+
+
+class DeadLetterStore:
+    """The dead letters of a database; ``open_store`` makes one."""
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self._connection = connection
+
+    async def find(
+        self,
+        *,
+        topic: str | None = None,
+        reason: str | None = None,
+        state: State | None = None,
+        limit: int,
+    ) -> tuple[int, list[Listed]]:
+        """How many there are of this kind, and the newest ``limit`` of them."""
+        count: int = await self._connection.fetchval(sql_dead_letters.COUNT, topic, reason, state)
+        rows = await self._connection.fetch(sql_dead_letters.LIST, topic, reason, state, limit)
+        return count, [_listed(row) for row in rows]
+
+    async def read(self, ids: Sequence[int]) -> list[Letter]:
+        """Whole letters, by their numbers; raises UsageError when one is not there."""
+        await self.require(ids)
+        rows = await self._connection.fetch(sql_dead_letters.READ, ids)
+        return [Letter(_listed(r), r["key"], r["value"], _headers(r["headers"])) for r in rows]
+
+    async def require(self, ids: Sequence[int]) -> None:
+        """Raise UsageError, naming them, when there are no letters with some of these numbers."""
+        rows = await self._connection.fetch(sql_dead_letters.EXISTING, ids)
+        missing = sorted(set(ids) - {row["id"] for row in rows})
+        if missing:
+            raise UsageError(
+                f"no dead letter {', '.join(map(str, missing))}; see: nova-stream dead-letters list"
+            )
+
+    async def open_by_reason(self) -> dict[str, int]:
+        """How many letters are open, by reason, the most frequent first."""
+        rows = await self._connection.fetch(sql_dead_letters.OPEN_BY_REASON)
+        return {row["reason"]: row["number"] for row in rows}
+
+    async def open_ids(self, reason: str | None = None) -> list[int]:
+        """The numbers of all open letters, or of those with ``reason``, oldest first."""
+        return [row["id"] for row in await self._connection.fetch(sql_dead_letters.OPEN, reason)]
+
+    async def retry(self, settings: Settings, ids: Sequence[int]) -> None:
+        """Publish the original records again, with their original versions, so that they can never
+        overwrite something newer, and mark them.
+
+        Each is marked when it is in Kafka: after an error, retry again. Raises UsageError,
+        KafkaUnavailableError, PublishError, TopicError.
+        """
+        await self.require(ids)
+        async with RawPublisher(settings) as publisher:
+            for some in _groups(sorted(ids)):
+                letters = await self.read(some)
+                await publisher.send([_again(letter) for letter in letters])
+                await self._connection.execute(sql_dead_letters.MARK_RETRIED, some)
+
+    async def discard(self, ids: Sequence[int]) -> None:
+        """Set letters aside; their bytes are kept. Raises UsageError."""
+        await self.require(ids)
+        await self._connection.execute(sql_dead_letters.MARK_DISCARDED, ids)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[DeadLetterStore]:
+    """The dead letters of the configured database.
+
+    Raises DatabaseUnavailableError, SchemaVersionError.
+    """
+    connection = await connect(settings, "dead-letters")
+    try:
+        await check_schema(connection, newest_revision())
+        yield DeadLetterStore(connection)
+    finally:
+        await connection.close()
+
+
+def _listed(row: asyncpg.Record) -> Listed:
+    return Listed(**{name: row[name] for name in Listed.__struct_fields__})
+
+
+def _headers(text: str) -> list[tuple[str, bytes]]:
+    return [(name, base64.b64decode(value)) for name, value in msgspec.json.decode(text)]
+
+
+def _again(letter: Letter) -> RawRecord:
+    """The record as it was; where its version was its offset, a header keeps that."""
+    headers = list(letter.headers)
+    listed = letter.listed
+    if header(headers, VERSION_HEADER) is None and _has_offset_version(letter):
+        number = generation_number(listed.offset, listed.generation)
+        headers.append((VERSION_HEADER, f"offset:{number}".encode()))
+    return RawRecord(listed.topic, listed.partition, letter.key, letter.value, headers)
+
+
+def _has_offset_version(letter: Letter) -> bool:
+    """Whether the record has no version of its own; true as well when that cannot be told."""
+    try:
+        envelope = open_envelope(letter.value or b"", letter.headers)
+        if envelope is None:
+            return False
+        kind, _ = version_of(envelope.source, envelope.where, _Original(letter))
+    except RejectedError:
+        return True
+    return kind is VersionKind.OFFSET
+
+
+def _groups(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]

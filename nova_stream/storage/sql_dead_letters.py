@@ -1,0 +1,45 @@
+"""Every statement of those who look after dead letters, by name."""
+
+from __future__ import annotations
+
+#: $1 topic, $2 reason, $3 state, each null for all; $4: how many, the newest first.
+LIST = """
+SELECT id, topic, partition, "offset", generation, record_time, reason, message, failed_at,
+    attempts, state, octet_length(value) AS size
+FROM dead_letters
+WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR reason = $2)
+    AND ($3::text IS NULL OR state = $3)
+ORDER BY id DESC LIMIT $4
+"""
+
+COUNT = """
+SELECT count(*) FROM dead_letters
+WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR reason = $2)
+    AND ($3::text IS NULL OR state = $3)
+"""
+
+#: $1: ids.
+READ = """
+SELECT id, topic, partition, "offset", generation, record_time, reason, message, failed_at,
+    attempts, state, octet_length(value) AS size, key, value, headers::text AS headers
+FROM dead_letters WHERE id = ANY($1::bigint[]) ORDER BY id
+"""
+
+EXISTING = "SELECT id FROM dead_letters WHERE id = ANY($1::bigint[])"
+
+#: $1 reason or null. In the order in which they failed, which is a partition's own order.
+OPEN = """
+SELECT id FROM dead_letters
+WHERE state = 'open' AND ($1::text IS NULL OR reason = $1) ORDER BY id
+"""
+
+#: $1: ids.
+MARK_RETRIED = """
+UPDATE dead_letters SET state = 'retried', attempts = attempts + 1 WHERE id = ANY($1::bigint[])
+"""
+MARK_DISCARDED = "UPDATE dead_letters SET state = 'discarded' WHERE id = ANY($1::bigint[])"
+
+OPEN_BY_REASON = """
+SELECT reason, count(*) AS number FROM dead_letters
+WHERE state = 'open' GROUP BY reason ORDER BY number DESC, reason
+"""
