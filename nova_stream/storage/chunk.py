@@ -16,7 +16,8 @@ class Chunk(msgspec.Struct):
     """Records of one partition from offset ``start`` to before ``end``, decoded.
 
     Between ``start`` and the first record there may be a gap that the log explains (retention,
-    compaction, transaction markers). ``records`` are the raw records in offset order, for dead letters.
+    compaction, transaction markers). ``records`` are the raw records in
+    offset order, for dead letters; ``size`` is their memory in bytes.
     """
 
     topic: str
@@ -28,6 +29,7 @@ class Chunk(msgspec.Struct):
     records: Sequence[SourceRecord]
     changes: list[Change]
     dead: list[DeadLetter]
+    size: int = 0
 
     @property
     def key(self) -> tuple[str, int]:

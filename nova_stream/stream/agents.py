@@ -150,6 +150,7 @@ class Pumps:
             records=batch.records,
             changes=changes,
             dead=dead,
+            size=batch.size,
         )
 
 

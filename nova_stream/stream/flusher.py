@@ -25,6 +25,9 @@ _log = get_logger(__name__)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
+#: No more chunks join a flush that has this many bytes: its parameters are held several times.
+_FLUSH_BYTES = 12 * 1024 * 1024
+
 
 class RevokedError(Exception):
     """The partition was taken away before its chunk could be applied."""
@@ -86,17 +89,18 @@ class Flusher:
             await self._disconnect()
 
     def _take(self) -> list[_Waiting]:
-        count = 0
+        count = size = 0
         batch: list[_Waiting] = []
         left: list[_Waiting] = []
         keys = set()
         for item in self._waiting:
             # After a rebalance a partition's last chunk and its first may wait side by side.
-            if item.chunk.key in keys or (batch and count >= self._limit):
+            if item.chunk.key in keys or count >= self._limit or size >= _FLUSH_BYTES:
                 left.append(item)
                 continue
             keys.add(item.chunk.key)
             count += len(item.chunk.records)
+            size += item.chunk.size
             batch.append(item)
         self._waiting = left
         if not self._waiting:

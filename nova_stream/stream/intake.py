@@ -13,7 +13,7 @@ from nova_stream.events.change import Entity, SourceRecord
 RECORD_OVERHEAD = 700
 
 #: At most this many bytes in one chunk, whatever the number of records.
-CHUNK_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class Budget:

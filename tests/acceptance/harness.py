@@ -138,14 +138,14 @@ async def until(what: str, ask: Callable[[], Awaitable[bool]], limit: float = 60
 
 
 async def applied(stack: Stack) -> int:
-    """Records below the positions in Postgres; -1 while it does not answer."""
+    """Records below the positions in Postgres; -1 without any, or while it does not answer."""
     try:
         connection = await connect(stack.settings, "applied")
     except Exception:
         return -1
     try:
         return int(
-            await connection.fetchval("SELECT coalesce(sum(next_offset), 0) FROM stream_positions")
+            await connection.fetchval("SELECT coalesce(sum(next_offset), -1) FROM stream_positions")
         )
     finally:
         await connection.close()

@@ -1,0 +1,75 @@
+"""Memory stays bounded while the database is away and Kafka fills up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psutil
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from nova_stream.storage.database import connect
+from tests.acceptance.harness import Stack, applied, stopped_at_the_end, until
+from tests.acceptance.traffic import Event, encode
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+
+MEGABYTE = 1024 * 1024
+LIMIT = 250 * MEGABYTE
+
+
+async def test_500_mb_wait_in_kafka_not_in_the_worker(stack: Stack) -> None:
+    worker = stack.start_worker()
+    with stopped_at_the_end([worker]):
+        await until("the worker reads", lambda: _applied(stack, 0))
+        await asyncio.to_thread(stack.postgres.stop)
+        watch = asyncio.create_task(_largest(worker.pid))
+        sent = await _publish(stack, 500 * MEGABYTE)
+        await asyncio.to_thread(stack.postgres.start)
+        await until("everything is applied", lambda: _applied(stack, sent), limit=240)
+        watch.cancel()
+        largest = await asyncio.gather(watch, return_exceptions=True)
+        assert worker.poll() is None
+        assert _Largest.seen < LIMIT, f"{_Largest.seen / MEGABYTE:.0f} MB {largest}"
+        connection = await connect(stack.settings, "count")
+        assert await connection.fetchval("SELECT count(*) FROM executions") == sent
+        await connection.close()
+
+
+class _Largest:
+    seen = 0
+
+
+async def _largest(pid: int) -> None:
+    process = psutil.Process(pid)
+    _Largest.seen = 0
+    while True:
+        _Largest.seen = max(_Largest.seen, process.memory_info().rss)
+        await asyncio.sleep(0.1)
+
+
+async def _publish(stack: Stack, size: int) -> int:
+    """Executions of 5 kB each until ``size`` bytes are in the log."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=stack.kafka.bootstrap_servers, linger_ms=20, max_batch_size=MEGABYTE
+    )
+    await producer.start()
+    count = written = 0
+    while written < size:
+        document = {
+            "id": f"e{count}", "taskId": "t", "agent": f"A{count % 21}", "model": "m",
+            "prompt": "p" * 2000, "response": "r" * 3000, "gatesPassed": True, "duration": 1,
+            "timestamp": "2026-02-20T12:00:00.000Z",
+        }  # fmt: skip
+        value = encode(Event("executions", document["id"], count + 1, document))
+        await producer.send(
+            f"{stack.settings.topic_prefix}.executions", value, key=document["id"].encode()
+        )
+        count += 1
+        written += len(value)
+    await producer.stop()
+    return count
+
+
+async def _applied(stack: Stack, count: int) -> bool:
+    return await applied(stack) >= count
