@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import faust
@@ -16,6 +16,9 @@ from nova_stream.settings import Settings
 from nova_stream.stream.agents import Pumps
 from nova_stream.stream.intake import Intake
 from nova_stream.stream.transport import Source, chunk_transport
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 #: The entities whose partials are kept in tables.
 TABLE_ENTITIES = (Entity.TASKS, Entity.EXECUTIONS, Entity.BUILDS)
@@ -132,6 +135,20 @@ def _agent(app: faust.App, pumps: Pumps, topic: str) -> Any:
             pumps.on_announcement(intake)
 
     return consume
+
+
+def add_timer(
+    app: faust.App, name: str, seconds: float, work: Callable[[], Awaitable[None]]
+) -> None:
+    """A Faust timer; what ``work`` raises is logged, since Faust would end the worker."""
+
+    async def tick() -> None:
+        try:
+            await work()
+        except Exception:
+            _log.exception("a timer's work failed", timer=name)
+
+    app.timer(interval=seconds, name=name)(tick)
 
 
 def _table_name(entity: Entity) -> str:

@@ -9,9 +9,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import faust
@@ -53,10 +53,19 @@ class Outcome(Enum):
     REBUILD = "rebuild"
 
 
+class Timer(NamedTuple):
+    """Work that a Faust timer starts every ``seconds``, such as asking which jobs are due."""
+
+    name: str
+    seconds: float
+    work: Callable[[], Awaitable[None]]
+
+
 class Worker:
     """One worker process's parts; ``run`` gives the reason of its end."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, timers: Sequence[Timer] = ()) -> None:
+        self._timers = timers
         self._settings = settings
         self._metrics = metrics
         self._topics = settings.topics()
@@ -145,6 +154,8 @@ class Worker:
             chunk_records=max(1, settings.flush_records // 2),
         )  # fmt: skip
         wiring.add_agents(app, self._topics, pumps)
+        for timer in self._timers:
+            wiring.add_timer(app, timer.name, timer.seconds, timer.work)
         return app, flusher, pumps
 
     async def _wait(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> Outcome:
@@ -266,8 +277,8 @@ async def _patiently(what: str, ask: Callable[[], Awaitable[Any]]) -> None:
             return
 
 
-async def _main(settings: Settings, metrics: Metrics) -> Outcome:
-    worker = Worker(settings, metrics)
+async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -> Outcome:
+    worker = Worker(settings, metrics, timers)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: _on_signal(worker))
@@ -285,7 +296,7 @@ def _on_signal(worker: Worker) -> None:
     asyncio.get_running_loop().call_later(_GRACE, give_up)
 
 
-def run_worker(settings: Settings) -> int:
+def run_worker(settings: Settings, timers: Sequence[Timer] = ()) -> int:
     """Run a worker until SIGTERM or Ctrl-C; gives the exit status.
 
     A worker that must be built anew (a topic made again, Faust crashed) replaces its process by
@@ -298,7 +309,7 @@ def run_worker(settings: Settings) -> int:
         _log.info("metrics", address=f"http://127.0.0.1:{port}/metrics")
     started = time.monotonic()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        outcome = runner.run(_main(settings, metrics))
+        outcome = runner.run(_main(settings, metrics, timers))
     if outcome is Outcome.STOPPED:
         return 0
     time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
