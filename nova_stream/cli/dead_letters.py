@@ -54,7 +54,8 @@ def show_list(
     if as_json:
         import msgspec
 
-        typer.echo(msgspec.json.encode({"count": count, "items": letters}).decode())
+        found = {"count": count, "items": [_as_json(letter) for letter in letters]}
+        typer.echo(msgspec.json.encode(found).decode())
         return
     if not letters:
         typer.echo("no dead letters")
@@ -84,7 +85,7 @@ def show(
     elif as_json:
         import msgspec
 
-        typer.echo(msgspec.json.encode(_as_json(letter)).decode())
+        typer.echo(msgspec.json.encode(_whole_as_json(letter)).decode())
     else:
         typer.echo("\n".join(_lines(letter)))
 
@@ -215,10 +216,20 @@ def _text(data: bytes | None) -> str:
         return f"hex {data.hex()}"
 
 
-def _as_json(letter: Letter) -> dict[str, Any]:
+def _as_json(letter: Listed) -> dict[str, Any]:
     import msgspec
 
-    shown: dict[str, Any] = msgspec.to_builtins(letter.listed)
+    from nova_stream.clock import isoformat
+
+    times = {
+        "failedAt": isoformat(letter.failed_at),
+        "recordTime": isoformat(letter.record_time) if letter.record_time else None,
+    }
+    return {**msgspec.to_builtins(letter), **times}
+
+
+def _whole_as_json(letter: Letter) -> dict[str, Any]:
+    shown = _as_json(letter.listed)
     for name, data in (("key", letter.key), ("value", letter.value)):
         shown[name] = _utf8(data)
         shown[f"{name}Hex"] = None if data is None else data.hex()
