@@ -61,7 +61,9 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int, *, open_: bool) -> socket.socket:
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except OSError as error:
         raise UsageError(
             f"--host {host}: there is no such address here ({error.strerror}); "

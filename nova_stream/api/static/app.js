@@ -16,6 +16,7 @@ const state = {
   sort: { key: "agentName", down: false },
   shownAt: null, // when the numbers on the page were answered
   problem: null, // why there are no newer ones
+  declined: false, // the question for a token was closed without an answer
 };
 
 // -- words ------------------------------------------------------------------------------------
@@ -74,7 +75,7 @@ async function refresh() {
 }
 
 async function poll() {
-  if (!document.hidden && !byId("token-dialog").open) await refresh();
+  if (!document.hidden && !byId("token-dialog").open && !state.declined) await refresh();
   showState();
   setTimeout(poll, INTERVAL);
 }
@@ -114,7 +115,7 @@ const COLUMNS = [
   { key: "completedTasks", label: "Done", text: (agent) => integer.format(agent.completedTasks), kind: "number" },
   { key: "failedTasks", label: "Failed", text: (agent) => integer.format(agent.failedTasks), kind: "number failed" },
   { key: "successRate", label: "Success", text: (agent) => agent.totalTasks ? `${percent.format(agent.successRate)} %` : "–", kind: "number" },
-  { key: "avgDuration", label: "Average duration", text: (agent) => agent.avgDuration ? duration(agent.avgDuration) : "–", kind: "number" },
+  { key: "avgDuration", label: "Avg duration", text: (agent) => agent.avgDuration ? duration(agent.avgDuration) : "–", kind: "number" },
   { key: "lastActive", label: "Last active", text: (agent) => ago(agent.lastActive), kind: "number", quiet: true },
 ];
 
@@ -185,7 +186,10 @@ function showAgents() {
 function showState() {
   const age = state.shownAt === null ? null : Date.now() - state.shownAt;
   let [name, text, banner] = ["live", "Live", ""];
-  if (state.problem !== null) {
+  if (state.declined) {
+    [name, text] = ["waiting", "Waiting for a token"];
+    banner = "This server asks for a token. Load the page again to give one.";
+  } else if (state.problem !== null) {
     [name, text] = ["lost", "Connection lost"];
     banner = age === null
       ? `${state.problem} Trying again every second.`
@@ -227,6 +231,11 @@ function askForToken(detail) {
   if (state.token) byId("token-text").textContent = detail;
   if (!dialog.open) dialog.showModal();
 }
+
+byId("token-dialog").addEventListener("cancel", () => {
+  state.declined = true;
+  showState();
+});
 
 byId("token-form").addEventListener("submit", () => {
   state.token = byId("token").value.trim();
