@@ -47,7 +47,7 @@ class Intake:
     """The growing chunk of one assigned partition.
 
     The consumer appends what it fetches; the agent's pump takes when it is ready, so that much
-    waits as one chunk instead of many (design section 3). Not thread-safe: both live in one event loop.
+    waits as one chunk instead of many. Not thread-safe: both live in one event loop.
     """
 
     def __init__(

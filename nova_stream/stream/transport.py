@@ -197,9 +197,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         if self._unsought and time.monotonic() >= self._seek_at:
             await self._seek_unsought()
         async for tp, message in super().getmany(timeout):
-            if tp.topic not in self.source.entities:
-                yield tp, message
-            elif tp in self.intakes:
+            if tp.topic not in self.source.entities or tp in self.intakes:
                 yield tp, message
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:
