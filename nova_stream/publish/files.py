@@ -87,7 +87,7 @@ class LineFile:
             done += len(line)
             if number == 1:
                 line = line.removeprefix(_BYTE_ORDER_MARK)  # noqa: PLW2901
-            if not line.isspace():
+            if line and not line.isspace():
                 yield number, line
             if number % _STEP == 0:
                 progress(done)
