@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -84,7 +82,9 @@ class Player:
     async def run(self, workers: int) -> None:
         """Deliver everything, then compare the end."""
         crashes = workers > 1
-        await asyncio.gather(*(self._work(n, crashes=crashes) for n in range(workers)))
+        async with asyncio.TaskGroup() as group:
+            for number in range(workers):
+                group.create_task(self._work(number, crashes=crashes))
         control = self._arena.control
         self.problems += await final_differences(control, self._history.recounted())
         dead = await control.fetchval("SELECT count(*) FROM dead_letters")
@@ -92,11 +92,12 @@ class Player:
             self.problems.append(f"{dead} dead letters, wanted {self._history.dead()}")
 
     async def _work(self, number: int, *, crashes: bool) -> None:
-        writer, probe = self._arena.writers[number], self._arena.probes[number]
+        probe = self._arena.probes[number]
         dice = random.Random(f"{self._history.schedule} {number}")
         mirror = Mirror()
         logs = self._history.logs
         while not self.problems:
+            writer = await self._arena.writer(number)
             found = await positions.read(writer, [self._key(log) for log in logs])
             left = [log for log in logs if found[self._key(log)].next_offset < len(logs[log])]
             if not left:
@@ -170,14 +171,22 @@ class Player:
 class Arena:
     """A database with connections, emptied for each history."""
 
-    def __init__(
-        self, settings: Settings, control: Connection, writers: list[Connection],
-        probes: list[Connection],
-    ) -> None:  # fmt: skip
+    def __init__(self, settings: Settings, control: Connection, probes: list[Connection]) -> None:
         self._settings = settings
+        self._writers: dict[int, Connection] = {}
         self.control = control
-        self.writers = writers
         self.probes = probes
+
+    async def writer(self, number: int) -> Connection:
+        """A worker's connection; a flush that was given up may have closed the one before."""
+        known = self._writers.get(number)
+        if known is None or known.is_closed():
+            known = self._writers[number] = await connect(self._settings, "arena", flush=True)
+        return known
+
+    async def close(self) -> None:
+        for connection in (self.control, *self._writers.values(), *self.probes):
+            await connection.close()
 
     def topic(self, entity: Entity) -> str:
         return self._settings.topic(entity)
@@ -192,19 +201,7 @@ class Arena:
         return player.problems
 
 
-@asynccontextmanager
-async def open_arena(settings: Settings, workers: int) -> AsyncIterator[Arena]:
+async def open_arena(settings: Settings, workers: int) -> Arena:
     """An arena on a migrated database."""
-    async with AsyncExitStack() as stack:
-
-        async def opened(*, flush: bool) -> Connection:
-            connection = await connect(settings, "arena", flush=flush)
-            stack.push_async_callback(connection.close)
-            return connection
-
-        yield Arena(
-            settings,
-            await opened(flush=False),
-            [await opened(flush=True) for _ in range(workers)],
-            [await opened(flush=False) for _ in range(workers)],
-        )
+    control, *probes = [await connect(settings, "arena") for _ in range(1 + workers)]
+    return Arena(settings, control, probes)

@@ -37,12 +37,11 @@ def stage(nova_database: str) -> Iterator[Stage]:
     found: Settings = load_settings(database_url=nova_database)
     with asyncio.Runner() as runner:
         runner.run(migrate(found))
-        opening = open_arena(found, WORKERS)
-        arena = runner.run(opening.__aenter__())
+        arena = runner.run(open_arena(found, WORKERS))
         try:
             yield Stage(runner, arena)
         finally:
-            runner.run(opening.__aexit__(None, None, None))
+            runner.run(arena.close())
 
 
 as_configured = settings(
