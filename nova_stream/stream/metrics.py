@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import start_http_server as _serve
 
+from nova_stream.errors import SettingsError
+
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _RECORDS = (1, 3, 10, 30, 100, 300, 1000, 3000, 8000, 16000)
 
@@ -53,6 +55,15 @@ class Metrics:
         )  # fmt: skip
 
     def serve(self, port: int) -> tuple[int, object]:
-        """Serve ``/metrics`` on 127.0.0.1; 0 = any free port. Gives the port and the server."""
-        server, _ = _serve(port, addr="127.0.0.1", registry=self.registry)
+        """Serve ``/metrics`` on 127.0.0.1; 0 = any free port. Gives the port and the server.
+
+        Raises SettingsError when the port is taken.
+        """
+        try:
+            server, _ = _serve(port, addr="127.0.0.1", registry=self.registry)
+        except OSError as error:
+            raise SettingsError(
+                f"NOVA_METRICS_PORT={port}: {error.strerror or error}; a port that is free, or 0 "
+                "for any free one, is allowed (each worker of a machine needs its own)"
+            ) from None
         return server.server_port, server
