@@ -1,0 +1,238 @@
+"""A worker as a process of its own, records for it in a real Kafka, and what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from nova_stream.events.change import Entity
+from nova_stream.publish.kafka import admin_options
+from nova_stream.settings import Settings, load_settings
+from nova_stream.storage.audit import audit
+from nova_stream.storage.database import connect
+from nova_stream.storage.migrate import migrate
+from nova_stream.stream.topics import TopicAdmin
+
+LIMIT = 60.0
+
+
+async def until(what: str, ask: Callable[[], Awaitable[Any]], limit: float = LIMIT) -> Any:
+    """What ``ask`` gives as soon as it is true; AssertionError that names ``what`` else."""
+    end = time.monotonic() + limit
+    while not (found := await ask()):
+        assert time.monotonic() < end, f"not within {limit:.0f} s: {what}"
+        await asyncio.sleep(0.05)
+    return found
+
+
+class Worker:
+    """A ``nova-stream worker`` that runs; its log is read from a file."""
+
+    def __init__(self, environment: dict[str, str], folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.log"
+        with self._path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nova_stream.cli.main", "worker"],
+                env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    @property
+    def log(self) -> str:
+        return self._path.read_text(errors="replace")
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """The log's lines of this event."""
+        decoded = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        return [line for line in decoded if line.get("event") == event]
+
+    async def says(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Wait for a line of this event with these fields."""
+
+        async def look() -> dict[str, Any] | None:
+            assert self.process.poll() is None, f"the worker ended:\n{self.log[-4000:]}"
+            found = (line for line in self.lines(event) if fields.items() <= line.items())
+            return next(found, None)
+
+        line: dict[str, Any] = await until(f"{event} {fields} in the log:\n{self.log}", look)
+        return line
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit status, and fails when the worker does not go."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(10)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+
+class Stage:
+    """Topics, a migrated database, and workers on them."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.workers: list[Worker] = []
+        self._folder = folder
+        self._admin = AdminClient(admin_options(settings))
+        self._producer = self.producer()
+
+    @property
+    def worker(self) -> Worker:
+        return self.workers[-1]
+
+    def start_worker(self, **settings: str) -> Worker:
+        """One more worker; ``settings`` are environment variables without their NOVA_."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
+        environment = {
+            **kept,
+            "NOVA_KAFKA_BROKERS": ",".join(self.settings.kafka_brokers),
+            "NOVA_DATABASE_URL": self.settings.database_url.get_secret_value(),
+            "NOVA_TOPIC_PREFIX": self.settings.topic_prefix,
+            "NOVA_CONSUMER_GROUP": self.settings.consumer_group,
+            "NOVA_PARTITIONS": str(self.settings.partitions),
+            **{f"NOVA_{name.upper()}": value for name, value in settings.items()},
+        }
+        self.workers.append(Worker(environment, self._folder, f"worker-{len(self.workers)}"))
+        return self.worker
+
+    # -- Kafka -----------------------------------------------------------------------------------
+
+    def producer(self, **options: Any) -> Producer:
+        return Producer(
+            {
+                "bootstrap.servers": ",".join(self.settings.kafka_brokers),
+                "message.max.bytes": 9_000_000,
+                "linger.ms": 0,
+                **{name.replace("_", "."): value for name, value in options.items()},
+            }
+        )
+
+    def publish(
+        self,
+        entity: Entity,
+        *values: bytes | None,
+        key: bytes | None = b"k",
+        partition: int = 0,
+        producer: Producer | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> list[int]:
+        """Publish values in order; gives their offsets once Kafka has them."""
+        offsets: list[int] = []
+
+        def delivered(error: Any, message: Any) -> None:
+            assert error is None, error
+            offsets.append(message.offset())
+
+        producer = producer or self._producer
+        for value in values:
+            producer.produce(
+                self.settings.topic(entity), value, key, partition, on_delivery=delivered,
+                headers=headers,
+            )  # fmt: skip
+        assert producer.flush(30) == 0
+        return offsets
+
+    def make_topic(self, entity: Entity, partitions: int = 1, **config: str) -> None:
+        named = {name.replace("_", "."): value for name, value in config.items()}
+        topic = NewTopic(self.settings.topic(entity), partitions, 1, config=named)
+        self._settle(self._admin.create_topics([topic]))
+
+    def delete_topic(self, entity: Entity) -> None:
+        self._settle(self._admin.delete_topics([self.settings.topic(entity)]))
+
+    def add_partitions(self, entity: Entity, total: int) -> None:
+        self._settle(
+            self._admin.create_partitions([NewPartitions(self.settings.topic(entity), total)])
+        )
+
+    def delete_records(self, entity: Entity, before: int, partition: int = 0) -> None:
+        topic = self.settings.topic(entity)
+        self._settle(self._admin.delete_records([TopicPartition(topic, partition, before)]))
+
+    def log_range(self, entity: Entity, partition: int = 0) -> tuple[int, int]:
+        """First offset of a log, and the one after its last."""
+        options = {**admin_options(self.settings), "group.id": "nobody"}
+        consumer = Consumer(options)
+        try:
+            place = TopicPartition(self.settings.topic(entity), partition)
+            begin, end = consumer.get_watermark_offsets(place, timeout=10)
+            return begin, end
+        finally:
+            consumer.close()
+
+    @staticmethod
+    def _settle(futures: dict[Any, Any]) -> None:
+        for future in futures.values():
+            future.result(20)
+
+    # -- Postgres --------------------------------------------------------------------------------
+
+    async def fetch(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        connection = await connect(self.settings, "test")
+        try:
+            return [dict(row) for row in await connection.fetch(query, *arguments)]
+        finally:
+            await connection.close()
+
+    async def row(self, table: str, id_: str, **fields: Any) -> dict[str, Any]:
+        """Wait for an entity's row, with these fields."""
+
+        async def look() -> dict[str, Any] | None:
+            for worker in self.workers:
+                assert worker.process.poll() is None, f"a worker ended:\n{worker.log[-4000:]}"
+            rows = await self.fetch(f"SELECT * FROM {table} WHERE id = $1", id_)
+            return next((row for row in rows if fields.items() <= row.items()), None)
+
+        found: dict[str, Any] = await until(f"{table} {id_} {fields}", look)
+        return found
+
+    async def position(self, entity: Entity, partition: int = 0) -> dict[str, Any]:
+        topic = self.settings.topic(entity)
+        query = "SELECT * FROM stream_positions WHERE topic = $1 AND partition = $2"
+        found = await self.fetch(query, topic, partition)
+        return found[0]
+
+    async def dead_letter(self, entity: Entity, offset: int, partition: int = 0) -> dict[str, Any]:
+        """The dead letter of a record that has been passed already."""
+        query = """SELECT * FROM dead_letters WHERE topic = $1 AND partition = $2 AND "offset" = $3
+            ORDER BY id DESC"""
+        found = await self.fetch(query, self.settings.topic(entity), partition, offset)
+        assert found, f"{entity.value} {partition}/{offset} is no dead letter"
+        return found[0]
+
+
+@contextmanager
+def open_stage(brokers: str, database: str, prefix: str, folder: Path) -> Iterator[Stage]:
+    """A stage with two partitions a topic and no worker yet. At its end every worker must go at
+    SIGTERM, and the caches must equal the recount.
+    """
+    settings = load_settings(
+        kafka_brokers=brokers,
+        database_url=database,
+        topic_prefix=prefix,
+        consumer_group=prefix,
+        partitions=2,
+    )
+    asyncio.run(migrate(settings))
+    asyncio.run(TopicAdmin(settings).prepare_sources())
+    stage = Stage(settings, folder)
+    try:
+        yield stage
+    finally:
+        statuses = [worker.stop() for worker in stage.workers]
+    assert statuses == [0] * len(statuses), stage.worker.log
+    assert asyncio.run(audit(settings)).differences == []
