@@ -151,7 +151,7 @@ def _print_summary(
     lines += [
         "Next, in another terminal:",
         f"  (set -a; . {shlex.quote(_short(addresses.stack_env))}; {_program()} audit)",
-        f"Dashboard: {addresses.api}",
+        f"Dashboard: {addresses.api}/#token={addresses.token}",
     ]
     write("\n".join(lines) + "\n")
     sys.stdout.flush()

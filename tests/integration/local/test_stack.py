@@ -92,7 +92,9 @@ def test_dev_from_start_to_ctrl_c(tmp_path: Path, notes: Path) -> None:
         settings = _settings(folder / "stack.env")
 
         assert len(summary) <= 12
-        assert summary[-1] == f"Dashboard: {settings['NOVA_API_URL']}"
+        assert summary[-1] == (
+            f"Dashboard: {settings['NOVA_API_URL']}/#token={settings['NOVA_API_TOKEN']}"
+        )
         assert any(settings["NOVA_DATABASE_URL"] in line for line in summary)
         assert any(settings["NOVA_KAFKA_BROKERS"] in line for line in summary)
         assert stat.S_IMODE((folder / "stack.env").stat().st_mode) == 0o600
