@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
 
-_SECRETS = {"database_url", "api_token", "api_tokens", "kafka_password"}
+_SECRETS = {"database_url", "api_token", "api_tokens", "kafka_password", "alert_webhook_url"}
 
 
 class Settings(BaseSettings):
@@ -55,6 +55,32 @@ class Settings(BaseSettings):
     stall_basis: Literal["activity", "started"] = "activity"
     archive_url: str = "file:.nova-stream/archive"
     archive_retention_days: int = Field(365, ge=1)
+    # Jobs: a schedule is five cron fields in UTC, None the job's own; a spread is the seconds over
+    # which jobs of one slot may start.
+    schedule_cleanup_old_activity: str | None = None
+    schedule_compute_agent_stats: str | None = None
+    schedule_check_stalled_builds: str | None = None
+    schedule_compact_old_executions: str | None = None
+    schedule_mark_inactive_users: str | None = None
+    schedule_refresh_build_stats: str | None = None
+    schedule_health_check: str | None = None
+    spread_cleanup_old_activity: float = Field(0, ge=0, le=86_400)
+    spread_compute_agent_stats: float = Field(0, ge=0, le=86_400)
+    spread_check_stalled_builds: float = Field(0, ge=0, le=86_400)
+    spread_compact_old_executions: float = Field(0, ge=0, le=86_400)
+    spread_mark_inactive_users: float = Field(0, ge=0, le=86_400)
+    spread_refresh_build_stats: float = Field(0, ge=0, le=86_400)
+    spread_health_check: float = Field(0, ge=0, le=86_400)
+    job_history_days: int = Field(90, ge=1, le=36_500)
+    job_lease_seconds: float = Field(15, ge=0.1, le=3600)
+    job_late_seconds: float = Field(30, ge=1, le=86_400)
+
+    alert_webhook_url: SecretStr | None = None
+    alert_success_rate: float = Field(95, ge=0, le=100)
+    alert_runs: int = Field(20, ge=1, le=200)
+    alert_slow_factor: float = Field(2, gt=1, le=1000)
+    alert_slow_floor_seconds: float = Field(1, ge=0, le=3600)
+
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -76,6 +102,17 @@ class Settings(BaseSettings):
     def _postgres_only(cls, value: SecretStr) -> SecretStr:
         if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
             raise ValueError("postgresql://user:password@host:port/database is allowed")
+        return value
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _http_only(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value():
+            return None
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError("http://host/path or https://host/path is allowed")
         return value
 
     def topic(self, entity: Entity) -> str:

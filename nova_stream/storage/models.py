@@ -11,12 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
     Computed,
     DateTime,
     Double,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -276,4 +278,113 @@ class DeadLetter(Base):
         CheckConstraint(
             "state in ('open', 'retried', 'discarded')", name="dead_letters_state_known"
         ),
+    )
+
+
+# -- jobs (migration 0002) ---------------------------------------------------------------------
+
+
+class JobSetting(Base):
+    """A job as the workers run it; its slots can be computed from it in SQL (``job_slots``)."""
+
+    __tablename__ = "job_settings"
+    job: Mapped[str] = mapped_column(Text, primary_key=True)
+    schedule: Mapped[str] = mapped_column(Text)
+    minutes: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    hours: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    days: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    months: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    weekdays: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    either_day: Mapped[bool] = mapped_column(Boolean)
+    start_offset: Mapped[float] = mapped_column(Double)
+    late_after: Mapped[float] = mapped_column(Double)
+    missed: Mapped[str] = mapped_column(Text)
+    timeout: Mapped[float] = mapped_column(Double)
+    attempts: Mapped[int] = mapped_column(Integer)
+    active: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(_TIME)
+    expected_from: Mapped[datetime] = mapped_column(_TIME)
+    accounted_to: Mapped[datetime] = mapped_column(_TIME)
+    paused_at: Mapped[datetime | None] = mapped_column(_TIME)
+    __table_args__ = (
+        CheckConstraint("missed in ('latest', 'skip')", name="job_settings_missed_known"),
+    )
+
+
+class JobRun(Base):
+    """A line of the ledger: a slot, or a run by hand. ``outcome`` is null while it runs."""
+
+    __tablename__ = "job_runs"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    job: Mapped[str] = mapped_column(Text)
+    slot: Mapped[datetime | None] = mapped_column(_TIME)
+    kind: Mapped[str] = mapped_column(Text)
+    outcome: Mapped[str | None] = mapped_column(Text)
+    scheduled_at: Mapped[datetime] = mapped_column(_TIME)
+    late: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    at: Mapped[datetime | None] = mapped_column(_TIME)
+    started_at: Mapped[datetime | None] = mapped_column(_TIME)
+    ended_at: Mapped[datetime | None] = mapped_column(_TIME)
+    duration_ms: Mapped[float | None] = mapped_column(Double)
+    worker: Mapped[str | None] = mapped_column(Text)
+    attempt: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    lease_until: Mapped[datetime | None] = mapped_column(_TIME)
+    rows: Mapped[int | None] = mapped_column(BigInteger)
+    counts: Mapped[dict[str, int] | None] = mapped_column(JSONB)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        Index("job_runs_slot", "job", "slot", unique=True),
+        Index("job_runs_history", "job", "id"),
+        Index("job_runs_running", "job", "lease_until", postgresql_where=text("outcome IS NULL")),
+        Index("job_runs_ended_at", "ended_at"),
+        CheckConstraint("kind in ('slot', 'manual', 'dry_run')", name="job_runs_kind_known"),
+        CheckConstraint("(slot IS NOT NULL) = (kind = 'slot')", name="job_runs_slot_has_kind"),
+        CheckConstraint(
+            "outcome in ('ok', 'failed', 'timed_out', 'late', 'skipped_overlap', "
+            "'skipped_paused', 'missed', 'manual', 'dry_run')",
+            name="job_runs_outcome_known",
+        ),
+        CheckConstraint(
+            "outcome IS NOT NULL OR lease_until IS NOT NULL", name="job_runs_running_has_lease"
+        ),
+    )
+
+
+class Alert(Base):
+    """A condition that somebody should know of, from its begin to its end."""
+
+    __tablename__ = "alerts"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    message: Mapped[str] = mapped_column(Text)
+    value: Mapped[float | None] = mapped_column(Double)
+    began_at: Mapped[datetime] = mapped_column(_TIME)
+    ended_at: Mapped[datetime | None] = mapped_column(_TIME)
+    __table_args__ = (
+        Index(
+            "alerts_open", "kind", "subject", unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("alerts_ended_at", "ended_at"),
+    )  # fmt: skip
+
+
+class AlertDelivery(Base):
+    """A message of an alert's begin or end that the webhook takes, until it is sent."""
+
+    __tablename__ = "alert_deliveries"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(Text)
+    tries: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+    next_try_at: Mapped[datetime] = mapped_column(_TIME)
+    sent_at: Mapped[datetime | None] = mapped_column(_TIME)
+    error: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        Index("alert_deliveries_event", "alert_id", "event", unique=True),
+        Index("alert_deliveries_open", "next_try_at", postgresql_where=text("sent_at IS NULL")),
+        CheckConstraint("event in ('begin', 'end')", name="alert_deliveries_event_known"),
     )
