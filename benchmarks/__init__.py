@@ -1,0 +1,1 @@
+"""Measurements of nova-stream on this machine: throughput, freshness, memory."""

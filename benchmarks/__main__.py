@@ -1,0 +1,63 @@
+"""``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks import freshness, memory, report, throughput
+
+NAMES = ("throughput", "freshness", "memory")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="nova-stream bench",
+        description="Measure nova-stream on this machine, with a Kafka and a Postgres of its own.",
+    )
+    parser.add_argument("name", nargs="?", default="all", choices=(*NAMES, "all"))
+    parser.add_argument("--events", type=int, default=throughput.EVENTS, metavar="N",
+                        help="throughput: events in the backlog (%(default)s)")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=throughput.ROUNDS, metavar="N",
+                        help="throughput: turns of each program (%(default)s)")  # fmt: skip
+    parser.add_argument("--against", type=Path, metavar="DIR",
+                        help="throughput: measure another checkout, too")  # fmt: skip
+    parser.add_argument("--only", nargs="+", default=(), metavar="WORD",
+                        help="throughput: only the programs whose name begins so")  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=freshness.SECONDS, metavar="S",
+                        help="freshness: how long each load lasts (%(default)s)")  # fmt: skip
+    parser.add_argument("--entities", type=int, nargs="+", default=memory.ENTITIES, metavar="N",
+                        help="memory: distinct entities (%(default)s)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run what is asked for, print tables, and write the results as JSON where wanted."""
+    given = _arguments()
+    results: dict[str, Any] = {
+        "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True)}
+    }
+    if given.name in {"throughput", "all"}:
+        results["throughput"] = throughput.measure(
+            report.say, events=given.events, rounds=given.rounds, against=given.against,
+            only=tuple(given.only),
+        )  # fmt: skip
+        report.throughput(results["throughput"])
+    if given.name in {"freshness", "all"}:
+        results["freshness"] = freshness.measure(report.say, seconds=given.seconds)
+        report.freshness(results["freshness"])
+    if given.name in {"memory", "all"}:
+        results["memory"] = memory.measure(report.say, entities=tuple(given.entities))
+        report.memory(results["memory"])
+    if given.json is not None:
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+
+
+if __name__ == "__main__":
+    main()

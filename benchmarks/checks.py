@@ -1,0 +1,81 @@
+"""Whether what a contender left in its database equals the plain recount of the events."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from nova_stream.stats.formulas import mean_duration
+from nova_stream.stats.recount import Recount
+from nova_stream.storage.audit import audit_on
+
+_AGENT = (
+    "agent_name", "role", "total_tasks", "completed_tasks", "failed_tasks", "success_rate",
+    "avg_duration", "last_active", "current_status",
+)  # fmt: skip
+_BUILD = (
+    "total_builds", "completed_builds", "failed_builds", "running_builds", "success_rate",
+    "avg_duration_ms", "last_build_time",
+)  # fmt: skip
+_BUILD_STATUS = ("completed", "failed", "running")
+
+
+async def nova_stream(connection: asyncpg.Connection[Any], figures: Recount) -> list[str]:
+    """Both caches, and the audit."""
+    wrong = await _compare(connection, figures, "cache")
+    report = await audit_on(connection)
+    wrong += [f"audit: {found.row} {found.figure}" for found in report.differences]
+    dead = await connection.fetchval("SELECT count(*) FROM dead_letters")
+    return [*wrong, f"{dead} dead letters"] if dead else wrong
+
+
+async def entity_rows(connection: asyncpg.Connection[Any], figures: Recount) -> list[str]:
+    """The rows of the entities: a recount of them in SQL."""
+    return await _compare(connection, figures, "recount")
+
+
+async def faust_app(connection: asyncpg.Connection[Any], figures: Recount) -> list[str]:
+    """The Faust app's own table; it has the figures of agents only."""
+    rows = {row["agent"]: row for row in await connection.fetch("SELECT * FROM faust_agents")}
+    wrong = []
+    for agent in figures.agents.values():
+        row = rows.get(agent.agent_name)
+        if row is None:
+            wrong += [] if agent.total_tasks == 0 else [f"{agent.agent_name} is missing"]
+            continue
+        found = (
+            row["total_tasks"], row["completed_tasks"], row["failed_tasks"],
+            mean_duration(Decimal(row["duration_sum"]), row["executions"]),
+            "active" if row["running_tasks"] else "idle",
+        )  # fmt: skip
+        wanted = (
+            agent.total_tasks, agent.completed_tasks, agent.failed_tasks, agent.avg_duration,
+            agent.current_status,
+        )  # fmt: skip
+        if found != wanted:
+            wrong.append(f"{agent.agent_name}: {found} is not {wanted}")
+    return wrong
+
+
+async def _compare(connection: asyncpg.Connection[Any], figures: Recount, source: str) -> list[str]:
+    """Differences of the relations ``agent_stats_*`` and ``build_stats_*`` from the figures."""
+    rows = await connection.fetch(f"SELECT * FROM agent_stats_{source}")
+    found = {row["agent_id"]: tuple(row[name] for name in _AGENT) for row in rows}
+    wanted = {
+        id_: tuple(getattr(agent, name) for name in _AGENT) for id_, agent in figures.agents.items()
+    }
+    wrong = [
+        f"agent {id_}: {found.get(id_)} is not {wanted.get(id_)}"
+        for id_ in found.keys() | wanted.keys()
+        if found.get(id_) != wanted.get(id_)
+    ]
+    row = await connection.fetchrow(f"SELECT * FROM build_stats_{source}")
+    assert row is not None
+    wrong += [
+        f"builds: {name} {row[name]} is not {getattr(figures.builds, name)}"
+        for name in _BUILD
+        if row[name] != getattr(figures.builds, name)
+    ]
+    return wrong

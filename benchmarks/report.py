@@ -1,0 +1,80 @@
+"""What the benchmarks print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+#: Tells what is being done.
+Say = Callable[[str], None]
+
+console = Console()
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    console.print(text, style="dim", highlight=False)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def throughput(result: dict[str, Any]) -> None:
+    """Rates and ratios."""
+    _table(
+        f"Throughput: a backlog of {result['events']:,} events",
+        ("", "events/s", "rounds", "CPU us", "Postgres us", "nova-stream is", "exact"),
+        [
+            (
+                one["name"],
+                f"{one['events_per_s']:,}",
+                " ".join(f"{rate:,}" for rate in one["rounds"]),
+                f"{one['cpu_us']:.1f}",
+                f"{one['postgres_cpu_us']:.1f}",
+                f"{one['nova_stream_ratio']:.2f} x",
+                "yes" if one["exact"] else "NO",
+            )
+            for one in result["contenders"]
+        ],
+    )
+    for one in result["contenders"]:
+        for text in one["wrong"][:5]:
+            console.print(f"{one['name']}: {text}", style="red", highlight=False)
+
+
+def freshness(result: dict[str, Any]) -> None:
+    """Percentiles a load, beside the targets."""
+    _table(
+        "Freshness: publish to visible in SQL, milliseconds",
+        ("background", "probes", "p50", "p90", "p99", "max", "target p99"),
+        [
+            (
+                f"{one['rate']:,} events/s" if one["rate"] else "idle",
+                str(one["probes"]),
+                *(f"{one[name]:.1f}" for name in ("p50", "p90", "p99", "max")),
+                f"< {one['target']:g}",
+            )
+            for one in result["loads"]
+        ],
+    )
+
+
+def memory(result: dict[str, Any]) -> None:
+    """The worker's memory by number of entities, and with the database away."""
+    _table(
+        "Memory of a worker (resident), MB",
+        ("", "highest", "afterwards"),
+        [
+            (one["what"], f"{one['highest_mb']:.0f}", f"{one['afterwards_mb']:.0f}")
+            for one in result["steps"]
+        ],
+    )

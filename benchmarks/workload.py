@@ -1,0 +1,170 @@
+"""The events: a deterministic history of agents, builds, tasks and executions.
+
+Builds run side by side, as many as ``_AT_ONCE``; each has tasks with four changes (pending, ready,
+running, done or failed) and an execution a task. One event in a hundred is delivered twice, so that
+being exact under duplicates means something.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from nova_stream.clock import from_millis, isoformat
+from nova_stream.events.change import Entity
+from nova_stream.events.lines import ChangeLine
+from nova_stream.stats.recount import Recount, recount_history, revision_of_line
+
+AGENTS = (
+    "ARCHITECT", "ATLAS", "BISHOP", "CIPHER", "DELTA", "ECHO", "FORGE", "GAUSS", "HERMES", "IRIS",
+    "JUNO", "KEPLER", "LYRA", "MARS", "NEPTUNE", "ORION", "PIXEL", "QUARK", "RANGER", "SUN",
+    "VULCAN",
+)  # fmt: skip
+
+#: Builds that run at the same time.
+_AT_ONCE = 300
+_DUPLICATES = 0.01
+_START = 1_771_588_800_000
+_STEP = 20  # milliseconds between two events
+_WORDS = (
+    "api", "auth", "cache", "chart", "draft", "event", "flow", "graph", "index", "login", "menu",
+    "order", "page", "query", "route", "table",
+)  # fmt: skip
+
+
+class _Maker:
+    """Makes lines with rising versions and times."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self._seq = 0
+
+    @property
+    def now(self) -> str:
+        return isoformat(from_millis(_START + self._seq * _STEP))
+
+    def id(self, kind: str) -> str:
+        """Not rising, as the ids of the main app are not."""
+        return f"{kind}{self.random.getrandbits(76):019x}"
+
+    def words(self, count: int) -> str:
+        return " ".join(self.random.choices(_WORDS, k=count))
+
+    def line(self, entity: Entity, document: dict[str, Any], op: Any = "u") -> ChangeLine:
+        self._seq += 1
+        return ChangeLine(
+            entity=entity,
+            id=document["id"],
+            op=op,
+            seq=self._seq,
+            minor=0,
+            ts_ms=_START + self._seq * _STEP,
+            after=dict(document),
+            before=None,
+        )
+
+
+def history(events: int, *, seed: int = 20260220) -> Iterator[ChangeLine]:
+    """The first ``events`` events of the history of ``seed``, the agents' registrations first."""
+    maker = _Maker(seed)
+    recent: deque[ChangeLine] = deque(maxlen=5000)
+    source = _endless(maker)
+    for count in range(events):
+        again = count > 1000 and maker.random.random() < _DUPLICATES
+        line = maker.random.choice(recent) if again else next(source)
+        recent.append(line)
+        yield line
+
+
+def expected(events: int) -> Recount:
+    """The figures after ``history(events)``, by the plain recount."""
+    return recount_history(revision_of_line(line) for line in history(events))
+
+
+def distinct(entities: int, *, seed: int, bytes_each: int = 100) -> Iterator[ChangeLine]:
+    """As many tasks as executions, each of them once, with texts of ``bytes_each`` that do not
+    compress well.
+    """
+    maker = _Maker(seed)
+    task: dict[str, Any] = {}
+    for number in range(entities):
+        text = maker.random.randbytes(bytes_each // 2).hex()
+        if number % 2:
+            execution = _execution(maker, task) | {"response": text}
+            yield maker.line(Entity.EXECUTIONS, execution, "c")
+        else:
+            task = {
+                "id": maker.id("t"), "buildId": "b", "agent": maker.random.choice(AGENTS),
+                "title": "a task", "status": "done", "output": text, "createdAt": maker.now,
+            }  # fmt: skip
+            yield maker.line(Entity.TASKS, task, "c")
+
+
+def _endless(maker: _Maker) -> Iterator[ChangeLine]:
+    for name in AGENTS:
+        document = {
+            "id": maker.id("a"), "name": name, "role": name.title(), "domain": "software",
+            "model": "opus", "createdAt": maker.now,
+        }  # fmt: skip
+        yield maker.line(Entity.AGENTS, document, "c")
+    builds = [_build(maker) for _ in range(_AT_ONCE)]
+    while True:
+        place = maker.random.randrange(_AT_ONCE)
+        line = next(builds[place], None)
+        if line is None:
+            builds[place] = _build(maker)
+        else:
+            yield line
+
+
+def _build(maker: _Maker) -> Iterator[ChangeLine]:
+    choose = maker.random
+    document: dict[str, Any] = {
+        "id": maker.id("b"), "prdId": maker.id("p"), "prdName": maker.words(4),
+        "status": "running", "startedAt": maker.now,
+    }  # fmt: skip
+    yield maker.line(Entity.BUILDS, document, "c")
+    waiting = [_task(maker, document["id"], number) for number in range(choose.randint(10, 30))]
+    running: list[Iterator[ChangeLine]] = []
+    while waiting or running:
+        while waiting and len(running) < 4:
+            running.append(waiting.pop())
+        task = choose.choice(running)
+        line = next(task, None)
+        if line is None:
+            running.remove(task)
+        else:
+            yield line
+    failed = choose.random() < 0.1
+    document |= {"status": "failed" if failed else "completed", "completedAt": maker.now}
+    if failed:
+        document["error"] = maker.words(8)
+    yield maker.line(Entity.BUILDS, document)
+
+
+def _task(maker: _Maker, build: str, number: int) -> Iterator[ChangeLine]:
+    choose = maker.random
+    document: dict[str, Any] = {
+        "id": maker.id("t"), "buildId": build, "taskId": f"T-{number}", "title": maker.words(3),
+        "agent": choose.choice(AGENTS), "status": "pending",
+        "dependencies": [f"T-{number - 1}"] if number else [], "phase": number // 4 + 1,
+        "attempts": 0, "createdAt": maker.now,
+    }  # fmt: skip
+    yield maker.line(Entity.TASKS, document, "c")
+    yield maker.line(Entity.TASKS, document | {"status": "ready"})
+    document |= {"status": "running", "attempts": 1}
+    yield maker.line(Entity.TASKS, document)
+    yield maker.line(Entity.EXECUTIONS, _execution(maker, document), "c")
+    failed = choose.random() < 0.08
+    document |= {"status": "failed"} if failed else {"status": "done", "output": maker.words(6)}
+    yield maker.line(Entity.TASKS, document)
+
+
+def _execution(maker: _Maker, task: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": maker.id("e"), "taskId": task["id"], "agent": task["agent"], "model": "opus",
+        "prompt": maker.words(5), "response": maker.words(5), "gatesPassed": True,
+        "duration": maker.random.randint(200, 90_000), "timestamp": maker.now,
+    }  # fmt: skip
