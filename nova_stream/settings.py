@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(None, ge=0, le=65535)
     stall_basis: Literal["activity", "started"] = "activity"
     archive_url: str = "file:.nova-stream/archive"
-    archive_retention_days: int = Field(365, ge=1)
+    archive_retention_days: int = Field(365, ge=1, le=36_500)
     # Jobs: a schedule is five cron fields in UTC, None the job's own; a spread is the seconds over
     # which jobs of one slot may start.
     schedule_cleanup_old_activity: str | None = None
@@ -81,6 +81,17 @@ class Settings(BaseSettings):
     alert_slow_factor: float = Field(2, gt=1, le=1000)
     alert_slow_floor_seconds: float = Field(1, ge=0, le=3600)
 
+    # What the jobs take as old (what is exactly as old stays), and what healthCheck warns of.
+    activity_days: int = Field(7, ge=1, le=36_500)
+    execution_days: int = Field(30, ge=1, le=36_500)
+    inactive_days: int = Field(90, ge=1, le=36_500)
+    stall_minutes: int = Field(30, ge=1, le=525_600)
+    undo_days: int = Field(7, ge=0, le=36_500)
+    task_table_warning: int = Field(100_000, ge=0)
+    activity_table_warning: int = Field(1_000_000, ge=0)
+    lag_warning: int = Field(100_000, ge=0)
+    health_seconds: float = Field(10, gt=0, le=600)
+
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -102,6 +113,14 @@ class Settings(BaseSettings):
     def _postgres_only(cls, value: SecretStr) -> SecretStr:
         if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
             raise ValueError("postgresql://user:password@host:port/database is allowed")
+        return value
+
+    @field_validator("archive_url")
+    @classmethod
+    def _archive_place(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if not (parts.scheme == "file" and parts.path or parts.scheme == "s3" and parts.netloc):
+            raise ValueError("file:///folder, file:folder or s3://bucket/folder is allowed")
         return value
 
     @field_validator("alert_webhook_url")

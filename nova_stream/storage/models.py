@@ -6,7 +6,7 @@ models: it speaks to asyncpg with the statements of ``storage.sql``.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Computed,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -31,6 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _TIME = DateTime(timezone=True)
 _ZERO = text("0")
+_DELETED = text("deleted_at IS NOT NULL")
 
 
 def _read(expression: str, type_: Any = Text) -> Any:
@@ -85,6 +87,7 @@ class Build(EntityRow, Base):
         Index("builds_completed_at", "completed_at"),
         Index("builds_status_started_at", "status", "started_at"),
         Index("builds_started_at", "started_at", "id"),
+        Index("builds_tombstones", "id", postgresql_where=_DELETED),
     )
 
 
@@ -103,11 +106,20 @@ class Task(EntityRow, Base):
     attempts: Mapped[Decimal | None] = _read("(doc ->> 'attempts')::numeric", Numeric)
     output: Mapped[str | None] = _read("doc ->> 'output'")
     error: Mapped[str | None] = _read("doc ->> 'error'")
-    __table_args__ = (Index("tasks_build_id", "build_id"), {"postgresql_with": {"fillfactor": 80}})
+    __table_args__ = (
+        Index("tasks_build_id", "build_id"),
+        Index("tasks_tombstones", "id", postgresql_where=_DELETED),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
 
 
 class Execution(EntityRow, Base):
-    """One run of a task by an agent; ``duration`` is in milliseconds."""
+    """One run of a task by an agent; ``duration`` is in milliseconds.
+
+    A row without ``doc`` that is no tombstone is archived: the document lies in the object
+    ``archive_object`` since ``archived_at``. A newer version brings a document and leaves the two
+    as they are; they mean nothing then.
+    """
 
     __tablename__ = "executions"
     task_id: Mapped[str | None] = mapped_column(Text)
@@ -119,9 +131,13 @@ class Execution(EntityRow, Base):
     response: Mapped[str | None] = _read("doc ->> 'response'")
     gates_passed: Mapped[bool | None] = _read("(doc ->> 'gatesPassed')::boolean", Boolean)
     error: Mapped[str | None] = _read("doc ->> 'error'")
+    archived_at: Mapped[datetime | None] = mapped_column(_TIME, sort_order=2)
+    archive_object: Mapped[int | None] = mapped_column(BigInteger, sort_order=2)
     __table_args__ = (
         Index("executions_agent_timestamp", "agent", "timestamp"),
         Index("executions_task_id", "task_id"),
+        Index("executions_to_compact", "timestamp", "id", postgresql_where=text("doc IS NOT NULL")),
+        Index("executions_tombstones", "id", postgresql_where=_DELETED),
     )
 
 
@@ -135,7 +151,10 @@ class Activity(EntityRow, Base):
     event_type: Mapped[str | None] = _read("doc ->> 'eventType'")
     task_id: Mapped[str | None] = _read("doc ->> 'taskId'")
     details: Mapped[str | None] = _read("doc ->> 'details'")
-    __table_args__ = (Index("agent_activity_feed_timestamp", "timestamp", "id"),)
+    __table_args__ = (
+        Index("agent_activity_feed_timestamp", "timestamp", "id"),
+        Index("agent_activity_feed_tombstones", "id", postgresql_where=_DELETED),
+    )
 
 
 class User(EntityRow, Base):
@@ -150,7 +169,10 @@ class User(EntityRow, Base):
     global_wisdom_opt_in: Mapped[bool | None] = _read(
         "(doc ->> 'globalWisdomOptIn')::boolean", Boolean
     )
-    __table_args__ = (Index("user_profiles_last_active_at", "last_active_at", "id"),)
+    __table_args__ = (
+        Index("user_profiles_last_active_at", "last_active_at", "id"),
+        Index("user_profiles_tombstones", "id", postgresql_where=_DELETED),
+    )
 
 
 class AgentStatsCache(Base):
@@ -388,3 +410,117 @@ class AlertDelivery(Base):
         Index("alert_deliveries_open", "next_try_at", postgresql_where=text("sent_at IS NULL")),
         CheckConstraint("event in ('begin', 'end')", name="alert_deliveries_event_known"),
     )
+
+
+# -- the jobs' work (migration 0003) -----------------------------------------------------------
+
+
+class ArchivedActivity(Base):
+    """An activity that cleanupOldActivity has deleted, whole, so that it can be put back."""
+
+    __tablename__ = "activity_archive"
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    run_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    archived_at: Mapped[datetime] = mapped_column(_TIME)
+    restored_at: Mapped[datetime | None] = mapped_column(_TIME)
+    kept_until: Mapped[datetime | None] = mapped_column(_TIME)
+    timestamp: Mapped[datetime | None] = mapped_column(_TIME)
+    version: Mapped[int] = mapped_column(BigInteger)
+    version_minor: Mapped[int] = mapped_column(Integer)
+    changed_at: Mapped[datetime] = mapped_column(_TIME)
+    src_partition: Mapped[int] = mapped_column(Integer)
+    src_offset: Mapped[int] = mapped_column(BigInteger)
+    doc: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    __table_args__ = (
+        Index("activity_archive_run", "run_id", "id"),
+        Index("activity_archive_archived_at", "archived_at"),
+    )
+
+
+class InactiveUser(Base):
+    """A user profile that is inactive now; ``since`` is when the user was last active."""
+
+    __tablename__ = "inactive_users"
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[str | None] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(_TIME)
+    marked_at: Mapped[datetime] = mapped_column(_TIME)
+    run_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class InactivityEvent(Base):
+    """A user turned inactive or active again; goes out to Kafka, then ``sent_at`` is set."""
+
+    __tablename__ = "inactivity_events"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    ce_id: Mapped[str] = mapped_column(Text)
+    event: Mapped[str] = mapped_column(Text)
+    profile_id: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[str | None] = mapped_column(Text)
+    last_active_at: Mapped[datetime] = mapped_column(_TIME)
+    occurred_at: Mapped[datetime] = mapped_column(_TIME)
+    run_id: Mapped[int] = mapped_column(BigInteger)
+    sent_at: Mapped[datetime | None] = mapped_column(_TIME)
+    __table_args__ = (
+        Index("inactivity_events_ce_id", "ce_id", unique=True),
+        Index("inactivity_events_open", "id", postgresql_where=text("sent_at IS NULL")),
+        CheckConstraint("event in ('inactive', 'active')", name="inactivity_events_event_known"),
+    )
+
+
+class BuildStatsHistory(Base):
+    """The builds' figures as refreshBuildStats found them, a row a run."""
+
+    __tablename__ = "build_stats_history"
+    taken_at: Mapped[datetime] = mapped_column(_TIME, primary_key=True)
+    total_builds: Mapped[int] = mapped_column(BigInteger)
+    completed_builds: Mapped[int] = mapped_column(BigInteger)
+    failed_builds: Mapped[int] = mapped_column(BigInteger)
+    running_builds: Mapped[int] = mapped_column(BigInteger)
+    success_rate: Mapped[float] = mapped_column(Double)
+    avg_duration_ms: Mapped[float] = mapped_column(Double)
+    drift: Mapped[int] = mapped_column(Integer)
+    run_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class ArchiveObject(Base):
+    """An object of the executions' archive: documents of one day that one run archived.
+
+    ``writing``: nothing rests on it yet. ``written``: it is verified, rows are being emptied.
+    ``done``: they all are. ``expired``: it is being deleted. ``deleted``: it is gone.
+    """
+
+    __tablename__ = "archive_objects"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    day: Mapped[date] = mapped_column(Date)
+    run_id: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(_TIME)
+    rows: Mapped[int | None] = mapped_column(BigInteger)
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(Text)
+    first_id: Mapped[str | None] = mapped_column(Text)
+    last_id: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        Index("archive_objects_name", "name", unique=True),
+        Index("archive_objects_day", "day", "id"),
+        CheckConstraint(
+            "state in ('writing', 'written', 'done', 'expired', 'deleted')",
+            name="archive_objects_state_known",
+        ),
+    )
+
+
+class ArchiveRestore(Base):
+    """An execution whose document was put back, and where its archived copy lies; compaction
+    leaves it alone until then.
+    """
+
+    __tablename__ = "archive_restores"
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    object_id: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
+    version_minor: Mapped[int] = mapped_column(Integer)
+    until: Mapped[datetime] = mapped_column(_TIME)
+    __table_args__ = (Index("archive_restores_until", "until", "id"),)
