@@ -1,0 +1,26 @@
+# The program, for every role: migrate, worker, api, and the commands that look after it.
+#
+#   docker build -t nova-stream:0.1.0 .
+
+FROM python:3.13-slim AS build
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# Everything pinned, every hash checked, as wheels ...
+COPY requirements.lock ./
+RUN pip wheel --quiet --require-hashes --requirement requirements.lock --wheel-dir /wheels
+COPY pyproject.toml README.md LICENSE ./
+COPY nova_stream ./nova_stream
+RUN pip wheel --quiet --no-deps --wheel-dir /wheels .
+# ... and of those only what the program itself needs, not the tools of its developers.
+RUN python -m venv /app \
+    && /app/bin/pip install --quiet --no-index --find-links /wheels nova-stream
+
+FROM python:3.13-slim
+RUN useradd --uid 10001 --create-home nova
+COPY --from=build /app /app
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1
+# A folder of its own: settings are also read from .env in the current one.
+WORKDIR /home/nova
+USER 10001
+ENTRYPOINT ["nova-stream"]
+CMD ["--help"]
