@@ -9,6 +9,7 @@ changes, and why:
 - ``getmany``: records go into their partition's ``Intake``; the agent gets a message only when
   nothing of that intake is announced yet. Fetching pauses while too many bytes wait.
 - what is acknowledged to Kafka is what Postgres has, for others' lag tools.
+- changes of a transaction that was aborted are not read: they never happened.
 - ``subscribe``: Faust subscribes again 45 s after every rebalance, to the same topics, which would
   be a rebalance of its own.
 """
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
@@ -60,6 +61,13 @@ class Source(NamedTuple):
     chunks: bool
 
 
+class _CommittedOnly(AIOKafkaConsumerThread):  # type: ignore[misc]
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+
 class ChunkConsumer(Consumer):  # type: ignore[misc]
     """Faust's consumer, reading from Postgres' positions into intakes."""
 
@@ -75,6 +83,9 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._subscribed: set[str] = set()
         self._acknowledged: dict[TP, int] = {}
         self._trouble = False
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _CommittedOnly(self, loop=self.loop, beacon=self.beacon)
 
     # -- where reading begins ------------------------------------------------------------------
 
