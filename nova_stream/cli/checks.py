@@ -170,10 +170,10 @@ def _lag(
         return Finding(
             "lag", ok=True, message=f"{total} records wait and are being applied: {shown}"
         )
-    since = "for ever" if moved_at is None else f"since {isoformat(moved_at)}"
+    since = f"been applied since {isoformat(moved_at)}" if moved_at else "ever been applied"
     return _problem(
         "lag",
-        f"{total} records wait, and nothing has been applied {since}: {shown}",
+        f"{total} records wait, and nothing has {since}: {shown}",
         "start a worker (nova-stream worker), or read the log of the one that runs",
     )
 

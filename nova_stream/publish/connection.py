@@ -35,6 +35,8 @@ _REQUEST_BYTES = 10 * 1024 * 1024
 _BATCH_BYTES = 128 * 1024
 #: Seconds for what nobody waits for any more.
 _STOP_LIMIT = 3.0
+_LOOKS = 4
+_LOOK_PAUSE = 0.25
 
 
 class Connection:
@@ -100,14 +102,26 @@ class Connection:
     async def partitions(self, producer: AIOKafkaProducer, topic: str) -> int:
         """How many partitions a topic has.
 
-        Raises TopicError at once for a topic that does not exist, where aiokafka would wait.
+        Raises TopicError within a second or so for a topic that does not exist, where aiokafka
+        would wait.
         """
         if topic not in self._topics:
-            known = await producer.client.fetch_all_metadata()
-            if not known.partitions_for_topic(topic):
-                raise missing_topic(topic, self.brokers)
+            await self._look_for(producer, topic)
             self._topics.add(topic)
         return len(await producer.partitions_for(topic))
+
+    async def _look_for(self, producer: AIOKafkaProducer, topic: str) -> None:
+        # More than once: not every broker knows at once of a topic that was just made.
+        for _ in range(_LOOKS):
+            known = await producer.client.fetch_all_metadata()
+            if known.partitions_for_topic(topic):
+                return
+            await asyncio.sleep(_LOOK_PAUSE)
+        raise TopicError(
+            f"the topic {topic} does not exist in Kafka at {self.brokers}. A worker makes the "
+            "topics when it starts: nova-stream worker. Is NOVA_TOPIC_PREFIX right? See: "
+            "nova-stream doctor"
+        )
 
     @asynccontextmanager
     async def failing(self, topic: str, what: str) -> AsyncIterator[None]:
@@ -115,17 +129,17 @@ class Connection:
         try:
             yield
         except (TimeoutError, KafkaTimeoutError):
-            cause = f"no answer within {self.timeout:g} s"
+            cause = (
+                f"no answer within {self.timeout:g} s. It may arrive yet; to publish it again does "
+                "no harm"
+            )
         except KafkaError as error:
             self._refused = True
             self._topics.discard(topic)
             cause = _cause(error, topic)
         else:
             return
-        raise PublishError(
-            f"{topic}: {what} was not acknowledged by Kafka at {self.brokers}: {cause}. It may "
-            "be there or not: publish it again"
-        )
+        raise PublishError(f"{topic}: {what}: not acknowledged by Kafka at {self.brokers}: {cause}")
 
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -175,14 +189,6 @@ def _unavailable(error: Exception, brokers: str) -> KafkaUnavailableError:
         f"no Kafka can be used at {brokers}: {detail}. Check NOVA_KAFKA_BROKERS, and "
         "NOVA_KAFKA_SECURITY where it wants TLS or a password; or start everything here with: "
         "nova-stream dev"
-    )
-
-
-def missing_topic(topic: str, brokers: str) -> TopicError:
-    """The error of a topic that is not there."""
-    return TopicError(
-        f"the topic {topic} does not exist in Kafka at {brokers}. A worker makes the topics when "
-        "it starts: nova-stream worker. Is NOVA_TOPIC_PREFIX right? See: nova-stream doctor"
     )
 
 

@@ -32,7 +32,12 @@ async def _give_up(producer: AIOKafkaProducer) -> None:
         await asyncio.wait({sender}, timeout=0.05)
 
     accumulator = producer._message_accumulator
-    waiting = [batch for batches in accumulator._batches.values() for batch in batches]
+    queued = [batch for batches in accumulator._batches.values() for batch in batches]
     # A batch that is to be tried again is not in here, and removes itself when it ends.
-    accumulator._pending_batches.update(waiting)
+    accumulator._pending_batches.update(queued)
+    given_up = list(accumulator._pending_batches)
     accumulator.fail_all(ProducerClosed())
+    for batch in given_up:
+        for future in (batch.future, batch._drain_waiter):
+            if future.done() and not future.cancelled():
+                future.exception()  # seen: those who waited have been told already

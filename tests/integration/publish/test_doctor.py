@@ -1,0 +1,195 @@
+"""``nova-stream doctor``: says what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from nova_stream.cli.checks import Finding, examine
+from nova_stream.cli.main import run
+from nova_stream.events.change import Entity
+from nova_stream.local.ports import free_port
+from nova_stream.publish.publisher import ChangePublisher
+from nova_stream.settings import Settings, load_settings
+from nova_stream.storage import dead_letters, positions
+from nova_stream.storage.database import connect
+from nova_stream.storage.dead_letters import dead_letter
+from nova_stream.storage.migrate import migrate
+
+from .topics import PARTITIONS, make_topics
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def settings(kafka_settings: Settings, nova_database: str) -> Settings:
+    return kafka_settings.model_copy(update={"database_url": SecretStr(nova_database)})
+
+
+async def findings(settings: Settings, after: timedelta = timedelta(0)) -> dict[str, Finding]:
+    def clock() -> datetime:
+        return datetime.now(UTC) + after
+
+    return {finding.check: finding async for finding in examine(settings, clock)}
+
+
+async def execute(settings: Settings, statement: str, *arguments: Any) -> None:
+    connection = await connect(settings, "test")
+    try:
+        await connection.execute(statement, *arguments)
+    finally:
+        await connection.close()
+
+
+async def test_a_new_database_and_no_topics(settings: Settings) -> None:
+    found = await findings(settings)
+
+    assert {check for check, finding in found.items() if finding.ok} == {"kafka", "postgres"}
+    assert "not there" in found["topics"].message
+    assert "nova-stream worker" in found["topics"].advice
+    assert "nova-stream worker" in found["workers"].advice
+    assert "nova-stream migrate" in found["schema"].message
+    assert found["postgres"].message.startswith("18.")
+
+
+async def test_lag_that_shrinks_and_lag_that_does_not(settings: Settings) -> None:
+    make_topics(settings)
+    await migrate(settings)
+    found = await findings(settings)
+    assert found["lag"] == Finding("lag", ok=True, message="0: everything is applied")
+    async with ChangePublisher(settings) as publisher:
+        for number in range(3):
+            await publisher.user({"id": f"u-{number}"})
+
+    never = (await findings(settings))["lag"]
+    assert not never.ok
+    assert never.message == (
+        f"3 records wait, and nothing has ever been applied: {settings.topic(Entity.USERS)} 3"
+    )
+    connection = await connect(settings, "test")
+    try:
+        await positions.ensure(connection, [(t, p) for t in settings.topics() for p in range(3)])
+    finally:
+        await connection.close()
+    assert (await findings(settings))["lag"].ok
+    standing = (await findings(settings, after=timedelta(minutes=5)))["lag"]
+    assert not standing.ok
+    assert "nothing has been applied since 20" in standing.message
+    assert "nova-stream worker" in standing.advice
+
+
+async def test_a_position_behind_the_end(settings: Settings) -> None:
+    make_topics(settings)
+    await migrate(settings)
+    connection = await connect(settings, "test")
+    try:
+        await positions.ensure(connection, [(settings.topic(Entity.TASKS), PARTITIONS - 1)])
+        await connection.execute("UPDATE stream_positions SET next_offset = 5")
+    finally:
+        await connection.close()
+
+    lag = (await findings(settings))["lag"]
+
+    assert not lag.ok
+    assert lag.message.endswith("tasks/2 is 5, but the end is 0")
+
+
+async def test_open_dead_letters(settings: Settings) -> None:
+    make_topics(settings)
+    await migrate(settings)
+    connection = await connect(settings, "test")
+    try:
+        for offset, reason in enumerate(["bad_json", "bad_status", "bad_json"]):
+            record = Record(offset)
+            await dead_letters.insert(connection, [dead_letter("t", 0, 0, record, reason, "x")])
+    finally:
+        await connection.close()
+
+    letters = (await findings(settings))["dead letters"]
+
+    assert not letters.ok
+    assert letters.message == "3 open (2 bad_json, 1 bad_status)"
+    assert "nova-stream dead-letters list" in letters.advice
+    await execute(settings, "UPDATE dead_letters SET state = 'discarded'")
+    assert (await findings(settings))["dead letters"].ok
+
+
+async def test_neither_kafka_nor_postgres() -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    settings = load_settings(
+        kafka_brokers=nowhere, database_url=f"postgresql://nova:secret@{nowhere}/nova"
+    )
+
+    found = await findings(settings)
+
+    assert set(found) == {"kafka", "postgres"}
+    assert not any(finding.ok for finding in found.values())
+    assert nowhere in found["kafka"].message
+    assert "NOVA_KAFKA_BROKERS" in found["kafka"].advice
+    assert "NOVA_DATABASE_URL" in found["postgres"].message
+    assert "secret" not in str(found)
+
+
+def test_the_command(
+    cli_environment: Settings,
+    nova_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("NOVA_DATABASE_URL", nova_database)
+    make_topics(cli_environment)
+
+    assert run(["migrate"]) == 0
+    assert capsys.readouterr().out.startswith("schema none -> ")
+    assert run(["migrate"]) == 0
+    assert capsys.readouterr().out.endswith(": nothing to do\n")
+    assert run(["audit"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"agents": 0, "differences": []}
+
+    assert run(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ok       settings      can be read"
+    assert [line for line in lines if not line.startswith("ok ")] == [
+        f"PROBLEM  workers       none runs (group {cli_environment.consumer_group}) -> start one: "
+        "nova-stream worker"
+    ]
+    assert run(["doctor", "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    assert len(answer["checks"]) == len(lines)
+
+
+def test_audit_tells_a_difference(
+    cli_environment: Settings,
+    nova_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("NOVA_DATABASE_URL", nova_database)
+    run(["migrate"])
+    settings = cli_environment.model_copy(update={"database_url": SecretStr(nova_database)})
+    asyncio.run(execute(settings, "UPDATE build_stats_cache SET total_builds = 5"))
+    capsys.readouterr()
+
+    assert run(["audit"]) == 1
+
+    assert json.loads(capsys.readouterr().out)["differences"] == [
+        {"row": "builds", "figure": "total_builds", "cache": 5, "recount": 0}
+    ]
+
+
+class Record:
+    """A record that could not be applied."""
+
+    key = b"k"
+    value = b"v"
+    timestamp = -1
+    headers: Any = ()
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset

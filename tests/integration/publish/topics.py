@@ -1,0 +1,76 @@
+"""Topics of a test's own, and what has been published to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from nova_stream.events.change import Change, Entity
+from nova_stream.events.decode import decode
+from nova_stream.publish.kafka import admin_options, client_options
+from nova_stream.publish.tokens import PositionToken
+from nova_stream.settings import Settings
+
+PARTITIONS = 3
+
+
+class Published(NamedTuple):
+    """A record in Kafka, and the change that it asks for; None when it cannot be decoded."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+    change: Change | None
+
+
+def make_topics(settings: Settings, config: Mapping[str, str] | None = None) -> None:
+    """The six topics, as a worker makes them but for ``config``."""
+    admin = AdminClient(admin_options(settings))
+    config = {"max.message.bytes": str(10 * 1024 * 1024), **(config or {})}
+    topics = [NewTopic(topic, PARTITIONS, 1, config=config) for topic in settings.topics()]
+    for made in admin.create_topics(topics).values():
+        made.result(30)
+
+
+async def read_all(settings: Settings, entity: Entity, *, decoded: bool = True) -> list[Published]:
+    """Everything in an entity's topic, partition by partition."""
+    topic = settings.topic(entity)
+    found = []
+    async with AIOKafkaConsumer(
+        **client_options(settings), auto_offset_reset="earliest", enable_auto_commit=False
+    ) as consumer:
+        places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        for place in places:
+            await consumer.seek_to_beginning(place)
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found.extend(records)
+    found.sort(key=lambda record: (record.partition, record.offset))
+    return [
+        Published(
+            r.topic,
+            r.partition,
+            r.offset,
+            r.key,
+            r.value,
+            dict(r.headers),
+            decode(entity, r, r.partition) if decoded else None,
+        )
+        for r in found
+    ]
+
+
+def ends_of(published: list[Published]) -> PositionToken:
+    """The token that covers all of ``published``."""
+    token = PositionToken()
+    for record in published:
+        token = token.merge(PositionToken({record.topic: {record.partition: record.offset + 1}}))
+    return token
