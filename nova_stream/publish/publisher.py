@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 
 from nova_stream.clock import Clock, system_clock
@@ -12,6 +13,9 @@ from nova_stream.publish.interface import Document, Publisher, checked
 from nova_stream.publish.records import Outgoing, RecordMaker
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings, load_settings
+
+#: Records made between two chances for others in the event loop.
+_TURN = 256
 
 
 class ChangePublisher(Publisher):
@@ -52,14 +56,20 @@ class ChangePublisher(Publisher):
         A list or tuple is checked as a whole before anything is sent; of another iterable the
         changes before the one that is rejected may have been published.
         """
+        records: Iterator[Outgoing] = (self._maker.make(checked(change)) for change in changes)
         if isinstance(changes, list | tuple):
-            changes = [checked(change) for change in changes]
-        return await BulkWriter(self._connection, self._settings).write(self._records(changes))
+            records = iter(await _all_of(records))
+        return await BulkWriter(self._connection, self._settings).write(records)
 
     async def _publish_one(self, change: ChangeLine) -> PositionToken:
         topic, partition, offset = await self._connection.send(self._maker.make(change))
         return PositionToken({topic: {partition: offset + 1}})
 
-    def _records(self, changes: Iterable[ChangeLine | Document]) -> Iterator[Outgoing]:
-        for change in changes:
-            yield self._maker.make(checked(change))
+
+async def _all_of(records: Iterable[Outgoing]) -> list[Outgoing]:
+    found = []
+    for record in records:
+        found.append(record)
+        if len(found) % _TURN == 0:
+            await asyncio.sleep(0)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from nova_stream.clock import Clock, system_clock
 from nova_stream.errors import PublishError
@@ -40,16 +40,21 @@ class FakeChangePublisher(Publisher):
         return [c.after for c in self.changes if c.entity is wanted and c.after is not None]
 
     async def publish(self, changes: Iterable[ChangeLine | Document]) -> PositionToken:
-        """See ``Publisher.publish``."""
+        """See ``ChangePublisher.publish``."""
+        made: Iterator[tuple[ChangeLine, Outgoing]] = (
+            (line, self._maker.make(line)) for line in map(checked, changes)
+        )
         if isinstance(changes, list | tuple):
-            changes = [checked(change) for change in changes]
+            made = iter(list(made))
         token = PositionToken()
-        for change in changes:
-            token = token.merge(await self._publish_one(checked(change)))
+        for change, record in made:
+            token = token.merge(self._collect(change, record))
         return token
 
     async def _publish_one(self, change: ChangeLine) -> PositionToken:
-        record = self._maker.make(change)
+        return self._collect(change, self._maker.make(change))
+
+    def _collect(self, change: ChangeLine, record: Outgoing) -> PositionToken:
         if self.failure is not None:
             raise PublishError(self.failure)
 

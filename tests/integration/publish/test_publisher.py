@@ -117,10 +117,11 @@ async def test_a_record_of_five_megabytes(topic_settings: Settings) -> None:
 
 async def test_nothing_is_sent_of_a_list_with_a_mistake(topic_settings: Settings) -> None:
     async with ChangePublisher(topic_settings) as publisher:
-        with pytest.raises(RejectedError):
-            await publisher.publish(
-                [{"entity": "tasks", "after": task(1)}, {"entity": "tasks", "after": {"id": "t-2"}}]
-            )
+        for bad in ({"after": {"id": "t-2"}}, {"after": task(2, output="x" * 11_000_000)}):
+            with pytest.raises(RejectedError):
+                await publisher.publish(
+                    [{"entity": "tasks", "after": task(1)}, {"entity": "tasks", **bad}]
+                )
 
     assert await read_all(topic_settings, Entity.TASKS) == []
 

@@ -127,6 +127,19 @@ async def test_of_a_list_with_a_mistake_nothing_is_published(fake: FakeChangePub
     assert fake.changes == []
 
 
+async def test_what_only_shows_in_the_record_stops_a_list_too(fake: FakeChangePublisher) -> None:
+    good = {"entity": "tasks", "after": TASK}
+    large = {"entity": "tasks", "after": TASK | {"output": "x" * 11_000_000}}
+
+    with pytest.raises(RejectedError, match="makes a record of"):
+        await fake.publish((good, large))
+    assert fake.changes == []
+
+    with pytest.raises(RejectedError, match="makes a record of"):
+        await fake.publish(iter([good, large]))
+    assert len(fake.changes) == 1
+
+
 async def test_kafka_can_be_away(fake: FakeChangePublisher) -> None:
     fake.failure = "Kafka is away"
 
