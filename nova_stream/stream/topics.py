@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
@@ -27,6 +27,13 @@ _CHANGELOG_CONFIG = {
 }
 
 
+class Found(NamedTuple):
+    """A topic as Kafka has it: one that is made again has another id."""
+
+    id: str
+    partitions: int
+
+
 class TopicAdmin:
     """Looks at topics and makes them, through librdkafka's admin client in a thread.
 
@@ -41,9 +48,9 @@ class TopicAdmin:
         """All topics of the cluster with their number of partitions."""
         return await asyncio.to_thread(self._partitions)
 
-    async def ids(self, topics: list[str]) -> dict[str, str]:
-        """The ids of those of ``topics`` that exist."""
-        return await asyncio.to_thread(self._ids, topics)
+    async def describe(self, topics: list[str]) -> dict[str, Found]:
+        """Those of ``topics`` that exist."""
+        return await asyncio.to_thread(self._describe, topics)
 
     async def prepare_sources(self) -> dict[str, int]:
         """Make the six topics where they are missing; gives their partitions."""
@@ -79,12 +86,13 @@ class TopicAdmin:
             raise self._unavailable(error) from None
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
-    def _ids(self, topics: list[str]) -> dict[str, str]:
+    def _describe(self, topics: list[str]) -> dict[str, Found]:
         futures = self._client.describe_topics(TopicCollection(topics), request_timeout=_TIMEOUT)
         found = {}
         for topic, future in futures.items():
             try:
-                found[topic] = str(future.result().topic_id)
+                described = future.result()
+                found[topic] = Found(str(described.topic_id), len(described.partitions))
             except KafkaException as error:
                 if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                     raise self._unavailable(error) from None

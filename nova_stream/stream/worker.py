@@ -33,7 +33,7 @@ from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
-from nova_stream.stream.topics import TopicAdmin
+from nova_stream.stream.topics import Found, TopicAdmin
 from nova_stream.stream.transport import Source
 from nova_stream.telemetry import configure_logging, get_logger
 
@@ -75,7 +75,7 @@ class Worker:
         self._admin = TopicAdmin(settings)
         self._lookup: asyncpg.Connection[Any] | None = None
         self._lookup_lock = asyncio.Lock()
-        self._ids: dict[str, str] = {}
+        self._found: dict[str, Found] = {}
 
     def request_stop(self) -> None:
         """Ask for the end; safe to repeat."""
@@ -118,9 +118,9 @@ class Worker:
         await _patiently("Postgres", self._check_database)
         partitions = await self._admin.prepare_sources()
         await self._admin.prepare_changelogs(wiring.changelog_topics(self._settings, partitions))
-        self._ids = await self._admin.ids(list(self._topics))
-        for topic, topic_id in self._ids.items():
-            await self._recognise(topic, topic_id)
+        self._found = await self._admin.describe(list(self._topics))
+        for topic, found in self._found.items():
+            await self._recognise(topic, found.id)
         return partitions
 
     async def _check_database(self) -> None:
@@ -221,13 +221,15 @@ class Worker:
     # -- watchers --------------------------------------------------------------------------------
 
     async def _watch_topics(self) -> None:
-        """Notice a topic that was made again: aiokafka would read nothing, without a word."""
+        """Notice a topic that was made again (aiokafka would read nothing, without a word) or
+        enlarged (it would see that after minutes, and Faust's changelogs would be too small).
+        """
         gone: set[str] = set()
         away = False
         while True:
             await asyncio.sleep(_WATCH_TOPICS_EVERY)
             try:
-                found = await self._admin.ids(list(self._topics))
+                found = await self._admin.describe(list(self._topics))
             except KafkaUnavailableError as error:
                 if not away:
                     _log.error("Kafka is away", error=str(error),
@@ -241,9 +243,12 @@ class Worker:
                 _log.error("a topic is gone", topic=topic,
                            then="nothing of it can be read until it is made again")  # fmt: skip
             gone = set(self._topics) - set(found)
-            changed = [t for t, topic_id in found.items() if self._ids.get(t) != topic_id]
+            changed = {t: now for t, now in found.items() if now != self._found.get(t)}
             if changed:
-                _log.error("a topic was made again under the worker", topics=changed,
+                enlarged = all(t in self._found and self._found[t].id == now.id
+                               for t, now in changed.items())  # fmt: skip
+                _log.error("a topic was enlarged" if enlarged else
+                           "a topic was made again under the worker", topics=list(changed),
                            then="the worker starts anew")  # fmt: skip
                 self._rebuild.set()
                 return

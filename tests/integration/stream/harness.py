@@ -41,6 +41,7 @@ class Worker:
     """A ``nova-stream worker`` that runs; its log is read from a file."""
 
     def __init__(self, environment: dict[str, str], folder: Path, name: str) -> None:
+        self.stopped = False
         self._path = folder / f"{name}.log"
         with self._path.open("wb") as log:
             self.process = subprocess.Popen(
@@ -61,17 +62,23 @@ class Worker:
         """Wait for a line of this event with these fields."""
 
         async def look() -> dict[str, Any] | None:
-            assert self.process.poll() is None, f"the worker ended:\n{self.log[-4000:]}"
+            self.must_run()
             found = (line for line in self.lines(event) if fields.items() <= line.items())
             return next(found, None)
 
         line: dict[str, Any] = await until(f"{event} {fields} in the log:\n{self.log}", look)
         return line
 
+    def must_run(self) -> None:
+        """AssertionError with the end of the log when the worker ended without being told to."""
+        ended = not self.stopped and self.process.poll() is not None
+        assert not ended, f"the worker ended:\n{self.log[-4000:]}"
+
     def stop(self) -> int:
         """SIGTERM; gives the exit status, and fails when the worker does not go."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+        self.stopped = True
         try:
             return self.process.wait(10)
         finally:
@@ -193,7 +200,7 @@ class Stage:
 
         async def look() -> dict[str, Any] | None:
             for worker in self.workers:
-                assert worker.process.poll() is None, f"a worker ended:\n{worker.log[-4000:]}"
+                worker.must_run()
             rows = await self.fetch(f"SELECT * FROM {table} WHERE id = $1", id_)
             return next((row for row in rows if fields.items() <= row.items()), None)
 
