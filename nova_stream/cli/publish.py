@@ -57,9 +57,13 @@ def publish(
 
         typer.echo(json.dumps({"published": published, "skipped": skipped, "token": str(token)}))
     else:
-        left_out = f", left out {skipped} lines" if skipped else ""
-        typer.echo(f"published {published} changes{left_out}\n{token}")
+        left_out = f", left out {_count(skipped, 'line')}" if skipped else ""
+        typer.echo(f"published {_count(published, 'change')}{left_out}\n{token}")
     return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _publish(
