@@ -21,6 +21,7 @@ from nova_stream.cli import (
     demo,
     dev_command,
     doctor,
+    jobs,
     migrate,
     publish,
     worker,
@@ -50,6 +51,7 @@ app.command("doctor", rich_help_panel=_START)(doctor.doctor)
 app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
 app.command("worker", rich_help_panel=_RUN)(worker.worker)
 app.command("api", rich_help_panel=_RUN)(api.api)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 app.command("bench", rich_help_panel=_LOOK, context_settings=bench.CONTEXT)(bench.bench)

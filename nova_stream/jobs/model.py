@@ -58,10 +58,14 @@ class RunOnce(Protocol):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A job of the platform."""
+    """A job of the platform.
+
+    ``without_ledger``: by hand it runs also while Postgres is away, and then no ledger has it.
+    """
 
     name: str
     schedule: str
     description: str
     policy: Policy
     run_once: RunOnce
+    without_ledger: bool = False
