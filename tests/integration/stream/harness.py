@@ -133,7 +133,7 @@ class Stage:
         entity: Entity,
         *values: bytes | None,
         key: bytes | None = b"k",
-        partition: int = 0,
+        partition: int = 0,  # -1: by the key
         producer: Producer | None = None,
         headers: list[tuple[str, bytes]] | None = None,
     ) -> list[int]:
@@ -206,6 +206,21 @@ class Stage:
 
         found: dict[str, Any] = await until(f"{table} {id_} {fields}", look)
         return found
+
+    async def caught_up(self) -> None:
+        """Wait until the positions stand at the ends of all logs (without transactions)."""
+        ends = {
+            (self.settings.topic(entity), partition): self.log_range(entity, partition)[1]
+            for entity in Entity
+            for partition in range(self.settings.partitions)
+        }
+        query = "SELECT topic, partition, next_offset FROM stream_positions"
+
+        async def look() -> bool:
+            rows = await self.fetch(query)
+            return {(row["topic"], row["partition"]): row["next_offset"] for row in rows} == ends
+
+        await until("the positions stand at the ends of the logs", look)
 
     async def position(self, entity: Entity, partition: int = 0) -> dict[str, Any]:
         topic = self.settings.topic(entity)
