@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from nova_stream.cli import (
+    alerts,
     api,
     audit,
     bench,
@@ -52,6 +53,7 @@ app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
 app.command("worker", rich_help_panel=_RUN)(worker.worker)
 app.command("api", rich_help_panel=_RUN)(api.api)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 app.command("bench", rich_help_panel=_LOOK, context_settings=bench.CONTEXT)(bench.bench)

@@ -7,7 +7,6 @@ neither finish it nor keep a session in which to commit.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import socket
@@ -25,13 +24,11 @@ from nova_stream.clock import Clock
 from nova_stream.errors import NovaStreamError
 from nova_stream.jobs.model import Job, Missed
 from nova_stream.jobs.schedule import Schedule, offset_of, parse, schedule_of
+from nova_stream.jobs.session import Session
 from nova_stream.settings import Settings
-from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.database import connect
 from nova_stream.storage.job_store import Ended, JobLine, JobState, JobStore, Opened, Orphan
-from nova_stream.storage.migrate import newest_revision
 
-#: No step of the ledger takes this long unless Postgres is away. Seconds.
-_LIMIT = 10.0
 _PRUNED_AT_ONCE = 1000
 _TICK = timedelta(microseconds=1)
 
@@ -113,35 +110,21 @@ class Ledger:
         self._clock = clock
         self._jobs = {job.name: job for job in jobs}
         self._lines = [_job_line(settings, job) for job in sorted(jobs, key=lambda j: j.name)]
-        self._lock = asyncio.Lock()
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._session = Session(settings, "jobs")
 
     def close(self) -> None:
         """Drop the connection; a later call opens another."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
+        self._session.close()
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[JobStore]:
         """The stored ledger, for one caller at a time and for a few seconds."""
-        async with self._lock:
-            try:
-                async with asyncio.timeout(_LIMIT):
-                    if self._connection is None or self._connection.is_closed():
-                        self._connection = await connect(self._settings, "jobs", timeout=5.0)
-                    yield JobStore(self._connection)
-            except BaseException:
-                # Whatever the session was in the middle of, it is not used again.
-                self.close()
-                raise
+        async with self._session.use() as connection:
+            yield JobStore(connection)
 
     async def check(self) -> None:
         """Raise SchemaVersionError unless the database has the schema of this version."""
-        async with self._lock:
-            if self._connection is None:
-                self._connection = await connect(self._settings, "jobs")
-            await check_schema(self._connection, newest_revision())
+        await self._session.check_schema()
 
     # -- jobs --------------------------------------------------------------------------------------
 

@@ -301,14 +301,18 @@ def _on_signal(worker: Worker) -> None:
     asyncio.get_running_loop().call_later(_GRACE, give_up)
 
 
-def run_worker(settings: Settings, timers: Sequence[Timer] = ()) -> int:
+def run_worker(
+    settings: Settings, timers: Sequence[Timer] = (), metrics: Metrics | None = None
+) -> int:
     """Run a worker until SIGTERM or Ctrl-C; gives the exit status.
+
+    ``metrics`` are the worker's own, given where ``timers`` count into the same registry.
 
     A worker that must be built anew (a topic made again, Faust crashed) replaces its process by
     a fresh one of the same id. Raises NovaStreamError where a person has to act.
     """
     configure_logging(settings)
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     if settings.metrics_port is not None:
         port, _ = metrics.serve(settings.metrics_port)
         _log.info("metrics", address=f"http://127.0.0.1:{port}/metrics")

@@ -187,11 +187,11 @@ async def test_postgres_away(jobs_settings: Settings) -> None:
         update={"database_url": type(jobs_settings.database_url)("postgresql://127.0.0.1:1/x")}
     )
     one.ledger.close()
-    one.ledger._settings = gone
+    one.ledger._session.settings = gone
     for _ in range(3):
         clock.move(minutes=1)
         await one.tick()
-    one.ledger._settings = jobs_settings
+    one.ledger._session.settings = jobs_settings
     await one.tick()
     await one.drain()
     assert await outcomes(jobs_settings) == ["missed", "missed", "ok"]

@@ -1,0 +1,57 @@
+"""One database session that several tasks share, one after another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from nova_stream.settings import Settings
+from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.migrate import newest_revision
+
+#: Nothing done in it takes this long unless Postgres is away. Seconds.
+_LIMIT = 10.0
+
+
+class Session:
+    """A session that is opened when it is needed, and anew after anything went wrong in it."""
+
+    def __init__(self, settings: Settings, application: str) -> None:
+        self.settings = settings
+        self._application = application
+        self._lock = asyncio.Lock()
+        self._connection: asyncpg.Connection[Any] | None = None
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """The connection, for one caller at a time and for a few seconds.
+
+        Raises DatabaseUnavailableError, TimeoutError, or what the caller's statements raise.
+        """
+        async with self._lock:
+            try:
+                async with asyncio.timeout(_LIMIT):
+                    if self._connection is None or self._connection.is_closed():
+                        self._connection = await connect(
+                            self.settings, self._application, timeout=5.0
+                        )
+                    yield self._connection
+            except BaseException:
+                # Whatever the session was in the middle of, it is not used again.
+                self.close()
+                raise
+
+    async def check_schema(self) -> None:
+        """Raise SchemaVersionError unless the database has the schema of this version."""
+        async with self.use() as connection:
+            await check_schema(connection, newest_revision())
+
+    def close(self) -> None:
+        """Drop the connection; a later use opens another."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

@@ -1,0 +1,105 @@
+"""What a worker does for the jobs: look for slots, watch, tell, and forget what is old."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+
+from nova_stream.clock import Clock, system_clock
+from nova_stream.errors import DatabaseUnavailableError
+from nova_stream.jobs.alerts import Alerts
+from nova_stream.jobs.job_metrics import JobMetrics
+from nova_stream.jobs.model import Job
+from nova_stream.jobs.scheduler import EVERY, Scheduler
+from nova_stream.jobs.webhook import Webhook
+from nova_stream.settings import Settings
+from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.stream.worker import Timer
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_AWAY = (*UNAVAILABLE, DatabaseUnavailableError, asyncpg.PostgresError)
+_WATCH_EVERY = 10.0
+_TELL_EVERY = 2.0
+_PRUNE_EVERY = 3600.0
+#: A database that restarts is no news; one that is away for longer is. Seconds.
+_OUTAGE = 30.0
+
+
+def job_timers(
+    settings: Settings,
+    jobs: Sequence[Job],
+    registry: CollectorRegistry,
+    clock: Clock = system_clock,
+) -> list[Timer]:
+    """The timers of a worker that runs ``jobs`` and counts into ``registry``.
+
+    Raises SettingsError when a schedule cannot be read.
+    """
+    scheduler = Scheduler(settings, jobs, clock, JobMetrics(registry))
+    alerts = Alerts(settings, clock)
+    webhook = Webhook(settings) if settings.alert_webhook_url is not None else None
+    watch = Watch(alerts, webhook, clock)
+
+    async def prune() -> None:
+        await scheduler.ledger.prune()
+        await alerts.prune()
+
+    timers = [
+        Timer("jobs", EVERY, scheduler.tick),
+        Timer("alerts", _WATCH_EVERY, watch.check),
+        Timer("job-history", _PRUNE_EVERY, _quietly(prune)),
+    ]
+    if webhook is not None:
+        timers.append(Timer("alert-webhook", _TELL_EVERY, _quietly(webhook.deliver)))
+    return timers
+
+
+class Watch:
+    """Checks the alerts, and tells of an outage of Postgres itself, of which no row can."""
+
+    def __init__(self, alerts: Alerts, webhook: Webhook | None, clock: Clock) -> None:
+        self._alerts = alerts
+        self._webhook = webhook
+        self._clock = clock
+        self._away_since: datetime | None = None
+        self._told = False
+
+    async def check(self) -> None:
+        """Check once; raises nothing while Postgres is away."""
+        now = self._clock()
+        try:
+            await self._alerts.check()
+        except _AWAY as error:
+            _log.debug("alerts wait for Postgres", error=type(error).__name__)
+            self._away_since = self._away_since or now
+            await self._tell_begin(self._away_since, now)
+        else:
+            await self._tell_end(now)
+
+    async def _tell_begin(self, since: datetime, now: datetime) -> None:
+        if self._webhook is None or self._told or (now - since).total_seconds() < _OUTAGE:
+            return
+        self._told = await self._webhook.tell_outage("begin", since, now)
+
+    async def _tell_end(self, now: datetime) -> None:
+        if self._webhook is not None and self._told and self._away_since is not None:
+            self._told = not await self._webhook.tell_outage("end", self._away_since, now)
+        if not self._told:
+            self._away_since = None
+
+
+def _quietly(work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    """``work`` that waits for its next time while Postgres is away: the scheduler says so."""
+
+    async def once() -> None:
+        try:
+            await work()
+        except _AWAY as error:
+            _log.debug("waits for Postgres", error=type(error).__name__)
+
+    return once
