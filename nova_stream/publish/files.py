@@ -101,17 +101,35 @@ async def publish_changes(
 
     Raises what the publisher raises; PublishError then also says how many are safe.
     """
-    published = 0
+    counted = _Counted(changes)
     token = PositionToken()
-    while some := list(islice(changes, batch)):
+    published = -1
+    while published < counted.number:
+        published = counted.number
         try:
-            token = token.merge(await publisher.publish(some))
+            # Not a list: held all at once, so many objects would keep the garbage collector busy.
+            token = token.merge(await publisher.publish(islice(counted, batch)))
         except PublishError as error:
             raise PublishError(
                 f"{error}. The first {published} changes are published, of the rest some may be"
             ) from None
-        published += len(some)
     return published, token
+
+
+class _Counted:
+    """An iterator that knows how much has been taken from it."""
+
+    def __init__(self, changes: Iterator[ChangeLine]) -> None:
+        self._changes = changes
+        self.number = 0
+
+    def __iter__(self) -> Iterator[ChangeLine]:
+        return self
+
+    def __next__(self) -> ChangeLine:
+        change = next(self._changes)
+        self.number += 1
+        return change
 
 
 def _parse(line: bytes) -> ChangeLine:
