@@ -105,8 +105,18 @@ _MARKER_ARRAYS = (
 )  # fmt: skip
 
 
+#: asyncpg writes the first instant of the year 1 as an infinite one, which no sum survives.
+_FIRST_INSTANT = "'0001-01-01 00:00:00+00'::timestamptz"
+
+
 def _value(column: str) -> str:
-    return f"{column}::numeric" if column == "duration" else column
+    if column == "duration":
+        return f"{column}::numeric"
+    return _finite(column) if column in _TYPES else column
+
+
+def _finite(time: str) -> str:
+    return f"CASE WHEN {time} = '-infinity' THEN {_FIRST_INSTANT} ELSE {time} END"
 
 
 def _upsert(entity: Entity) -> str:
@@ -121,8 +131,9 @@ def _upsert(entity: Entity) -> str:
     values = ", ".join(_value(column) for column in typed)
     return f"""
 INSERT INTO {TABLES[entity]} AS t (id, {", ".join(stored)})
-SELECT id, version, version_minor, changed_at, CASE WHEN deleted THEN changed_at END,
-    src_partition, src_offset, doc::jsonb, {values}
+SELECT id, version, version_minor, {_finite("changed_at")},
+    CASE WHEN deleted THEN {_finite("changed_at")} END, src_partition, src_offset, doc::jsonb,
+    {values}
 FROM unnest({parameters}) AS u ({given})
 ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in stored)}
 WHERE (excluded.version, excluded.version_minor) > (t.version, t.version_minor)"""
@@ -261,7 +272,7 @@ SELECT a.id, a.name, a.role, p.total, p.completed, p.failed,
         THEN floor(p.completed::float8 / p.total::float8 * 100::float8 * 100::float8
             + 0.5::float8) / 100::float8
         ELSE 0 END,
-    CASE WHEN p.executions > 0
+    CASE WHEN p.duration_sum > 0.1 -- below, the mean rounds to 0, and may be no double
         THEN floor(p.duration_sum::float8 / p.executions::float8 + 0.5::float8)
         ELSE 0 END,
     coalesce(e.newest, a.created_at),

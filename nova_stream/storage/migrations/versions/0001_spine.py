@@ -235,7 +235,7 @@ SELECT
         THEN floor(t.completed::float8 / t.total::float8 * 100::float8 * 100::float8 + 0.5::float8)
             / 100::float8
         ELSE 0 END AS success_rate,
-    CASE WHEN coalesce(e.executions, 0) > 0
+    CASE WHEN e.duration_sum > 0.1 -- below, the mean rounds to 0, and may be no double
         THEN floor(e.duration_sum::float8 / e.executions::float8 + 0.5::float8)
         ELSE 0 END AS avg_duration,
     coalesce(e.newest, a.created_at) AS last_active,

@@ -1,0 +1,101 @@
+"""A desk: records go into logs and through flushes by hand, and what became of them is seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+
+from nova_stream.events.change import Entity
+from nova_stream.settings import Settings
+from nova_stream.storage import positions
+from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.database import connect
+from nova_stream.storage.flush import Applied, Flush, Position
+from nova_stream.storage.sql import TABLES
+from tests.integration.storage.arena import snapshot_differences
+from tests.integration.storage.chunks import Record, chunk_of
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+
+class Desk:
+    """Logs of a few partitions, and a connection that flushes them."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self.settings = settings
+        self.connection = connection
+        self.logs: dict[tuple[Entity, int], list[Record]] = defaultdict(list)
+        self.expected: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def add(
+        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = ()
+    ) -> None:
+        """Put records at the end of a log."""
+        log = self.logs[entity, partition]
+        log += [Record(len(log) + n, v, b"k", headers=headers) for n, v in enumerate(values)]
+
+    def chunk(
+        self, entity: Entity, start: int = 0, end: int | None = None, *,
+        partition: int = 0, generation: int = 0,
+    ) -> Chunk:  # fmt: skip
+        """A chunk of a log, to its end if not told."""
+        log = self.logs[entity, partition]
+        return chunk_of(
+            self.settings.topic(entity), entity, log, partition=partition, generation=generation,
+            start=start, end=len(log) if end is None else end,
+        )  # fmt: skip
+
+    async def flush(self, *chunks: Chunk) -> list[Applied]:
+        await positions.ensure(self.connection, [chunk.key for chunk in chunks])
+        return await Flush(self.connection, chunks, self.expected).run()
+
+    async def put(
+        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = ()
+    ) -> Applied:
+        """Add records and flush them as one chunk."""
+        start = len(self.logs[entity, partition])
+        self.add(entity, *values, partition=partition, headers=headers)
+        (applied,) = await self.flush(self.chunk(entity, start, partition=partition))
+        return applied
+
+    async def row(self, entity: Entity, id_: str) -> dict[str, Any]:
+        query = f"SELECT * FROM {TABLES[entity]} WHERE id = $1"
+        row = await self.connection.fetchrow(query, id_)
+        assert row is not None, f"no {entity.value} {id_}"
+        return dict(row)
+
+    async def cached(self, name: str) -> dict[str, Any]:
+        """The one cache row of an agent."""
+        query = "SELECT * FROM agent_stats_cache WHERE agent_name = $1"
+        (row,) = await self.connection.fetch(query, name)
+        return dict(row)
+
+    async def builds(self) -> dict[str, Any]:
+        (row,) = await self.connection.fetch("SELECT * FROM build_stats_cache")
+        return dict(row)
+
+    async def dead(self) -> list[tuple[str, int, int, str]]:
+        """Entity, partition, offset and reason of all dead letters as they came."""
+        query = 'SELECT topic, partition, "offset", reason FROM dead_letters ORDER BY id'
+        names = {self.settings.topic(entity): entity.value for entity in Entity}
+        rows = await self.connection.fetch(query)
+        return [(names[topic], *rest) for topic, *rest in rows]
+
+    async def position(self, entity: Entity, partition: int = 0) -> Position:
+        key = (self.settings.topic(entity), partition)
+        return (await positions.read(self.connection, [key]))[key]
+
+
+@pytest.fixture
+async def desk(nova_settings: Settings) -> AsyncIterator[Desk]:
+    """A desk on a database of its own; at its end the caches must equal the recount."""
+    connection = await connect(nova_settings, "desk", flush=True)
+    try:
+        yield Desk(nova_settings, connection)
+        assert await snapshot_differences(connection) == []
+    finally:
+        await connection.close()
