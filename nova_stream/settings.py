@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     @classmethod
     def _archive_place(cls, value: str) -> str:
         parts = urlsplit(value)
-        if not (parts.scheme == "file" and parts.path or parts.scheme == "s3" and parts.netloc):
+        if not ((parts.scheme == "file" and parts.path) or (parts.scheme == "s3" and parts.netloc)):
             raise ValueError("file:///folder, file:folder or s3://bucket/folder is allowed")
         return value
 

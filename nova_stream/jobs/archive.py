@@ -1,0 +1,128 @@
+"""The archive of old executions' documents: a folder or an S3 bucket, named by NOVA_ARCHIVE_URL.
+
+For S3 the usual AWS_… variables tell keys, region and endpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from nova_stream.errors import NovaStreamError
+
+_CHUNK = 1024 * 1024
+#: Parts of an upload in memory at a time, 5 MiB each.
+_PARTS = 4
+_PROBE = "nova-stream-probe"
+_CLIENT_LIMIT = timedelta(seconds=15)
+
+
+class ArchiveError(NovaStreamError):
+    """The archive does not answer, refuses, or does not have what it should."""
+
+
+class Fetched(NamedTuple):
+    """An object that was read: its SHA-256 in hexadecimal, and its bytes' number."""
+
+    sha256: str
+    size: int
+
+
+class Archive:
+    """Objects by name. Every method raises ArchiveError, within a minute when nothing answers."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        parts = urlsplit(url)
+        self._root = Path(unquote(parts.path)).absolute() if parts.scheme == "file" else None
+
+    async def put(self, name: str, source: Path | bytes) -> None:
+        """Write an object, over one of the same name; when it returns, it lasts."""
+        with self._failing(f"{name} cannot be written"):
+            store = self._store()
+            await obstore.put_async(store, name, source, max_concurrency=_PARTS)
+            if self._root is not None:
+                await asyncio.to_thread(_make_last, self._root, name)
+
+    async def fetch(self, name: str, target: Path) -> Fetched:
+        """Read an object into the file ``target``."""
+        digest, size = hashlib.sha256(), 0
+        with self._failing(f"{name} cannot be read"):
+            answer = await obstore.get_async(self._store(), name)
+            with target.open("wb") as file:
+                async for chunk in answer.stream(min_chunk_size=_CHUNK):
+                    size += await asyncio.to_thread(_take, bytes(chunk), digest, file)
+        return Fetched(digest.hexdigest(), size)
+
+    async def delete(self, name: str) -> None:
+        """Delete an object; one that is not there is no error."""
+        with self._failing(f"{name} cannot be deleted"), contextlib.suppress(NotFoundError):
+            await obstore.delete_async(self._store(), name)
+
+    async def check(self) -> None:
+        """Raise ArchiveError unless it answers, and, if it is a folder, can be written to."""
+        with self._failing("it cannot be used"):
+            store = self._store()
+            with contextlib.suppress(NotFoundError, FileNotFoundError):
+                await obstore.head_async(store, _PROBE)
+            if self._root is not None and not os.access(self._root, os.W_OK):
+                raise PermissionError(f"no permission to write to {self._root}")
+
+    def _store(self) -> ObjectStore:
+        if self._root is not None:
+            return LocalStore(self._root, mkdir=True)
+
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+        return S3Store.from_url(
+            self._url,
+            region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+            or "us-east-1",
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "timeout": _CLIENT_LIMIT,
+                "connect_timeout": timedelta(seconds=5),
+            },
+            retry_config={"max_retries": 3, "retry_timeout": 2 * _CLIENT_LIMIT},
+        )  # fmt: skip
+
+    @contextmanager
+    def _failing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
+            raise ArchiveError(
+                f"the archive {self._url}: {what}: {reason or type(error).__name__}. "
+                "Check NOVA_ARCHIVE_URL and, for S3, the AWS_… variables"
+            ) from None
+
+
+def _take(chunk: bytes, digest: object, file: object) -> int:
+    digest.update(chunk)  # type: ignore[attr-defined]
+    file.write(chunk)  # type: ignore[attr-defined]
+    return len(chunk)
+
+
+def _make_last(root: Path, name: str) -> None:
+    """Bring a file and the folders that lead to it to the disk: documents are deleted next."""
+    place = root / name
+    for path in (place, *place.parents):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if path == root:
+            return

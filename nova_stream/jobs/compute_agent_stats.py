@@ -1,0 +1,68 @@
+"""computeAgentStats: the standing audit of the agents' figures, and their repair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import msgspec
+
+from nova_stream.events.times import time_text
+from nova_stream.jobs.model import JobContext
+from nova_stream.jobs.work import BATCH, Connection, batch, connected
+from nova_stream.storage import repair
+from nova_stream.storage.audit import Difference
+
+#: Differences that a result names; ``drift`` counts all.
+NAMED = 50
+#: A flush holds a row for milliseconds.
+_TRIES = 3
+_PAUSE = 0.05
+
+
+class Result(msgspec.Struct, rename="camel"):
+    """``computed`` agents are registered. ``drift`` is how many figures were not as counted, 0
+    being the only good one; ``drift_by_figure`` counts them, ``differences`` names the first.
+    """
+
+    computed: int
+    timestamp: str
+    drift: int
+    drift_by_figure: dict[str, int]
+    differences: list[Difference]
+
+
+async def run_once(context: JobContext) -> Result:
+    """Count everything anew, repair what differs, and confirm every row's ``cached_at``.
+
+    Raises what asyncpg raises, and what the lease's fence raises.
+    """
+    async with connected(context) as connection:
+        found = await repair.recount_agents(connection)
+        if found.differences:
+            async with batch(context, connection):
+                await repair.repair_agents(connection)
+        await _confirm(context, connection)
+    return Result(
+        computed=found.agents,
+        timestamp=time_text(context.now),
+        drift=len(found.differences),
+        drift_by_figure=dict(Counter(d.figure for d in found.differences)),
+        differences=found.differences[:NAMED],
+    )
+
+
+async def _confirm(context: JobContext, connection: Connection) -> None:
+    """Confirm all rows; those that flushes hold are tried again, then left to them."""
+    for attempt in range(_TRIES):
+        if attempt:
+            await asyncio.sleep(_PAUSE)
+        skipped = 0
+        place: str | None = ""
+        while place is not None:
+            async with batch(context, connection):
+                done = await repair.confirm_agents(connection, context.now, place, BATCH)
+            skipped += done.skipped
+            place = done.place
+        if not skipped:
+            return

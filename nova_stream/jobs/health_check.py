@@ -1,0 +1,139 @@
+"""healthCheck: whether the database answers, how large its tables are, and what else goes well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import asyncpg
+import msgspec
+
+from nova_stream.errors import NovaStreamError
+from nova_stream.events.times import time_text
+from nova_stream.jobs.lag import lag
+from nova_stream.jobs.model import JobContext
+from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.health import DatabaseHealth, database_health
+
+#: Names in the order of the contract, for those who have not run yet.
+JOB_NAMES = (
+    "cleanupOldActivity",
+    "computeAgentStats",
+    "checkStalledBuilds",
+    "compactOldExecutions",
+    "markInactiveUsers",
+    "refreshBuildStats",
+    "healthCheck",
+)
+#: Seconds for Kafka and the archive.
+_OTHERS = 5.0
+
+
+class Result(msgspec.Struct, rename="camel"):
+    """Sizes count live entities, None where the database does not tell.
+
+    ``status`` is ``error`` when the database does not answer within NOVA_HEALTH_SECONDS,
+    ``warning`` when a table is above its threshold, Kafka or the archive does not answer, or the
+    lag is above NOVA_LAG_WARNING, else ``healthy``; ``problems`` says what. ``last_runs`` are
+    seconds since each job last ended well.
+    """
+
+    build_table_size: int | None
+    task_table_size: int | None
+    execution_table_size: int | None
+    activity_table_size: int | None
+    user_table_size: int | None
+    timestamp: str
+    status: str
+    problems: list[str]
+    lag: int | None
+    open_dead_letters: int | None
+    last_runs: dict[str, float | None]
+
+
+async def run_once(context: JobContext) -> Result:
+    """Look at everything; what does not answer is in the result. Raises SettingsError."""
+    archive = asyncio.create_task(_archive(context))
+    try:
+        found = await _database(context)
+        error = None
+    except (*UNAVAILABLE, NovaStreamError, asyncpg.PostgresError) as raised:
+        found = None
+        limit = context.settings.health_seconds
+        what = f"it did not answer within {limit:g} s" if _is_late(raised) else str(raised)
+        error = f"database: {what}"
+    behind, kafka = await _lag(context, found)
+    problems = [error] if error else _too_large(context, found)
+    problems += [problem for problem in (kafka, await archive) if problem]
+    sizes = found.sizes if found else {}
+    return Result(
+        build_table_size=sizes.get("build_table_size"),
+        task_table_size=sizes.get("task_table_size"),
+        execution_table_size=sizes.get("execution_table_size"),
+        activity_table_size=sizes.get("activity_table_size"),
+        user_table_size=sizes.get("user_table_size"),
+        timestamp=time_text(context.now),
+        status="error" if error else "warning" if problems else "healthy",
+        problems=problems,
+        lag=behind,
+        open_dead_letters=found.dead_letters if found else None,
+        last_runs=found.last_runs if found else {},
+    )
+
+
+async def _database(context: JobContext) -> DatabaseHealth:
+    async with asyncio.timeout(context.settings.health_seconds):
+        connection = await context.connect()
+        try:
+            return await database_health(connection, JOB_NAMES)
+        finally:
+            # No farewell: a server that does not answer must not hold us.
+            connection.terminate()
+
+
+def _is_late(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError)
+
+
+def _too_large(context: JobContext, found: DatabaseHealth | None) -> list[str]:
+    settings = context.settings
+    sizes = found.sizes if found else {}
+    limits = {
+        "task_table_size": settings.task_table_warning,
+        "activity_table_size": settings.activity_table_warning,
+    }
+    return [
+        f"{name} is {sizes[name]}, above {limit}"
+        for name, limit in limits.items()
+        if sizes.get(name, 0) > limit
+    ]
+
+
+async def _lag(context: JobContext, found: DatabaseHealth | None) -> tuple[int | None, str | None]:
+    settings = context.settings
+    try:
+        behind = await lag(settings, found.positions if found else {}, _OTHERS)
+    except NovaStreamError as error:
+        return None, f"kafka: {error}"
+    if found is None:
+        return None, None
+    if behind > settings.lag_warning:
+        return behind, f"the stream is {behind} records behind, more than {settings.lag_warning}"
+    return behind, None
+
+
+async def _archive(context: JobContext) -> str | None:
+    from nova_stream.jobs.archive import Archive  # noqa: PLC0415 - only when a job needs it
+
+    return await _told(Archive(context.settings.archive_url).check())
+
+
+async def _told(work: Awaitable[None]) -> str | None:
+    try:
+        async with asyncio.timeout(_OTHERS):
+            await work
+    except NovaStreamError as error:
+        return str(error)
+    except TimeoutError:
+        return f"the archive does not answer within {_OTHERS:g} s"
+    return None

@@ -1,0 +1,66 @@
+"""All jobs of the platform, in the contract's order."""
+
+from __future__ import annotations
+
+from nova_stream.jobs import (
+    check_stalled_builds,
+    cleanup_old_activity,
+    compact_old_executions,
+    compute_agent_stats,
+    health_check,
+    mark_inactive_users,
+    refresh_build_stats,
+)
+from nova_stream.jobs.model import Job, Missed, Policy
+
+JOBS: tuple[Job, ...] = (
+    Job(
+        name="cleanupOldActivity",
+        schedule="0 * * * *",
+        description="archives and deletes activities older than 7 days",
+        policy=Policy(timeout=1800),
+        run_once=cleanup_old_activity.run_once,
+    ),
+    Job(
+        name="computeAgentStats",
+        schedule="*/5 * * * *",
+        description="counts the agents' figures anew, repairs what differs, confirms the cache",
+        policy=Policy(timeout=240),
+        run_once=compute_agent_stats.run_once,
+    ),
+    Job(
+        name="checkStalledBuilds",
+        schedule="*/10 * * * *",
+        description="fails running builds without activity for 30 minutes",
+        policy=Policy(timeout=300, missed=Missed.SKIP),
+        run_once=check_stalled_builds.run_once,
+    ),
+    Job(
+        name="compactOldExecutions",
+        schedule="0 0 * * *",
+        description="moves documents of executions older than 30 days to the archive",
+        policy=Policy(timeout=6 * 3600, first_pause=30),
+        run_once=compact_old_executions.run_once,
+    ),
+    Job(
+        name="markInactiveUsers",
+        schedule="0 1 * * *",
+        description="lists users inactive for 90 days, tells who turned inactive or active again",
+        policy=Policy(timeout=1800, first_pause=10),
+        run_once=mark_inactive_users.run_once,
+    ),
+    Job(
+        name="refreshBuildStats",
+        schedule="0 * * * *",
+        description="counts the builds' figures anew, repairs what differs, keeps their history",
+        policy=Policy(timeout=600),
+        run_once=refresh_build_stats.run_once,
+    ),
+    Job(
+        name="healthCheck",
+        schedule="*/30 * * * *",
+        description="looks at the database, table sizes, lag, dead letters, jobs and archive",
+        policy=Policy(timeout=120, missed=Missed.SKIP),
+        run_once=health_check.run_once,
+    ),
+)

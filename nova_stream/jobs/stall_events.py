@@ -1,0 +1,138 @@
+"""What checkStalledBuilds says about a build: its failure, and the activity that tells of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nova_stream.events.change import Entity, Version, VersionKind
+from nova_stream.events.encode import cloudevents_headers, encode_key
+from nova_stream.events.envelope import VERSION_HEADER
+from nova_stream.events.json_text import encode_json, parse_json
+from nova_stream.events.lines import ChangeLine, change_line
+from nova_stream.events.times import time_text
+from nova_stream.publish.raw import RawPublisher, RawRecord
+from nova_stream.storage.stalled import Stalled
+
+if TYPE_CHECKING:
+    from nova_stream.jobs.model import JobContext
+
+_SOURCE = "nova-stream"
+#: Beyond every topic's partitions, so that the key decides.
+_BY_KEY = 2**31 - 1
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A stalled build, and the changes that say so.
+
+    They have the build's version with the next minor number: the main app's next change of the
+    build beats them, whenever it comes, and saying it twice is saying it once.
+    """
+
+    build: Stalled
+    activity_id: str
+    failure: ChangeLine
+    activity: ChangeLine
+
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """Build, version, minor, activity: what ``storage.stalled.fates`` asks by."""
+        return (self.build.id, self.build.version, self.failure.minor, self.activity_id)
+
+    def withdrawal(self) -> ChangeLine:
+        """The deletion of the activity, for a build that finished at the same moment."""
+        line = self.activity
+        return change_line(
+            {"entity": line.entity, "op": "d", "seq": line.seq, "minor": line.minor + 1,
+             "ts_ms": line.ts_ms, "before": line.after}
+        )  # fmt: skip
+
+
+def verdict_of(build: Stalled, now: datetime, minutes: int) -> Verdict:
+    """The verdict on a build that nothing has happened to for ``minutes``."""
+    document: dict[str, Any] = parse_json(build.doc.encode(), "the build")
+    minor, time = build.version_minor + 1, time_text(now)
+    failed = {
+        **document,
+        "status": "failed",
+        "completedAt": time,
+        "error": f"Build stalled (no activity for {minutes}+ minutes)",
+    }
+    told = f"{build.id}\n{build.version}\n{minor}"
+    activity_id = f"stalled-{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+    activity = {
+        "id": activity_id,
+        "userId": "system",
+        "agentName": "ATLAS",
+        "eventType": "task_failed",
+        "details": f"Build stalled: {document.get('prdName') or build.id}",
+        "timestamp": time,
+    }
+    common = {"seq": build.version, "minor": minor, "ts_ms": time}
+    return Verdict(
+        build=build,
+        activity_id=activity_id,
+        failure=change_line(
+            {"entity": Entity.BUILDS, "op": "u", "after": failed, "before": document, **common}
+        ),
+        activity=change_line({"entity": Entity.ACTIVITIES, "op": "c", "after": activity, **common}),
+    )
+
+
+class StallPublisher:
+    """Publishes verdicts with the kind of version that each topic has."""
+
+    def __init__(self, context: JobContext, kinds: Mapping[str, VersionKind]) -> None:
+        settings = context.settings
+        self._context = context
+        self._builds = kinds.get(settings.topic(Entity.BUILDS), VersionKind.SEQ)
+        # Nobody has written an activity yet: whoever writes the builds will do it alike.
+        self._activities = kinds.get(settings.topic(Entity.ACTIVITIES), self._builds)
+
+    async def say(self, verdicts: Sequence[Verdict]) -> None:
+        """Publish activities, then failures: a build that has failed has its activity, wherever
+        this ends. Raises what publishing raises; to say it again is safe.
+        """
+        await self._send(self._activities, [(v.activity, _BY_KEY) for v in verdicts])
+        await self._send(self._builds, [(v.failure, v.build.partition) for v in verdicts])
+
+    async def withdraw(self, verdicts: Sequence[Verdict]) -> None:
+        """Publish the deletion of activities whose builds did not fail after all."""
+        await self._send(self._activities, [(v.withdrawal(), _BY_KEY) for v in verdicts])
+
+    async def _send(self, kind: VersionKind, lines: Sequence[tuple[ChangeLine, int]]) -> None:
+        if kind is VersionKind.SEQ:
+            publisher = await self._context.publisher()
+            await publisher.publish([line for line, _ in lines])
+            return
+        settings = self._context.settings
+        async with RawPublisher(settings) as raw:
+            await raw.send(
+                [_raw(line, kind, settings.topic(line.entity), place) for line, place in lines]
+            )
+
+
+def _raw(line: ChangeLine, kind: VersionKind, topic: str, partition: int) -> RawRecord:
+    """The record of a change whose version is no ``seq``; where that is an offset, a header tells
+    which one.
+    """
+    assert line.seq is not None
+    ts_ms = line.ts_ms or 0
+    source = {"connector": "nova", "name": _SOURCE, "minor": line.minor, "ts_ms": ts_ms}
+    headers = cloudevents_headers(
+        line.entity, line.op, line.id, Version(line.seq, line.minor), ts_ms=ts_ms,
+        source_name=_SOURCE,
+    )  # fmt: skip
+    if kind is VersionKind.LSN:
+        source["lsn"] = line.seq
+    else:
+        headers.append((VERSION_HEADER, f"{VersionKind.OFFSET.value}:{line.seq}".encode()))
+    value = encode_json(
+        {"op": line.op, "ts_ms": ts_ms, "before": line.before, "after": line.after,
+         "source": source}
+    )  # fmt: skip
+    return RawRecord(topic, partition, encode_key(line.id), value, headers)

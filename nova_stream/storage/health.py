@@ -1,0 +1,40 @@
+"""What healthCheck reads from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from nova_stream.storage import read, sql_job_work
+
+
+class DatabaseHealth(msgspec.Struct, frozen=True):
+    """Sizes count live entities. ``positions`` are the stream's next offsets by topic and
+    partition, ``last_runs`` the seconds since each job last ended well, None where it never has.
+    """
+
+    sizes: dict[str, int]
+    positions: dict[tuple[str, int], int]
+    dead_letters: int
+    last_runs: dict[str, float | None]
+
+
+async def database_health(
+    connection: asyncpg.Connection[Any], jobs: Sequence[str]
+) -> DatabaseHealth:
+    """Read it all, on one core of the server; raises what asyncpg raises."""
+    await connection.execute(sql_job_work.POLITE)
+    sizes = await connection.fetchrow(sql_job_work.TABLE_SIZES)
+    assert sizes is not None
+    return DatabaseHealth(
+        sizes=dict(sizes),
+        positions=await read.positions(connection),
+        dead_letters=await connection.fetchval(sql_job_work.OPEN_DEAD_LETTERS),
+        last_runs={
+            row["job"]: None if row["age"] is None else round(row["age"], 1)
+            for row in await connection.fetch(sql_job_work.LAST_RUNS, list(jobs))
+        },
+    )

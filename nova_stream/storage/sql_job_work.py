@@ -1,0 +1,228 @@
+"""Every statement of the jobs' work but for the archive's, by name.
+
+Batches pick their rows along an index, then lock them in the order in which the flush locks
+them, and leave alone what somebody else has locked: neither waits for the other.
+"""
+
+from __future__ import annotations
+
+INDEXES_ONLY = "SET enable_seqscan = off"
+
+# -- cleanupOldActivity ----------------------------------------------------------------------------
+
+_ACTIVITY = "id, timestamp, version, version_minor, changed_at, src_partition, src_offset, doc"
+
+#: Archives and deletes a batch. $1 cutoff, ($2, $3) the place where the batch before ended,
+#: $4 rows, $5 the run. Gives how many were deleted, how many were looked at, and the new place.
+ARCHIVE_ACTIVITIES = f"""
+WITH candidate AS MATERIALIZED (
+    SELECT id, timestamp FROM agent_activity_feed
+    WHERE timestamp < $1 AND (timestamp, id) > ($2::text::timestamptz, $3::text)
+    ORDER BY timestamp, id LIMIT $4
+), locked AS MATERIALIZED (
+    SELECT a.id FROM agent_activity_feed a
+    WHERE a.id = ANY (ARRAY(SELECT id FROM candidate)) AND a.timestamp < $1
+        AND NOT EXISTS (
+            SELECT FROM activity_archive x WHERE x.id = a.id AND x.kept_until > now())
+    ORDER BY a.id COLLATE "C" FOR UPDATE OF a SKIP LOCKED
+), gone AS (
+    DELETE FROM agent_activity_feed a USING locked WHERE a.id = locked.id
+    RETURNING {", ".join(f"a.{c}" for c in _ACTIVITY.split(", "))}
+), archived AS (
+    INSERT INTO activity_archive AS x ({_ACTIVITY}, run_id, archived_at)
+    SELECT {_ACTIVITY}, $5, now() FROM gone
+    ON CONFLICT (id, run_id) DO UPDATE SET
+        timestamp = excluded.timestamp, version = excluded.version,
+        version_minor = excluded.version_minor, changed_at = excluded.changed_at,
+        src_partition = excluded.src_partition, src_offset = excluded.src_offset,
+        doc = excluded.doc, archived_at = excluded.archived_at, restored_at = NULL,
+        kept_until = NULL
+)
+SELECT (SELECT count(*) FROM gone) AS deleted, (SELECT count(*) FROM candidate) AS seen,
+    l.timestamp::text AS last_time, l.id AS last_id
+FROM (SELECT timestamp, id FROM candidate ORDER BY timestamp DESC, id DESC LIMIT 1) l
+"""  # noqa: S608 - made from our own constants
+
+#: Puts a batch of a run back ($1 run, $2 rows, $3 days for which it is left alone). A row that
+#: came back by itself meanwhile wins unless it is older.
+RESTORE_ACTIVITIES = f"""
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM activity_archive WHERE run_id = $1 AND restored_at IS NULL
+    ORDER BY id LIMIT $2
+), locked AS MATERIALIZED (
+    SELECT x.id FROM activity_archive x
+    WHERE x.run_id = $1 AND x.restored_at IS NULL AND x.id = ANY (ARRAY(SELECT id FROM chosen))
+    ORDER BY x.id COLLATE "C" FOR UPDATE
+), marked AS (
+    UPDATE activity_archive x
+    SET restored_at = now(), kept_until = now() + make_interval(days => $3)
+    FROM locked WHERE x.run_id = $1 AND x.id = locked.id
+    RETURNING {", ".join(f"x.{c}" for c in _ACTIVITY.split(", "))}
+), back AS (
+    INSERT INTO agent_activity_feed AS t ({_ACTIVITY})
+    SELECT {_ACTIVITY} FROM marked ORDER BY id COLLATE "C"
+    ON CONFLICT (id) DO UPDATE SET
+        timestamp = excluded.timestamp, version = excluded.version,
+        version_minor = excluded.version_minor, changed_at = excluded.changed_at,
+        deleted_at = NULL, src_partition = excluded.src_partition,
+        src_offset = excluded.src_offset, doc = excluded.doc
+    WHERE (excluded.version, excluded.version_minor) > (t.version, t.version_minor)
+    RETURNING t.id
+)
+SELECT (SELECT count(*) FROM back) AS restored, (SELECT count(*) FROM locked) AS seen
+"""  # noqa: S608 - made from our own constants
+
+HAS_ARCHIVED_ACTIVITIES = "SELECT EXISTS (SELECT FROM activity_archive WHERE run_id = $1)"
+
+#: Forgets a batch of what can no longer be put back ($1 days, $2 rows).
+FORGET_ACTIVITIES = """
+DELETE FROM activity_archive WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM activity_archive
+    WHERE archived_at < now() - make_interval(days => $1)
+        AND (kept_until IS NULL OR kept_until < now())
+    ORDER BY archived_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+"""
+
+# -- checkStalledBuilds ----------------------------------------------------------------------------
+
+#: Running builds that began before $1, a batch behind the place ($2, $3), $4 rows.
+_STALLED = """
+SELECT b.id, b.version, b.version_minor, b.src_partition, b.doc::text AS doc, b.started_at
+FROM builds b
+WHERE b.status = 'running' AND b.started_at < $1
+    AND (b.started_at, b.id) > ($2::text::timestamptz, $3::text) {activity}
+ORDER BY b.started_at, b.id LIMIT $4
+"""
+_NO_ACTIVITY = """
+    AND NOT EXISTS (
+        SELECT FROM tasks t WHERE t.build_id = b.id AND t.changed_at >= $1)
+    AND NOT EXISTS (
+        SELECT FROM tasks t JOIN executions e ON e.task_id = t.id
+        WHERE t.build_id = b.id AND e.timestamp >= $1)"""
+
+#: By NOVA_STALL_BASIS.
+STALLED_BUILDS = {
+    "started": _STALLED.format(activity=""),
+    "activity": _STALLED.format(activity=_NO_ACTIVITY),
+}
+
+VERSION_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
+
+#: How far what was published for builds ($1 ids, $2 versions, $3 minors) and activities ($4 ids)
+#: has been applied: by build whether our version stands, whether one at least as new does.
+STALL_APPLIED = """
+SELECT u.id, (b.version, b.version_minor) = (u.version, u.version_minor) AS ours,
+    (b.version, b.version_minor) >= (u.version, u.version_minor)
+        AND EXISTS (SELECT FROM agent_activity_feed a WHERE a.id = u.activity) AS applied
+FROM unnest($1::text[], $2::bigint[], $3::int[], $4::text[])
+    AS u (id, version, version_minor, activity)
+JOIN builds b ON b.id = u.id
+"""
+
+# -- markInactiveUsers -----------------------------------------------------------------------------
+
+#: Notes a batch of users who were last active before $1, behind the place ($2, $3), $4 rows; $5
+#: the time, $6 the run. Who is on the list already only gets a newer ``since``.
+MARK_INACTIVE = """
+WITH candidate AS MATERIALIZED (
+    SELECT id, last_active_at FROM user_profiles
+    WHERE last_active_at < $1 AND (last_active_at, id) > ($2::text::timestamptz, $3::text)
+    ORDER BY last_active_at, id LIMIT $4
+), unknown AS MATERIALIZED (
+    SELECT c.id FROM candidate c WHERE NOT EXISTS (
+        SELECT FROM inactive_users i WHERE i.id = c.id AND i.since = c.last_active_at)
+), marked AS (
+    INSERT INTO inactive_users AS i (id, user_id, since, marked_at, run_id)
+    SELECT u.id, u.user_id, u.last_active_at, $5::timestamptz, $6::bigint FROM user_profiles u
+    WHERE u.id = ANY (ARRAY(SELECT id FROM unknown)) AND u.last_active_at < $1
+    ORDER BY u.id COLLATE "C"
+    ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, since = excluded.since
+    RETURNING old.id IS NULL AS is_new, new.id AS id, new.user_id AS user_id, new.since AS since
+), told AS (
+    INSERT INTO inactivity_events
+        (ce_id, event, profile_id, user_id, last_active_at, occurred_at, run_id)
+    SELECT 'inactive:' || (extract(epoch FROM since) * 1000)::bigint || ':' || id, 'inactive', id,
+        user_id, since, $5, $6
+    FROM marked WHERE is_new ORDER BY id COLLATE "C"
+    ON CONFLICT (ce_id) DO NOTHING
+)
+SELECT (SELECT count(*) FROM marked WHERE is_new) AS marked,
+    (SELECT count(*) FROM candidate) AS seen, l.last_active_at::text AS last_time, l.id AS last_id
+FROM (
+    SELECT last_active_at, id FROM candidate ORDER BY last_active_at DESC, id DESC LIMIT 1
+) l
+"""
+
+#: Takes off the list who is no longer inactive by the cutoff $1, or no more there, in a batch
+#: behind the id $2, $3 rows; $4 the time, $5 the run. Told is only who was active since.
+UNMARK_INACTIVE = """
+WITH candidate AS MATERIALIZED (
+    SELECT id FROM inactive_users WHERE id > $2 ORDER BY id LIMIT $3
+), turned AS MATERIALIZED (
+    SELECT i.id, u.user_id, u.last_active_at
+    FROM inactive_users i LEFT JOIN user_profiles u ON u.id = i.id
+    WHERE i.id = ANY (ARRAY(SELECT id FROM candidate))
+        AND (u.last_active_at IS NULL OR u.last_active_at >= $1)
+    ORDER BY i.id COLLATE "C" FOR UPDATE OF i SKIP LOCKED
+), gone AS (
+    DELETE FROM inactive_users i USING turned t WHERE i.id = t.id
+    RETURNING i.id, t.user_id, t.last_active_at, t.last_active_at > i.since AS active
+), told AS (
+    INSERT INTO inactivity_events
+        (ce_id, event, profile_id, user_id, last_active_at, occurred_at, run_id)
+    SELECT 'active:' || (extract(epoch FROM last_active_at) * 1000)::bigint || ':' || id, 'active',
+        id, user_id, last_active_at, $4::timestamptz, $5::bigint
+    FROM gone WHERE active ORDER BY id COLLATE "C"
+    ON CONFLICT (ce_id) DO NOTHING
+)
+SELECT (SELECT count(*) FROM gone WHERE active) AS reactivated,
+    (SELECT count(*) FROM candidate) AS seen, (SELECT max(id) FROM candidate) AS last
+"""
+
+OPEN_INACTIVITY_EVENTS = """
+SELECT id, ce_id, event, profile_id, user_id, last_active_at, occurred_at
+FROM inactivity_events WHERE sent_at IS NULL ORDER BY id LIMIT $1
+"""
+CLOSE_INACTIVITY_EVENTS = """
+UPDATE inactivity_events SET sent_at = now() WHERE id = ANY($1::bigint[])
+"""
+FORGET_INACTIVITY_EVENTS = """
+DELETE FROM inactivity_events WHERE id IN (
+    SELECT id FROM inactivity_events
+    WHERE sent_at < now() - make_interval(days => $1) ORDER BY id LIMIT $2)
+"""
+
+# -- healthCheck -----------------------------------------------------------------------------------
+
+#: One core is enough: the stream has the others.
+POLITE = "SET max_parallel_workers_per_gather = 0"
+
+_SIZES = {
+    "build_table_size": "builds",
+    "task_table_size": "tasks",
+    "execution_table_size": "executions",
+    "activity_table_size": "agent_activity_feed",
+    "user_table_size": "user_profiles",
+}
+
+
+def _size(table: str) -> str:
+    """All rows by whatever index is smallest, less the tombstones, which have one of their own."""
+    return (
+        f"(SELECT count(*) FROM {table})"  # noqa: S608 - our own names
+        f" - (SELECT count(*) FROM {table} WHERE deleted_at IS NOT NULL)"
+    )
+
+
+TABLE_SIZES = "SELECT " + ", ".join(f"{_size(table)} AS {name}" for name, table in _SIZES.items())
+
+OPEN_DEAD_LETTERS = "SELECT count(*) FROM dead_letters WHERE state = 'open'"
+
+#: Seconds since each job last ended well, by the database's clock.
+LAST_RUNS = """
+SELECT j.job, extract(epoch FROM now() - (
+    SELECT r.ended_at FROM job_runs r
+    WHERE r.job = j.job AND r.outcome IN ('ok', 'late', 'manual')
+    ORDER BY r.id DESC LIMIT 1))::float8 AS age
+FROM unnest($1::text[]) WITH ORDINALITY AS j (job, place) ORDER BY j.place
+"""

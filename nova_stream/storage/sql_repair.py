@@ -1,0 +1,148 @@
+"""The recount of everything, and the repair of partials and caches, by name."""
+
+from __future__ import annotations
+
+#: The partials' row that makes up for what is wrong in the others. No topic of Kafka can be called
+#: so; no worker's table holds it.
+REPAIR_TOPIC = "(repair)"
+
+#: Figures of a name that are summed over partials, in the order of both statements below.
+NAME_FIGURES = (
+    "total_tasks", "completed_tasks", "failed_tasks", "running_tasks", "active_tasks",
+    "executions", "duration_sum",
+)  # fmt: skip
+BUILD_FIGURES = (
+    "total_builds", "completed_builds", "failed_builds", "running_builds", "timed_builds",
+    "duration_sum_ms",
+)  # fmt: skip
+
+# -- the recount -----------------------------------------------------------------------------------
+
+_NAMES = """
+SELECT agent, coalesce(t.total_tasks, 0) AS total_tasks,
+    coalesce(t.completed_tasks, 0) AS completed_tasks, coalesce(t.failed_tasks, 0) AS failed_tasks,
+    coalesce(t.running_tasks, 0) AS running_tasks, coalesce(t.active_tasks, 0) AS active_tasks,
+    coalesce(e.executions, 0) AS executions, coalesce(e.duration_sum, 0) AS duration_sum, e.newest
+FROM (
+    SELECT agent, count(*) AS total_tasks,
+        count(*) FILTER (WHERE status = 'done') AS completed_tasks,
+        count(*) FILTER (WHERE status = 'failed') AS failed_tasks,
+        count(*) FILTER (WHERE status = 'running') AS running_tasks,
+        count(*) FILTER (WHERE status IN ('pending', 'ready', 'running')) AS active_tasks
+    FROM tasks WHERE deleted_at IS NULL GROUP BY agent
+) t FULL JOIN (
+    SELECT agent, count(duration) AS executions, sum(duration) AS duration_sum,
+        max(timestamp) AS newest
+    FROM executions WHERE deleted_at IS NULL GROUP BY agent
+) e USING (agent)
+"""
+
+_NAME_SUMS = f"""
+SELECT agent, {", ".join(f"sum({f}) AS {f}" for f in NAME_FIGURES)}
+FROM agent_stats_partials GROUP BY agent
+"""  # noqa: S608 - made from our own constants
+
+_BUILDS = """
+SELECT count(*) AS total_builds,
+    count(*) FILTER (WHERE status = 'completed') AS completed_builds,
+    count(*) FILTER (WHERE status = 'failed') AS failed_builds,
+    count(*) FILTER (WHERE status = 'running') AS running_builds,
+    count(completed_at - started_at) FILTER (WHERE status = 'completed') AS timed_builds,
+    coalesce(sum(extract(epoch FROM completed_at - started_at) * 1000)
+        FILTER (WHERE status = 'completed'), 0) AS duration_sum_ms,
+    max(completed_at) AS newest
+FROM builds WHERE deleted_at IS NULL
+"""
+
+_BUILD_SUMS = f"""
+SELECT {", ".join(f"coalesce(sum({f}), 0) AS {f}" for f in BUILD_FIGURES)}
+FROM build_stats_partials
+"""  # noqa: S608 - made from our own constants
+
+RECOUNT_NAMES, SUM_NAMES = _NAMES, _NAME_SUMS
+RECOUNT_BUILDS, SUM_BUILDS = _BUILDS, _BUILD_SUMS
+
+AGENTS = "SELECT id, name, role, created_at FROM agents WHERE deleted_at IS NULL"
+AGENT_CACHE = """
+SELECT agent_id, agent_name, role, total_tasks, completed_tasks, failed_tasks, success_rate,
+    avg_duration, last_active, current_status
+FROM agent_stats_cache
+"""
+BUILD_CACHE = """
+SELECT total_builds, completed_builds, failed_builds, running_builds, success_rate,
+    avg_duration_ms, last_build_time
+FROM build_stats_cache
+"""
+
+# -- the repair ------------------------------------------------------------------------------------
+
+LOCK_ALL_POSITIONS = """
+SELECT count(*) FROM (
+    SELECT FROM stream_positions ORDER BY topic, partition FOR UPDATE) AS locked
+"""
+RAISE_EPOCHS = "UPDATE stream_positions SET epoch = epoch + 1"
+
+
+def _correct(recount: str, sums: str, table: str, key: str, figures: tuple[str, ...]) -> str:
+    """Adds what the partials lack, counted and summed in one snapshot: right even beside a flush
+    that the locks do not hold, since that one adds to both sides alike.
+    """
+    columns = f"agent, {', '.join(figures)}" if key else ", ".join(figures)
+    join = "FULL JOIN s USING (agent)" if key else "CROSS JOIN s"
+    missing = [f"coalesce(r.{f}, 0) - coalesce(s.{f}, 0)" for f in figures]
+    return f"""
+WITH r AS ({recount}), s AS ({sums})
+INSERT INTO {table} AS p (topic, partition, {columns})
+SELECT '{REPAIR_TOPIC}', 0, {key}{", ".join(missing)}
+FROM r {join}
+WHERE ({", ".join(missing)}) IS DISTINCT FROM ({", ".join("0" for _ in figures)})
+ON CONFLICT ({key}topic, partition) DO UPDATE SET
+    {", ".join(f"{f} = p.{f} + excluded.{f}" for f in figures)}
+"""  # noqa: S608 - made from our own constants
+
+
+CORRECT_NAMES = _correct(_NAMES, _NAME_SUMS, "agent_stats_partials", "agent, ", NAME_FIGURES)
+CORRECT_BUILDS = _correct(_BUILDS, _BUILD_SUMS, "build_stats_partials", "", BUILD_FIGURES)
+
+DROP_STRAY_AGENTS = """
+DELETE FROM agent_stats_cache c
+WHERE NOT EXISTS (SELECT FROM agents a WHERE a.id = c.agent_id AND a.deleted_at IS NULL)
+"""
+ALL_NAMES = "SELECT array_agg(DISTINCT name) FROM agents WHERE deleted_at IS NULL"
+ENSURE_BUILD_CACHE = """
+INSERT INTO build_stats_cache VALUES (1, 0, 0, 0, 0, 0, 0, NULL, now()) ON CONFLICT DO NOTHING
+"""
+
+# -- the confirmation ------------------------------------------------------------------------------
+
+#: Confirms a batch: $1 the time, $2 the last id of the batch before, $3 rows. What a flush has
+#: locked at this moment it is writing anew, with a time of its own.
+CONFIRM_AGENTS = """
+WITH candidate AS MATERIALIZED (
+    SELECT agent_id FROM agent_stats_cache WHERE agent_id > $2 ORDER BY agent_id LIMIT $3
+), locked AS MATERIALIZED (
+    SELECT c.agent_id FROM agent_stats_cache c
+    WHERE c.agent_id = ANY (ARRAY(SELECT agent_id FROM candidate))
+    ORDER BY c.agent_id COLLATE "C" FOR UPDATE SKIP LOCKED
+), confirmed AS (
+    UPDATE agent_stats_cache c SET cached_at = $1 FROM locked
+    WHERE c.agent_id = locked.agent_id RETURNING c.agent_id
+)
+SELECT (SELECT count(*) FROM confirmed) AS confirmed, (SELECT count(*) FROM candidate) AS seen,
+    (SELECT max(agent_id) FROM candidate) AS last
+"""
+CONFIRM_BUILDS = """
+UPDATE build_stats_cache SET cached_at = $1
+WHERE id IN (SELECT id FROM build_stats_cache FOR UPDATE SKIP LOCKED)
+"""
+
+REMEMBER_BUILDS = """
+INSERT INTO build_stats_history AS h (taken_at, total_builds, completed_builds, failed_builds,
+    running_builds, success_rate, avg_duration_ms, drift, run_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (taken_at) DO UPDATE SET
+    total_builds = excluded.total_builds, completed_builds = excluded.completed_builds,
+    failed_builds = excluded.failed_builds, running_builds = excluded.running_builds,
+    success_rate = excluded.success_rate, avg_duration_ms = excluded.avg_duration_ms,
+    drift = h.drift + excluded.drift, run_id = excluded.run_id
+"""
