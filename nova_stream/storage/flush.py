@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from nova_stream.events.change import Change, Entity, VersionKind
+from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.stats.fold import newest, rank_offset
 from nova_stream.storage import dead_letters, sql, unavailable
 from nova_stream.storage.chunk import Chunk
@@ -245,7 +245,8 @@ def _columns(entity: Entity, changes: list[Change]) -> list[list[Any]]:
         [c.offset for c in changes],
         [c.doc for c in changes],
     ]
-    columns.extend(list(values) for values in zip(*(c.values for c in changes), strict=True))
+    values = [c.values for c in changes]
+    columns.extend([row[place] for row in values] for place in range(len(COLUMNS[entity])))
     return columns
 
 

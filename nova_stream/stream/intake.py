@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from nova_stream.events.change import Entity, SourceRecord
 
-#: What a record costs in memory besides its bytes, measured on CPython 3.11 to 3.13.
-RECORD_OVERHEAD = 700
+#: What a record costs in memory besides its value, measured on CPython 3.11 to 3.13.
+RECORD_OVERHEAD = 600
 
-#: At most this many bytes in one chunk, whatever the number of records.
+#: A chunk takes no further fetch once it has this many bytes.
 CHUNK_BYTES = 4 * 1024 * 1024
 
 
@@ -38,9 +37,17 @@ class Batch(NamedTuple):
     size: int
 
 
-def size_of(record: SourceRecord) -> int:
-    """The memory that a fetched record takes, in bytes."""
-    return RECORD_OVERHEAD + len(record.value or b"") + len(record.key or b"")
+class _Block(NamedTuple):
+    """What one fetch brought, or the rest of it."""
+
+    records: list[SourceRecord]
+    size: int
+
+
+def memory_of(records: Sequence[SourceRecord]) -> int:
+    """The memory that fetched records take, in bytes."""
+    values = [record.value for record in records]
+    return RECORD_OVERHEAD * len(values) + sum([len(value) for value in values if value])
 
 
 class Intake:
@@ -66,7 +73,7 @@ class Intake:
         self.pumping = False
         self.closed = False
         self._start = start
-        self._records: deque[SourceRecord] = deque()
+        self._blocks: deque[_Block] = deque()
         self._budget = budget
 
     @property
@@ -75,16 +82,21 @@ class Intake:
         return (self.topic, self.partition)
 
     @property
-    def waiting(self) -> int:
-        """How many records wait."""
-        return len(self._records)
+    def waiting(self) -> bool:
+        """Whether records wait."""
+        return bool(self._blocks)
 
-    def append(self, records: Sequence[SourceRecord]) -> None:
+    def count(self) -> int:
+        """How many records wait."""
+        return sum(len(block.records) for block in self._blocks)
+
+    def append(self, records: list[SourceRecord]) -> None:
         """Add fetched records, which follow ``next_offset``; ignored once closed."""
         if self.closed:
             return
-        self._records.extend(records)
-        self._budget.used += sum(map(size_of, records))
+        size = memory_of(records)
+        self._blocks.append(_Block(records, size))
+        self._budget.used += size
         self.next_offset = records[-1].offset + 1
 
     def take(self, limit: int) -> Batch | None:
@@ -92,17 +104,24 @@ class Intake:
 
         The taker gives the batch's size back to the budget when it is done with it.
         """
-        if not self._records:
+        if not self._blocks:
             return None
-        size = count = 0
-        for record in islice(self._records, limit):
-            size += size_of(record)
-            count += 1
-            if size >= CHUNK_BYTES:
-                break
-        taken = [self._records.popleft() for _ in range(count)]
+        taken: list[SourceRecord] = []
+        size = 0
+        while self._blocks and len(taken) < limit and size < CHUNK_BYTES:
+            block = self._blocks.popleft()
+            if len(taken) + len(block.records) > limit:
+                block = self._split(block, limit - len(taken))
+            taken += block.records
+            size += block.size
         start, self._start = self._start, taken[-1].offset + 1
         return Batch(start, self._start, taken, size)
+
+    def _split(self, block: _Block, count: int) -> _Block:
+        """The first ``count`` records of a block; the rest waits on."""
+        first = _Block(block.records[:count], memory_of(block.records[:count]))
+        self._blocks.appendleft(_Block(block.records[count:], block.size - first.size))
+        return first
 
     def give_back(self, size: int) -> None:
         """Tell the budget that ``size`` bytes that were taken are free again."""
@@ -111,5 +130,5 @@ class Intake:
     def close(self) -> None:
         """Drop what waits; it will be read again from the position in Postgres."""
         self.closed = True
-        self._budget.used -= sum(map(size_of, self._records))
-        self._records.clear()
+        self._budget.used -= sum(block.size for block in self._blocks)
+        self._blocks.clear()
