@@ -64,6 +64,8 @@ class Source(NamedTuple):
 
 
 class _CommittedOnly(AIOKafkaConsumerThread):  # type: ignore[misc]
+    logger = AIOKafkaConsumerThread.logger
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
@@ -74,6 +76,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
     """Faust's consumer, reading from Postgres' positions into intakes."""
 
     source: Source
+    logger = Consumer.logger
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
