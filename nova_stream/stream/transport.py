@@ -18,6 +18,7 @@ changes, and why:
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -35,6 +36,9 @@ from nova_stream.stream.intake import Budget, Intake
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
+
+#: Faust's services tell of every start and stop; theirs is the level of Faust's lines.
+_faust_log = logging.getLogger("faust.transport.chunks")
 
 Key = tuple[str, int]
 
@@ -64,7 +68,7 @@ class Source(NamedTuple):
 
 
 class _CommittedOnly(AIOKafkaConsumerThread):  # type: ignore[misc]
-    logger = AIOKafkaConsumerThread.logger
+    logger = _faust_log
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -76,7 +80,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
     """Faust's consumer, reading from Postgres' positions into intakes."""
 
     source: Source
-    logger = Consumer.logger
+    logger = _faust_log
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
