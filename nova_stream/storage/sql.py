@@ -242,11 +242,12 @@ def _stored_documents(entity: Entity) -> str:
     typed = "".join(f", {c}{'::text' if c == 'duration' else ''}" for c in COLUMNS[entity])
     return f"""
 SELECT id, version, version_minor, doc::text AS doc{typed}
-FROM {TABLES[entity]} WHERE id = ANY($1::text[]) AND deleted_at IS NULL
+FROM {TABLES[entity]} WHERE id = ANY($1::text[])
 ORDER BY id COLLATE "C" FOR UPDATE"""
 
 
-#: Reads and locks the rows that changes with unavailable fields build on ($1: ids).
+#: Reads and locks the rows, deleted ones too, that changes with unavailable fields build on
+#: ($1: ids).
 STORED_DOCUMENTS: dict[Entity, str] = {entity: _stored_documents(entity) for entity in Entity}
 
 # -- caches --------------------------------------------------------------------------------------

@@ -9,13 +9,23 @@ import asyncpg
 import msgspec
 
 from nova_stream.events.change import COLUMNS, Change, Entity, Version
+from nova_stream.events.documents import RULES
 from nova_stream.stats.fold import older_versions, version_of
 from nova_stream.storage import sql
+
+#: A document's fields as they stand in its text: numbers keep every digit, of any size.
+_read_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+#: The columns without which a row cannot be counted.
+_NEEDED = {
+    entity: tuple(name for name, rule in RULES[entity].items() if rule.required and name != "id")
+    for entity in Entity
+}
 
 
 class _Known(msgspec.Struct):
     version: Version
-    fields: dict[str, Any]
+    fields: dict[str, msgspec.Raw]
     unavailable: frozenset[str]
     columns: dict[str, Any]
 
@@ -25,15 +35,16 @@ async def complete(
     entity: Entity,
     all_changes: list[Change],
     kept: dict[str, Change],
-) -> None:
+) -> list[Change]:
     """Fill the unavailable fields of ``kept``, in place.
 
     Each field takes its value from the newest version that has it, among the flush's own older
-    changes and the stored row; where none has it, it stays absent.
+    changes and the stored row; where none has it, it stays absent. Gives the changes that cannot
+    be counted then.
     """
     incomplete = {change.id for change in kept.values() if change.unavailable}
     if not incomplete:
-        return
+        return []
     older = older_versions(all_changes, kept)
     rows = await connection.fetch(sql.STORED_DOCUMENTS[entity], sorted(incomplete))
     stored = {row["id"]: _from_row(entity, row) for row in rows}
@@ -43,10 +54,19 @@ async def complete(
             known.append(stored[id_])
         known.sort(key=lambda item: item.version, reverse=True)
         _fill(entity, kept[id_], known)
+    return [kept[id_] for id_ in sorted(incomplete) if missing(entity, kept[id_])]
+
+
+def missing(entity: Entity, change: Change) -> str | None:
+    """The column that a change needs to be counted and has not, None when it has all."""
+    if change.deleted:
+        return None
+    values = dict(zip(COLUMNS[entity], change.values, strict=True))
+    return next((name for name in _NEEDED[entity] if values[name] is None), None)
 
 
 def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
-    document = msgspec.json.decode(change.doc) if change.doc else {}
+    document = _fields_of(change.doc)
     values = dict(zip(COLUMNS[entity], change.values, strict=True))
     for field in change.unavailable:
         source = next((k for k in known if field not in k.unavailable), None)
@@ -57,6 +77,8 @@ def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
         column = _snake(field)
         if column in values:
             values[column] = source.columns.get(column)
+    if "agent" in values and values["agent"] is None:
+        values["agent"] = ""  # as where the field is missing
     change.doc = msgspec.json.encode(document).decode()
     change.values = tuple(values.values())
 
@@ -64,7 +86,7 @@ def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
 def _from_change(entity: Entity, change: Change) -> _Known:
     return _Known(
         version=version_of(change),
-        fields=msgspec.json.decode(change.doc) if change.doc else {},
+        fields=_fields_of(change.doc),
         unavailable=frozenset(change.unavailable),
         columns=dict(zip(COLUMNS[entity], change.values, strict=True)),
     )
@@ -73,10 +95,14 @@ def _from_change(entity: Entity, change: Change) -> _Known:
 def _from_row(entity: Entity, row: asyncpg.Record) -> _Known:
     return _Known(
         version=Version(row["version"], row["version_minor"]),
-        fields=msgspec.json.decode(row["doc"]) if row["doc"] else {},
+        fields=_fields_of(row["doc"]),
         unavailable=frozenset(),
         columns={column: row[column] for column in COLUMNS[entity]},
     )
+
+
+def _fields_of(doc: str | None) -> dict[str, msgspec.Raw]:
+    return _read_fields(doc) if doc else {}
 
 
 def _snake(name: str) -> str:
