@@ -7,6 +7,8 @@ from enum import Enum
 import asyncpg
 from asyncpg.exceptions import _base as asyncpg_base
 
+from nova_stream.errors import NovaStreamError
+
 #: SQLSTATE classes that pass by themselves: connection, transaction rollback, resources,
 #: operator intervention, system; 25 because our own timeouts end sessions with it.
 _PASSING = {"08", "40", "53", "55", "57", "58", "25"}
@@ -34,4 +36,6 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.SETUP if state[:2] in _SETUP else Fault.DATA
     if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return Fault.PASSING
-    return Fault.SETUP
+    if isinstance(error, NovaStreamError):
+        return Fault.SETUP
+    return Fault.DATA  # whatever a record made our own code do: it must not stop the others

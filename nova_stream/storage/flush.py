@@ -113,7 +113,9 @@ class Flush:
         kinds = {row["topic"]: row["version_kind"] for row in rows}
         admitted = []
         for chunk in self._chunks:
-            row = found[chunk.key]
+            row = found.get(chunk.key)
+            if row is None:
+                raise GapError(chunk.key, "the position is gone")
             if chunk.generation != row["generation"]:
                 raise GenerationError(chunk.key, f"{chunk.topic} has been made again")
             position = row["next_offset"]
@@ -156,11 +158,9 @@ class Flush:
 
     async def _apply(self, entity: Entity, admitted: list[_Admitted]) -> None:
         # One statement a topic: an entity has one topic, unless the setting was changed.
-        everything = [change for a in admitted for change in a.changes]
-        if not everything:
+        kept = await self._kept(entity, admitted)
+        if not kept:
             return
-        kept = newest(everything)
-        await unavailable.complete(self._connection, entity, everything, kept)
         changes = [kept[id_] for id_ in sorted(kept, key=str.encode)]
         columns = _columns(entity, changes)
         topic = admitted[0].chunk.topic
@@ -184,6 +184,23 @@ class Flush:
                     self._names |= {n for n in (row["old_name"], row["new_name"]) if n is not None}
             case _:
                 await self._connection.execute(sql.UPSERT[entity], *columns)
+
+    async def _kept(self, entity: Entity, admitted: list[_Admitted]) -> dict[str, Change]:
+        """The newest change of each document, completed; what cannot be counted becomes a dead
+        letter.
+        """
+        while True:
+            everything = [change for a in admitted for change in a.changes]
+            kept = newest(everything)
+            lacking = await unavailable.complete(self._connection, entity, everything, kept)
+            if not lacking:
+                return kept
+            for change in lacking:
+                a = next(a for a in admitted if a.chunk.partition == change.partition)
+                a.changes = [other for other in a.changes if other is not change]
+                a.dead = [*a.dead, _unknown(a.chunk, entity, change)]
+                a.applied.changes -= 1
+                a.applied.dead += 1
 
     async def _refresh_caches(self) -> None:
         connection = self._connection
@@ -248,6 +265,18 @@ def _columns(entity: Entity, changes: list[Change]) -> list[list[Any]]:
     values = [c.values for c in changes]
     columns.extend([row[place] for row in values] for place in range(len(COLUMNS[entity])))
     return columns
+
+
+def _unknown(chunk: Chunk, entity: Entity, change: Change) -> DeadLetter:
+    return dead_letter(
+        chunk.topic,
+        chunk.partition,
+        chunk.generation,
+        chunk.record_at(change.offset),
+        "missing_field",
+        f"$.after.{unavailable.missing(entity, change)} was left out as unchanged, and no value "
+        "of it is known: publish the whole document once (op r)",
+    )
 
 
 def _other_kind(chunk: Chunk, change: Change, kind: str) -> DeadLetter:

@@ -1,0 +1,324 @@
+"""One flush: what it admits, what it refuses, and what it says."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+
+from nova_stream.events.change import Entity
+from nova_stream.storage import positions
+from nova_stream.storage.flush import Applied, Flush, GapError, GenerationError, read_partials
+from tests.integration.storage.chunks import value_of
+from tests.integration.storage.conftest import Desk
+
+pytestmark = pytest.mark.integration
+
+TASKS = Entity.TASKS
+
+
+def task(id_: str = "t", seq: int | None = 1, **fields: Any) -> bytes:
+    version: dict[str, Any] = {} if seq is None else {"seq": seq}
+    return value_of({"id": id_, "agent": "MARS", "status": "done", **fields}, **version)
+
+
+def deletion(id_: str = "t", seq: int = 1) -> bytes:
+    return value_of(None, before={"id": id_}, seq=seq)
+
+
+async def versions(desk: Desk) -> dict[str, int]:
+    return dict(await desk.connection.fetch("SELECT id, version FROM tasks"))
+
+
+# -- positions -------------------------------------------------------------------------------------
+
+
+async def test_a_chunk_above_the_position_is_refused_and_changes_nothing(desk: Desk) -> None:
+    desk.add(TASKS, task("t0"), task("t1"))
+    with pytest.raises(GapError) as caught:
+        await desk.flush(desk.chunk(TASKS, 1))
+    assert caught.value.key == (desk.settings.topic(TASKS), 0)
+    assert await versions(desk) == {}
+    await desk.flush(desk.chunk(TASKS, 0))
+    assert await versions(desk) == {"t0": 1, "t1": 1}
+
+
+async def test_a_refused_chunk_takes_the_whole_transaction_with_it(desk: Desk) -> None:
+    desk.add(TASKS, task("t0"), partition=0)
+    desk.add(TASKS, task("t1"), task("t2"), partition=1)
+    chunks = desk.chunk(TASKS, partition=0), desk.chunk(TASKS, 1, partition=1)
+    with pytest.raises(GapError) as caught:
+        await desk.flush(*chunks)
+    assert caught.value.key[1] == 1
+    assert await versions(desk) == {}
+    assert (await desk.position(TASKS)).next_offset == 0
+
+
+async def test_what_lies_below_the_position_is_dropped(desk: Desk) -> None:
+    await desk.put(TASKS, task("t0"), b"{", task("t1"))
+    desk.add(TASKS, task("t2"), b"[")
+    (applied,) = await desk.flush(desk.chunk(TASKS))
+    assert (applied.changes, applied.dead, applied.next_offset) == (1, 1, 5)
+    (applied,) = await desk.flush(desk.chunk(TASKS, 0, 3))
+    assert (applied.changes, applied.dead, applied.next_offset) == (0, 0, 5)
+    assert [place[2] for place in await desk.dead()] == [1, 4]
+
+
+async def test_a_chunk_without_changes_moves_the_position(desk: Desk) -> None:
+    applied = await desk.put(TASKS, None, None)
+    assert (applied.next_offset, applied.changes, applied.dead) == (2, 0, 0)
+    assert (await desk.position(TASKS)).next_offset == 2
+
+
+async def test_a_partition_whose_position_is_gone_is_to_be_read_again(desk: Desk) -> None:
+    desk.add(TASKS, task())
+    with pytest.raises(GapError):
+        await Flush(desk.connection, [desk.chunk(TASKS)], {}).run()
+
+
+async def test_after_a_failure_the_connection_is_of_use(desk: Desk) -> None:
+    poison = task("bad", x="PLACE").replace(b'"PLACE"', b"1e400000")
+    with pytest.raises(asyncpg.NumericValueOutOfRangeError):
+        await desk.put(TASKS, task("good"), poison)
+    assert await versions(desk) == {}
+    await desk.flush(desk.chunk(TASKS, 0, 1))
+    assert await versions(desk) == {"good": 1}
+
+
+# -- generations -----------------------------------------------------------------------------------
+
+
+async def test_a_chunk_of_an_earlier_life_of_its_topic_is_refused(desk: Desk) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "first")
+    await desk.put(TASKS, task("t0"))
+    desk.add(TASKS, task("t1"))
+    old = desk.chunk(TASKS, 1)
+    assert await positions.recognise(desk.connection, topic, "first") is None
+    assert await positions.recognise(desk.connection, topic, "second") == 1
+    with pytest.raises(GenerationError) as caught:
+        await desk.flush(old)
+    assert caught.value.key == old.key
+    assert await versions(desk) == {"t0": 1}
+
+    new = desk.chunk(TASKS, 0, generation=1)
+    (applied,) = await desk.flush(new)
+    assert (applied.next_offset, applied.epoch, applied.complete) == (2, 1, True)
+    assert await versions(desk) == {"t0": 1, "t1": 1}
+
+
+async def test_offsets_of_a_topic_made_again_outrank_all_before(desk: Desk) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "first")
+    await desk.put(TASKS, *(task("t", None, agent=f"A{n}") for n in range(5)))
+    assert await versions(desk) == {"t": 4}
+    await positions.recognise(desk.connection, topic, "second")
+    desk.logs.clear()
+    desk.add(TASKS, task("t", None, agent="new"), task("t", None, agent="newer"))
+    chunk = desk.chunk(TASKS, generation=1)
+    await desk.flush(chunk)
+    assert (await desk.row(TASKS, "t"))["agent"] == "newer"
+    assert await versions(desk) == {"t": (1 << 44) + 1}
+    # The same chunk once more, as after a lost answer: nothing is ranked twice.
+    await desk.flush(chunk)
+    assert await versions(desk) == {"t": (1 << 44) + 1}
+
+
+async def test_a_dead_letter_published_again_keeps_the_rank_of_its_offset(desk: Desk) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "first")
+    await positions.recognise(desk.connection, topic, "second")
+    desk.add(TASKS, task("t", None, agent="newer"))
+    old, new = (b"offset:7", b"offset:%d" % ((1 << 44) + 5))
+    desk.add(TASKS, task("t", None, agent="old"), headers=[("nova_version", old)])
+    desk.add(TASKS, task("u", None, agent="again"), headers=[("nova_version", new)])
+    await desk.flush(desk.chunk(TASKS, generation=1))
+    assert await versions(desk) == {"t": 1 << 44, "u": (1 << 44) + 5}
+
+
+async def test_seq_numbers_are_no_matter_of_generations(desk: Desk) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "first")
+    await desk.put(TASKS, task("t", 5, agent="old"))
+    await positions.recognise(desk.connection, topic, "second")
+    desk.logs.clear()
+    desk.add(TASKS, task("t", 4, agent="older"), task("u", 1))
+    await desk.flush(desk.chunk(TASKS, generation=1))
+    assert await versions(desk) == {"t": 5, "u": 1}
+
+
+async def test_restarting_twice_from_one_generation_counts_once(desk: Desk) -> None:
+    topic = desk.settings.topic(TASKS)
+    await desk.put(TASKS, task())
+    assert await positions.restart(desk.connection, topic, 0) == 1
+    assert await positions.restart(desk.connection, topic, 0) == 1
+    position = await desk.position(TASKS)
+    assert (position.generation, position.next_offset, position.epoch) == (1, 0, 1)
+
+
+# -- version kinds ---------------------------------------------------------------------------------
+
+
+async def test_the_first_record_fixes_the_topics_kind_of_versions(desk: Desk) -> None:
+    later = value_of({"id": "u", "status": "done"}, lsn=9)
+    await desk.put(TASKS, b"{", task("t", 1), later, task("v", None), deletion("t", 2))
+    assert await desk.dead() == [
+        ("tasks", 0, 0, "bad_json"), ("tasks", 0, 2, "version_kind"),
+        ("tasks", 0, 3, "version_kind"),
+    ]  # fmt: skip
+    assert await versions(desk) == {"t": 2}
+    applied = await desk.put(TASKS, later, partition=1)
+    assert (applied.changes, applied.dead) == (0, 1)
+
+
+async def test_each_topic_has_a_kind_of_its_own(desk: Desk) -> None:
+    await desk.put(TASKS, task("t", None))
+    await desk.put(Entity.BUILDS, value_of({"id": "b", "status": "failed"}, lsn=7))
+    await desk.put(Entity.USERS, value_of({"id": "u"}, seq=7))
+    assert await desk.dead() == []
+
+
+async def test_two_partitions_of_one_flush_have_one_kind(desk: Desk) -> None:
+    desk.add(TASKS, task("t0", 1), partition=0)
+    desk.add(TASKS, task("t1", None), task("t2", 2), partition=1)
+    await desk.flush(desk.chunk(TASKS, partition=0), desk.chunk(TASKS, partition=1))
+    assert await desk.dead() == [("tasks", 1, 0, "version_kind")]
+    assert await versions(desk) == {"t0": 1, "t2": 2}
+
+
+async def test_a_refused_flush_fixes_no_kind(desk: Desk) -> None:
+    poison = value_of({"id": "bad", "status": "done", "x": "PLACE"}, lsn=1)
+    with pytest.raises(asyncpg.PostgresError):
+        await desk.put(TASKS, poison.replace(b'"PLACE"', b"1e400000"))
+    desk.logs.clear()
+    await desk.put(TASKS, task("t", 3))
+    assert await versions(desk) == {"t": 3}
+
+
+# -- deletions -------------------------------------------------------------------------------------
+
+
+async def test_an_older_change_that_arrives_late_does_not_bring_back_what_is_deleted(
+    desk: Desk,
+) -> None:
+    await desk.put(TASKS, task("t", 1))
+    await desk.put(TASKS, deletion("t", 5))
+    await desk.put(TASKS, task("t", 4), task("t", 5))
+    row = await desk.row(TASKS, "t")
+    assert (row["version"], row["agent"], row["status"], row["doc"]) == (5, None, None, None)
+    assert row["deleted_at"] is not None
+
+
+async def test_a_deletion_of_what_is_not_there_yet_keeps_out_what_is_older(desk: Desk) -> None:
+    await desk.put(TASKS, deletion("t", 5))
+    await desk.put(TASKS, task("t", 3))
+    assert (await desk.row(TASKS, "t"))["deleted_at"] is not None
+
+
+async def test_a_newer_change_brings_a_deleted_entity_back(desk: Desk) -> None:
+    await desk.put(Entity.AGENTS, value_of({"id": "a", "name": "MARS"}, seq=1))
+    await desk.put(TASKS, task("t", 1), deletion("t", 2))
+    assert (await desk.cached("MARS"))["total_tasks"] == 0
+    await desk.put(TASKS, task("t", 3, status="failed"))
+    assert (await desk.row(TASKS, "t"))["deleted_at"] is None
+    cached = await desk.cached("MARS")
+    assert (cached["total_tasks"], cached["failed_tasks"]) == (1, 1)
+
+
+async def test_a_deleted_agents_row_goes_and_comes_back_with_its_history(desk: Desk) -> None:
+    agents = Entity.AGENTS
+    await desk.put(agents, value_of({"id": "a", "name": "MARS"}, seq=1))
+    await desk.put(TASKS, task("t", 1))
+    await desk.put(agents, deletion("a", 2))
+    assert await desk.connection.fetch("SELECT FROM agent_stats_cache") == []
+    await desk.put(TASKS, task("u", 1))
+    await desk.put(agents, value_of({"id": "a", "name": "MARS"}, seq=3))
+    assert (await desk.cached("MARS"))["total_tasks"] == 2
+
+
+async def test_minor_orders_between_two_changes_of_the_app(desk: Desk) -> None:
+    def at(seq: int, minor: int, agent: str) -> bytes:
+        return value_of({"id": "t", "status": "done", "agent": agent}, seq=seq, minor=minor)
+
+    await desk.put(TASKS, at(5, 1, "ours"))
+    await desk.put(TASKS, at(5, 0, "late"))
+    assert (await desk.row(TASKS, "t"))["agent"] == "ours"
+    await desk.put(TASKS, at(6, 0, "app"))
+    assert (await desk.row(TASKS, "t"))["agent"] == "app"
+
+
+# -- dead letters ----------------------------------------------------------------------------------
+
+
+async def test_a_dead_letter_is_stored_once(desk: Desk) -> None:
+    await desk.put(TASKS, b"{")
+    await desk.connection.execute("UPDATE stream_positions SET next_offset = 0")
+    await desk.connection.execute("UPDATE dead_letters SET state = 'discarded'")
+    await desk.flush(desk.chunk(TASKS))
+    rows = await desk.connection.fetch("SELECT state, attempts FROM dead_letters")
+    assert [tuple(row) for row in rows] == [("discarded", 1)]
+
+
+# -- partials --------------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_was_here_last_gets_what_changed_and_others_get_all(
+    desk: Desk,
+) -> None:
+    applied = await desk.put(TASKS, task("t0"), task("t1", agent="VENUS"))
+    assert applied.complete
+    assert applied.partials.keys() == {"MARS", "VENUS"}
+
+    remember(desk, applied)
+    applied = await desk.put(TASKS, task("t2"))
+    assert not applied.complete
+    assert applied.partials.keys() == {"MARS"}
+    assert applied.partials["MARS"]["total_tasks"] == 2
+
+    # Somebody else, then we again, with what we knew.
+    await desk.put(TASKS, task("t3"))
+    applied = await desk.put(TASKS, task("t4"))
+    assert applied.complete
+    assert applied.partials["MARS"]["total_tasks"] == 4
+    assert applied.partials.keys() == {"MARS", "VENUS"}
+
+
+async def test_a_raised_epoch_brings_all_partials(desk: Desk) -> None:
+    remember(desk, await desk.put(TASKS, task("t0"), task("t1", agent="VENUS")))
+    await desk.connection.execute("UPDATE stream_positions SET epoch = epoch + 1")
+    applied = await desk.put(TASKS, task("t2"))
+    assert (applied.complete, applied.epoch) == (True, 1)
+    assert applied.partials.keys() == {"MARS", "VENUS"}
+
+
+async def test_partials_are_kept_by_the_partition_that_the_change_came_from(desk: Desk) -> None:
+    await desk.put(TASKS, task("t", 1), partition=0)
+    await desk.put(TASKS, task("t", 2, agent="VENUS"), partition=1)
+    topic = desk.settings.topic(TASKS)
+    first = await read_partials(desk.connection, TASKS, topic, 0)
+    second = await read_partials(desk.connection, TASKS, topic, 1)
+    assert {name: row["total_tasks"] for name, row in first.items()} == {"MARS": 1}
+    assert {name: row["total_tasks"] for name, row in second.items()} == {"MARS": -1, "VENUS": 1}
+
+
+async def test_partials_of_executions_and_builds(desk: Desk) -> None:
+    run = {"id": "e", "agent": "MARS", "duration": 0.5}
+    applied = await desk.put(Entity.EXECUTIONS, value_of(run, seq=1))
+    assert applied.partials["MARS"]["duration_sum"] == Decimal("0.5")
+    applied = await desk.put(Entity.BUILDS, value_of({"id": "b", "status": "failed"}, seq=1))
+    assert applied.partials[""]["failed_builds"] == 1
+    applied = await desk.put(Entity.USERS, value_of({"id": "u"}, seq=1))
+    assert (applied.partials, applied.complete) == ({}, True)
+
+
+async def test_a_row_says_where_it_comes_from(desk: Desk) -> None:
+    await desk.put(TASKS, task("t0"), task("t1"), partition=1)
+    row = await desk.row(TASKS, "t1")
+    assert (row["src_partition"], row["src_offset"]) == (1, 1)
+
+
+def remember(desk: Desk, applied: Applied) -> None:
+    key = (desk.settings.topic(TASKS), 0)
+    desk.expected[key] = (applied.next_offset, applied.epoch)
