@@ -19,19 +19,11 @@ from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.storage import read
 from nova_stream.storage.audit import audit
 from nova_stream.storage.database import connect
-from tests.integration.jobs.work import NOON, Runs, id_set
+from tests.integration.jobs.work import NEVER, NOON, Runs, id_set
 from tests.integration.stream.harness import Stage, open_stage
 
 VECTORS = Path(__file__).parents[4] / "shared" / "vectors"
 FILES = (VECTORS / "nova.input.json.gz", VECTORS / "nova.expected.json")
-#: The worker's own schedule must not come between.
-NEVER = {
-    f"schedule_{name}": "0 0 29 2 *"
-    for name in (
-        "cleanup_old_activity", "compute_agent_stats", "check_stalled_builds",
-        "compact_old_executions", "mark_inactive_users", "refresh_build_stats", "health_check",
-    )
-}  # fmt: skip
 
 pytestmark = [
     pytest.mark.integration,

@@ -13,10 +13,20 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.jobs.model import JobContext, RunOnce
 from nova_stream.settings import Settings
+from nova_stream.storage import sql_job_work
 from nova_stream.storage.database import connect
 
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+
+#: The worker's own schedule must not come between.
+NEVER = {
+    f"schedule_{name}": "0 0 29 2 *"
+    for name in (
+        "cleanup_old_activity", "compute_agent_stats", "check_stalled_builds",
+        "compact_old_executions", "mark_inactive_users", "refresh_build_stats", "health_check",
+    )
+}  # fmt: skip
 
 ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
 
@@ -105,3 +115,21 @@ def id_set(ids: Iterable[str]) -> dict[str, Any]:
 def before(instant: datetime, **ago: float) -> str:
     """The time ``ago`` before an instant, as a document has it."""
     return time_text(instant - timedelta(**ago))
+
+
+async def scanned(runs: Runs, statement: str, *arguments: Any) -> set[str]:
+    """The tables that a statement reads as a whole, planned as the job's session plans it."""
+    connection = await connect(runs.settings, "test")
+    try:
+        await connection.execute(sql_job_work.INDEXES_ONLY)
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
+    finally:
+        await connection.close()
+    found: set[str] = set()
+    nodes = [msgspec.json.decode(plan)[0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if node["Node Type"] == "Seq Scan":
+            found.add(node["Relation Name"])
+    return found
