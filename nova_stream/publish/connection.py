@@ -20,6 +20,8 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
@@ -75,13 +77,14 @@ class Connection:
         """The producer to use now: a new one when the last was refused something."""
         if self._producer is None:
             raise UsageError("this publisher is not open; use: async with ChangePublisher() as p")
-        if self._refused:
-            async with self._lock:
-                if self._refused and self._producer is not None:
-                    fresh = await self._connect()
-                    self._retire(self._producer)
-                    self._producer, self._refused = fresh, False
-        return self._producer
+        if not self._refused:
+            return self._producer
+        async with self._lock:
+            if self._refused and self._producer is not None:
+                fresh = await self._connect()
+                self._retire(self._producer)
+                self._producer, self._refused = fresh, False
+        return await self.producer()
 
     async def send(self, record: Outgoing) -> tuple[str, int, int]:
         """Send one record; its topic, partition and offset once Kafka has acknowledged it.
@@ -91,13 +94,21 @@ class Connection:
         topic = self._settings.topic(record.entity)
         async with self.failing(topic, f"{record.entity.value} {record.id!r}"):
             async with asyncio.timeout(self.timeout):
-                producer = await self.producer()
-                partition = partition_of(record.key, await self.partitions(producer, topic))
-                future = await producer.send(
-                    topic, record.value, record.key, partition, headers=record.headers
-                )
-                metadata = await future
-        return topic, partition, offset_of(metadata, topic)
+                try:
+                    return await self._send(record, topic)
+                except (OutOfOrderSequenceNumber, ProducerClosed):
+                    # Kafka has refused somebody else's record: this one was in its way, and is
+                    # certainly not there.
+                    self._refused = True
+                    return await self._send(record, topic)
+
+    async def _send(self, record: Outgoing, topic: str) -> tuple[str, int, int]:
+        producer = await self.producer()
+        partition = partition_of(record.key, await self.partitions(producer, topic))
+        future = await producer.send(
+            topic, record.value, record.key, partition, headers=record.headers
+        )
+        return topic, partition, offset_of(await future, topic)
 
     async def partitions(self, producer: AIOKafkaProducer, topic: str) -> int:
         """How many partitions a topic has.
@@ -166,7 +177,7 @@ class Connection:
 
     def _retire(self, producer: AIOKafkaProducer) -> None:
         """Let others, who still wait for this producer's answers, have them; then end it."""
-        task = asyncio.create_task(stop_producer(producer, self.timeout))
+        task = asyncio.create_task(stop_producer(producer, _STOP_LIMIT))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 

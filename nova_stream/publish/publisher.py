@@ -29,7 +29,8 @@ class ChangePublisher(Publisher):
       the change may be there or not. To publish it again is safe;
     - TopicError at once when the topic does not exist.
 
-    ``start`` and ``async with`` raise KafkaUnavailableError, or SettingsError.
+    ``start`` and ``async with`` raise KafkaUnavailableError, or SettingsError; a call raises
+    KafkaUnavailableError when it must connect anew and cannot.
     """
 
     def __init__(

@@ -168,6 +168,20 @@ async def test_what_kafka_refuses_is_told_and_the_next_change_goes_through(
     assert len(await read_all(kafka_settings, Entity.TASKS)) == 3
 
 
+async def test_a_refused_change_does_no_harm_to_those_beside_it(kafka_settings: Settings) -> None:
+    make_topics(kafka_settings, {"max.message.bytes": "20000"})
+    noise = Random(1).randbytes(100_000).hex()
+    async with ChangePublisher(kafka_settings) as publisher:
+        calls = [publisher.task(task(n, output=noise if n % 20 == 7 else "")) for n in range(200)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+
+    there = {record.key for record in await read_all(kafka_settings, Entity.TASKS)}
+    told = {f"t-{n}".encode() for n, r in enumerate(results) if isinstance(r, PositionToken)}
+    large = {f"t-{n}".encode() for n in range(7, 200, 20)}
+    assert told == there
+    assert not large & there
+
+
 async def test_no_kafka_is_told(nova_topic_prefix: str) -> None:
     settings = load_settings(kafka_brokers=f"127.0.0.1:{free_port()}")
 
