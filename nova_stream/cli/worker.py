@@ -14,6 +14,10 @@ def worker() -> int:
     one, and loses nothing.
     """
     settings = prepare()
+    from nova_stream.jobs.registry import JOBS
+    from nova_stream.jobs.timers import job_timers
+    from nova_stream.stream.metrics import Metrics
     from nova_stream.stream.worker import run_worker
 
-    return run_worker(settings)
+    metrics = Metrics()
+    return run_worker(settings, job_timers(settings, JOBS, metrics.registry), metrics)

@@ -13,6 +13,7 @@ from nova_stream.jobs.ledger import Claim, Kind, Ledger
 from nova_stream.jobs.model import Job
 from nova_stream.jobs.runner import Finished, Runner
 from nova_stream.settings import Settings
+from nova_stream.storage.database import UNAVAILABLE
 from nova_stream.storage.job_store import Opened
 
 
@@ -31,7 +32,7 @@ async def run_by_hand(
         try:
             await ledger.check()
             claim = await ledger.open_manual(job.name, at=at, dry_run=dry_run)
-        except DatabaseUnavailableError:
+        except (*UNAVAILABLE, DatabaseUnavailableError):
             if not job.without_ledger:
                 raise
             return await runner.run_unrecorded(job, _unrecorded(job, at, dry_run=dry_run))

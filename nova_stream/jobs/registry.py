@@ -62,5 +62,6 @@ JOBS: tuple[Job, ...] = (
         description="looks at the database, table sizes, lag, dead letters, jobs and archive",
         policy=Policy(timeout=120, missed=Missed.SKIP),
         run_once=health_check.run_once,
+        without_ledger=True,
     ),
 )

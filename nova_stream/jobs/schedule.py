@@ -170,9 +170,7 @@ def _numbers(
             raise ValueError(f"its {name} {part!r} has a step without a range")
         step = 1 if step_text is None else int(step_text)
         if not low <= first <= last <= high or step == 0:
-            raise ValueError(
-                f"its {name} {part!r} is outside of {low}-{high} or the wrong way round"
-            )
+            raise ValueError(f"its {name} {part!r} is outside of {low}-{high} or runs backwards")
         found.update(range(first, last + 1, step))
     if words is _WEEKDAYS:
         found = {number % 7 for number in found}

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from nova_stream.storage import sql_alerts
+from nova_stream.storage.transactions import read_committed
 
 
 class RunFacts(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class AlertStore:
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """A transaction in which every statement sees what was committed before it."""
-        return self._connection.transaction(isolation="read_committed")
+        return read_committed(self._connection)
 
     async def try_lock(self) -> bool:
         """Whether this transaction is the only one that looks now."""

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from nova_stream.storage import sql_jobs
+from nova_stream.storage.transactions import read_committed
 
 
 class JobLine(msgspec.Struct, frozen=True):
@@ -123,7 +124,7 @@ class JobStore:
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """A transaction in which every statement sees what was committed before it."""
-        return self._connection.transaction(isolation="read_committed")
+        return read_committed(self._connection)
 
     # -- jobs --------------------------------------------------------------------------------------
 

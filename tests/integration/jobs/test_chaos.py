@@ -1,0 +1,122 @@
+"""Two workers, 500 slots, and either of them killed at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from nova_stream.jobs.model import JobContext
+from nova_stream.jobs.scheduler import Scheduler
+from nova_stream.settings import Settings
+from tests.integration.jobs.stubs import NOON, Done, FakeClock, job, query, runs, scheduler
+
+pytestmark = pytest.mark.integration
+
+SLOTS = 500
+
+
+class Chaos:
+    """A worker that ticks until it is killed, and is started again."""
+
+    def __init__(
+        self, settings: Settings, clock: FakeClock, name: str, dice: random.Random, active: set[int]
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.name = name
+        self.dice = dice
+        self.kills = 0
+        self.active = active
+        self._scheduler: Scheduler | None = None
+        self._ticks: asyncio.Task[None] | None = None
+
+    async def work(self, context: JobContext) -> Done:
+        assert context.run_id is not None
+        assert context.run_id not in self.active, "two workers run one slot"
+        self.active.add(context.run_id)
+        try:
+            connection = await context.connect()
+            await asyncio.sleep(self.dice.choice([0, 0, 0.002, 0.02]))
+            await context.fence()
+            await connection.execute(
+                "INSERT INTO effects VALUES ($1) ON CONFLICT DO NOTHING", context.run_id
+            )
+        finally:
+            self.active.remove(context.run_id)
+        return Done(handled=1)
+
+    def start(self) -> None:
+        self.kills += 1
+        self._scheduler = scheduler(
+            self.settings, [job(self.work, attempts=100)], self.clock, f"{self.name}-{self.kills}"
+        )
+        self._ticks = asyncio.create_task(self._tick(self._scheduler))
+
+    async def _tick(self, one: Scheduler) -> None:
+        while True:
+            await one.tick()
+            await asyncio.sleep(self.dice.uniform(0, 0.01))
+
+    async def kill(self) -> None:
+        """As kill -9 does: nothing is given back, connections break off."""
+        assert self._scheduler is not None
+        assert self._ticks is not None
+        one = self._scheduler
+        one.ledger._session.close()
+        one.ledger._session.settings = self.settings.model_copy(
+            update={"database_url": type(self.settings.database_url)("postgresql://127.0.0.1:1/x")}
+        )
+        tasks = [self._ticks, *one._runs]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def end(self) -> None:
+        assert self._scheduler is not None
+        assert self._ticks is not None
+        self._ticks.cancel()
+        await asyncio.gather(self._ticks, return_exceptions=True)
+        await self._scheduler.drain()
+        await self._scheduler.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_500_slots(jobs_settings: Settings, seed: int) -> None:
+    jobs_settings = jobs_settings.model_copy(update={"job_lease_seconds": 0.15})
+    dice = random.Random(seed)
+    clock = FakeClock()
+    await query(jobs_settings, "CREATE TABLE effects (run bigint PRIMARY KEY)")
+    active: set[int] = set()
+    workers = [Chaos(jobs_settings, clock, name, dice, active) for name in ("a", "b")]
+    registrar = scheduler(jobs_settings, [job(workers[0].work, attempts=100)], clock)
+    await registrar.tick()
+    await registrar.close()
+    for worker in workers:
+        worker.start()
+    while clock.now < NOON + timedelta(minutes=SLOTS):
+        clock.move(seconds=30)
+        await asyncio.sleep(dice.uniform(0, 0.04))
+        if dice.random() < 0.05:
+            victim = dice.choice(workers)
+            await victim.kill()
+            victim.start()
+    await asyncio.sleep(jobs_settings.job_lease_seconds + 0.3)
+    for worker in workers:
+        await worker.end()
+
+    lines = await runs(jobs_settings)
+    assert [line["slot"] for line in lines] == [
+        NOON + timedelta(minutes=minute) for minute in range(1, SLOTS + 1)
+    ]
+    tally = Counter(line["outcome"] for line in lines)
+    assert None not in tally
+    effects = {row["run"] for row in await query(jobs_settings, "SELECT run FROM effects")}
+    assert {line["id"] for line in lines if line["outcome"] in {"ok", "late"}} <= effects
+    assert sum(worker.kills for worker in workers) > 30
+    assert max(line["fence"] for line in lines) > 1  # some were taken over
+    assert tally["ok"] + tally["late"] > SLOTS / 5, tally
+    print(seed, tally, [w.kills for w in workers], max(line["fence"] for line in lines))  # noqa: T201
