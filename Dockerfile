@@ -16,7 +16,9 @@ RUN python -m venv /app \
     && /app/bin/pip install --quiet --no-index --find-links /wheels nova-stream
 
 FROM python:3.13-slim
-RUN useradd --uid 10001 --create-home nova
+# The folder is for a volume: a fresh one takes its owner from here.
+RUN useradd --uid 10001 --create-home nova \
+    && install --directory --owner=nova --group=nova /home/nova/archive
 COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1
 # A folder of its own: settings are also read from .env in the current one.
