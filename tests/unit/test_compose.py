@@ -1,0 +1,307 @@
+"""docker-compose.yml, Dockerfile and deploy/: what they name exists, and nothing is left open."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from prometheus_client import CollectorRegistry
+
+from nova_stream.api.metrics import ApiMetrics
+from nova_stream.api.tokens import Tokens
+from nova_stream.cli.main import app
+from nova_stream.jobs.job_metrics import JobMetrics
+from nova_stream.local.kafka_config import MESSAGE_MAX_BYTES
+from nova_stream.settings import Settings, load_settings
+from nova_stream.stream.metrics import Metrics
+from nova_stream.testing import containers
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+OURS = ("migrate", "worker", "api")
+#: What docker compose fills in: ${NAME:-default} and ${NAME:?why it is needed}.
+FILLED_IN = re.compile(r"\$\{(?P<name>\w+):(?P<kind>[-?])(?P<rest>[^}]*)\}")
+
+
+def read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+COMPOSE = read_yaml(ROOT / "docker-compose.yml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def filled_in(text: str, **given: str) -> str:
+    """``text`` as docker compose reads it; KeyError for what is needed and not given."""
+
+    def value(match: re.Match[str]) -> str:
+        name, kind, rest = match["name"], match["kind"], match["rest"]
+        return given[name] if kind == "?" else given.get(name) or rest
+
+    return FILLED_IN.sub(value, text)
+
+
+def environment(service: str, **given: str) -> dict[str, str]:
+    found = SERVICES[service].get("environment", {})
+    return {name: filled_in(value, **given) for name, value in found.items()}
+
+
+def metric_names(registry: CollectorRegistry) -> Iterator[str]:
+    """The names that Prometheus sees, without those of a histogram's parts."""
+    for family in registry.collect():
+        yield f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def all_metrics() -> set[str]:
+    worker = Metrics()
+    JobMetrics(worker.registry)
+    return {*metric_names(worker.registry), *metric_names(ApiMetrics().registry)}
+
+
+METRICS = all_metrics()
+
+
+def used_metrics(text: str) -> set[str]:
+    return {re.sub(r"_(bucket|count|sum)$", "", name) for name in re.findall(r"\bnova_\w+", text)}
+
+
+# -- the services ----------------------------------------------------------------------------------
+
+
+def test_all_parts_are_there() -> None:
+    assert set(SERVICES) == {
+        "kafka", "postgres", "migrate", "worker", "api", "prometheus", "grafana"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_our_services_run_commands_and_settings_that_exist(
+    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = environment(service, NOVA_API_TOKEN="secret")
+    known = {f"NOVA_{name.upper()}" for name in Settings.model_fields}
+    assert set(given) <= known
+    for name in known:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert settings.kafka_brokers == ("kafka:19092",)
+    assert settings.database_url.get_secret_value() == "postgresql://nova:nova@postgres:5432/nova"
+
+    group = typer.main.get_command(app)
+    command = SERVICES[service]["command"]
+    assert command[0] in group.commands  # type: ignore[attr-defined]
+
+
+def test_images_are_pinned_and_those_of_the_fixtures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for service in SERVICES.values():
+        tag = service["image"].partition(":")[2]
+        assert re.fullmatch(r"v?\d+(\.\d+)*", tag), service["image"]
+    monkeypatch.delenv("NOVA_TEST_KAFKA_IMAGE", raising=False)
+    monkeypatch.delenv("NOVA_TEST_POSTGRES_IMAGE", raising=False)
+    assert SERVICES["kafka"]["image"] == containers.kafka_image()
+    assert SERVICES["postgres"]["image"] == containers.postgres_image()
+
+
+def test_our_image_has_our_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    expected = f"nova-stream:{version['project']['version']}"
+    assert {SERVICES[service]["image"] for service in OURS} == {expected}
+
+
+def test_what_goes_on_has_a_health_check_and_starts_again() -> None:
+    for name, service in SERVICES.items():
+        if name == "migrate":
+            assert service["restart"] == "no"
+        else:
+            assert service["restart"] == "unless-stopped"
+            assert service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_health_is_asked_for_where_it_is_told() -> None:
+    port = environment("worker")["NOVA_METRICS_PORT"]
+    assert f"127.0.0.1:{port}/metrics" in SERVICES["worker"]["healthcheck"]["test"][-1]
+    api = SERVICES["api"]
+    assert api["command"][api["command"].index("--port") + 1] == "8600"
+    assert "127.0.0.1:8600/health/live" in api["healthcheck"]["test"][-1]
+
+
+def test_ports_are_open_to_this_machine_only() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 5
+    for port in ports:
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", filled_in(port)), port
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if "PASSWORD" in name or "TOKEN" in name:
+                assert FILLED_IN.fullmatch(value), name
+    for match in FILLED_IN.finditer((ROOT / "docker-compose.yml").read_text(encoding="utf-8")):
+        if match["name"] == "NOVA_API_TOKEN":
+            assert match["kind"] == "?", "the token has no default"
+
+
+def test_the_api_listens_to_others_with_a_token_only() -> None:
+    assert "0.0.0.0" in SERVICES["api"]["command"]
+    with pytest.raises(KeyError):
+        environment("api")
+    given = environment("api", NOVA_API_TOKEN="secret")
+    assert not Tokens(load_settings(api_token=given["NOVA_API_TOKEN"])).open
+
+
+def test_kafka_is_set_up_as_the_local_one() -> None:
+    given = environment("kafka")
+    assert given["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+    assert given["KAFKA_MESSAGE_MAX_BYTES"] == str(MESSAGE_MAX_BYTES)
+    assert given["KAFKA_REPLICA_FETCH_MAX_BYTES"] == str(MESSAGE_MAX_BYTES)
+
+
+def test_data_lies_in_named_volumes_and_files_are_there() -> None:
+    used = set()
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source, _, rest = volume.partition(":")
+            if source.startswith("."):
+                assert (ROOT / source).is_file(), source
+                assert rest.endswith(":ro")
+            else:
+                used.add(source)
+    assert used == set(COMPOSE["volumes"])
+    archive = environment("worker")["NOVA_ARCHIVE_URL"].removeprefix("file://")
+    assert f"archive:{archive}" in SERVICES["worker"]["volumes"]
+    assert f"archive:{archive}" in SERVICES["api"]["volumes"]
+    assert archive in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    # PostgreSQL 18 keeps its data elsewhere than its elders: there it would not be in the volume.
+    assert "postgres:/var/lib/postgresql" in SERVICES["postgres"]["volumes"]
+
+
+def test_worker_and_api_wait_for_the_schema() -> None:
+    assert SERVICES["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+    for name in ("worker", "api"):
+        waits = SERVICES[name]["depends_on"]["migrate"]["condition"]
+        assert waits == "service_completed_successfully"
+
+
+# -- docker itself ---------------------------------------------------------------------------------
+
+
+def compose_config(extra: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
+    command = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml")]
+    return subprocess.run(
+        [*command, "--project-directory", str(folder), "config", "--quiet"],
+        env={**kept, **extra}, cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def has_compose() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    asked = subprocess.run(
+        ["docker", "compose", "version"], capture_output=True, check=False, timeout=60
+    )
+    return asked.returncode == 0
+
+
+def test_docker_compose_reads_it(tmp_path: Path) -> None:
+    if not has_compose():
+        pytest.skip("no docker compose here")
+    read = compose_config({"NOVA_API_TOKEN": "secret"}, tmp_path)
+    assert read.returncode == 0, read.stderr
+    refused = compose_config({}, tmp_path)
+    assert refused.returncode != 0
+    assert "NOVA_API_TOKEN" in refused.stderr
+
+
+# -- the image -------------------------------------------------------------------------------------
+
+
+def dockerfile() -> list[list[str]]:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    return [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_is_made_of_what_is_pinned_and_is_not_root() -> None:
+    lines = dockerfile()
+    assert {line[1] for line in lines if line[0] == "FROM"} == {"python:3.13-slim"}
+    (user,) = (line[1] for line in lines if line[0] == "USER")
+    assert user not in {"root", "0"}
+    installs = [" ".join(line) for line in lines if {"pip", "/app/bin/pip"} & set(line)]
+    locked, own, offline = installs
+    assert "--require-hashes --requirement requirements.lock" in locked
+    assert "--no-deps" in own
+    assert "--no-index" in offline
+
+
+def test_the_image_gets_what_it_copies() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    for line in dockerfile():
+        if line[0] == "COPY" and not line[1].startswith("--from"):
+            for name in line[1:-1]:
+                assert (ROOT / name).exists()
+                assert f"!{name}" in ignored
+    assert "*" in ignored
+
+
+# -- Prometheus and Grafana ------------------------------------------------------------------------
+
+
+def test_prometheus_asks_worker_and_api() -> None:
+    jobs = {job["job_name"]: job for job in read_yaml(DEPLOY / "prometheus.yml")["scrape_configs"]}
+    (worker,) = jobs["nova-worker"]["static_configs"][0]["targets"]
+    assert worker == f"127.0.0.1:{environment('worker')['NOVA_METRICS_PORT']}"
+    assert SERVICES["prometheus"]["network_mode"] == "service:worker"
+    assert jobs["nova-api"]["static_configs"][0]["targets"] == ["api:8600"]
+    token = Path(jobs["nova-api"]["authorization"]["credentials_file"])
+    assert token.parent == Path("/run/secrets")
+    assert SERVICES["prometheus"]["secrets"] == [token.name]
+    assert COMPOSE["secrets"][token.name] == {"environment": "NOVA_API_TOKEN"}
+
+
+def test_alerts_use_metrics_that_exist_and_say_what_to_do() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.*)$", operations, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
+    for group in read_yaml(DEPLOY / "alerts.yml")["groups"]:
+        for rule in group["rules"]:
+            assert used_metrics(rule["expr"]) <= METRICS, rule["alert"]
+            page, _, anchor = rule["annotations"]["runbook"].partition("#")
+            assert page == "docs/operations.md"
+            assert anchor in anchors
+            assert rule["labels"]["severity"] in {"page", "ticket"}
+
+
+def test_alerts_fire_when_they_should() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool here")
+    run = subprocess.run(
+        [promtool, "test", "rules", "alerts.test.yml"],
+        cwd=DEPLOY, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "nova-stream.json").read_text(encoding="utf-8"))
+    (source,) = read_yaml(DEPLOY / "grafana" / "datasources.yml")["datasources"]
+    shown: set[str] = set()
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            assert target["datasource"]["uid"] == source["uid"]
+            shown |= used_metrics(target["expr"])
+    assert shown == METRICS

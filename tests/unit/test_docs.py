@@ -1,0 +1,252 @@
+"""The documents and the code say the same: settings, metrics, log lines, commands, links."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from nova_stream.api.metrics import ApiMetrics
+from nova_stream.cli.main import app
+from nova_stream.jobs.job_metrics import JobMetrics
+from nova_stream.jobs.registry import JOBS
+from nova_stream.jobs.schedule import snake
+from nova_stream.settings import Settings
+from nova_stream.stream.metrics import Metrics
+from nova_stream.testing import plugin
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    page for page in (*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/**/*.md"))
+)
+SETTINGS = {f"NOVA_{name.upper()}": field for name, field in Settings.model_fields.items()}
+#: Variables that are no settings of the programs.
+OTHERS = {
+    "NOVA_CACHE_DIR", "NOVA_TEST_KAFKA_BROKERS", "NOVA_TEST_KAFKA_IMAGE",
+    "NOVA_TEST_DATABASE_URL", "NOVA_TEST_POSTGRES_IMAGE",
+}  # fmt: skip
+#: The parts whose log lines an operator reads.
+SPEAKING = ("api", "jobs", "stream")
+LOUD = {"warning", "error", "exception", "critical"}
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+#: Each test of a page names it.
+each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+def settings_rows() -> dict[str, list[str]]:
+    """The rows of settings.md that describe one variable, as their other cells."""
+    found = {}
+    for line in read(DOCS / "settings.md").splitlines():
+        match = re.match(r"\| `(NOVA_\w+)` \|(.*)\|$", line)
+        if match and match[1] in SETTINGS:
+            assert match[1] not in found, f"{match[1]} stands there twice"
+            found[match[1]] = [cell.strip() for cell in match[2].split("|")]
+    return found
+
+
+def default_of(name: str) -> str:
+    value: Any = SETTINGS[name].default
+    if value is None:
+        return "none"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    rows = settings_rows()
+    assert set(rows) == set(SETTINGS)
+    for name, (default, *_) in rows.items():
+        assert default == default_of(name), name
+
+
+def test_secrets_are_marked() -> None:
+    for name, (_, meaning) in settings_rows().items():
+        is_secret = "SecretStr" in str(SETTINGS[name].annotation)
+        assert ("*secret*" in meaning) == is_secret, name
+
+
+def test_schedules_are_the_jobs_own() -> None:
+    rows = settings_rows()
+    for job in JOBS:
+        _, schedule = rows[f"NOVA_SCHEDULE_{snake(job.name).upper()}"]
+        assert schedule == f"`{job.schedule}`", job.name
+
+
+@each_page
+def test_a_page_names_only_variables_that_exist(page: Path) -> None:
+    # NOVA_TOPIC_<ENTITY> and NOVA_API_TOKEN(S) are ways to write several at once.
+    for name in re.findall(r"\bNOVA_[A-Z_]+\b(?![<…*])", read(page)):
+        known = name in SETTINGS or name in OTHERS
+        assert known or any(n.startswith(name) for n in SETTINGS if name.endswith("_")), name
+
+
+# -- metrics and log lines -------------------------------------------------------------------------
+
+
+def metric_names() -> Iterator[str]:
+    worker, jobs = Metrics().registry, CollectorRegistry()
+    JobMetrics(jobs)
+    for registry in (worker, jobs, ApiMetrics().registry):
+        for family in registry.collect():
+            yield f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def test_every_metric_is_described_and_no_other() -> None:
+    described = re.findall(r"^\| `(nova_\w+)`", read(DOCS / "operations.md"), re.MULTILINE)
+    assert sorted(described) == sorted(metric_names())
+
+
+def loud_lines() -> Iterator[str]:
+    """What the program may log as a warning or worse, up to the first part that varies."""
+    for part in SPEAKING:
+        for path in sorted((ROOT / "nova_stream" / part).rglob("*.py")):
+            for node in ast.walk(ast.parse(read(path))):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr in LOUD
+                    and isinstance(node.func.value, ast.Name)
+                    and node.func.value.id == "_log"
+                ):
+                    yield from _fixed_part(node.args[0])
+
+
+def _fixed_part(said: ast.expr) -> Iterator[str]:
+    first = said.values[0] if isinstance(said, ast.JoinedStr) else said
+    if isinstance(first, ast.Constant):
+        yield str(first.value)
+
+
+def test_operations_explains_every_loud_line() -> None:
+    operations = read(DOCS / "operations.md")
+    explained = [line for line in operations.splitlines() if line.startswith("| `")]
+    for said in sorted(set(loud_lines())):
+        assert any(f"`{said}" in line for line in explained), (
+            f"docs/operations.md does not say what to do about the line {said!r}"
+        )
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+class Called(NamedTuple):
+    program: str
+    words: tuple[str, ...]
+
+
+def calls(text: str) -> Iterator[Called]:
+    """What a page tells the reader to type: nova-stream and make, in blocks and in spans."""
+    blocks = re.findall(r"^```(?:console|bash|sh|shell)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for line in (*lines, *re.findall(r"`([^`]+)`", prose)):
+        found = re.search(r"(?:^|[\s/;(])(nova-stream|make)((?: +[^\s|;&)#]+)*)", line)
+        if found and not line.startswith("pip "):
+            try:
+                words = shlex.split(found[2])
+            except ValueError:
+                words = found[2].split()
+            yield Called(found[1], tuple(words))
+
+
+def check_call(words: tuple[str, ...]) -> None:
+    command: Any = typer.main.get_command(app)
+    rest = list(words)
+    while rest and hasattr(command, "commands") and re.fullmatch(r"[a-z][a-z-]*", rest[0]):
+        assert rest[0] in command.commands, f"there is no nova-stream {' '.join(words)}"
+        command = command.commands[rest.pop(0)]
+    if command.name == "bench":
+        return  # its words are its own
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    for word in rest:
+        if word.startswith("--"):
+            assert word.partition("=")[0].rstrip("]") in known, f"{command.name} has no {word}"
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE))
+
+
+@each_page
+def test_what_a_page_tells_to_type_exists(page: Path) -> None:
+    for program, words in calls(read(page)):
+        if program == "nova-stream":
+            check_call(words)
+        else:
+            for word in words:
+                if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-"):
+                    assert word in make_targets(), f"there is no make {word}"
+
+
+def test_calls_are_found_where_they_stand() -> None:
+    text = (
+        "Run `make test-fast` or:\n```console\n$ .venv/bin/nova-stream jobs list --json | jq\n```\n"
+    )
+    assert list(calls(text)) == [
+        Called("nova-stream", ("jobs", "list", "--json")), Called("make", ("test-fast",))
+    ]  # fmt: skip
+    with pytest.raises(AssertionError, match="no nova-stream jobs dance"):
+        check_call(("jobs", "dance"))
+    with pytest.raises(AssertionError, match="list has no --loud"):
+        check_call(("jobs", "list", "--loud"))
+
+
+# -- links -----------------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", read(page), re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).lower() for title in titles)
+    return {re.sub(r"[^\w -]", "", title).replace(" ", "-") for title in plain}
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        if anchor and found.suffix == ".md":
+            assert anchor in anchors(found), target
+
+
+# -- fixtures --------------------------------------------------------------------------------------
+
+
+def test_testing_describes_every_fixture() -> None:
+    described = set(re.findall(r"^\| `(nova_\w+)`", read(DOCS / "testing.md"), re.MULTILINE))
+    assert described == {name for name in vars(plugin) if name.startswith("nova_")}
+
+
+def test_examples_of_testing_are_python() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", read(DOCS / "testing.md"), re.M | re.S)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "docs/testing.md", "exec"), {})
