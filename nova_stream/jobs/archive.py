@@ -25,6 +25,8 @@ from nova_stream.errors import NovaStreamError
 _CHUNK = 1024 * 1024
 #: Parts of an upload in memory at a time, 5 MiB each.
 _PARTS = 4
+#: How obstore says that an object is not there, by kind of store.
+_MISSING = (NotFoundError, FileNotFoundError)
 _PROBE = "nova-stream-probe"
 _CLIENT_LIMIT = timedelta(seconds=15)
 
@@ -68,14 +70,14 @@ class Archive:
 
     async def delete(self, name: str) -> None:
         """Delete an object; one that is not there is no error."""
-        with self._failing(f"{name} cannot be deleted"), contextlib.suppress(NotFoundError):
+        with self._failing(f"{name} cannot be deleted"), contextlib.suppress(*_MISSING):
             await obstore.delete_async(self._store(), name)
 
     async def check(self) -> None:
         """Raise ArchiveError unless it answers, and, if it is a folder, can be written to."""
         with self._failing("it cannot be used"):
             store = self._store()
-            with contextlib.suppress(NotFoundError, FileNotFoundError):
+            with contextlib.suppress(*_MISSING):
                 await obstore.head_async(store, _PROBE)
             if self._root is not None and not os.access(self._root, os.W_OK):
                 raise PermissionError(f"no permission to write to {self._root}")

@@ -77,7 +77,8 @@ async def test_a_dry_run_reports_and_repairs_nothing(runs: Runs) -> None:
     ("statement", "figures"),
     [
         (
-            "UPDATE agent_stats_cache SET last_active = now(), success_rate = 1 WHERE agent_id = 'a2'",
+            "UPDATE agent_stats_cache SET last_active = now(), success_rate = 1 "
+            "WHERE agent_id = 'a2'",
             {"last_active": 1, "success_rate": 1},
         ),
         ("DELETE FROM agent_stats_cache WHERE agent_id = 'a3'", {"row": 1}),

@@ -1,0 +1,168 @@
+"""healthCheck counts what lives, and its result comes out whatever is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_stream.errors import KafkaUnavailableError
+from nova_stream.jobs import health_check, registry
+from nova_stream.jobs.health_check import run_once
+from nova_stream.settings import Settings
+from nova_stream.storage import sql_job_work
+from nova_stream.storage.database import connect
+from tests.integration.jobs.work import ApplyLines, Runs
+
+pytestmark = pytest.mark.integration
+
+SIZES = ("buildTableSize", "taskTableSize", "executionTableSize", "activityTableSize",
+         "userTableSize")  # fmt: skip
+
+
+@pytest.fixture
+def runs(nova_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    async def no_lag(*_: Any) -> int:
+        return 0
+
+    monkeypatch.setattr(health_check, "lag", no_lag)
+    archive = {"archive_url": f"file://{tmp_path}/archive"}
+    return Runs(nova_settings.model_copy(update=archive))
+
+
+async def test_an_empty_database(runs: Runs) -> None:
+    found = await runs.run(run_once)
+    assert list(found)[:7] == [*SIZES, "timestamp", "status"]
+    assert found == {
+        **dict.fromkeys(SIZES, 0),
+        "timestamp": "2026-02-20T12:00:00.000Z",
+        "status": "healthy",
+        "problems": [],
+        "lag": 0,
+        "openDeadLetters": 0,
+        "lastRuns": dict.fromkeys(health_check.JOB_NAMES),
+    }
+
+
+def test_the_jobs_are_the_registry_s() -> None:
+    assert tuple(job.name for job in registry.JOBS) == health_check.JOB_NAMES
+
+
+async def test_tombstones_are_not_counted(runs: Runs, apply_lines: ApplyLines) -> None:
+    entities = {"builds": {"status": "running"}, "tasks": {"status": "done", "agent": "MARS"},
+                "executions": {"agent": "MARS"}, "activities": {}, "users": {}}  # fmt: skip
+    for number, (entity, more) in enumerate(entities.items(), 2):
+        await apply_lines(
+            {"entity": entity, "after": {"id": f"{n}", **more}} for n in range(number)
+        )
+        await apply_lines([{"entity": entity, "op": "d", "seq": 99, "before": {"id": "0"}}])
+    found = await runs.run(run_once)
+    assert [found[name] for name in SIZES] == [1, 2, 3, 4, 5]
+
+
+async def test_thresholds(runs: Runs, apply_lines: ApplyLines) -> None:
+    await apply_lines({"entity": "tasks", "after": {"id": f"{n}", "status": "done"}}
+                      for n in range(3))  # fmt: skip
+    await apply_lines({"entity": "activities", "after": {"id": f"{n}"}} for n in range(3))
+    for name in ("task_table_warning", "activity_table_warning"):
+        assert (await runs.run(run_once, **{name: 3}))["status"] == "healthy"
+        found = await runs.run(run_once, **{name: 2})
+        assert found["status"] == "warning"
+        assert found["problems"][0].endswith("_table_size is 3, above 2")
+
+
+async def test_no_database(runs: Runs) -> None:
+    nowhere = runs.settings.database_url.__class__("postgresql://nova@127.0.0.1:1/nova")
+    runs.settings = runs.settings.model_copy(update={"database_url": nowhere})
+    found = await runs.run(run_once)
+    assert found["status"] == "error"
+    assert [found[name] for name in SIZES] == [None] * 5
+    assert "127.0.0.1:1" in found["problems"][0]
+
+
+async def test_a_database_that_does_not_answer_in_time(runs: Runs) -> None:
+    holder = await connect(runs.settings, "holder")
+    try:
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+            began = time.monotonic()
+            found = await runs.run(run_once, health_seconds=0.5)
+    finally:
+        await holder.close()
+    assert time.monotonic() - began < 4
+    assert found["status"] == "error"
+    assert found["problems"] == ["database: it did not answer within 0.5 s"]
+
+
+async def test_no_kafka_and_a_lag(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Any) -> int:
+        raise KafkaUnavailableError("nobody there")
+
+    async def behind(*_: Any) -> int:
+        return 7
+
+    monkeypatch.setattr(health_check, "lag", away)
+    found = await runs.run(run_once)
+    assert (found["status"], found["lag"]) == ("warning", None)
+    assert found["problems"] == ["kafka: nobody there"]
+    monkeypatch.setattr(health_check, "lag", behind)
+    assert (await runs.run(run_once, lag_warning=7))["status"] == "healthy"
+    assert (await runs.run(run_once, lag_warning=6))["status"] == "warning"
+
+
+async def test_an_archive_that_cannot_be_used(runs: Runs, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = await runs.run(run_once, archive_url=f"file://{tmp_path}/file/archive")
+    assert found["status"] == "warning"
+    assert "NOVA_ARCHIVE_URL" in found["problems"][0]
+
+
+async def test_the_age_of_the_last_run(runs: Runs) -> None:
+    await runs.execute("""
+        INSERT INTO job_runs (job, kind, outcome, scheduled_at, ended_at) VALUES
+            ('healthCheck', 'manual', 'manual', now(), now() - interval '90 s'),
+            ('healthCheck', 'manual', 'failed', now(), now()),
+            ('computeAgentStats', 'manual', 'failed', now(), now())""")
+    found = await runs.run(run_once)
+    assert 90 <= found["lastRuns"]["healthCheck"] < 120
+    assert found["lastRuns"]["computeAgentStats"] is None
+
+
+async def test_counting_reads_no_documents(runs: Runs) -> None:
+    await runs.execute("""
+        INSERT INTO executions (id, version, version_minor, changed_at, src_partition, src_offset,
+            doc)
+        SELECT 'e' || n, 1, 0, now(), 0, n, jsonb_build_object('prompt', repeat('x', 900))
+        FROM generate_series(1, 20000) n""")
+    connection = await connect(runs.settings, "test")
+    try:
+        await connection.execute("VACUUM ANALYZE executions")
+        plan = await connection.fetch(f"EXPLAIN {sql_job_work.TABLE_SIZES}")
+    finally:
+        await connection.close()
+    assert "Seq Scan on executions" not in "\n".join(row[0] for row in plan)
+
+
+async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nova_stream.events.lines import change_line
+    from nova_stream.jobs import lag
+    from nova_stream.publish.publisher import ChangePublisher
+    from nova_stream.stream.topics import TopicAdmin
+
+    monkeypatch.setattr(health_check, "lag", lag.lag)
+    settings = runs.settings.model_copy(update={"kafka_brokers": (nova_kafka,)})
+    runs.settings = settings
+    assert (await runs.run(run_once))["lag"] == 0
+    await TopicAdmin(settings).prepare_sources()
+    async with ChangePublisher(settings) as publisher:
+        await publisher.publish(
+            change_line({"entity": "users", "after": {"id": f"u{n}"}}) for n in range(7)
+        )
+    assert (await runs.run(run_once))["lag"] == 7
+    gone = settings.model_copy(update={"kafka_brokers": ("127.0.0.1:1",)})
+    async with asyncio.timeout(5):
+        with pytest.raises(KafkaUnavailableError):
+            await lag.lag(gone, {}, 1.0)
