@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from nova_stream.jobs.job_metrics import JobMetrics
-from nova_stream.jobs.model import Job, JobContext, Missed, Policy
+from nova_stream.jobs.model import Job, JobContext, Missed, Policy, RunOnce
 from nova_stream.jobs.scheduler import Scheduler
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
@@ -67,7 +66,7 @@ class Stub:
 
 
 def job(
-    work: Callable[[JobContext], Awaitable[msgspec.Struct]],
+    work: RunOnce,
     name: str = "stub",
     schedule: str = "* * * * *",
     **policy: Any,

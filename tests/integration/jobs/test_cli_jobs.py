@@ -1,0 +1,129 @@
+"""``nova-stream jobs`` and ``alerts``, run as people run them, with the platform's own jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_stream.cli.main import run
+from nova_stream.jobs import registry
+from nova_stream.settings import Settings
+from tests.integration.jobs.stubs import SKIP, Stub, job
+
+pytestmark = pytest.mark.integration
+
+NAMES = [
+    "cleanupOldActivity", "computeAgentStats", "checkStalledBuilds", "compactOldExecutions",
+    "markInactiveUsers", "refreshBuildStats", "healthCheck",
+]  # fmt: skip
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(
+    jobs_settings_sync: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Command:
+    """Runs a command line; its status, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NOVA_DATABASE_URL", jobs_settings_sync.database_url.get_secret_value())
+
+    def run_it(*words: str) -> tuple[int, str, str]:
+        status = run(words)
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return run_it
+
+
+def test_list(command: Command) -> None:
+    status, out, _ = command("jobs", "list", "--json")
+    items: list[dict[str, Any]] = json.loads(out)["items"]
+    assert status == 0
+    assert [item["name"] for item in items] == NAMES
+    assert items[1]["schedule"] == "*/5 * * * *"
+    assert int(items[1]["nextSlot"][14:16]) % 5 == 0
+    assert items[1]["lastRun"] is None
+    assert "never" in command("jobs", "list")[1]
+
+
+def test_run_pause_resume_history(command: Command) -> None:
+    status, out, _ = command("jobs", "pause", "computeAgentStats")
+    assert (status, out.split(";")[0]) == (0, "computeAgentStats is paused")
+    status, out, _ = command("jobs", "run", "computeAgentStats", "--at", "2026-02-20T12:00:00Z")
+    assert status == 0
+    result = json.loads(out.splitlines()[-1])
+    assert list(result)[:2] == ["computed", "timestamp"]
+    assert result["timestamp"] == "2026-02-20T12:00:00.000Z"
+    status, out, _ = command("jobs", "run", "computeAgentStats", "--dry-run")
+    assert (status, json.loads(out)["computed"]) == (0, 0)
+
+    (listed,) = [
+        item
+        for item in json.loads(command("jobs", "list", "--json")[1])["items"]
+        if item["name"] == "computeAgentStats"
+    ]
+    assert listed["paused"] is True
+    assert listed["outcome"] == "dry_run"
+    assert command("jobs", "resume", "computeAgentStats")[0] == 0
+
+    lines = json.loads(command("jobs", "history", "computeAgentStats", "--json")[1])["items"]
+    assert [line["outcome"] for line in lines] == ["dry_run", "manual"]
+    assert lines[1]["at"] == "2026-02-20T12:00:00.000Z"
+    assert lines[1]["result"]["computed"] == 0
+    assert len(command("jobs", "history", "--limit", "1")[1].splitlines()) == 2
+    assert command("jobs", "history", "healthCheck")[1] == "no runs\n"
+
+
+def test_a_run_that_fails(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "JOBS", (job(Stub(errors=9), missed=SKIP),))
+    status, out, err = command("jobs", "run", "stub")
+    assert (status, out) == (1, "")
+    assert "error: stub failed: RuntimeError: as the test wanted" in err
+    (line,) = json.loads(command("jobs", "history", "--json")[1])["items"]
+    assert (line["outcome"], line["attempt"], line["slot"]) == ("failed", 3, None)
+
+
+@pytest.mark.parametrize("verb", ["run", "history", "pause", "resume"])
+def test_an_unknown_job(command: Command, verb: str) -> None:
+    status, out, err = command("jobs", verb, "nothing")
+    assert (status, out) == (2, "")
+    assert err == f"error: no job 'nothing'; there are: {', '.join(NAMES)}\n"
+
+
+def test_a_time_that_is_none(command: Command) -> None:
+    status, _, err = command("jobs", "run", "healthCheck", "--at", "noon")
+    assert status == 2
+    assert err.startswith("error: --at 'noon' is no time; ISO 8601 is allowed")
+
+
+def test_a_wrong_schedule(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOVA_SCHEDULE_HEALTH_CHECK", "61 * * * *")
+    status, _, err = command("jobs", "list")
+    assert status == 2
+    assert err.startswith("error: NOVA_SCHEDULE_HEALTH_CHECK='61 * * * *': ")
+
+
+def test_health_check_without_postgres(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its result comes out all the same; other jobs say what is wrong."""
+    monkeypatch.setenv("NOVA_DATABASE_URL", "postgresql://nova:secret@127.0.0.1:1/nova")
+    monkeypatch.setenv("NOVA_KAFKA_BROKERS", "127.0.0.1:1")
+    status, out, err = command("jobs", "run", "healthCheck")
+    assert (status, json.loads(out.splitlines()[-1])["status"]) == (0, "error")
+    assert "warning: the ledger is away" in err
+    status, out, err = command("jobs", "run", "computeAgentStats")
+    assert (status, out) == (1, "")
+    assert "Postgres at 127.0.0.1:1/nova cannot be used" in err
+    assert "secret" not in err
+
+
+def test_alerts(command: Command) -> None:
+    assert command("alerts", "list") == (0, "no alerts\n", "")
+    assert json.loads(command("alerts", "list", "--all", "--json")[1]) == {"items": []}
