@@ -28,6 +28,8 @@ _PARTS = 4
 #: How obstore says that an object is not there, by kind of store.
 _MISSING = (NotFoundError, FileNotFoundError)
 _PROBE = "nova-stream-probe"
+#: Of a request that S3 did not answer, with longer and longer pauses.
+RETRIES = 4
 _CLIENT_LIMIT = timedelta(seconds=15)
 
 
@@ -96,7 +98,7 @@ class Archive:
                 "timeout": _CLIENT_LIMIT,
                 "connect_timeout": timedelta(seconds=5),
             },
-            retry_config={"max_retries": 3, "retry_timeout": 2 * _CLIENT_LIMIT},
+            retry_config={"max_retries": RETRIES, "retry_timeout": 2 * _CLIENT_LIMIT},
         )  # fmt: skip
 
     @contextmanager
