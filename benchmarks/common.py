@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import subprocess
@@ -24,13 +23,13 @@ from nova_stream.local.postgres import LocalPostgres
 from nova_stream.local.sql import run_sql
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage.migrate import migrate
 from nova_stream.stream.topics import TopicAdmin
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTITIONS = 8
 
 WORKER = (sys.executable, "-m", "nova_stream.cli.main", "worker")
+MIGRATE = (*WORKER[:-1], "migrate")
 
 
 class Stack(NamedTuple):
@@ -58,13 +57,16 @@ class Stack(NamedTuple):
         return sum(float(one.user + one.system) for one in times)
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """A new database with the newest schema; gives its name, drops it at the end."""
+    def database(self, *, code: Path = ROOT) -> Iterator[str]:
+        """A new database with the newest schema of the checkout ``code``; gives its name, drops
+        it at the end.
+        """
         name = f"bench_{uuid.uuid4().hex[:12]}"
         server = self.postgres.url_of("postgres")
         run_sql(server, f"CREATE DATABASE {name}", limit=60)
         try:
-            asyncio.run(migrate(self.settings(name, prefix="nova")))
+            variables = environment(self.settings(name, prefix="nova"))
+            processes.run(MIGRATE, cwd=self.folder, env=variables | {"PYTHONPATH": str(code)})
             run_sql(server, "CHECKPOINT", limit=60)
             yield name
         finally:

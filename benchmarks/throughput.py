@@ -158,7 +158,7 @@ def _fill(servers: Stack, prefix: str, events: int, counted: frozenset[Entity]) 
 
 
 def _turn(servers: Stack, program: Contender, backlog: Backlog) -> Run:
-    with servers.database() as database:
+    with servers.database(code=program.code) as database:
         settings = servers.settings(database, prefix=backlog.prefix, group=database)
         with process(
             servers, program.name.replace(" ", "-"), program.command, settings, code=program.code
