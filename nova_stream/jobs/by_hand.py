@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import system_clock
 from nova_stream.errors import DatabaseUnavailableError
+from nova_stream.jobs.claims import Claim, Kind
 from nova_stream.jobs.job_metrics import JobMetrics
-from nova_stream.jobs.ledger import Claim, Kind, Ledger
+from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.model import Job
 from nova_stream.jobs.runner import Finished, Runner
 from nova_stream.settings import Settings

@@ -7,91 +7,32 @@ neither finish it nor keep a session in which to commit.
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from nova_stream.clock import Clock
-from nova_stream.errors import NovaStreamError
+from nova_stream.jobs.claims import (
+    Claim,
+    Kind,
+    LeaseLostError,
+    Look,
+    Outcome,
+    Settled,
+    worker_name,
+)
 from nova_stream.jobs.model import Job, Missed
 from nova_stream.jobs.schedule import Schedule, offset_of, parse, schedule_of
 from nova_stream.jobs.session import Session
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
-from nova_stream.storage.job_store import Ended, JobLine, JobState, JobStore, Opened, Orphan
+from nova_stream.storage.job_store import Ended, JobLine, JobState, JobStore, Orphan
 
 _PRUNED_AT_ONCE = 1000
 _TICK = timedelta(microseconds=1)
-
-
-class LeaseLostError(NovaStreamError):
-    """A run is held by another worker now; what this one still does must not be committed."""
-
-
-class Kind(StrEnum):
-    """Why a run is made."""
-
-    SLOT = "slot"
-    MANUAL = "manual"
-    DRY_RUN = "dry_run"
-
-
-class Outcome(StrEnum):
-    """How a slot or a run ends; there is nothing else."""
-
-    OK = "ok"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-    LATE = "late"
-    SKIPPED_OVERLAP = "skipped_overlap"
-    SKIPPED_PAUSED = "skipped_paused"
-    MISSED = "missed"
-    MANUAL = "manual"
-    DRY_RUN = "dry_run"
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """A run that this worker holds. ``at`` is the time that the job is to believe in."""
-
-    job: str
-    held: Opened
-    kind: Kind
-    slot: datetime | None
-    at: datetime
-    late: bool = False
-
-    @property
-    def session(self) -> str:
-        """The name of its database sessions: the run and the token."""
-        return f"job {self.held.id}/{self.held.fence}"
-
-    @property
-    def success(self) -> Outcome:
-        """The outcome when all goes well."""
-        if self.kind is Kind.SLOT:
-            return Outcome.LATE if self.late else Outcome.OK
-        return Outcome(self.kind.value)
-
-
-class Settled(msgspec.Struct):
-    """What settling a job brought: runs to make, and how many lines were closed without one."""
-
-    claims: list[Claim] = msgspec.field(default_factory=list)
-    closed: Counter[Outcome] = msgspec.field(default_factory=Counter)
-
-
-def worker_name() -> str:
-    """Host, process and a few letters of its own: unlike any other worker's, also after a fork."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 class Ledger:
@@ -169,15 +110,16 @@ class Ledger:
 
     # -- slots -------------------------------------------------------------------------------------
 
-    async def due(self, now: datetime) -> list[str] | None:
-        """The jobs with something to settle; None when a job is not known and has to be
-        registered (again: somebody may have restored a backup).
+    async def look(self, now: datetime) -> Look | None:
+        """What is to be settled, and when the next slot comes; None when a job is not known and
+        has to be registered (again: somebody may have restored a backup).
         """
         async with self.store() as store:
             states = await store.look(list(self._jobs))
         if len(states) < len(self._jobs):
             return None
-        return [s.job for s in states if s.orphaned or _latest_due(s, now) > s.accounted_to]
+        due = [s.job for s in states if s.orphaned or _latest_due(s, now) > s.accounted_to]
+        return Look(due, min((_next_due(s, now) for s in states), default=now))
 
     async def settle(self, name: str, now: datetime) -> Settled:
         """Account for all of the job's slots that are due, and take over what nobody holds.
@@ -349,6 +291,11 @@ def _latest_due(state: JobState, now: datetime) -> datetime:
     """The newest slot whose time, with the job's offset, has come."""
     schedule: Schedule = parse(state.schedule)
     return schedule.previous(now - timedelta(seconds=state.start_offset))
+
+
+def _next_due(state: JobState, now: datetime) -> datetime:
+    offset = timedelta(seconds=state.start_offset)
+    return parse(state.schedule).next(now - offset) + offset
 
 
 def _why_not(

@@ -13,8 +13,9 @@ import msgspec
 
 from nova_stream.clock import Clock
 from nova_stream.errors import DatabaseUnavailableError, SettingsError, UsageError
+from nova_stream.jobs.claims import Claim, Kind, LeaseLostError, Outcome
 from nova_stream.jobs.job_metrics import JobMetrics
-from nova_stream.jobs.ledger import Claim, Kind, LeaseLostError, Ledger, Outcome
+from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.model import Job, JobContext
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings

@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _TIME = DateTime(timezone=True)
@@ -353,8 +353,8 @@ class JobRun(Base):
     fence: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     lease_until: Mapped[datetime | None] = mapped_column(_TIME)
     rows: Mapped[int | None] = mapped_column(BigInteger)
-    counts: Mapped[dict[str, int] | None] = mapped_column(JSONB)
-    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    counts: Mapped[dict[str, int] | None] = mapped_column(JSON)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     error: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         Index("job_runs_slot", "job", "slot", unique=True),

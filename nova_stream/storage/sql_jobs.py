@@ -137,8 +137,8 @@ WHERE id = $1 AND fence = $2 AND outcome IS NULL RETURNING attempt
 
 #: $1 run, $2 fence, $3 outcome, $4 now, $5 duration_ms, $6 rows, $7 counts, $8 result, $9 error.
 FINISH = """
-UPDATE job_runs SET outcome = $3, ended_at = $4, duration_ms = $5, rows = $6, counts = $7::jsonb,
-    result = $8::jsonb, error = $9, lease_until = NULL
+UPDATE job_runs SET outcome = $3, ended_at = $4, duration_ms = $5, rows = $6, counts = $7::json,
+    result = $8::json, error = $9, lease_until = NULL
 WHERE id = $1 AND fence = $2 AND outcome IS NULL RETURNING id
 """
 

@@ -79,7 +79,7 @@ SKIP = Missed.SKIP
 
 
 def scheduler(settings: Settings, jobs: list[Job], clock: FakeClock, name: str = "w1") -> Scheduler:
-    return Scheduler(settings, jobs, clock, JobMetrics(CollectorRegistry()), name)
+    return Scheduler(settings, jobs, clock, JobMetrics(CollectorRegistry()), name, look_every=0)
 
 
 async def runs(settings: Settings, job_name: str = "stub") -> list[asyncpg.Record]:

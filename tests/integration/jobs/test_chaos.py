@@ -84,6 +84,7 @@ class Chaos:
         await self._scheduler.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the killed's
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_500_slots(jobs_settings: Settings, seed: int) -> None:
     jobs_settings = jobs_settings.model_copy(update={"job_lease_seconds": 0.15})

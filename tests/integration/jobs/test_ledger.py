@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import from_millis, system_clock
+from nova_stream.jobs.claims import LeaseLostError
 from nova_stream.jobs.job_metrics import JobMetrics
-from nova_stream.jobs.ledger import LeaseLostError, Ledger
+from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.runner import Runner
 from nova_stream.jobs.schedule import Schedule, parse
 from nova_stream.settings import Settings

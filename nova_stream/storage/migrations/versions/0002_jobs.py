@@ -9,6 +9,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# ``json`` keeps the order of a result's fields, which people read from left to right.
 TABLES = (
     """
 CREATE TABLE job_settings (
@@ -51,8 +52,8 @@ CREATE TABLE job_runs (
     fence BIGINT DEFAULT 1 NOT NULL,
     lease_until TIMESTAMP WITH TIME ZONE,
     rows BIGINT,
-    counts JSONB,
-    result JSONB,
+    counts JSON,
+    result JSON,
     error TEXT,
     PRIMARY KEY (id),
     CONSTRAINT job_runs_kind_known CHECK (kind in ('slot', 'manual', 'dry_run')),
