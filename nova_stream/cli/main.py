@@ -16,12 +16,14 @@ import typer
 from nova_stream.cli import (
     alerts,
     api,
+    archive,
     audit,
     bench,
     dead_letters,
     demo,
     dev_command,
     doctor,
+    executions,
     jobs,
     migrate,
     publish,
@@ -56,6 +58,8 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
+app.add_typer(executions.app, name="executions", rich_help_panel=_LOOK)
+app.add_typer(archive.app, name="archive", rich_help_panel=_LOOK)
 app.command("bench", rich_help_panel=_LOOK, context_settings=bench.CONTEXT)(bench.bench)
 app.command("demo", hidden=True)(demo.demo)
 

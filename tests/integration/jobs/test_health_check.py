@@ -68,8 +68,10 @@ async def test_thresholds(runs: Runs, apply_lines: ApplyLines) -> None:
                       for n in range(3))  # fmt: skip
     await apply_lines({"entity": "activities", "after": {"id": f"{n}"}} for n in range(3))
     for name in ("task_table_warning", "activity_table_warning"):
-        assert (await runs.run(run_once, **{name: 3}))["status"] == "healthy"
-        found = await runs.run(run_once, **{name: 2})
+        enough: dict[str, Any] = {name: 3}
+        assert (await runs.run(run_once, **enough))["status"] == "healthy"
+        less: dict[str, Any] = {name: 2}
+        found = await runs.run(run_once, **less)
         assert found["status"] == "warning"
         assert found["problems"][0].endswith("_table_size is 3, above 2")
 

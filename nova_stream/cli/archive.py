@@ -1,0 +1,98 @@
+"""``nova-stream archive``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import print_table
+from nova_stream.errors import UsageError
+
+if TYPE_CHECKING:
+    from nova_stream.storage.archive_store import ArchiveObject
+
+app = typer.Typer(help="Documents of old executions: what the archive has, and putting it back.")
+
+_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
+
+
+@app.command("list")
+def show_list(*, as_json: _Json = False) -> None:
+    """List the archive's objects by day."""
+    settings = prepare_quiet()
+    from nova_stream.jobs.archive_reading import list_objects
+
+    found = asyncio.run(list_objects(settings))
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode({"items": [_as_json(o) for o in found]}).decode())
+    elif not found:
+        typer.echo("the archive is empty")
+    else:
+        columns = ("day", "rows", "bytes", "state", "run", "archived at", "object")
+        print_table(columns, [_row(known) for known in found])
+
+
+@app.command("restore")
+def restore(
+    day: Annotated[
+        str | None, typer.Argument(metavar="DAY", help="A day (UTC), such as 2026-01-21.")
+    ] = None,
+    *,
+    execution: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="Only this execution.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Put documents back into the database, of a day or of one execution.
+
+    They stay for NOVA_UNDO_DAYS at least.
+    """
+    settings = prepare_quiet()
+    from nova_stream.jobs.archive_reading import restore_day, restore_one
+
+    if (day is None) == (execution is None):
+        raise UsageError("give either a day or --id")
+    if execution is not None:
+        count = asyncio.run(restore_one(settings, execution))
+    else:
+        count = asyncio.run(restore_day(settings, _day(day or "")))
+    typer.echo(f'{{"restored": {count}}}' if as_json else f"restored {count}")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day; allowed is YYYY-MM-DD, such as 2026-01-21") from None
+
+
+def _row(known: ArchiveObject) -> tuple[object, ...]:
+    from nova_stream.clock import isoformat
+
+    written = isoformat(known.created_at)
+    return (known.day, known.rows, known.bytes, known.state, known.run_id, written, known.name)
+
+
+def _as_json(known: ArchiveObject) -> dict[str, Any]:
+    from nova_stream.clock import isoformat
+
+    return {
+        "day": str(known.day),
+        "rows": known.rows,
+        "bytes": known.bytes,
+        "state": known.state,
+        "runId": known.run_id,
+        "createdAt": isoformat(known.created_at),
+        "name": known.name,
+        "sha256": known.sha256,
+        "firstId": known.first_id,
+        "lastId": known.last_id,
+    }

@@ -1,0 +1,86 @@
+"""``nova-stream executions``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import printable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from nova_stream.jobs.archive_reading import Shown
+
+app = typer.Typer(help="Executions, also those whose documents are archived.")
+
+
+@app.callback()
+def _group() -> None:
+    """Executions, also those whose documents are archived."""
+
+
+@app.command("show")
+def show(
+    execution: Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+) -> int:
+    """Show an execution with its document, wherever that lies.
+
+    Exit status 1 when there is no document any more.
+    """
+    settings = prepare_quiet()
+    from nova_stream.jobs.archive_reading import show as find
+
+    shown = asyncio.run(find(settings, execution))
+    if as_json:
+        from nova_stream.events.json_text import encode_json
+
+        typer.echo(encode_json(_fields(shown)).decode())
+    else:
+        typer.echo("\n".join(_lines(shown)))
+    return 1 if shown.document is None else 0
+
+
+def _fields(shown: Shown) -> dict[str, object]:
+    return {
+        "id": shown.id,
+        "taskId": shown.task_id,
+        "agent": shown.agent,
+        "duration": shown.duration,
+        "timestamp": _time(shown.timestamp),
+        "document": shown.document,
+        "archived": shown.archived,
+        "archivedAt": _time(shown.archived_at),
+        "note": shown.note,
+    }
+
+
+def _lines(shown: Shown) -> list[str]:
+    from nova_stream.events.json_text import encode_json
+
+    where = f"{shown.archived} since {_time(shown.archived_at)}" if shown.archived else "database"
+    lines = [
+        f"id          {printable(shown.id)}",
+        f"task        {printable(shown.task_id or '-')}",
+        f"agent       {printable(shown.agent or '-')}",
+        f"duration    {'-' if shown.duration is None else f'{shown.duration:g} ms'}",
+        f"timestamp   {_time(shown.timestamp) or '-'}",
+        f"document    {shown.note or where}",
+    ]
+    for name, value in (shown.document or {}).items():
+        text = value if isinstance(value, str) else encode_json(value).decode()
+        lines.append(f"  {printable(name)}: {printable(text)}")
+    return lines
+
+
+def _time(instant: datetime | None) -> str | None:
+    from nova_stream.clock import isoformat
+
+    return None if instant is None else isoformat(instant)
