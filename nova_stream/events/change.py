@@ -71,6 +71,9 @@ class Change(msgspec.Struct, gc=False):
     partition: int
     offset: int
     unavailable: tuple[str, ...] = ()
+    #: Whether the record states its number (a dead letter published again): it is an offset that
+    #: has been put into its topic's generation already.
+    stated: bool = False
 
 
 #: Typed columns that are stored besides ``doc`` (snake_case in the database), by entity, in

@@ -18,7 +18,9 @@ from nova_stream.events.change import COLUMNS, Change, Entity, SourceRecord, Ver
 from nova_stream.events.envelope import (
     MAX_MINOR,
     MAX_VERSION,
+    VERSION_HEADER,
     Envelope,
+    header,
     key_id,
     open_envelope,
     version_of,
@@ -135,6 +137,7 @@ class Decoder:
                 values=self._nothing,
                 partition=partition,
                 offset=record.offset,
+                stated=_states_number(record),
             )
 
         after = self._normalise(
@@ -155,6 +158,7 @@ class Decoder:
             partition=partition,
             offset=record.offset,
             unavailable=after.unavailable,
+            stated=_states_number(record),
         )
 
 
@@ -167,6 +171,10 @@ def decode(entity: Entity, record: SourceRecord, partition: int) -> Change | Non
     Raises RejectedError only.
     """
     return _DECODERS[entity].decode(record, partition)
+
+
+def _states_number(record: SourceRecord) -> bool:
+    return header(record.headers, VERSION_HEADER) is not None
 
 
 def _after(envelope: Envelope) -> dict[str, Any]:

@@ -52,9 +52,8 @@ def version_of(change: Change) -> Version:
 
 
 def rank_offset(change: Change, generation: int) -> None:
-    """Put an offset's version into its generation; other kinds stay as they are.
-
-    A record that was published again carries the number it had at first, ranked already.
+    """Put an offset's version into its generation, once; other kinds stay as they are, and so does
+    a number that the record states.
     """
-    if generation and change.kind is VersionKind.OFFSET and change.number == change.offset:
+    if change.kind is VersionKind.OFFSET and not change.stated:
         change.number = generation_number(change.offset, generation)

@@ -70,7 +70,7 @@ async def connect(
     if connection.get_server_version().major < MINIMUM_VERSION:
         found = connection.get_server_version()
         await connection.close()
-        raise _too_old(url, f"{found.major}.{found.minor}")
+        raise _too_old(url, f"version {found.major}.{found.micro}")
     return connection
 
 
