@@ -33,7 +33,7 @@ async def run_once(context: JobContext) -> Result:
     async with connected(context, indexes_only=True) as connection:
         deleted, place, more = 0, retention.Place(), True
         while more:
-            async with batch(context, connection):
+            async with batch(context, connection, repeatable=True):
                 done = await retention.archive_activities(
                     connection, cutoff, place, run_id=run_of(context), rows=BATCH
                 )
@@ -41,7 +41,7 @@ async def run_once(context: JobContext) -> Result:
 
         forgotten, more = 0, True
         while more:
-            async with batch(context, connection):
+            async with batch(context, connection, repeatable=True):
                 count = await retention.forget_activities(connection, context.settings.undo_days)
             forgotten += count
             # In a dry run they come back, and would for ever.

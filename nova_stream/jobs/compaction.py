@@ -156,7 +156,7 @@ class Compaction:
                     held += rows
 
     async def _empty_batch(self, object_id: int, at: datetime, rows: list[ArchivedRow]) -> int:
-        async with batch(self._context, self._connection):
+        async with batch(self._context, self._connection, repeatable=True):
             done = await self._store.empty(object_id, at, rows)
         self.compacted += done.emptied
         return done.held

@@ -60,7 +60,7 @@ async def _confirm(context: JobContext, connection: Connection) -> None:
         skipped = 0
         place: str | None = ""
         while place is not None:
-            async with batch(context, connection):
+            async with batch(context, connection, repeatable=True):
                 done = await repair.confirm_agents(connection, context.now, place, BATCH)
             skipped += done.skipped
             place = done.place

@@ -10,7 +10,7 @@ import msgspec
 
 from nova_stream.errors import NovaStreamError
 from nova_stream.events.times import time_text
-from nova_stream.jobs.lag import lag
+from nova_stream.jobs.lag import Offsets, lag_of, log_ends
 from nova_stream.jobs.model import JobContext
 from nova_stream.storage.database import UNAVAILABLE
 from nova_stream.storage.health import DatabaseHealth, database_health
@@ -54,6 +54,7 @@ class Result(msgspec.Struct, rename="camel"):
 async def run_once(context: JobContext) -> Result:
     """Look at everything; what does not answer is in the result. Raises SettingsError."""
     archive = asyncio.create_task(_archive(context))
+    kafka = asyncio.create_task(_kafka(context))
     try:
         found = await _database(context)
         error = None
@@ -62,9 +63,10 @@ async def run_once(context: JobContext) -> Result:
         limit = context.settings.health_seconds
         what = f"it did not answer within {limit:g} s" if _is_late(raised) else str(raised)
         error = f"database: {what}"
-    behind, kafka = await _lag(context, found)
+    ends, away = await kafka
+    behind = lag_of(ends, found.positions) if found and ends is not None else None
     problems = [error] if error else _too_large(context, found)
-    problems += [problem for problem in (kafka, await archive) if problem]
+    problems += [problem for problem in (away, _far(context, behind), await archive) if problem]
     sizes = found.sizes if found else {}
     return Result(
         build_table_size=sizes.get("build_table_size"),
@@ -109,17 +111,18 @@ def _too_large(context: JobContext, found: DatabaseHealth | None) -> list[str]:
     ]
 
 
-async def _lag(context: JobContext, found: DatabaseHealth | None) -> tuple[int | None, str | None]:
-    settings = context.settings
+async def _kafka(context: JobContext) -> tuple[Offsets | None, str | None]:
     try:
-        behind = await lag(settings, found.positions if found else {}, _OTHERS)
+        return await log_ends(context.settings, _OTHERS), None
     except NovaStreamError as error:
         return None, f"kafka: {error}"
-    if found is None:
-        return None, None
-    if behind > settings.lag_warning:
-        return behind, f"the stream is {behind} records behind, more than {settings.lag_warning}"
-    return behind, None
+
+
+def _far(context: JobContext, behind: int | None) -> str | None:
+    limit = context.settings.lag_warning
+    if behind is None or behind <= limit:
+        return None
+    return f"the stream is {behind} records behind, more than {limit}"
 
 
 async def _archive(context: JobContext) -> str | None:

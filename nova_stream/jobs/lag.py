@@ -12,21 +12,29 @@ from nova_stream.errors import KafkaUnavailableError
 from nova_stream.publish.kafka import admin_options
 from nova_stream.settings import Settings
 
+#: Next offsets by topic and partition.
+Offsets = Mapping[tuple[str, int], int]
 
-async def lag(settings: Settings, positions: Mapping[tuple[str, int], int], limit: float) -> int:
-    """How many records of the six topics are not applied yet.
+
+async def log_ends(settings: Settings, limit: float) -> Offsets:
+    """Where the logs of the six topics end; topics that are not there have no logs.
 
     Raises KafkaUnavailableError when Kafka does not answer within ``limit`` seconds, SettingsError.
     """
     try:
         async with asyncio.timeout(limit + 1):
-            return await asyncio.to_thread(_lag, settings, positions, limit)
+            return await asyncio.to_thread(_log_ends, settings, limit)
     except (KafkaException, TimeoutError):
         brokers = ", ".join(settings.kafka_brokers)
         raise KafkaUnavailableError(f"no Kafka broker answers at {brokers}") from None
 
 
-def _lag(settings: Settings, positions: Mapping[tuple[str, int], int], limit: float) -> int:
+def lag_of(ends: Offsets, positions: Offsets) -> int:
+    """How many records are not applied yet."""
+    return sum(max(0, end - positions.get(place, 0)) for place, end in ends.items())
+
+
+def _log_ends(settings: Settings, limit: float) -> Offsets:
     client = AdminClient(admin_options(settings))
     topics = client.list_topics(timeout=limit / 2).topics
     wanted = [
@@ -36,11 +44,8 @@ def _lag(settings: Settings, positions: Mapping[tuple[str, int], int], limit: fl
         for partition in topics[topic].partitions
     ]
     if not wanted:
-        return 0
+        return {}
     answers = client.list_offsets(
         {place: OffsetSpec.latest() for place in wanted}, request_timeout=limit / 2
     )
-    return sum(
-        max(0, answer.result().offset - positions.get((place.topic, place.partition), 0))
-        for place, answer in answers.items()
-    )
+    return {(place.topic, place.partition): x.result().offset for place, x in answers.items()}

@@ -37,7 +37,7 @@ async def run_once(context: JobContext) -> Result:
     async with connected(context, indexes_only=True) as connection:
         after: str | None = ""
         while after is not None:
-            async with batch(context, connection):
+            async with batch(context, connection, repeatable=True):
                 left = await inactivity.unmark(
                     connection, cutoff, after, BATCH, now=now, run_id=run_id
                 )
@@ -45,7 +45,7 @@ async def run_once(context: JobContext) -> Result:
 
         place, more = inactivity.Place(), True
         while more:
-            async with batch(context, connection):
+            async with batch(context, connection, repeatable=True):
                 done = await inactivity.mark(
                     connection, cutoff, place, BATCH, now=now, run_id=run_id
                 )
@@ -65,9 +65,9 @@ async def _send(context: JobContext, connection: Connection) -> int:
     sent, settings = 0, context.settings
     while events := await inactivity.open_events(connection, BATCH):
         await send(settings, events)
-        async with batch(context, connection):
+        async with batch(context, connection, repeatable=True):
             await inactivity.close_events(connection, events)
         sent += len(events)
-    async with batch(context, connection):
+    async with batch(context, connection, repeatable=True):
         await inactivity.forget_events(connection, settings.job_history_days, BATCH)
     return sent

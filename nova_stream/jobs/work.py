@@ -42,13 +42,21 @@ async def connected(
 
 
 @asynccontextmanager
-async def batch(context: JobContext, connection: Connection) -> AsyncIterator[None]:
-    """One short transaction, while the run still has its lease; rolled back in a dry run."""
+async def batch(
+    context: JobContext, connection: Connection, *, repeatable: bool = False
+) -> AsyncIterator[None]:
+    """One short transaction, while the run still has its lease; rolled back in a dry run.
+
+    A ``repeatable`` one does not wait for the disk: when the server crashes in that second, it is
+    as if it had not been, and the next run does it.
+    """
     if not context.dry_run:
         await context.fence()
     transaction = connection.transaction(isolation="read_committed")
     await transaction.start()
     try:
+        if repeatable:
+            await connection.execute(sql_job_work.LASTING_LATER)
         yield
     except BaseException:
         if not connection.is_closed():

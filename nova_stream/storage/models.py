@@ -134,7 +134,7 @@ class Execution(EntityRow, Base):
     archived_at: Mapped[datetime | None] = mapped_column(_TIME, sort_order=2)
     archive_object: Mapped[int | None] = mapped_column(BigInteger, sort_order=2)
     __table_args__ = (
-        Index("executions_agent_timestamp", "agent", "timestamp"),
+        Index("executions_agent_timestamp", "agent", "timestamp", postgresql_include=["duration"]),
         Index("executions_task_id", "task_id"),
         Index("executions_to_compact", "timestamp", "id", postgresql_where=text("doc IS NOT NULL")),
         Index("executions_tombstones", "id", postgresql_where=_DELETED),
@@ -419,8 +419,8 @@ class ArchivedActivity(Base):
     """An activity that cleanupOldActivity has deleted, whole, so that it can be put back."""
 
     __tablename__ = "activity_archive"
-    id: Mapped[str] = mapped_column(Text, primary_key=True)
     run_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
     archived_at: Mapped[datetime] = mapped_column(_TIME)
     restored_at: Mapped[datetime | None] = mapped_column(_TIME)
     kept_until: Mapped[datetime | None] = mapped_column(_TIME)
@@ -432,8 +432,7 @@ class ArchivedActivity(Base):
     src_offset: Mapped[int] = mapped_column(BigInteger)
     doc: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     __table_args__ = (
-        Index("activity_archive_run", "run_id", "id"),
-        Index("activity_archive_archived_at", "archived_at"),
+        Index("activity_archive_kept", "id", postgresql_where=text("kept_until IS NOT NULL")),
     )
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration, success_rate
-from nova_stream.storage import sql, sql_read, sql_repair
+from nova_stream.storage import sql, sql_job_work, sql_read, sql_repair
 from nova_stream.storage.audit import Difference
 
 _NO_NAME: dict[str, Any] = dict.fromkeys(sql_repair.NAME_FIGURES, 0) | {"newest": None}
@@ -52,7 +52,7 @@ async def recount_agents(connection: asyncpg.Connection[Any]) -> AgentRecount:
     """Count tasks and executions in one snapshot and compare; needs a connection that is in no
     transaction, and sets it free of time limits. Raises what asyncpg raises.
     """
-    await connection.execute(sql_read.NO_TIME_LIMIT)
+    await _prepare(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         names = await _by(connection, sql_repair.RECOUNT_NAMES, "agent")
         sums = await _by(connection, sql_repair.SUM_NAMES, "agent")
@@ -73,7 +73,7 @@ async def recount_agents(connection: asyncpg.Connection[Any]) -> AgentRecount:
 
 async def recount_builds(connection: asyncpg.Connection[Any]) -> BuildRecount:
     """Count the builds in one snapshot and compare, as ``recount_agents`` does."""
-    await connection.execute(sql_read.NO_TIME_LIMIT)
+    await _prepare(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         counted = await connection.fetchrow(sql_repair.RECOUNT_BUILDS)
         sums = await connection.fetchrow(sql_repair.SUM_BUILDS)
@@ -141,6 +141,12 @@ async def remember_builds(
     """Append the builds' figures to their history; a repetition for the same time replaces."""
     shown = [figures[name] for name in sql_read.BUILD_FIGURES[:6]]
     await connection.execute(sql_repair.REMEMBER_BUILDS, at, *shown, drift, run_id)
+
+
+async def _prepare(connection: asyncpg.Connection[Any]) -> None:
+    """A reader's snapshot holds no lock of the stream: it may take its time, on one core."""
+    await connection.execute(sql_read.NO_TIME_LIMIT)
+    await connection.execute(sql_job_work.POLITE)
 
 
 async def _by(

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 INDEXES_ONLY = "SET enable_seqscan = off"
 
+#: For what the next run does again when the server's last moments before a crash are lost.
+LASTING_LATER = "SET LOCAL synchronous_commit = off"
+
+#: For what reads much: one core is enough, the stream has the others.
+POLITE = "SET max_parallel_workers_per_gather = 0"
+
 # -- cleanupOldActivity ----------------------------------------------------------------------------
 
 _ACTIVITY = "id, timestamp, version, version_minor, changed_at, src_partition, src_offset, doc"
@@ -23,7 +29,8 @@ WITH candidate AS MATERIALIZED (
     SELECT a.id FROM agent_activity_feed a
     WHERE a.id = ANY (ARRAY(SELECT id FROM candidate)) AND a.timestamp < $1
         AND NOT EXISTS (
-            SELECT FROM activity_archive x WHERE x.id = a.id AND x.kept_until > now())
+            SELECT FROM activity_archive x
+            WHERE x.id = a.id AND x.kept_until IS NOT NULL AND x.kept_until > now())
     ORDER BY a.id COLLATE "C" FOR UPDATE OF a SKIP LOCKED
 ), gone AS (
     DELETE FROM agent_activity_feed a USING locked WHERE a.id = locked.id
@@ -31,7 +38,7 @@ WITH candidate AS MATERIALIZED (
 ), archived AS (
     INSERT INTO activity_archive AS x ({_ACTIVITY}, run_id, archived_at)
     SELECT {_ACTIVITY}, $5, now() FROM gone
-    ON CONFLICT (id, run_id) DO UPDATE SET
+    ON CONFLICT (run_id, id) DO UPDATE SET
         timestamp = excluded.timestamp, version = excluded.version,
         version_minor = excluded.version_minor, changed_at = excluded.changed_at,
         src_partition = excluded.src_partition, src_offset = excluded.src_offset,
@@ -74,13 +81,22 @@ SELECT (SELECT count(*) FROM back) AS restored, (SELECT count(*) FROM locked) AS
 
 HAS_ARCHIVED_ACTIVITIES = "SELECT EXISTS (SELECT FROM activity_archive WHERE run_id = $1)"
 
-#: Forgets a batch of what can no longer be put back ($1 days, $2 rows).
+#: Forgets a batch of what can no longer be put back ($1 days, $2 rows). One row tells a run's age.
 FORGET_ACTIVITIES = """
+WITH RECURSIVE run (run_id, archived_at) AS (
+    (SELECT run_id, archived_at FROM activity_archive ORDER BY run_id, id LIMIT 1)
+    UNION ALL
+    SELECT x.run_id, x.archived_at FROM run CROSS JOIN LATERAL (
+        SELECT a.run_id, a.archived_at FROM activity_archive a
+        WHERE a.run_id > run.run_id ORDER BY a.run_id, a.id LIMIT 1) x
+)
 DELETE FROM activity_archive WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM activity_archive
-    WHERE archived_at < now() - make_interval(days => $1)
-        AND (kept_until IS NULL OR kept_until < now())
-    ORDER BY archived_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+    SELECT a.ctid FROM activity_archive a
+    WHERE a.run_id = ANY (ARRAY(
+            SELECT run_id FROM run WHERE archived_at < now() - make_interval(days => $1)))
+        AND a.archived_at < now() - make_interval(days => $1)
+        AND (a.kept_until IS NULL OR a.kept_until < now())
+    LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 # -- checkStalledBuilds ----------------------------------------------------------------------------
@@ -193,9 +209,6 @@ DELETE FROM inactivity_events WHERE id IN (
 """
 
 # -- healthCheck -----------------------------------------------------------------------------------
-
-#: One core is enough: the stream has the others.
-POLITE = "SET max_parallel_workers_per_gather = 0"
 
 _SIZES = {
     "build_table_size": "builds",

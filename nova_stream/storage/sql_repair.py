@@ -18,6 +18,7 @@ BUILD_FIGURES = (
 
 # -- the recount -----------------------------------------------------------------------------------
 
+# Tombstones have no agent, everything else has one: an index alone answers for the executions.
 _NAMES = """
 SELECT agent, coalesce(t.total_tasks, 0) AS total_tasks,
     coalesce(t.completed_tasks, 0) AS completed_tasks, coalesce(t.failed_tasks, 0) AS failed_tasks,
@@ -29,11 +30,11 @@ FROM (
         count(*) FILTER (WHERE status = 'failed') AS failed_tasks,
         count(*) FILTER (WHERE status = 'running') AS running_tasks,
         count(*) FILTER (WHERE status IN ('pending', 'ready', 'running')) AS active_tasks
-    FROM tasks WHERE deleted_at IS NULL GROUP BY agent
+    FROM tasks WHERE agent IS NOT NULL GROUP BY agent
 ) t FULL JOIN (
     SELECT agent, count(duration) AS executions, sum(duration) AS duration_sum,
         max(timestamp) AS newest
-    FROM executions WHERE deleted_at IS NULL GROUP BY agent
+    FROM executions WHERE agent IS NOT NULL GROUP BY agent
 ) e USING (agent)
 """
 

@@ -25,10 +25,10 @@ SIZES = ("buildTableSize", "taskTableSize", "executionTableSize", "activityTable
 
 @pytest.fixture
 def runs(nova_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
-    async def no_lag(*_: Any) -> int:
-        return 0
+    async def empty(*_: Any) -> Any:
+        return {}
 
-    monkeypatch.setattr(health_check, "lag", no_lag)
+    monkeypatch.setattr(health_check, "log_ends", empty)
     archive = {"archive_url": f"file://{tmp_path}/archive"}
     return Runs(nova_settings.model_copy(update=archive))
 
@@ -100,17 +100,17 @@ async def test_a_database_that_does_not_answer_in_time(runs: Runs) -> None:
 
 
 async def test_no_kafka_and_a_lag(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(*_: Any) -> int:
+    async def away(*_: Any) -> Any:
         raise KafkaUnavailableError("nobody there")
 
-    async def behind(*_: Any) -> int:
-        return 7
+    async def behind(*_: Any) -> Any:
+        return {("nova.tasks", 0): 4, ("nova.tasks", 1): 3}
 
-    monkeypatch.setattr(health_check, "lag", away)
+    monkeypatch.setattr(health_check, "log_ends", away)
     found = await runs.run(run_once)
     assert (found["status"], found["lag"]) == ("warning", None)
     assert found["problems"] == ["kafka: nobody there"]
-    monkeypatch.setattr(health_check, "lag", behind)
+    monkeypatch.setattr(health_check, "log_ends", behind)
     assert (await runs.run(run_once, lag_warning=7))["status"] == "healthy"
     assert (await runs.run(run_once, lag_warning=6))["status"] == "warning"
 
@@ -154,7 +154,7 @@ async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.Mon
     from nova_stream.publish.publisher import ChangePublisher
     from nova_stream.stream.topics import TopicAdmin
 
-    monkeypatch.setattr(health_check, "lag", lag.lag)
+    monkeypatch.setattr(health_check, "log_ends", lag.log_ends)
     settings = runs.settings.model_copy(update={"kafka_brokers": (nova_kafka,)})
     runs.settings = settings
     assert (await runs.run(run_once))["lag"] == 0
@@ -167,4 +167,4 @@ async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.Mon
     gone = settings.model_copy(update={"kafka_brokers": ("127.0.0.1:1",)})
     async with asyncio.timeout(5):
         with pytest.raises(KafkaUnavailableError):
-            await lag.lag(gone, {}, 1.0)
+            await lag.log_ends(gone, 1.0)

@@ -1,0 +1,325 @@
+"""What the background jobs cost at the guide's sizes, at ten times those, and beside the stream.
+
+Every round brings what the guide's examples handle (1,523 old activities, 5,234 old executions, 2
+stalled builds, some users who turn inactive), then runs the seven jobs one after the other, with a
+worker that applies what they publish. A job's time is the whole run: its database session, and
+Kafka and the archive where it needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from benchmarks import freshness
+from benchmarks.common import (
+    WORKER,
+    Process,
+    Stack,
+    connected,
+    make_topics,
+    process,
+    publish,
+    stack,
+)
+from benchmarks.report import Say
+from nova_stream.events.lines import change_line
+from nova_stream.jobs.compute_agent_stats import run_once as compute_agent_stats
+from nova_stream.jobs.model import Job, JobContext
+from nova_stream.jobs.refresh_build_stats import run_once as refresh_build_stats
+from nova_stream.jobs.registry import JOBS
+from nova_stream.jobs.schedule import parse, snake
+from nova_stream.publish.publisher import ChangePublisher
+from nova_stream.settings import Settings
+from nova_stream.storage.audit import audit
+from nova_stream.storage.database import connect
+
+SCALES = (1, 10)
+ROUNDS = 5
+RATE = 5_000
+SECONDS = 30.0
+#: The most that a probe may take beside the jobs, in milliseconds.
+TARGET = 500.0
+
+#: The guide's own estimates, in milliseconds: from, to.
+GUIDE = {
+    "cleanupOldActivity": (10, 20),
+    "computeAgentStats": (500, 500),
+    "checkStalledBuilds": (100, 200),
+    "compactOldExecutions": (2000, 5000),
+    "markInactiveUsers": (1000, 2000),
+    "refreshBuildStats": (100, 200),
+    "healthCheck": (50, 100),
+}
+
+_NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
+_DAY = 86_400
+_TICKS = 100  # of the kernel, a second
+#: Seconds in which a server notices that a session has ended.
+_REAPED = 0.1
+_MARKERS = "version, version_minor, changed_at, src_partition, src_offset, doc"
+_MARKED = "1, 0, timestamptz '2026-01-01', 0, n"
+
+_FILL = f"""
+INSERT INTO agents (id, name, created_at, {_MARKERS})
+SELECT 'a' || n, 'AGENT-' || n, '2026-01-01', {_MARKED},
+    jsonb_build_object('id', 'a' || n, 'name', 'AGENT-' || n)
+FROM generate_series(1, 21) n;
+INSERT INTO builds (id, status, started_at, completed_at, {_MARKERS})
+SELECT 'b' || n,
+    CASE WHEN n % 100 < 76 THEN 'completed' WHEN n % 100 < 86 THEN 'failed' ELSE 'running' END,
+    t.started, CASE WHEN n % 100 < 86 THEN t.started + interval '45 s' END, {_MARKED},
+    jsonb_build_object('id', 'b' || n, 'prdName', 'PRD ' || n)
+FROM generate_series(1, 1250 * $scale) n, LATERAL (
+    SELECT CASE WHEN n % 100 < 86 THEN timestamptz '2026-02-20 11:00Z' - n * interval '1 minute'
+        ELSE timestamptz '2026-02-20 11:45Z' END AS started) t;
+INSERT INTO tasks (id, build_id, agent, status, created_at, {_MARKERS})
+SELECT 't' || n, 'b' || (1 + n % (1250 * $scale)), 'AGENT-' || (1 + n % 21),
+    (ARRAY['done', 'done', 'done', 'failed', 'running', 'ready'])[1 + n % 6], '2026-01-01',
+    {_MARKED}, jsonb_build_object('id', 't' || n, 'title', 'A task', 'output', md5(n::text))
+FROM generate_series(1, 10000 * $scale) n;
+INSERT INTO executions (id, task_id, agent, duration, timestamp, {_MARKERS})
+SELECT 'e' || n, 't' || (1 + n % (10000 * $scale)), 'AGENT-' || (1 + n % 21), n % 60000,
+    timestamptz '2026-02-20 12:00Z' - n * interval '29 days' / (229333 * $scale), {_MARKED},
+    jsonb_build_object('id', 'e' || n, 'model', 'local-7b', 'gatesPassed', true,
+        'prompt', repeat(md5(n::text), 12), 'response', repeat(md5((n + 1)::text), 24))
+FROM generate_series(1, 229333 * $scale) n;
+INSERT INTO agent_activity_feed (id, timestamp, {_MARKERS})
+SELECT 'v' || n, timestamptz '2026-02-20 12:00Z' - n * interval '7 days' / (521878 * $scale),
+    {_MARKED}, jsonb_build_object('id', 'v' || n, 'userId', 'u' || n % 8942, 'agentName', 'ATLAS',
+        'eventType', 'task_completed', 'details', md5(n::text))
+FROM generate_series(1, 521877 * $scale) n;
+INSERT INTO user_profiles (id, created_at, last_active_at, {_MARKERS})
+SELECT 'u' || n, '2025-01-01', timestamptz '2026-02-20 12:00Z'
+    - CASE WHEN n % 63 = 0 THEN interval '100 days' ELSE n % 80 * interval '1 day' END,
+    {_MARKED}, jsonb_build_object('id', 'u' || n, 'userId', 'user-' || n, 'tier', 'pro')
+FROM generate_series(1, 8942 * $scale) n
+"""
+
+#: What is due in round $round; ids are new every time.
+_DUE = f"""
+INSERT INTO agent_activity_feed (id, timestamp, {_MARKERS})
+SELECT 'r$round-' || n, timestamptz '2026-02-13 12:00Z' - n * interval '2 s', {_MARKED},
+    jsonb_build_object('id', 'r$round-' || n, 'details', md5(n::text))
+FROM generate_series(1, 1523) n;
+INSERT INTO executions (id, task_id, agent, duration, timestamp, {_MARKERS})
+SELECT 'r$round-' || n, 't' || n, 'AGENT-' || (1 + n % 21), n % 60000,
+    timestamptz '2026-01-20 00:00Z' + n * interval '15 s', {_MARKED},
+    jsonb_build_object('id', 'r$round-' || n, 'model', 'local-7b', 'gatesPassed', true,
+        'prompt', repeat(md5(n::text), 12), 'response', repeat(md5((n + 1)::text), 24))
+FROM generate_series(1, 5234) n;
+INSERT INTO builds (id, status, started_at, {_MARKERS})
+SELECT 'r$round-' || n, 'running', '2026-02-20 11:00Z', {_MARKED},
+    jsonb_build_object('id', 'r$round-' || n, 'prdName', 'PRD', 'status', 'running',
+        'startedAt', '2026-02-20T11:00:00.000Z')
+FROM generate_series(1, 2) n;
+UPDATE user_profiles SET last_active_at = timestamptz '2026-02-20 12:00Z' - interval '91 days'
+WHERE id IN (SELECT 'u' || ($round * 63 + n) FROM generate_series(1, 5) n)
+"""
+
+
+class _Session:
+    """Opens a run's sessions, and finds the processor time that their server processes used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server: int | None = None
+        self._before = 0.0
+
+    async def open(self) -> asyncpg.Connection[Any]:
+        connection = await connect(self._settings, "job")
+        if self._server is None:
+            self._server = int(_stat(connection.get_server_pid())[1])
+            self._before = _ended(self._server)
+        return connection
+
+    async def cpu(self) -> float:
+        """Seconds, once the run's sessions have ended."""
+        await asyncio.sleep(_REAPED)
+        return _ended(self._server or 0) - self._before
+
+
+def _stat(pid: int) -> list[str]:
+    """What Linux tells of a process, from its state on; nothing elsewhere."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["0"] * 50
+
+
+def _ended(server: int) -> float:
+    """Seconds of processor time of all sessions of a server that have ended."""
+    fields = _stat(server)
+    return (int(fields[13]) + int(fields[14])) / _TICKS
+
+
+async def _run(job: Job, settings: Settings, run_id: int) -> tuple[float, float, dict[str, Any]]:
+    """Milliseconds, seconds of the server's processor, and the result of one run."""
+    session = _Session(settings)
+    async with contextlib.AsyncExitStack() as stack_:
+
+        async def publisher() -> ChangePublisher:
+            return await stack_.enter_async_context(ChangePublisher(settings))
+
+        async def fence() -> None:
+            """Nobody takes this run over."""
+
+        context = JobContext(
+            settings=settings, now=_NOW, dry_run=False, run_id=run_id, connect=session.open,
+            publisher=publisher, fence=fence,
+        )  # fmt: skip
+        begun = time.perf_counter()
+        result = await job.run_once(context)
+        took = (time.perf_counter() - begun) * 1000
+    return took, await session.cpu(), msgspec.to_builtins(result)
+
+
+def measure(
+    say: Say, *, scales: Sequence[int] = SCALES, rounds: int = ROUNDS, seconds: float = SECONDS
+) -> dict[str, Any]:
+    """Measure every scale, and at the smallest one the stream beside the jobs."""
+    found: dict[str, Any] = {"rounds": rounds, "scales": []}
+    with stack() as servers:
+        for scale in scales:
+            say(f"filling a database with {scale} times the guide's sizes")
+            with servers.database() as database:
+                settings = _settings(servers, database)
+                asyncio.run(_fill(settings, scale))
+                with process(servers, "worker", _worker(), settings):
+                    say("running the jobs")
+                    jobs = asyncio.run(_rounds(settings, rounds))
+                    found["scales"].append({"scale": scale, "jobs": jobs})
+                if scale == scales[0]:
+                    say(f"running the jobs beside {RATE:,} events/s")
+                    found["beside"] = _beside(servers, settings, seconds)
+    return found
+
+
+def _settings(servers: Stack, database: str) -> Settings:
+    settings = servers.settings(database, prefix=database, group=database)
+    archive = {"archive_url": f"file://{servers.folder}/archive-{database}"}
+    asyncio.run(make_topics(settings))
+    return settings.model_copy(update=archive)
+
+
+def _worker() -> tuple[str, ...]:
+    """A worker that runs no jobs of its own."""
+    never = (f"NOVA_SCHEDULE_{snake(job.name).upper()}=0 0 29 2 *" for job in JOBS)
+    return ("env", *never, *WORKER)
+
+
+async def _fill(settings: Settings, scale: int) -> None:
+    # A record fixes the kind of the topics' versions.
+    line = {"entity": "builds", "op": "d", "before": {"id": "nobody"}}
+    await publish(settings, [change_line(line)])
+    async with connected(settings) as connection:
+        for statement in _FILL.replace("$scale", str(scale)).split(";\n"):
+            await connection.execute(statement, timeout=1800)
+        await connection.execute("VACUUM ANALYZE", timeout=1800)
+    await _settle(settings)
+    await _run(_named("markInactiveUsers"), settings, 1)
+
+
+async def _settle(settings: Settings) -> None:
+    """Partials and caches that follow the rows, which no stream has brought."""
+    for run_once in (compute_agent_stats, refresh_build_stats):
+        job = msgspec.structs.replace(JOBS[0], run_once=run_once)
+        await _run(job, settings, 1)
+
+
+async def _rounds(settings: Settings, rounds: int) -> list[dict[str, Any]]:
+    times: dict[str, list[float]] = defaultdict(list)
+    cpu: dict[str, float] = defaultdict(float)
+    handled: dict[str, Any] = {}
+    for number in range(1, rounds + 2):
+        await _bring_due(settings, number)
+        for job in JOBS:
+            took, used, result = await _run(job, settings, number + 1)
+            if number == 1:
+                continue  # the first finds nothing warm
+            times[job.name].append(took)
+            cpu[job.name] += used
+            handled[job.name] = next(iter(result.values()))
+            assert result.get("drift", 0) == 0, (job.name, result)
+            assert result.get("applied", True), (job.name, result)
+    assert (await audit(settings)).differences == []
+    return [
+        {
+            "name": name,
+            "guide_ms": GUIDE[name],
+            "rounds": [round(took, 1) for took in times[name]],
+            "median_ms": statistics.median(times[name]),
+            "handled": handled[name],
+            "runs_a_day": _runs_a_day(_named(name).schedule),
+            "database_s": cpu[name] / rounds,
+        }
+        for name in GUIDE
+    ]
+
+
+async def _bring_due(settings: Settings, number: int) -> None:
+    async with connected(settings) as connection:
+        for statement in _DUE.replace("$round", str(number)).split(";\n"):
+            await connection.execute(statement)
+    await _settle(settings)
+
+
+def _runs_a_day(text: str) -> int:
+    schedule, count, at = parse(text), 0, _NOW
+    while (at := schedule.next(at)) <= _NOW + timedelta(seconds=_DAY):
+        count += 1
+    return count
+
+
+def _named(name: str) -> Job:
+    return next(job for job in JOBS if job.name == name)
+
+
+# -- beside the stream -----------------------------------------------------------------------------
+
+
+def _beside(servers: Stack, settings: Settings, seconds: float) -> dict[str, Any]:
+    """Freshness while all jobs run one after the other, without a pause."""
+    with (
+        process(servers, "worker", _worker(), settings) as worker,
+        freshness._generator(servers, settings, RATE, seconds + 20),
+    ):
+        return asyncio.run(_probe_beside(settings, worker, seconds))
+
+
+async def _probe_beside(settings: Settings, worker: Process, seconds: float) -> dict[str, Any]:
+    runs: dict[str, int] = defaultdict(int)
+    async with _looping(settings, runs):
+        found = await freshness._probe(settings, worker, RATE, seconds)
+    assert (await audit(settings)).differences == []
+    return {**found, "rate": RATE, "target": TARGET, "runs": dict(runs)}
+
+
+@contextlib.asynccontextmanager
+async def _looping(settings: Settings, runs: dict[str, int]) -> AsyncIterator[None]:
+    async def loop() -> None:
+        for number in range(1000, 10**6):
+            job = JOBS[number % len(JOBS)]
+            _, _, result = await _run(job, settings, number)
+            assert result.get("drift", 0) == 0, (job.name, result)
+            runs[job.name] += 1
+
+    task = asyncio.create_task(loop())
+    try:
+        yield
+    finally:
+        failed = task.done()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert not failed
