@@ -118,6 +118,8 @@ class Ledger:
             states = await store.look(list(self._jobs))
         if len(states) < len(self._jobs):
             return None
+        # A newer version has no such job any more: it is not this worker's to bring it back.
+        states = [state for state in states if state.active]
         due = [s.job for s in states if s.orphaned or _latest_due(s, now) > s.accounted_to]
         return Look(due, min((_next_due(s, now) for s in states), default=now))
 
@@ -130,7 +132,7 @@ class Ledger:
         former: dict[int, str] = {}
         async with self.store() as store, store.transaction():
             state = await store.lock(name)
-            if state is None:
+            if state is None or not state.active:
                 return settled
             latest = _latest_due(state, now)
             superseded = latest > state.accounted_to

@@ -129,7 +129,7 @@ class JobStore:
     # -- jobs --------------------------------------------------------------------------------------
 
     async def look(self, jobs: Sequence[str]) -> list[JobState]:
-        """Those of ``jobs`` that the ledger knows as active."""
+        """Those of ``jobs`` that the ledger knows."""
         rows = await self._connection.fetch(sql_jobs.LOOK, jobs)
         return [JobState(**dict(row)) for row in rows]
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 #: $1 jobs. What a scheduler looks at each time: cheap while nothing is due.
 LOOK = """
 SELECT j.job, j.schedule, j.start_offset, j.late_after, j.missed, j.accounted_to, j.paused_at,
-    EXISTS (
+    j.active, EXISTS (
         SELECT FROM job_runs r
         WHERE r.job = j.job AND r.outcome IS NULL AND r.lease_until < clock_timestamp()
     ) AS orphaned
-FROM job_settings j WHERE j.job = ANY($1::text[]) AND j.active
+FROM job_settings j WHERE j.job = ANY($1::text[])
 """
 
 #: $1 job. All who account for a job's slots do so one after another.

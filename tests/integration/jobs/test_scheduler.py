@@ -148,8 +148,32 @@ async def test_a_job_that_is_gone_is_demanded_no_longer(jobs_settings: Settings)
         one = scheduler(jobs_settings, jobs, clock)
         await one.tick()
         await one.close()
-    found = await query(jobs_settings, "SELECT job FROM job_settings WHERE active")
-    assert [row["job"] for row in found] == ["stub"]
+    assert await active(jobs_settings) == ["stub"]
+
+
+async def test_versions_with_different_jobs_do_not_quarrel(jobs_settings: Settings) -> None:
+    """The one that started last decides which jobs there are."""
+    clock, both, new = FakeClock(), Stub(), Stub()
+    old_version = scheduler(jobs_settings, [job(both), job(Stub(), "old")], clock, "w1")
+    new_version = scheduler(jobs_settings, [job(both), job(new, "new")], clock, "w2")
+    for one in (old_version, new_version):
+        await one.tick()
+    for _ in range(3):
+        clock.move(minutes=1)
+        for one in (old_version, new_version):
+            await one.tick()
+            await one.drain()
+    assert await active(jobs_settings) == ["new", "stub"]
+    assert await outcomes(jobs_settings) == ["ok"] * 3
+    assert await outcomes(jobs_settings, "new") == ["ok"] * 3
+    assert await outcomes(jobs_settings, "old") == []
+    for one in (old_version, new_version):
+        await one.close()
+
+
+async def active(settings: Settings) -> list[str]:
+    found = await query(settings, "SELECT job FROM job_settings WHERE active ORDER BY job")
+    return [row["job"] for row in found]
 
 
 async def test_attempts_and_failure(jobs_settings: Settings) -> None:
