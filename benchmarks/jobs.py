@@ -8,8 +8,10 @@ Kafka and the archive where it needs them.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import logging
 import statistics
 import time
 from collections import defaultdict
@@ -20,8 +22,9 @@ from typing import Any
 
 import asyncpg
 import msgspec
+from rich.table import Table
 
-from benchmarks import freshness
+from benchmarks import freshness, report
 from benchmarks.common import (
     WORKER,
     Process,
@@ -323,3 +326,69 @@ async def _looping(settings: Settings, runs: dict[str, int]) -> AsyncIterator[No
         with contextlib.suppress(asyncio.CancelledError):
             await task
         assert not failed
+
+
+# -- the report ------------------------------------------------------------------------------------
+
+
+def tables(result: dict[str, Any]) -> None:
+    """Each job's time beside the guide's estimate, how it grows, and what all cost in a day."""
+    first, *others = result["scales"]
+    table = Table(title="Jobs at the guide's sizes, milliseconds", title_justify="left")
+    columns = ("", "handled", "guide", "median", "rounds", "faster than the guide",
+               *(f"at {other['scale']} x" for other in others))  # fmt: skip
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for place, job in enumerate(first["jobs"]):
+        low, high = job["guide_ms"]
+        median = job["median_ms"]
+        table.add_row(
+            job["name"],
+            str(job["handled"]),
+            f"{low:,}" if low == high else f"{low:,}-{high:,}",
+            f"{median:.1f}",
+            " ".join(f"{took:g}" for took in job["rounds"]),
+            f"{low / median:.1f}-{high / median:.1f} x",
+            *(f"{other['jobs'][place]['median_ms']:.1f}" for other in others),
+        )
+    report.console.print(table)
+    for scale in result["scales"]:
+        report.say(
+            f"at {scale['scale']} x all jobs take {_share(scale['jobs']):.3f} % of one core of the "
+            "database's machine in a day"
+        )
+    beside = result["beside"]
+    report.say(
+        f"beside the jobs, one after the other without a pause ({sum(beside['runs'].values())} "
+        f"runs), and {beside['rate']:,} events/s: publish to visible p50 {beside['p50']:.0f} ms, "
+        f"p99 {beside['p99']:.0f} ms (target < {beside['target']:g}), {beside['probes']} probes"
+    )
+
+
+def _share(jobs: Sequence[dict[str, Any]]) -> float:
+    return 100 * sum(job["database_s"] * job["runs_a_day"] for job in jobs) / _DAY
+
+
+def main() -> None:
+    """Measure, print, and write the results as JSON where wanted."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
+    parser.add_argument("--scales", type=int, nargs="+", default=SCALES, metavar="N",
+                        help="multiples of the guide's sizes (%(default)s)")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N",
+                        help="runs of each job (%(default)s)")  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S",
+                        help="how long the stream is measured beside the jobs (%(default)s)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    given = parser.parse_args()
+    # It says of every batch that it tries again while a topic is new.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    result = measure(
+        report.say, scales=tuple(given.scales), rounds=given.rounds, seconds=given.seconds
+    )
+    tables(result)
+    if given.json is not None:
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+
+
+if __name__ == "__main__":
+    main()

@@ -26,14 +26,14 @@ WITH candidate AS MATERIALIZED (
     WHERE timestamp < $1 AND (timestamp, id) > ($2::text::timestamptz, $3::text)
     ORDER BY timestamp, id LIMIT $4
 ), locked AS MATERIALIZED (
-    SELECT a.id FROM agent_activity_feed a
+    SELECT a.ctid AS place FROM agent_activity_feed a
     WHERE a.id = ANY (ARRAY(SELECT id FROM candidate)) AND a.timestamp < $1
         AND NOT EXISTS (
             SELECT FROM activity_archive x
             WHERE x.id = a.id AND x.kept_until IS NOT NULL AND x.kept_until > now())
     ORDER BY a.id COLLATE "C" FOR UPDATE OF a SKIP LOCKED
 ), gone AS (
-    DELETE FROM agent_activity_feed a USING locked WHERE a.id = locked.id
+    DELETE FROM agent_activity_feed a WHERE a.ctid = ANY (ARRAY(SELECT place FROM locked))
     RETURNING {", ".join(f"a.{c}" for c in _ACTIVITY.split(", "))}
 ), archived AS (
     INSERT INTO activity_archive AS x ({_ACTIVITY}, run_id, archived_at)
