@@ -23,7 +23,7 @@ from nova_stream.telemetry import get_logger
 _log = get_logger(__name__)
 
 _AWAY = (*UNAVAILABLE, DatabaseUnavailableError, asyncpg.PostgresError)
-_WATCH_EVERY = 10.0
+_WATCH_EVERY = 15.0
 _TELL_EVERY = 2.0
 _PRUNE_EVERY = 3600.0
 #: A database that restarts is no news; one that is away for longer is. Seconds.

@@ -358,7 +358,7 @@ class JobRun(Base):
     error: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         Index("job_runs_slot", "job", "slot", unique=True),
-        Index("job_runs_history", "job", "id"),
+        Index("job_runs_history", "job", "scheduled_at"),
         Index("job_runs_running", "job", "lease_until", postgresql_where=text("outcome IS NULL")),
         Index("job_runs_ended_at", "ended_at"),
         CheckConstraint("kind in ('slot', 'manual', 'dry_run')", name="job_runs_kind_known"),

@@ -9,10 +9,10 @@ TRY_LOCK = "SELECT pg_try_advisory_xact_lock(7303015)"
 RUNS = """
 SELECT j.job, r.outcome, r.duration_ms, CASE WHEN r.place <= 2 THEN r.result END AS result
 FROM job_settings j CROSS JOIN LATERAL (
-    SELECT n.*, row_number() OVER (ORDER BY n.id DESC) AS place FROM (
-        SELECT id, outcome, duration_ms, result FROM job_runs
+    SELECT n.*, row_number() OVER (ORDER BY n.scheduled_at DESC) AS place FROM (
+        SELECT scheduled_at, outcome, duration_ms, result FROM job_runs
         WHERE job = j.job AND outcome IN ('ok', 'late', 'manual', 'failed', 'timed_out')
-        ORDER BY id DESC LIMIT $1
+        ORDER BY scheduled_at DESC LIMIT $1
     ) n
 ) r
 WHERE j.active ORDER BY j.job, r.place

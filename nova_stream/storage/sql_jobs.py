@@ -175,6 +175,8 @@ SELECT id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_a
 FROM job_runs WHERE id = $1
 """
 
+#: By time and not by id: an index on id alone would be walked through all that rarer jobs share
+#: it with.
 LIST = """
 SELECT j.job, j.schedule, j.start_offset, j.accounted_to, j.paused_at, r.id AS run,
     coalesce(r.started_at, r.scheduled_at) AS last_run, r.outcome, r.duration_ms
@@ -182,7 +184,7 @@ FROM job_settings j
 LEFT JOIN LATERAL (
     SELECT id, started_at, scheduled_at, outcome, duration_ms FROM job_runs
     WHERE job = j.job AND (outcome IS NULL OR started_at IS NOT NULL)
-    ORDER BY id DESC LIMIT 1
+    ORDER BY scheduled_at DESC LIMIT 1
 ) r ON true
 WHERE j.active
 """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
+from nova_stream.jobs.model import JobContext
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import (
     NOON,
@@ -283,3 +285,36 @@ async def test_history_is_pruned_by_age(jobs_settings: Settings) -> None:
     assert await one.ledger.prune() == 29
     assert len(await runs(jobs_settings)) == 91
     await one.close()
+
+
+async def test_logs_hold_nothing_that_belongs_to_somebody(
+    jobs_settings: Settings, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line a run, with numbers; what a job says in words is in its row alone."""
+    private = "jo@example.org asked: write me a poem"
+
+    class Words(msgspec.Struct):
+        handled: int
+        note: str
+
+    async def says(context: JobContext) -> Words:
+        return Words(handled=3, note=private)
+
+    async def breaks(context: JobContext) -> Words:
+        raise ValueError(private)
+
+    clock = FakeClock()
+    one = scheduler(jobs_settings, [job(says), job(breaks, "bad")], clock)
+    await one.tick()
+    clock.move(minutes=1)
+    await one.tick()
+    await one.drain()
+    await one.close()
+    output = capsys.readouterr()
+    logged = output.out + output.err + caplog.text
+    assert logged.count("outcome=ok") + logged.count("'outcome': 'ok'") == 1
+    assert "ValueError" in logged
+    assert "jo@" not in logged
+    assert "poem" not in logged
+    (row,) = await runs(jobs_settings, "bad")
+    assert row["error"] == f"ValueError: {private}"

@@ -64,7 +64,7 @@ CREATE TABLE job_runs (
     CONSTRAINT job_runs_running_has_lease CHECK (outcome IS NOT NULL OR lease_until IS NOT NULL)
 )""",
     "CREATE UNIQUE INDEX job_runs_slot ON job_runs (job, slot)",
-    "CREATE INDEX job_runs_history ON job_runs (job, id)",
+    "CREATE INDEX job_runs_history ON job_runs (job, scheduled_at)",
     "CREATE INDEX job_runs_running ON job_runs (job, lease_until) WHERE outcome IS NULL",
     "CREATE INDEX job_runs_ended_at ON job_runs (ended_at)",
     """
