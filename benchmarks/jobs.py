@@ -35,6 +35,7 @@ from benchmarks.common import (
     publish,
     stack,
 )
+from benchmarks.jobs_data import DUE, FILL, GUIDE
 from benchmarks.report import Say
 from nova_stream.events.lines import change_line
 from nova_stream.jobs.compute_agent_stats import run_once as compute_agent_stats
@@ -54,81 +55,11 @@ SECONDS = 30.0
 #: The most that a probe may take beside the jobs, in milliseconds.
 TARGET = 500.0
 
-#: The guide's own estimates, in milliseconds: from, to.
-GUIDE = {
-    "cleanupOldActivity": (10, 20),
-    "computeAgentStats": (500, 500),
-    "checkStalledBuilds": (100, 200),
-    "compactOldExecutions": (2000, 5000),
-    "markInactiveUsers": (1000, 2000),
-    "refreshBuildStats": (100, 200),
-    "healthCheck": (50, 100),
-}
-
 _NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
 _DAY = 86_400
 _TICKS = 100  # of the kernel, a second
 #: Seconds in which a server notices that a session has ended.
 _REAPED = 0.1
-_MARKERS = "version, version_minor, changed_at, src_partition, src_offset, doc"
-_MARKED = "1, 0, timestamptz '2026-01-01', 0, n"
-
-_FILL = f"""
-INSERT INTO agents (id, name, created_at, {_MARKERS})
-SELECT 'a' || n, 'AGENT-' || n, '2026-01-01', {_MARKED},
-    jsonb_build_object('id', 'a' || n, 'name', 'AGENT-' || n)
-FROM generate_series(1, 21) n;
-INSERT INTO builds (id, status, started_at, completed_at, {_MARKERS})
-SELECT 'b' || n,
-    CASE WHEN n % 100 < 76 THEN 'completed' WHEN n % 100 < 86 THEN 'failed' ELSE 'running' END,
-    t.started, CASE WHEN n % 100 < 86 THEN t.started + interval '45 s' END, {_MARKED},
-    jsonb_build_object('id', 'b' || n, 'prdName', 'PRD ' || n)
-FROM generate_series(1, 1250 * $scale) n, LATERAL (
-    SELECT CASE WHEN n % 100 < 86 THEN timestamptz '2026-02-20 11:00Z' - n * interval '1 minute'
-        ELSE timestamptz '2026-02-20 11:45Z' END AS started) t;
-INSERT INTO tasks (id, build_id, agent, status, created_at, {_MARKERS})
-SELECT 't' || n, 'b' || (1 + n % (1250 * $scale)), 'AGENT-' || (1 + n % 21),
-    (ARRAY['done', 'done', 'done', 'failed', 'running', 'ready'])[1 + n % 6], '2026-01-01',
-    {_MARKED}, jsonb_build_object('id', 't' || n, 'title', 'A task', 'output', md5(n::text))
-FROM generate_series(1, 10000 * $scale) n;
-INSERT INTO executions (id, task_id, agent, duration, timestamp, {_MARKERS})
-SELECT 'e' || n, 't' || (1 + n % (10000 * $scale)), 'AGENT-' || (1 + n % 21), n % 60000,
-    timestamptz '2026-02-20 12:00Z' - n * interval '29 days' / (229333 * $scale), {_MARKED},
-    jsonb_build_object('id', 'e' || n, 'model', 'local-7b', 'gatesPassed', true,
-        'prompt', repeat(md5(n::text), 12), 'response', repeat(md5((n + 1)::text), 24))
-FROM generate_series(1, 229333 * $scale) n;
-INSERT INTO agent_activity_feed (id, timestamp, {_MARKERS})
-SELECT 'v' || n, timestamptz '2026-02-20 12:00Z' - n * interval '7 days' / (521878 * $scale),
-    {_MARKED}, jsonb_build_object('id', 'v' || n, 'userId', 'u' || n % 8942, 'agentName', 'ATLAS',
-        'eventType', 'task_completed', 'details', md5(n::text))
-FROM generate_series(1, 521877 * $scale) n;
-INSERT INTO user_profiles (id, created_at, last_active_at, {_MARKERS})
-SELECT 'u' || n, '2025-01-01', timestamptz '2026-02-20 12:00Z'
-    - CASE WHEN n % 63 = 0 THEN interval '100 days' ELSE n % 80 * interval '1 day' END,
-    {_MARKED}, jsonb_build_object('id', 'u' || n, 'userId', 'user-' || n, 'tier', 'pro')
-FROM generate_series(1, 8942 * $scale) n
-"""
-
-#: What is due in round $round; ids are new every time.
-_DUE = f"""
-INSERT INTO agent_activity_feed (id, timestamp, {_MARKERS})
-SELECT 'r$round-' || n, timestamptz '2026-02-13 12:00Z' - n * interval '2 s', {_MARKED},
-    jsonb_build_object('id', 'r$round-' || n, 'details', md5(n::text))
-FROM generate_series(1, 1523) n;
-INSERT INTO executions (id, task_id, agent, duration, timestamp, {_MARKERS})
-SELECT 'r$round-' || n, 't' || n, 'AGENT-' || (1 + n % 21), n % 60000,
-    timestamptz '2026-01-20 00:00Z' + n * interval '15 s', {_MARKED},
-    jsonb_build_object('id', 'r$round-' || n, 'model', 'local-7b', 'gatesPassed', true,
-        'prompt', repeat(md5(n::text), 12), 'response', repeat(md5((n + 1)::text), 24))
-FROM generate_series(1, 5234) n;
-INSERT INTO builds (id, status, started_at, {_MARKERS})
-SELECT 'r$round-' || n, 'running', '2026-02-20 11:00Z', {_MARKED},
-    jsonb_build_object('id', 'r$round-' || n, 'prdName', 'PRD', 'status', 'running',
-        'startedAt', '2026-02-20T11:00:00.000Z')
-FROM generate_series(1, 2) n;
-UPDATE user_profiles SET last_active_at = timestamptz '2026-02-20 12:00Z' - interval '91 days'
-WHERE id IN (SELECT 'u' || ($round * 63 + n) FROM generate_series(1, 5) n)
-"""
 
 
 class _Session:
@@ -226,7 +157,7 @@ async def _fill(settings: Settings, scale: int) -> None:
     line = {"entity": "builds", "op": "d", "before": {"id": "nobody"}}
     await publish(settings, [change_line(line)])
     async with connected(settings) as connection:
-        for statement in _FILL.replace("$scale", str(scale)).split(";\n"):
+        for statement in FILL.replace("$scale", str(scale)).split(";\n"):
             await connection.execute(statement, timeout=1800)
         await connection.execute("VACUUM ANALYZE", timeout=1800)
     await _settle(settings)
@@ -272,7 +203,7 @@ async def _rounds(settings: Settings, rounds: int) -> list[dict[str, Any]]:
 
 async def _bring_due(settings: Settings, number: int) -> None:
     async with connected(settings) as connection:
-        for statement in _DUE.replace("$round", str(number)).split(";\n"):
+        for statement in DUE.replace("$round", str(number)).split(";\n"):
             await connection.execute(statement)
     await _settle(settings)
 
@@ -366,7 +297,8 @@ def tables(result: dict[str, Any]) -> None:
 
 
 def _share(jobs: Sequence[dict[str, Any]]) -> float:
-    return 100 * sum(job["database_s"] * job["runs_a_day"] for job in jobs) / _DAY
+    seconds: float = sum(job["database_s"] * job["runs_a_day"] for job in jobs)
+    return 100 * seconds / _DAY
 
 
 def main() -> None:
@@ -377,7 +309,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N",
                         help="runs of each job (%(default)s)")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S",
-                        help="how long the stream is measured beside the jobs (%(default)s)")  # fmt: skip
+                        help="time of the stream beside the jobs (%(default)s)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     given = parser.parse_args()
     # It says of every batch that it tries again while a topic is new.

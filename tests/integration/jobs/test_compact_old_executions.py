@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from nova_stream.errors import UsageError
 from nova_stream.jobs import archive_reading, compaction
 from nova_stream.jobs.archive import Archive, ArchiveError
 from nova_stream.jobs.compact_old_executions import run_once
@@ -23,18 +22,12 @@ from nova_stream.storage import sql_archive
 from nova_stream.storage.archive_store import ArchiveStore
 from nova_stream.storage.audit import audit
 from nova_stream.storage.database import connect
-from tests.integration.jobs.work import NOON, ApplyLines, Runs, before, scanned
+from tests.integration.jobs.archived import FILL, docs, execution, objects
+from tests.integration.jobs.work import NOON, ApplyLines, Runs, scanned
 
 pytestmark = pytest.mark.integration
 
 MONTH = timedelta(days=30)
-FILL = """
-INSERT INTO executions (id, agent, duration, timestamp, version, version_minor, changed_at,
-    src_partition, src_offset, doc)
-SELECT 'e' || n, 'NOBODY', n, timestamptz '2026-01-21 12:00Z' - n * interval '{step}', n, 0, now(),
-    0, n, jsonb_build_object('id', 'e' || n, 'prompt', 'Do ' || n, 'big', 1e30 + n)
-FROM generate_series({first}, {last}) n
-"""
 
 
 @pytest.fixture
@@ -48,29 +41,6 @@ async def runs(nova_settings: Settings, tmp_path: Path) -> AsyncIterator[Runs]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "the archive"
-
-
-def execution(id_: str, seq: int = 1, **ago: float) -> dict[str, Any]:
-    after = {
-        "id": id_,
-        "taskId": "unknown",
-        "agent": "MARS",
-        "duration": 12.25,
-        "prompt": "Do it",
-        "response": "Done \u2713",
-        "timestamp": before(NOON, **ago),
-        "exact": Decimal("1.10"),
-    }
-    return {"entity": "executions", "seq": seq, "after": after}  # fmt: skip
-
-
-def objects(folder: Path, kind: str = "parquet") -> list[Path]:
-    return sorted(folder.rglob(f"*.{kind}"))
-
-
-async def docs(runs: Runs) -> dict[str, str | None]:
-    rows = await runs.fetch("SELECT id, doc::text FROM executions ORDER BY id")
-    return {row["id"]: row["doc"] for row in rows}
 
 
 async def test_nothing_to_do(runs: Runs, folder: Path) -> None:
@@ -234,104 +204,6 @@ async def test_an_unavailable_field_of_an_archived_execution(
     (row,) = await runs.fetch("SELECT agent, doc::text FROM executions")
     assert row["agent"] == "MARS"
     assert json.loads(row["doc"])["exact"] == 1.1
-
-
-# -- reading and putting back ----------------------------------------------------------------------
-
-
-async def test_show(runs: Runs, apply_lines: ApplyLines) -> None:
-    await apply_lines([execution("e1", days=40), execution("e2", days=1), execution("e3", days=2)])
-    await apply_lines([{"entity": "executions", "op": "d", "seq": 9, "before": {"id": "e3"}}])
-    known = await archive_reading.show(runs.settings, "e1")
-    assert known.archived is None
-    await runs.run(run_once)
-    shown = await archive_reading.show(runs.settings, "e1")
-    assert shown.document == known.document
-    assert shown.document is not None
-    assert shown.document["response"] == "Done \u2713"
-    assert (shown.archived is not None, shown.archived_at) == (True, NOON)
-    assert (await archive_reading.show(runs.settings, "e2")).document is not None
-    assert (await archive_reading.show(runs.settings, "e3")).note == "it was deleted"
-    with pytest.raises(UsageError, match="no execution e4"):
-        await archive_reading.show(runs.settings, "e4")
-
-
-async def test_restore_a_day_and_one(runs: Runs, folder: Path) -> None:
-    await runs.execute(FILL.format(first=1, last=1300, step="40 seconds"))
-    known = await docs(runs)
-    await runs.run(run_once)
-    assert len(objects(folder)) == 2
-    (first, second) = await archive_reading.list_objects(runs.settings)
-    assert (first.day, first.state, second.state) == (date(2026, 1, 20), "done", "done")
-    assert (first.rows or 0) + (second.rows or 0) == 1300
-
-    assert await archive_reading.restore_day(runs.settings, first.day) == first.rows
-    assert await archive_reading.restore_day(runs.settings, first.day) == 0
-    assert await archive_reading.restore_one(runs.settings, "e1") == 1
-    assert await archive_reading.restore_one(runs.settings, "e1") == 0
-    found = await docs(runs)
-    back = {id_: doc for id_, doc in found.items() if doc is not None}
-    assert len(back) == (first.rows or 0) + 1
-    assert back.items() <= known.items()
-
-    # It stays for a while, then the row is emptied again, and not archived twice.
-    assert (await runs.run(run_once))["compacted"] == 0
-    await runs.execute("UPDATE archive_restores SET until = now()")
-    again = await runs.run(run_once)
-    assert (again["compacted"], again["objects"]) == ((first.rows or 0) + 1, 0)
-    assert len(objects(folder)) == 2
-    assert set((await docs(runs)).values()) == {None}
-    assert (await archive_reading.show(runs.settings, "e1")).document is not None
-    assert await runs.ids("archive_restores", "true") == []
-
-
-async def test_a_restored_row_that_changed_is_archived_as_it_is_now(
-    runs: Runs, apply_lines: ApplyLines
-) -> None:
-    await apply_lines([execution("e1", days=40)])
-    await runs.run(run_once)
-    await archive_reading.restore_one(runs.settings, "e1")
-    await apply_lines([execution("e1", 2, days=45)])
-    found = await runs.run(run_once)
-    assert (found["compacted"], found["objects"]) == (1, 1)
-    await runs.execute("UPDATE archive_restores SET until = now()")
-    assert (await runs.run(run_once))["compacted"] == 0
-    shown = await archive_reading.show(runs.settings, "e1")
-    assert shown.document is not None
-    assert shown.document["timestamp"] == before(NOON, days=45)
-
-
-async def test_a_day_without_objects(runs: Runs) -> None:
-    with pytest.raises(UsageError, match="archive list"):
-        await archive_reading.restore_day(runs.settings, date(2026, 1, 1))
-
-
-async def test_objects_go_after_their_time(runs: Runs, folder: Path) -> None:
-    await runs.execute(FILL.format(first=1, last=3, step="1 second"))
-    await runs.run(run_once)
-    year = timedelta(days=365)
-    assert (await runs.run(run_once, NOON + year))["expired"] == 0
-    await archive_reading.restore_one(runs.settings, "e1")
-    found = await runs.run(run_once, NOON + year + timedelta(milliseconds=1))
-    assert found["expired"] == 1
-    assert objects(folder) == objects(folder, "json") == []
-    shown = await archive_reading.show(runs.settings, "e2")
-    assert shown.document is None
-    assert "NOVA_ARCHIVE_RETENTION_DAYS" in (shown.note or "")
-    # Nobody has the copy of the one that was put back: it is archived anew.
-    assert (await runs.run(run_once))["compacted"] == 1
-
-
-async def test_a_damaged_object_is_found(runs: Runs, folder: Path) -> None:
-    await runs.execute(FILL.format(first=1, last=3, step="1 second"))
-    await runs.run(run_once)
-    (path,) = objects(folder)
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(ArchiveError, match="damaged"):
-        await archive_reading.show(runs.settings, "e1")
-    path.unlink()
-    with pytest.raises(ArchiveError, match="cannot be read"):
-        await archive_reading.restore_day(runs.settings, date(2026, 1, 21))
 
 
 async def test_what_does_not_come_back_as_written_empties_nothing(
