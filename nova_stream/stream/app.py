@@ -26,7 +26,7 @@ TABLE_ENTITIES = (Entity.TASKS, Entity.EXECUTIONS, Entity.BUILDS)
 #: Seconds until Kafka gives a dead worker's partitions to others (design section 4).
 _SESSION = 6.0
 _HEARTBEAT = 1.5
-_FETCH_BYTES = 512 * 1024
+_FETCH_BYTES = 256 * 1024
 
 
 class _AsItIs(faust.Schema):  # type: ignore[misc]
