@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nova_stream.jobs.model import JobContext
 
 _SOURCE = "nova-stream"
+#: Characters of a document from which on a record has no room for it twice.
+_LARGE = 1_000_000
 #: Beyond every topic's partitions, so that the key decides.
 _BY_KEY = 2**31 - 1
 
@@ -72,12 +74,13 @@ def verdict_of(build: Stalled, now: datetime, minutes: int) -> Verdict:
         "details": f"Build stalled: {document.get('prdName') or build.id}",
         "timestamp": time,
     }
+    before = document if len(build.doc) <= _LARGE else None
     common = {"seq": build.version, "minor": minor, "ts_ms": time}
     return Verdict(
         build=build,
         activity_id=activity_id,
         failure=change_line(
-            {"entity": Entity.BUILDS, "op": "u", "after": failed, "before": document, **common}
+            {"entity": Entity.BUILDS, "op": "u", "after": failed, "before": before, **common}
         ),
         activity=change_line({"entity": Entity.ACTIVITIES, "op": "c", "after": activity, **common}),
     )
