@@ -180,5 +180,5 @@ def _shown(value: Any) -> Any:
     if isinstance(value, datetime):
         return time_text(value)
     if isinstance(value, float | Decimal):
-        return int(value) if value == int(value) and abs(value) < _EXACT else float(value)
+        return int(value) if -_EXACT < value < _EXACT and value == int(value) else float(value)
     return value

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import msgspec
 
+from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.settings import Settings
@@ -104,7 +105,7 @@ class Probe:
                 try:
                     connection = connection or await connect(self._settings, "probe")
                     report = await audit_on(connection)
-                except (*UNAVAILABLE, Exception):
+                except (*UNAVAILABLE, DatabaseUnavailableError, asyncpg.PostgresError):
                     # Postgres is away on purpose in some tests.
                     connection = None
                     await asyncio.sleep(self._every)
@@ -118,7 +119,7 @@ class Probe:
 
 
 @contextlib.asynccontextmanager
-async def probing(settings: Settings) -> Any:
+async def probing(settings: Settings) -> AsyncIterator[Probe]:
     probe = Probe(settings)
     task = asyncio.create_task(probe.run())
     try:
@@ -141,7 +142,7 @@ async def applied(stack: Stack) -> int:
     """Records below the positions in Postgres; -1 without any, or while it does not answer."""
     try:
         connection = await connect(stack.settings, "applied")
-    except Exception:
+    except DatabaseUnavailableError:
         return -1
     try:
         return int(
@@ -149,6 +150,15 @@ async def applied(stack: Stack) -> int:
         )
     finally:
         await connection.close()
+
+
+async def until_applied(stack: Stack, count: int, limit: float = 60.0) -> None:
+    """Wait until ``count`` records are applied; 0: until the workers have begun to read."""
+
+    async def enough() -> bool:
+        return await applied(stack) >= count
+
+    await until(f"{count} records are applied", enough, limit)
 
 
 async def assert_equals_published(stack: Stack) -> None:

@@ -14,7 +14,7 @@ from tests.acceptance.harness import (
     kill,
     probing,
     stopped_at_the_end,
-    until,
+    until_applied,
 )
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -27,30 +27,23 @@ async def test_no_snapshot_differs_while_workers_are_killed(stack: Stack) -> Non
     workers = [stack.start_worker(), stack.start_worker()]
     processes = list(workers)
     with stopped_at_the_end(processes):
-        await until("topics are made and read", lambda: _some(stack, 0))
+        await until_applied(stack, 0)
         async with probing(stack.settings) as probe:
             traffic = stack.start_traffic(RATE, 50, seed=4)
             processes.append(traffic)
-            await until("the first records are applied", lambda: _some(stack, 1))
+            await until_applied(stack, 1)
             for turn in range(5):
                 before = await applied(stack)
-                await asyncio.sleep(3)
+                await until_applied(stack, before + int(RATE))
+                before = await applied(stack)
                 victim = workers[turn % 2]
                 kill(victim)
                 workers[turn % 2] = stack.start_worker()
                 processes.append(workers[turn % 2])
-                await until(
-                    "the stream goes on after a kill",
-                    lambda before=before: _some(stack, before + 1), limit=30,
-                )  # fmt: skip
+                await until_applied(stack, before + int(RATE), limit=30)
             assert await asyncio.to_thread(traffic.wait) == 0
             sent = stack.published()["sent"]
-            await until("everything is applied", lambda: _some(stack, sent), limit=120)
+            await until_applied(stack, sent, limit=120)
         assert probe.differences == []
         assert probe.snapshots > 50
         await assert_equals_published(stack)
-
-
-async def _some(stack: Stack, count: int) -> bool:
-    found = await applied(stack)
-    return found >= count

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from nova_stream.storage.database import connect
-from tests.acceptance.harness import Stack, applied, stopped_at_the_end, until
+from tests.acceptance.harness import Stack, stopped_at_the_end, until_applied
 from tests.acceptance.traffic import Event, encode
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -21,31 +21,33 @@ LIMIT = 250 * MEGABYTE
 async def test_500_mb_wait_in_kafka_not_in_the_worker(stack: Stack) -> None:
     worker = stack.start_worker()
     with stopped_at_the_end([worker]):
-        await until("the worker reads", lambda: _applied(stack, 0))
+        await until_applied(stack, 0)
         await asyncio.to_thread(stack.postgres.stop)
-        watch = asyncio.create_task(_largest(worker.pid))
+        largest = Largest(worker.pid)
+        watch = asyncio.create_task(largest.watch())
         sent = await _publish(stack, 500 * MEGABYTE)
         await asyncio.to_thread(stack.postgres.start)
-        await until("everything is applied", lambda: _applied(stack, sent), limit=240)
+        await until_applied(stack, sent, limit=240)
         watch.cancel()
-        largest = await asyncio.gather(watch, return_exceptions=True)
+        await asyncio.gather(watch, return_exceptions=True)
         assert worker.poll() is None
-        assert _Largest.seen < LIMIT, f"{_Largest.seen / MEGABYTE:.0f} MB {largest}"
+        assert largest.seen < LIMIT, f"{largest.seen / MEGABYTE:.0f} MB"
         connection = await connect(stack.settings, "count")
         assert await connection.fetchval("SELECT count(*) FROM executions") == sent
         await connection.close()
 
 
-class _Largest:
-    seen = 0
+class Largest:
+    """The largest resident memory of a process, sampled."""
 
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self.seen = 0
 
-async def _largest(pid: int) -> None:
-    process = psutil.Process(pid)
-    _Largest.seen = 0
-    while True:
-        _Largest.seen = max(_Largest.seen, process.memory_info().rss)
-        await asyncio.sleep(0.1)
+    async def watch(self) -> None:
+        while True:
+            self.seen = max(self.seen, self._process.memory_info().rss)
+            await asyncio.sleep(0.1)
 
 
 async def _publish(stack: Stack, size: int) -> int:
@@ -56,20 +58,15 @@ async def _publish(stack: Stack, size: int) -> int:
     await producer.start()
     count = written = 0
     while written < size:
+        id_ = f"e{count}"
         document = {
-            "id": f"e{count}", "taskId": "t", "agent": f"A{count % 21}", "model": "m",
+            "id": id_, "taskId": "t", "agent": f"A{count % 21}", "model": "m",
             "prompt": "p" * 2000, "response": "r" * 3000, "gatesPassed": True, "duration": 1,
             "timestamp": "2026-02-20T12:00:00.000Z",
         }  # fmt: skip
-        value = encode(Event("executions", document["id"], count + 1, document))
-        await producer.send(
-            f"{stack.settings.topic_prefix}.executions", value, key=document["id"].encode()
-        )
+        value = encode(Event("executions", id_, count + 1, document))
+        await producer.send(f"{stack.settings.topic_prefix}.executions", value, key=id_.encode())
         count += 1
         written += len(value)
     await producer.stop()
     return count
-
-
-async def _applied(stack: Stack, count: int) -> bool:
-    return await applied(stack) >= count

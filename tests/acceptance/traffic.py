@@ -111,7 +111,9 @@ class Traffic:
             "status": pick.choice(("pending", "running", "completed", "failed")),
         }  # fmt: skip
         if pick.random() < 0.6:
-            document["completedAt"] = f"{_DAY}03:{pick.randrange(60):02d}:00.{pick.randrange(999):03d}Z"
+            document["completedAt"] = (
+                f"{_DAY}03:{pick.randrange(60):02d}:00.{pick.randrange(999):03d}Z"
+            )
         return document
 
     def _activity(self) -> dict[str, Any]:
@@ -171,7 +173,7 @@ async def _main(brokers: str, prefix: str, rate: str, seconds: str, seed: str, f
     for (entity, _), event in traffic.final.items():
         if event.document is not None:
             documents[entity].append(event.document)
-    Path(file).write_bytes(msgspec.json.encode(documents))
+    await asyncio.to_thread(Path(file).write_bytes, msgspec.json.encode(documents))
 
 
 if __name__ == "__main__":
