@@ -15,7 +15,14 @@ from nova_stream.storage import positions
 from nova_stream.storage.chunk import Chunk
 from nova_stream.storage.database import connect
 from nova_stream.storage.faults import Fault, fault_of
-from nova_stream.storage.flush import Applied, Flush, GapError, Position, read_partials
+from nova_stream.storage.flush import (
+    Applied,
+    Flush,
+    GapError,
+    GenerationError,
+    Position,
+    read_partials,
+)
 from tests.integration.storage.chunks import chunk_of
 from tests.integration.storage.histories import ENTITIES, PARTITIONS, History, Log
 
@@ -29,6 +36,9 @@ TRUNCATE agents, builds, tasks, executions, agent_stats_cache, agent_stats_parti
     build_stats_cache, build_stats_partials, stream_positions, stream_topics, dead_letters;
 INSERT INTO build_stats_cache VALUES (1, 0, 0, 0, 0, 0, 0, NULL, now())
 """
+
+
+_DEAD = "SELECT count(*) FROM dead_letters JOIN stream_topics USING (topic, generation)"
 
 
 async def snapshot_differences(connection: Connection) -> list[str]:
@@ -71,6 +81,26 @@ class Mirror:
         self.partials[key].update(applied.partials)
 
 
+class Dawdler:
+    """A connection that lets others go first, so that transactions overlap in every way."""
+
+    def __init__(self, connection: Connection, dice: random.Random) -> None:
+        self._connection = connection
+        self._dice = dice
+
+    def is_closed(self) -> bool:
+        return self._connection.is_closed()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._connection, name)
+
+        async def dawdling(*arguments: Any) -> Any:
+            await asyncio.sleep(self._dice.choice([0, 0, 0.001, 0.003]))
+            return await method(*arguments)
+
+        return dawdling
+
+
 class Player:
     """Delivers one history with several workers at once; ``problems`` says what went wrong."""
 
@@ -78,20 +108,22 @@ class Player:
         self._arena = arena
         self._history = history
         self.problems: list[str] = []
+        self._remade = history.restart is None
+        self._crowd = False
 
     async def run(self, workers: int) -> None:
         """Deliver everything, then compare the end."""
-        crashes = workers > 1
+        self._crowd = workers > 1
         async with asyncio.TaskGroup() as group:
             for number in range(workers):
-                group.create_task(self._work(number, crashes=crashes))
+                group.create_task(self._work(number))
         control = self._arena.control
         self.problems += await final_differences(control, self._history.recounted())
-        dead = await control.fetchval("SELECT count(*) FROM dead_letters")
+        dead = await control.fetchval(_DEAD)
         if dead != self._history.dead():
             self.problems.append(f"{dead} dead letters, wanted {self._history.dead()}")
 
-    async def _work(self, number: int, *, crashes: bool) -> None:
+    async def _work(self, number: int) -> None:
         probe = self._arena.probes[number]
         dice = random.Random(f"{self._history.schedule} {number}")
         mirror = Mirror()
@@ -100,12 +132,21 @@ class Player:
             writer = await self._arena.writer(number)
             found = await positions.read(writer, [self._key(log) for log in logs])
             left = [log for log in logs if found[self._key(log)].next_offset < len(logs[log])]
-            if not left:
+            if not left and self._remade:
                 break
-            patience = dice.random() / 100 if crashes and dice.random() < 0.1 else None
+            if not self._remade and (not left or dice.random() < 0.1):
+                await self._remake(writer)
+            gives_up = self._crowd and dice.random() < 0.1
+            patience = dice.random() / 50 if gives_up else None
             await self._deliver(writer, mirror, dice, found, patience)
             self.problems += await snapshot_differences(probe)
         await self._compare(probe, mirror)
+
+    async def _remake(self, writer: Connection) -> None:
+        self._remade = True
+        assert self._history.restart is not None
+        topic = self._arena.topic(self._history.restart)
+        await positions.recognise(writer, topic, "another id")
 
     async def _deliver(
         self,
@@ -120,9 +161,13 @@ class Player:
         if not chunks:
             return
         try:
+            connection: Any = Dawdler(writer, dice) if self._crowd else writer
             async with asyncio.timeout(patience):
-                applied = await Flush(writer, chunks, mirror.expected).run()
-        except (GapError, TimeoutError):
+                applied = await Flush(connection, chunks, mirror.expected).run()
+        except (GapError, GenerationError):
+            return
+        except (TimeoutError, asyncpg.InterfaceError):
+            writer.terminate()
             return
         except asyncpg.PostgresError as error:
             if fault_of(error) is not Fault.PASSING:
@@ -135,11 +180,15 @@ class Player:
         """Chunks of some partitions, each from its position or a little below; now and then one
         from above, which must be refused.
         """
-        chosen = dice.sample(list(self._history.logs), dice.randint(1, len(self._history.logs)))
+        logs = list(self._history.logs)
+        chosen = dice.sample(logs, dice.choice([1, 1, dice.randint(1, len(logs))]))
         chunks = []
         for log in chosen:
-            records = self._history.logs[log]
-            position = found[self._key(log)].next_offset
+            position, generation = (
+                found[self._key(log)].next_offset,
+                found[self._key(log)].generation,
+            )
+            records = self._history.log(log, generation)
             start = max(0, position - dice.choice([0, 0, 1, 3, 100]))
             end = min(len(records), position + dice.choice([1, 1, 2, 4, 9, 100]))
             skip = position + 1 < end and dice.random() < 0.05
@@ -148,8 +197,11 @@ class Player:
                 entity, partition = log
                 topic = self._arena.topic(entity)
                 chunks.append(
-                    chunk_of(topic, entity, records, partition=partition, start=start, end=end)
-                )
+                    chunk_of(
+                        topic, entity, records, partition=partition, generation=generation,
+                        start=start, end=end,
+                    )
+                )  # fmt: skip
         return chunks
 
     async def _compare(self, probe: Connection, mirror: Mirror) -> None:
@@ -196,6 +248,7 @@ class Arena:
         await self.control.execute(_CLEAN)
         keys = [(self.topic(entity), p) for entity in ENTITIES for p in range(PARTITIONS)]
         await positions.ensure(self.control, keys)
+        await self.control.execute("UPDATE stream_topics SET topic_id = 'an id'")
         player = Player(self, history)
         await player.run(workers)
         return player.problems

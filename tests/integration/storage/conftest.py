@@ -1,25 +1,31 @@
-"""A desk: records go into logs and through flushes by hand, and what became of them is seen."""
+"""A desk, where records go into logs and through flushes by hand; a stage for whole histories."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
 
 from nova_stream.events.change import Entity
-from nova_stream.settings import Settings
+from nova_stream.settings import Settings, load_settings
 from nova_stream.storage import positions
 from nova_stream.storage.chunk import Chunk
 from nova_stream.storage.database import connect
 from nova_stream.storage.flush import Applied, Flush, Position
+from nova_stream.storage.migrate import migrate
 from nova_stream.storage.sql import TABLES
-from tests.integration.storage.arena import snapshot_differences
+from tests.integration.storage.arena import Arena, open_arena, snapshot_differences
 from tests.integration.storage.chunks import Record, chunk_of
+from tests.integration.storage.histories import History
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+#: How many workers deliver a history at once.
+WORKERS = 3
 
 
 class Desk:
@@ -99,3 +105,26 @@ async def desk(nova_settings: Settings) -> AsyncIterator[Desk]:
         assert await snapshot_differences(connection) == []
     finally:
         await connection.close()
+
+
+class Stage:
+    """An arena for tests that are not asynchronous, since hypothesis calls them many times."""
+
+    def __init__(self, runner: asyncio.Runner, arena: Arena) -> None:
+        self._runner = runner
+        self._arena = arena
+
+    def play(self, history: History, workers: int) -> list[str]:
+        return self._runner.run(self._arena.play(history, workers))
+
+
+@pytest.fixture
+def stage(nova_database: str) -> Iterator[Stage]:
+    found: Settings = load_settings(database_url=nova_database)
+    with asyncio.Runner() as runner:
+        runner.run(migrate(found))
+        arena = runner.run(open_arena(found, WORKERS))
+        try:
+            yield Stage(runner, arena)
+        finally:
+            runner.run(arena.close())

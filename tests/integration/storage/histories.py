@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -37,25 +38,36 @@ class Step(NamedTuple):
 
 
 class History(NamedTuple):
-    """What lies in Kafka, by entity and partition, and how it is to be delivered."""
+    """What lies in Kafka, by entity and partition, and how it is to be delivered.
+
+    The topic of ``restart`` is made again while it is read; then ``remade`` lies in it, the same
+    records in another order.
+    """
 
     logs: dict[Log, list[Record]]
     kind: VersionKind
     schedule: int
+    restart: Entity | None
+    remade: dict[Log, list[Record]]
+
+    def log(self, log: Log, generation: int) -> list[Record]:
+        """A partition's records in that life of its topic."""
+        return self.remade[log] if generation else self.logs[log]
 
     def recounted(self) -> Recount:
         """The figures of what stands at the end, in plain Python."""
         revisions = []
-        for (entity, partition), records in self.logs.items():
+        for log, records in {**self.logs, **self.remade}.items():
             for record in records:
-                revision = _revision(entity, partition, record)
+                revision = _revision(*log, record)
                 if revision is not None:
                     revisions.append(revision)
         return recount_history(revisions)
 
     def dead(self) -> int:
-        """How many records no entity can be read from."""
-        return sum(record.value in _GARBAGE for log in self.logs.values() for record in log)
+        """How many records of the topics' last lives no entity can be read from."""
+        logs = {**self.logs, **self.remade}
+        return sum(record.value in _GARBAGE for log in logs.values() for record in log)
 
 
 def _revision(entity: Entity, partition: int, record: Record) -> Revision | None:
@@ -104,33 +116,48 @@ def _steps(entity: Entity, ids: int) -> st.SearchStrategy[Step]:
         Step,
         entity=st.just(entity),
         id=st.integers(0, ids - 1).map(lambda n: f"{entity.value[0]}{n}"),
-        number=st.integers(1, 40),
+        number=st.integers(1, 15),
         minor=st.sampled_from([0, 0, 0, 1]),
         after=st.one_of(_fields[entity], _fields[entity], _fields[entity], st.none()),
     )
 
 
-_any_steps = st.one_of(
-    _steps(Entity.TASKS, 8),
-    _steps(Entity.TASKS, 8),
-    _steps(Entity.EXECUTIONS, 6),
-    _steps(Entity.BUILDS, 3),
-    _steps(Entity.AGENTS, 4),
+_tasks, _runs = _steps(Entity.TASKS, 8), _steps(Entity.EXECUTIONS, 6)
+_builds, _agents = _steps(Entity.BUILDS, 6), _steps(Entity.AGENTS, 4)
+
+#: What histories are of: everything, or little enough that transactions meet all the time.
+_mixtures = st.sampled_from(
+    [
+        st.one_of(_tasks, _tasks, _runs, _builds, _agents),
+        st.one_of(_tasks, _tasks, _runs, _agents),
+        st.one_of(_tasks, _agents),
+        _builds,
+    ]
 )
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
+def histories(draw: st.DrawFn, sizes: Sequence[int] = (1, 10, 30, 60)) -> History:
     """Creates, updates, moves, renames, deletions, re-creations, of any versions in any order, with
-    duplicates, tombstones and garbage between them, over any partitions.
+    duplicates, tombstones and garbage between them, over any partitions; at least so many.
     """
-    steps = draw(st.lists(_any_steps, min_size=1, max_size=80, unique_by=lambda step: step[:4]))
+    least = draw(st.sampled_from(sizes))
+    some = st.lists(draw(_mixtures), min_size=least, max_size=80, unique_by=lambda step: step[:4])
+    steps = draw(some)
     kind = draw(st.sampled_from([VersionKind.SEQ, VersionKind.SEQ, VersionKind.OFFSET]))
     repeated = draw(st.lists(st.integers(0, len(steps) - 1), max_size=15))
     schedule = draw(st.integers(0, 2**32))
     if draw(st.booleans()):
         steps.sort(key=lambda step: (step.number, step.minor))
-    return History(_logs(steps, repeated, kind, schedule), kind, schedule)
+    logs = _logs(steps, repeated, kind, schedule)
+    restart = draw(st.sampled_from([None, None, *ENTITIES]))
+    remade = {log: _shuffled(logs[log], schedule) for log in logs if log[0] is restart}
+    return History(logs, kind, schedule, restart, remade)
+
+
+def _shuffled(records: list[Record], schedule: int) -> list[Record]:
+    order = random.Random(schedule).sample(records, len(records))
+    return [record._replace(offset=offset) for offset, record in enumerate(order)]
 
 
 def _logs(

@@ -1,0 +1,142 @@
+"""The property of ``test_exactness`` sees each protection that is taken away."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from nova_stream.events.change import Entity
+from nova_stream.stats import fold
+from nova_stream.storage import flush, sql
+from tests.integration.storage.conftest import WORKERS, Stage
+from tests.integration.storage.histories import History, histories
+
+pytestmark = pytest.mark.integration
+
+#: Histories are tried by the dozen, until one shows the mutation.
+DOZENS = 40
+
+
+class Mutation(NamedTuple):
+    """``old`` becomes ``new`` in a statement of ``sql``, or in the source of a function."""
+
+    where: str
+    old: str
+    new: str
+    workers: int = 1
+
+
+MUTATIONS = {
+    "any version wins": Mutation(
+        "UPSERT", "WHERE (excluded.version, excluded.version_minor) > "
+        "(t.version, t.version_minor)", "",
+    ),
+    "minor does not count": Mutation(
+        "UPSERT", "WHERE (excluded.version, excluded.version_minor) > "
+        "(t.version, t.version_minor)", "WHERE excluded.version > t.version",
+    ),
+    "what is deleted comes back": Mutation(
+        "UPSERT", "> (t.version, t.version_minor)",
+        "> (t.version, t.version_minor) OR t.deleted_at IS NOT NULL",
+    ),
+    "the replaced task is not taken away": Mutation(
+        "UPSERT", "SELECT p, old_agent, old_status, -1", "SELECT p, old_agent, old_status, 0"
+    ),
+    "the replaced execution is not taken away": Mutation(
+        "UPSERT", "SELECT p, old_agent, old_duration, -1", "SELECT p, old_agent, old_duration, 0"
+    ),
+    "the replaced build is not taken away": Mutation(
+        "UPSERT", "SELECT p, old_status, old_ms, -1", "SELECT p, old_status, old_ms, 0"
+    ),
+    "the old name is not locked": Mutation(
+        "UPSERT", "old.name AS old_name", "NULL AS old_name", WORKERS
+    ),
+    "a deleted agent stays": Mutation("DROP_AGENTS_FROM_CACHE", "IS NOT NULL", "IS NULL AND false"),
+    "gaps are admitted": Mutation("_admit", "if position < chunk.start:", "if False:"),
+    "old generations are admitted": Mutation(
+        "_admit", 'if chunk.generation != row["generation"]:', "if False:", WORKERS
+    ),
+    "offsets are not ranked by generation": Mutation(
+        "_admit_chunk", "rank_offset(change, chunk.generation)", "pass"
+    ),
+    "other kinds' dead letters below the position": Mutation(
+        "_admit_chunk", "if letter.offset >= position", "if letter.offset > position"
+    ),
+    "a worker trusts its tables": Mutation(
+        "_admit_chunk", 'self._expected.get(chunk.key) != (position, row["epoch"])',
+        "chunk.key not in self._expected", WORKERS,
+    ),
+    "the oldest of a flush wins": Mutation("newest", "> (other", "< (other"),
+    "positions are not locked": Mutation("LOCK_POSITIONS", "FOR UPDATE OF s", "", WORKERS),
+    "agents are not locked": Mutation(
+        "LOCK_AGENTS", "pg_advisory_xact_lock(7303, key)", "key", WORKERS
+    ),
+    "builds are not locked": Mutation(
+        "LOCK_BUILDS", "pg_advisory_xact_lock(7303, 256)", "1", WORKERS
+    ),
+    "the snapshot is the transaction's": Mutation(
+        "BEGIN", "READ COMMITTED", "REPEATABLE READ", WORKERS
+    ),
+}  # fmt: skip
+
+
+def mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
+    """Put the mutation in place; it fails where its text is not in the code any more."""
+    where, old, new, _ = mutation
+    if where == "UPSERT":
+        changed = {entity: text.replace(old, new) for entity, text in sql.UPSERT.items()}
+        assert changed != sql.UPSERT
+        monkeypatch.setattr(sql, where, changed)
+    elif hasattr(sql, where):
+        text = getattr(sql, where)
+        assert old in text
+        monkeypatch.setattr(sql, where, text.replace(old, new))
+    elif hasattr(flush.Flush, where):
+        function = _recompiled(getattr(flush.Flush, where), old, new, vars(flush))
+        monkeypatch.setattr(flush.Flush, where, function)
+    else:
+        monkeypatch.setattr(flush, where, _recompiled(getattr(fold, where), old, new, vars(fold)))
+
+
+def _recompiled(function: Any, old: str, new: str, names: dict[str, Any]) -> Any:
+    source = textwrap.dedent(inspect.getsource(function))
+    assert old in source, f"{old} is not in {function.__name__}"
+    scope = dict(names)
+    exec(f"from __future__ import annotations\n{source.replace(old, new)}", scope)
+    return scope[function.__name__]
+
+
+def first_problem(stage: Stage, workers: int) -> list[str]:
+    """What the first history shows that is not delivered right; [] when all are."""
+    problems: list[str] = []
+
+    @settings(
+        max_examples=12, phases=[Phase.generate], database=None, deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(histories(sizes=(30, 60)))
+    def look(history: History) -> None:
+        if not problems:
+            problems.extend(stage.play(history, workers))
+
+    for dozen in range(DOZENS):
+        seed(dozen)(look)()
+        if problems:
+            break
+    return problems
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_protection_that_is_taken_away_is_missed(
+    stage: Stage, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch, MUTATIONS[name])
+    assert first_problem(stage, MUTATIONS[name].workers) != []
+
+
+def test_every_entity_has_an_upsert_to_mutate() -> None:
+    assert sql.UPSERT.keys() == set(Entity)
