@@ -266,8 +266,7 @@ def tables(result: dict[str, Any]) -> None:
     """Each job's time beside the guide's estimate, how it grows, and what all cost in a day."""
     first, *others = result["scales"]
     table = Table(title="Jobs at the guide's sizes, milliseconds", title_justify="left")
-    columns = ("", "handled", "guide", "median", "rounds", "faster than the guide",
-               *(f"at {other['scale']} x" for other in others))  # fmt: skip
+    columns = ("", "handled", "guide", "median", "faster", *(f"{x['scale']} x" for x in others))
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     for place, job in enumerate(first["jobs"]):
@@ -278,7 +277,6 @@ def tables(result: dict[str, Any]) -> None:
             str(job["handled"]),
             f"{low:,}" if low == high else f"{low:,}-{high:,}",
             f"{median:.1f}",
-            " ".join(f"{took:g}" for took in job["rounds"]),
             f"{low / median:.1f}-{high / median:.1f} x",
             *(f"{other['jobs'][place]['median_ms']:.1f}" for other in others),
         )
