@@ -285,6 +285,14 @@ def test_alerts_use_metrics_that_exist_and_say_what_to_do() -> None:
             assert rule["labels"]["severity"] in {"page", "ticket"}
 
 
+def test_the_alert_on_the_buffer_fits_its_default() -> None:
+    text = (DEPLOY / "alerts.yml").read_text(encoding="utf-8")
+    match = re.search(r"nova_buffered_bytes\[5m\]\) > ([\d.e]+)", text)
+    assert match is not None
+    limit = Settings.model_fields["buffer_bytes"].default
+    assert 0.8 * limit < float(match[1]) < limit
+
+
 def test_alerts_fire_when_they_should() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
