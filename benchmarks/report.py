@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from rich.table import Table
 #: Tells what is being done.
 Say = Callable[[str], None]
 
-console = Console()
+#: A file or pipe gets whole lines.
+console = Console(width=None if sys.stdout.isatty() else 110)
 
 
 def say(text: str) -> None:
@@ -47,6 +49,8 @@ def throughput(result: dict[str, Any]) -> None:
         ],
     )
     for one in result["contenders"]:
+        if one["stuck_starts"]:
+            console.print(f"{one['name']}: started anew {one['stuck_starts']} times, stuck before")
         for text in one["wrong"][:5]:
             console.print(f"{one['name']}: {text}", style="red", highlight=False)
 

@@ -8,6 +8,7 @@ leaves out how long a process takes to start. Every result is compared with the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 import sys
 import time
@@ -20,6 +21,7 @@ import asyncpg
 
 from benchmarks import checks
 from benchmarks.common import (
+    PARTITIONS,
     ROOT,
     WORKER,
     Process,
@@ -35,19 +37,31 @@ from benchmarks.workload import expected, history
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.stats.recount import Recount
+from nova_stream.stream.topics import TopicAdmin
 
 EVENTS = 300_000
 ROUNDS = 3
 #: The Faust app reads a topic of its own with the first of the same events.
 FAUST_EVENTS = 20_000
 
+_FAUST_TABLES = (
+    "task_states", "execution_states", "build_states", "agent_stats", "build_stats",
+)  # fmt: skip
+
 _POLL = 0.02
 _LIMIT = 300.0
+#: A program that shows nothing for so long is started again, and the report says so.
+_START_LIMIT = 60.0
+_STARTS = 3
 
 _POSITIONS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_positions"
 _HANDLED = "SELECT coalesce(max(handled), 0)::bigint FROM faust_progress"
 
 _Check = Callable[["asyncpg.Connection[Any]", Recount], Awaitable[list[str]]]
+
+
+class StuckError(Exception):
+    """A program that was started does nothing."""
 
 
 class Contender(NamedTuple):
@@ -59,6 +73,9 @@ class Contender(NamedTuple):
     check: _Check
     code: Path = ROOT
     small: bool = False
+    #: Tables whose changelog topics are made before it starts: a Faust app that makes them itself
+    #: stops working when Kafka's metadata have them a moment later.
+    tables: tuple[str, ...] = ()
 
 
 class Backlog(NamedTuple):
@@ -79,6 +96,8 @@ class Run(NamedTuple):
     cpu: float
     postgres_cpu: float
     wrong: list[str]
+    #: How often it had to be started before it did something.
+    starts: int = 1
 
 
 def contenders(against: Path | None) -> list[Contender]:
@@ -106,6 +125,7 @@ def contenders(against: Path | None) -> list[Contender]:
             _HANDLED,
             checks.faust_app,
             small=True,
+            tables=_FAUST_TABLES,
         ),
     ]
     if against is not None:
@@ -158,11 +178,19 @@ def _fill(servers: Stack, prefix: str, events: int, counted: frozenset[Entity]) 
 
 
 def _turn(servers: Stack, program: Contender, backlog: Backlog) -> Run:
+    for starts in range(1, _STARTS + 1):
+        with contextlib.suppress(StuckError):
+            return _start(servers, program, backlog)._replace(starts=starts)
+    raise StuckError(f"{program.name} was started {_STARTS} times and applied nothing")
+
+
+def _start(servers: Stack, program: Contender, backlog: Backlog) -> Run:
     with servers.database(code=program.code) as database:
         settings = servers.settings(database, prefix=backlog.prefix, group=database)
-        with process(
-            servers, program.name.replace(" ", "-"), program.command, settings, code=program.code
-        ) as child:
+        name = program.name.replace(" ", "-")
+        topics = {f"{database}-{table}-changelog": PARTITIONS for table in program.tables}
+        asyncio.run(TopicAdmin(settings).prepare_changelogs(topics))
+        with process(servers, name, program.command, settings, code=program.code) as child:
             return asyncio.run(_watch(servers, settings, program, backlog, child))
 
 
@@ -186,6 +214,8 @@ async def _watch(
             if count >= backlog.counted:
                 own, postgres = child.cpu() - own, servers.postgres_cpu() - postgres
                 break
+            if first is None and now - begun > _START_LIMIT:
+                raise StuckError(program.name)
             if now - begun > _LIMIT:
                 raise TimeoutError(f"{program.name}: {count} of {backlog.counted} applied")
             child.check()
@@ -211,6 +241,7 @@ def _summary(events: int, programs: list[Contender], runs: dict[str, list[Run]])
                 ),
                 "cpu_us": round(statistics.median(run.cpu for run in found), 1),
                 "postgres_cpu_us": round(statistics.median(run.postgres_cpu for run in found), 1),
+                "stuck_starts": sum(run.starts - 1 for run in found),
                 "exact": not any(run.wrong for run in found),
                 "wrong": sorted({text for run in found for text in run.wrong}),
             }
