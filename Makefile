@@ -44,6 +44,9 @@ format: setup ## bring the code into form
 bench: setup ## throughput, freshness and memory, each checked for exactness
 	@$(BIN)/python -m benchmarks all $(ARGS)
 
+bench-jobs: setup ## the seven jobs at the guide's sizes, and the stream's freshness beside them
+	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+
 lock: ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --extra testing --output-file requirements.lock pyproject.toml
 

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     api_url: str = "http://127.0.0.1:8600"
     api_token: SecretStr | None = None
     api_tokens: SecretStr | None = None
+    metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65535)
     stall_basis: Literal["activity", "started"] = "activity"
     archive_url: str = "file:.nova-stream/archive"

@@ -86,10 +86,6 @@ class Intake:
         """Whether records wait."""
         return bool(self._blocks)
 
-    def count(self) -> int:
-        """How many records wait."""
-        return sum(len(block.records) for block in self._blocks)
-
     def append(self, records: list[SourceRecord]) -> None:
         """Add fetched records, which follow ``next_offset``; ignored once closed."""
         if self.closed:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import start_http_server as _serve
 
 from nova_stream.errors import SettingsError
+from nova_stream.storage.faults import Fault
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _RECORDS = (1, 3, 10, 30, 100, 300, 1000, 3000, 8000, 16000)
@@ -54,13 +57,21 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
 
-    def serve(self, port: int) -> tuple[int, object]:
-        """Serve ``/metrics`` on 127.0.0.1; 0 = any free port. Gives the port and the server.
+    def know(self, topics: Iterable[str]) -> None:
+        """Begin the counters of these topics at 0: an increase from nothing is not seen."""
+        for topic in topics:
+            self.applied.labels(topic)
+            self.dead_letters.labels(topic)
+        for fault in Fault:
+            self.flush_failures.labels(fault.value)
+
+    def serve(self, host: str, port: int) -> tuple[int, object]:
+        """Serve ``/metrics`` there; port 0 = any free one. Gives the port and the server.
 
         Raises SettingsError when the port is taken.
         """
         try:
-            server, _ = _serve(port, addr="127.0.0.1", registry=self.registry)
+            server, _ = _serve(port, addr=host, registry=self.registry)
         except OSError as error:
             raise SettingsError(
                 f"NOVA_METRICS_PORT={port}: {error.strerror or error}; a port that is free, or 0 "

@@ -91,6 +91,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._gappy: set[str] = set()
         self._subscribed: set[str] = set()
         self._acknowledged: dict[TP, int] = {}
+        self._applied: dict[TP, int] = {}
         self._trouble = False
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
@@ -130,6 +131,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self.intakes.clear()
         self._unsought.clear()
         self._acknowledged.clear()
+        self._applied.clear()
         self._gaps_seen.clear()
         self.source.forget()
 
@@ -183,6 +185,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 generation=position.generation, budget=source.budget,
             )  # fmt: skip
             self._read_offset[tp] = wanted[tp] or None
+            self._applied[tp] = position.next_offset
         self._unsought -= tps
         return wanted
 
@@ -295,7 +298,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         """Postgres has everything below ``next_offset``; Kafka is told at the next interval."""
         tp = TP(*key)
         if tp in self.intakes:
-            self._acknowledged[tp] = next_offset
+            self._acknowledged[tp] = self._applied[tp] = next_offset
 
     def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         committable, self._acknowledged = self._acknowledged, {}
@@ -304,14 +307,11 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's own watch knows messages, not chunks; the worker's lag metric replaces it."""
 
-    def lag(self) -> dict[tuple[str, int], int]:
-        """Records in the log behind what was fetched, plus those that wait, by partition."""
-        found = {}
-        for tp, intake in self.intakes.items():
-            end = self.highwater(tp)
-            if end is not None:
-                found[intake.key] = max(0, end - intake.next_offset) + intake.count()
-        return found
+    async def lag(self) -> dict[tuple[str, int], int]:
+        """Offsets between what Postgres has and the log's end, by partition; asks Kafka."""
+        applied = dict(self._applied)
+        ends = await self.highwaters(*applied) if applied else {}
+        return {tuple(tp): max(0, ends[tp] - done) for tp, done in applied.items() if tp in ends}
 
 
 def _keep_plain_records(topics: Collection[str]) -> None:

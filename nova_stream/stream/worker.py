@@ -21,7 +21,6 @@ from nova_stream.clock import system_clock
 from nova_stream.errors import (
     DatabaseUnavailableError,
     KafkaUnavailableError,
-    NovaStreamError,
 )
 from nova_stream.settings import Settings
 from nova_stream.storage import positions
@@ -41,7 +40,8 @@ from nova_stream.telemetry import configure_logging, get_logger
 _log = get_logger(__name__)
 
 _WATCH_TOPICS_EVERY = 3.0
-_MEASURE_EVERY = 1.0
+_MEASURE_EVERY = 2.0
+_MEASURE_LIMIT = 5.0
 _RETRY = 1.0
 #: SIGTERM leaves within 5 s whatever the database does; what is not committed is read again.
 _GRACE = 4.0
@@ -70,6 +70,7 @@ class Worker:
         self._settings = settings
         self._metrics = metrics
         self._topics = settings.topics()
+        metrics.know(self._topics)
         self._budget = Budget(settings.buffer_bytes)
         self._stop = asyncio.Event()
         self._rebuild = asyncio.Event()
@@ -199,7 +200,9 @@ class Worker:
         async with self._lookup_lock:
             connection = await self._connection()
             await positions.ensure(connection, wanted)
-            return await positions.read(connection, wanted)
+            found = await positions.read(connection, wanted)
+        self._metrics.database_up.set(1)
+        return found
 
     async def _restart_topic(self, topic: str, generation: int) -> None:
         async with self._lookup_lock:
@@ -258,10 +261,12 @@ class Worker:
         while True:
             await asyncio.sleep(_MEASURE_EVERY)
             self._metrics.buffered.set(self._budget.used)
-            self._metrics.lag.clear()
-            with contextlib.suppress(Exception):  # between two assignments nothing can be said
-                lags = app.consumer.lag()
+            # Between two assignments, and while Kafka is away, the last lag stands.
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_MEASURE_LIMIT):
+                    lags = await app.consumer.lag()
                 self._metrics.assigned.set(len(lags))
+                self._metrics.lag.clear()
                 for (topic, partition), lag in lags.items():
                     self._metrics.lag.labels(topic, str(partition)).set(lag)
 
@@ -315,17 +320,16 @@ def run_worker(
     configure_logging(settings)
     metrics = metrics or Metrics()
     if settings.metrics_port is not None:
-        port, _ = metrics.serve(settings.metrics_port)
-        _log.info("metrics", address=f"http://127.0.0.1:{port}/metrics")
+        port, _ = metrics.serve(settings.metrics_host, settings.metrics_port)
+        _log.info("metrics", address=f"http://{settings.metrics_host}:{port}/metrics")
     _calm_the_collector()
     started = time.monotonic()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         outcome = runner.run(_main(settings, metrics, timers))
-    if outcome is Outcome.STOPPED:
-        return 0
-    time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
-    os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
-    raise NovaStreamError("unreachable")
+    if outcome is Outcome.REBUILD:
+        time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
+        os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
+    return 0
 
 
 def _calm_the_collector() -> None:
