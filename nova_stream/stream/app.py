@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import faust
-from faust.types import TP
 
 from nova_stream.events.change import Entity
 from nova_stream.publish.kafka import client_options
 from nova_stream.settings import Settings
 from nova_stream.stream.agents import Pumps
-from nova_stream.stream.intake import Intake
+from nova_stream.stream.intake import Single
 from nova_stream.stream.transport import Source, chunk_transport
 from nova_stream.telemetry import get_logger
 
@@ -44,11 +43,11 @@ class _Record:
 
     __slots__ = ("headers", "key", "offset", "timestamp", "value")
 
-    def __init__(self, message: Any) -> None:
+    def __init__(self, message: Any, value: bytes | None) -> None:
         self.offset = message.offset
         self.timestamp = int((message.timestamp or 0) * 1000)
         self.key = message.key
-        self.value = message.value
+        self.value = value
         self.headers = message.headers or ()
 
 
@@ -120,18 +119,16 @@ def add_agents(app: faust.App, topics: Mapping[str, Entity], pumps: Pumps) -> No
     """
     for name, entity in topics.items():
         topic = app.topic(name, schema=_AsItIs(allow_empty=True), allow_empty=True, acks=False)
-        app.agent(topic, name=f"{entity.value}-agent")(_agent(app, pumps, name))
+        app.agent(topic, name=f"{entity.value}-agent")(_agent(pumps))
 
 
-def _agent(app: faust.App, pumps: Pumps, topic: str) -> Any:
+def _agent(pumps: Pumps) -> Any:
     async def consume(stream: Any) -> None:
         async for event in stream.events():
             intake = event.value
-            if not isinstance(intake, Intake):  # one message an event: NOVA_CHUNK_TRANSPORT=false
-                intake = app.consumer.intakes.get(TP(topic, event.message.partition))
-                if intake is None:
-                    continue
-                intake.append([_Record(event.message)])
+            if isinstance(intake, Single):  # one message an event: NOVA_CHUNK_TRANSPORT=false
+                intake, value = intake
+                intake.append([_Record(event.message, value)])
             pumps.on_announcement(intake)
 
     return consume

@@ -86,14 +86,17 @@ class Intake:
         """Whether records wait."""
         return bool(self._blocks)
 
-    def append(self, records: list[SourceRecord]) -> None:
-        """Add fetched records, which follow ``next_offset``; ignored once closed."""
-        if self.closed:
-            return
+    def append(self, records: list[SourceRecord]) -> int:
+        """Add fetched records, which follow ``next_offset``; ignored once closed.
+
+        Gives the memory that they take, in bytes.
+        """
         size = memory_of(records)
+        if self.closed:
+            return size
         self._blocks.append(_Block(records, size))
         self._budget.used += size
-        self.next_offset = records[-1].offset + 1
+        self.next_offset = max(self.next_offset, records[-1].offset + 1)
 
     def take(self, limit: int) -> Batch | None:
         """Up to ``limit`` records from the front, None when nothing waits.
@@ -128,3 +131,10 @@ class Intake:
         self.closed = True
         self._budget.used -= sum(block.size for block in self._blocks)
         self._blocks.clear()
+
+
+class Single(NamedTuple):
+    """The value of one record on its way into its intake, where chunks are turned off."""
+
+    intake: Intake
+    value: bytes | None

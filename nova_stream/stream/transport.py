@@ -8,6 +8,7 @@ changes, and why:
   offset (design 2.3); where Postgres does not answer, the partition waits and is sought later.
 - ``getmany``: records go into their partition's ``Intake``; the agent gets a message only when
   nothing of that intake is announced yet. Fetching pauses while too many bytes wait.
+- partitions that nobody reads now are paused in aiokafka too, and one fetch is bounded.
 - records stay as aiokafka's C code reads them, instead of a dataclass each.
 - what is acknowledged to Kafka is what Postgres has, for others' lag tools.
 - changes of a transaction that was aborted are not read: they never happened.
@@ -32,7 +33,7 @@ from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.change import Entity
 from nova_stream.storage.flush import Position
-from nova_stream.stream.intake import Budget, Intake
+from nova_stream.stream.intake import Budget, Intake, Single
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -43,6 +44,11 @@ _faust_log = logging.getLogger("faust.transport.chunks")
 Key = tuple[str, int]
 
 _SEEK_AGAIN = 0.5
+_FETCH_WAIT_MS = 100
+#: What one look at fetched records takes: more would stop the event loop for too long, and
+#: overrun the budget of memory.
+_DRAIN_BYTES = 4 * 1024 * 1024
+_LEAST_DRAIN, _MOST_DRAIN = 16, 4000
 _FULL_PAUSE = 0.02
 _SEEK_LIMIT = 10.0
 _STOPPED_PAUSE = 0.2
@@ -67,13 +73,43 @@ class Source(NamedTuple):
     chunks: bool
 
 
-class _CommittedOnly(AIOKafkaConsumerThread):  # type: ignore[misc]
+class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread in which aiokafka lives, with its fetching brought to what is wanted."""
+
     logger = _faust_log
+
+    #: Memory of an average record of the last fetch, in bytes.
+    average_record = 1000
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
+        # Faust asks the broker to wait 1.5 s for data of some partitions, which keeps what came
+        # for the others meanwhile.
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        """Fetch of the active partitions only, and not more at a time than a chunk or two.
+
+        Faust pauses partitions in its own books alone: aiokafka would fetch the tables' changelogs
+        too, wait for somebody to take them, and hold back all partitions of that broker.
+        """
+        paused = consumer.paused()
+        if quiet := consumer.assignment() - active_partitions - paused:
+            consumer.pause(*quiet)
+        if wanted := paused & active_partitions:
+            consumer.resume(*wanted)
+        at_most = max(_LEAST_DRAIN, min(_MOST_DRAIN, _DRAIN_BYTES // self.average_record))
+        return await super()._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=at_most
+        )
 
 
 class ChunkConsumer(Consumer):  # type: ignore[misc]
@@ -95,7 +131,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._trouble = False
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return _CommittedOnly(self, loop=self.loop, beacon=self.beacon)
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     # -- where reading begins ------------------------------------------------------------------
 
@@ -205,7 +241,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             elif (intake := self.intakes.get(tp)) is not None and (
                 fresh := await self._continuing(tp, intake, fetched)
             ):
-                intake.append(fresh)
+                self._thread.average_record = intake.append(fresh) // len(fresh) or 1
         now = time.monotonic()
         for tp, intake in list(self.intakes.items()):
             if not self.flow_active:
@@ -219,8 +255,15 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
     async def _getmany_singly(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         if self._unsought and time.monotonic() >= self._seek_at:
             await self._seek_unsought()
+        held = dict(self.intakes)
         async for tp, message in super().getmany(timeout):
-            if tp.topic not in self.source.entities or tp in self.intakes:
+            if tp.topic not in self.source.entities:
+                yield tp, message
+            elif (intake := self.intakes.get(tp)) is not held.get(tp):
+                await self.seek_again(tuple(tp))
+            elif intake is not None and await self._continuing(tp, intake, [message]):
+                intake.next_offset = message.offset + 1
+                message.value = Single(intake, message.value)
                 yield tp, message
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:
@@ -236,12 +279,18 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             with self._thread._ensure_consumer()._subscription.fetch_context():
                 await self.sleep(_FULL_PAUSE if self.source.budget.full else _STOPPED_PAUSE)
             return {}
+        held = dict(self.intakes)
         try:
-            return dict(await self._getmany(active, timeout=timeout))
+            records = dict(await self._getmany(active, timeout=timeout))
         except KafkaError as error:
             _log.warning("fetching failed", error=repr(error))
             await self.sleep(_STOPPED_PAUSE)
             return {}
+        for tp in [tp for tp in records if self.intakes.get(tp) is not held.get(tp)]:
+            # The partition was sought meanwhile: perhaps this was read at the place before.
+            del records[tp]
+            await self.seek_again(tuple(tp))
+        return records
 
     def _readable(self) -> set[TP]:
         """What may be fetched now: sources with a place while there is room, and changelogs."""
