@@ -97,6 +97,7 @@ class Intake:
         self._blocks.append(_Block(records, size))
         self._budget.used += size
         self.next_offset = max(self.next_offset, records[-1].offset + 1)
+        return size
 
     def take(self, limit: int) -> Batch | None:
         """Up to ``limit`` records from the front, None when nothing waits.
