@@ -1,0 +1,118 @@
+"""The growing chunk: what is appended comes out once, in order, in pieces that bound memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_stream.events.change import Entity, SourceRecord
+from nova_stream.stream import intake as module
+from nova_stream.stream.intake import Budget, Intake, memory_of
+
+
+class Record(NamedTuple):
+    offset: int
+    value: bytes | None = b"x"
+    key: bytes | None = None
+    timestamp: int = 0
+    headers: tuple[()] = ()
+
+
+def intake(budget: Budget, start: int = 0) -> Intake:
+    return Intake("t", Entity.TASKS, 0, start=start, generation=0, budget=budget)
+
+
+def records(*offsets: int, value: bytes | None = b"x") -> list[SourceRecord]:
+    return [Record(offset, value) for offset in offsets]
+
+
+def test_nothing_waits_at_first() -> None:
+    fresh = intake(Budget(1))
+    assert (fresh.waiting, fresh.take(5)) == (False, None)
+
+
+def test_a_chunk_begins_where_the_one_before_ended_also_across_holes() -> None:
+    found = intake(Budget(10**9), start=5)
+    found.append(records(7, 8))
+    found.append(records(12))
+    assert found.next_offset == 13
+    first = found.take(2)
+    assert first is not None
+    assert (first.start, first.end, [r.offset for r in first.records]) == (5, 9, [7, 8])
+    second = found.take(2)
+    assert second is not None
+    assert (second.start, second.end) == (9, 13)
+
+
+def test_a_closed_intake_gives_and_takes_nothing() -> None:
+    budget = Budget(10**9)
+    found = intake(budget)
+    found.append(records(0, 1))
+    found.close()
+    found.append(records(2))
+    assert (budget.used, found.waiting, found.take(9)) == (0, False, None)
+
+
+def test_what_was_taken_before_the_close_is_still_given_back() -> None:
+    budget = Budget(10**9)
+    found = intake(budget)
+    found.append(records(0, 1, 2))
+    batch = found.take(2)
+    assert batch is not None
+    found.close()
+    found.give_back(batch.size)
+    assert budget.used == 0
+
+
+def test_large_records_make_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK_BYTES", 10_000)
+    found = intake(Budget(10**9))
+    for offset in range(6):
+        found.append(records(offset, value=b"x" * 6000))
+    sizes = []
+    while (batch := found.take(1000)) is not None:
+        sizes.append(len(batch.records))
+    assert sizes == [2, 2, 2]
+
+
+def test_tombstones_and_empty_values_weigh_something() -> None:
+    assert memory_of(records(0, value=None)) == memory_of(records(0, value=b"")) > 0
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=5), max_size=8),
+    st.lists(st.integers(1, 7), min_size=40, max_size=40),
+    st.integers(0, 100),
+)
+def test_all_that_is_appended_comes_out_in_order_and_the_budget_returns(
+    fetches: list[list[int]], limits: list[int], start: int
+) -> None:
+    """Each fetch is a list of distances to the record before, so that there are holes."""
+    budget = Budget(10**9)
+    found = intake(budget, start)
+    offset, appended = start - 1, list[int]()
+    for distances in fetches:
+        fetched: list[SourceRecord] = []
+        for distance in distances:
+            offset += 1 + distance
+            fetched.append(Record(offset, b"x" * distance))
+        assert found.append(fetched) == memory_of(fetched)
+        appended += [record.offset for record in fetched]
+    assert found.waiting == bool(appended)
+
+    taken, place = list[int](), start
+    for limit in limits:
+        batch = found.take(limit)
+        if batch is None:
+            break
+        assert batch.start == place
+        assert 1 <= len(batch.records) <= limit
+        assert batch.size == memory_of(batch.records)
+        place = batch.end
+        taken += [record.offset for record in batch.records]
+        found.give_back(batch.size)
+    assert taken == appended
+    assert (found.waiting, budget.used) == (False, 0)
