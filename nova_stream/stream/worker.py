@@ -323,6 +323,8 @@ def run_worker(
         port, _ = metrics.serve(settings.metrics_host, settings.metrics_port)
         _log.info("metrics", address=f"http://{settings.metrics_host}:{port}/metrics")
     _calm_the_collector()
+    # Fetching is a thread of its own: it should not wait long for its turn.
+    sys.setswitchinterval(0.001)
     started = time.monotonic()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         outcome = runner.run(_main(settings, metrics, timers))
@@ -340,7 +342,7 @@ def _calm_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(100_000, 50, 1000)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
