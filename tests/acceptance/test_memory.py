@@ -51,7 +51,7 @@ class Largest:
 
 
 async def _publish(stack: Stack, size: int) -> int:
-    """Executions of 5 kB each until ``size`` bytes are in the log."""
+    """Executions of 8 kB each until ``size`` bytes are in the log."""
     producer = AIOKafkaProducer(
         bootstrap_servers=stack.kafka.bootstrap_servers, linger_ms=20, max_batch_size=MEGABYTE
     )
@@ -61,7 +61,7 @@ async def _publish(stack: Stack, size: int) -> int:
         id_ = f"e{count}"
         document = {
             "id": id_, "taskId": "t", "agent": f"A{count % 21}", "model": "m",
-            "prompt": "p" * 2000, "response": "r" * 3000, "gatesPassed": True, "duration": 1,
+            "prompt": "p" * 3000, "response": "r" * 4800, "gatesPassed": True, "duration": 1,
             "timestamp": "2026-02-20T12:00:00.000Z",
         }  # fmt: skip
         value = encode(Event("executions", id_, count + 1, document))
