@@ -104,7 +104,8 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         paused = consumer.paused()
         if quiet := consumer.assignment() - active_partitions - paused:
             consumer.pause(*quiet)
-        if wanted := paused & active_partitions:
+        # Not `paused & active_partitions`, which may give Faust's tuples; aiokafka wants its own.
+        if wanted := [tp for tp in paused if tp in active_partitions]:
             consumer.resume(*wanted)
         at_most = max(_LEAST_DRAIN, min(_MOST_DRAIN, _DRAIN_BYTES // self.average_record))
         return await super()._fetch_records(
