@@ -165,6 +165,29 @@ async def test_holes_are_no_obstacle_to_a_worker_that_starts(stage: Stage) -> No
     await stage.row("tasks", "after")
 
 
+async def test_a_compacted_topic_is_read_to_its_end(stage: Stage) -> None:
+    other = f"{stage.settings.topic_prefix}.compacted"
+    stage.settings = stage.settings.model_copy(update={"topic_tasks": other})
+    stage.make_topic(
+        TASKS, 2, cleanup_policy="compact", segment_ms="200", min_cleanable_dirty_ratio="0.01",
+        min_compaction_lag_ms="0", max_compaction_lag_ms="200",
+    )  # fmt: skip
+    for number in range(50):
+        stage.publish(TASKS, task("t", number + 1, agent=f"A{number}"), key=b"t")
+
+    async def compacted() -> bool:
+        stage.publish(TASKS, task("u", 1), key=b"u")  # makes the log roll
+        return await asyncio.to_thread(stage.count, TASKS) < 40
+
+    await until("the topic is compacted", compacted)
+    stage.start_worker(topic_tasks=other)
+    await stage.row("tasks", "t", agent="A49")
+    await stage.row("tasks", "u")
+    stage.publish(TASKS, task("after"), key=b"after")
+    await stage.row("tasks", "after")
+    assert stage.worker.lines(GONE) == []
+
+
 async def test_partitions_that_are_added_are_read(stage: Stage) -> None:
     stage.start_worker()
     stage.publish(TASKS, task("before"))

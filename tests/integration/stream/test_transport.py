@@ -137,6 +137,24 @@ async def test_without_the_chunk_transport_everything_is_exact_too(stage: Stage)
     assert (cache["total_tasks"], cache["failed_tasks"]) == (51, 1)
 
 
+@pytest.mark.integration
+async def test_without_the_chunk_transport_a_rebalance_loses_nothing(stage: Stage) -> None:
+    first = stage.start_worker(chunk_transport="false")
+    for partition in (0, 1):
+        values = [task(f"{partition}-{n}", 1, agent="MARS") for n in range(2000)]
+        stage.publish(Entity.TASKS, *values, partition=partition)
+    await stage.row("tasks", "0-100")
+    stage.start_worker(chunk_transport="false")
+    for partition in (0, 1):
+        values = [task(f"{partition}-{n}", 2, agent="VENUS") for n in range(2000)]
+        stage.publish(Entity.TASKS, *values, partition=partition)
+    await stage.row("tasks", "1-100", version=2)
+    assert first.stop() == 0
+    await stage.caught_up()
+    query = "SELECT agent, count(*) AS n FROM tasks GROUP BY agent"
+    assert await stage.fetch(query) == [{"agent": "VENUS", "n": 4000}]
+
+
 async def fetch(address: str) -> dict[str, float]:
     """The numbers of a /metrics page, without labels."""
     page = await asyncio.to_thread(lambda: urlopen(address).read().decode())
