@@ -140,7 +140,7 @@ class Flush:
         if position > chunk.start:
             changes = [change for change in changes if change.offset >= position]
         dead = [letter for letter in chunk.dead if letter.offset >= position]
-        if kind is not None and any(change.kind != kind for change in changes):
+        if kind is not None and _has_other(changes, kind):
             others = [change for change in changes if change.kind != kind]
             dead += [_other_kind(chunk, change, kind) for change in others]
             changes = [change for change in changes if change.kind == kind]
@@ -255,9 +255,9 @@ def _columns(entity: Entity, changes: list[Change]) -> list[list[Any]]:
     columns: list[list[Any]] = [
         [c.id for c in changes],
         [c.number for c in changes],
-        [c.minor for c in changes],
+        _unless_all([c.minor for c in changes], 0),
         [c.changed_at for c in changes],
-        [c.deleted for c in changes],
+        _unless_all([c.deleted for c in changes], usual=False),
         [c.partition for c in changes],
         [c.offset for c in changes],
         [c.doc for c in changes],
@@ -277,6 +277,15 @@ def _unknown(chunk: Chunk, entity: Entity, change: Change) -> DeadLetter:
         f"$.after.{unavailable.missing(entity, change)} was left out as unchanged, and no value "
         "of it is known: publish the whole document once (op r)",
     )
+
+
+def _has_other(changes: list[Change], kind: str) -> bool:
+    return [change.kind for change in changes].count(kind) != len(changes)  # type: ignore[arg-type]
+
+
+def _unless_all(values: list[Any], usual: object) -> list[Any]:
+    """The values, or none of them where all are what the statement takes for a missing one."""
+    return [] if values.count(usual) == len(values) else values
 
 
 def _other_kind(chunk: Chunk, change: Change, kind: str) -> DeadLetter:

@@ -131,7 +131,7 @@ def _upsert(entity: Entity) -> str:
     values = ", ".join(_value(column) for column in typed)
     return f"""
 INSERT INTO {TABLES[entity]} AS t (id, {", ".join(stored)})
-SELECT id, version, version_minor, {_finite("changed_at")},
+SELECT id, version, coalesce(version_minor, 0), {_finite("changed_at")},
     CASE WHEN deleted THEN {_finite("changed_at")} END, src_partition, src_offset, doc::jsonb,
     {values}
 FROM unnest({parameters}) AS u ({given})
@@ -226,7 +226,8 @@ RETURNING partition, {", ".join(_BUILD_FIGURES)}"""
 
 #: Upserts by entity. Parameters: the arrays of ``Change`` in the order id, number, minor,
 #: changed_at, deleted, partition, offset, doc, typed columns; then, where figures are kept,
-#: the topic. Rows that an older or equal version would change are left alone and not returned.
+#: the topic. An array may be empty where all values are 0 (minor) or false (deleted). Rows that an
+#: older or equal version would change are left alone and not returned.
 UPSERT: dict[Entity, str] = {
     Entity.AGENTS: _upsert(Entity.AGENTS)
     + "\nRETURNING new.id AS id, old.name AS old_name, new.name AS new_name",
