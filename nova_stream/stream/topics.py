@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from nova_stream.publish.kafka import admin_options
 from nova_stream.settings import Settings
 
 _TIMEOUT = 10.0
+_LOOK_AGAIN = 0.02
 
 _SOURCE_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": str(10 * 1024 * 1024)}
 #: The tables can be rebuilt from Postgres at any time, and are small: compact them eagerly, so
@@ -58,7 +60,9 @@ class TopicAdmin:
         found = await self.partitions()
         missing = {t: settings.partitions for t in settings.topics() if t not in found}
         await asyncio.to_thread(self._create, missing, _SOURCE_CONFIG)
-        return {topic: found.get(topic, settings.partitions) for topic in settings.topics()}
+        # Somebody with another setting may have been quicker.
+        described = await self.describe(list(settings.topics()))
+        return {topic: item.partitions for topic, item in described.items()}
 
     async def prepare_changelogs(self, wanted: Mapping[str, int]) -> None:
         """Make the tables' changelog topics, each with the partitions of its source topic.
@@ -107,12 +111,26 @@ class TopicAdmin:
         ]
         futures = self._client.create_topics(topics, operation_timeout=_TIMEOUT)
         self._settle(futures, "cannot be made", allowed="TOPIC_ALREADY_EXISTS")
+        self._see(dict.fromkeys(wanted, 1))
 
     def _enlarge(self, wanted: Mapping[str, int]) -> None:
         if not wanted:
             return
         futures = self._client.create_partitions([NewPartitions(t, n) for t, n in wanted.items()])
         self._settle(futures, "cannot be enlarged", allowed="INVALID_PARTITIONS")
+        self._see(wanted)
+
+    def _see(self, wanted: Mapping[str, int]) -> None:
+        """Wait until the brokers show topics with so many partitions: they answer before that."""
+        deadline = time.monotonic() + _TIMEOUT
+        while True:
+            found = self._describe(list(wanted))
+            hidden = [t for t, n in wanted.items() if t not in found or found[t].partitions < n]
+            if not hidden:
+                return
+            if time.monotonic() > deadline:
+                raise TopicError(f"topic {hidden[0]} was made, but no broker shows it")
+            time.sleep(_LOOK_AGAIN)
 
     def _settle(self, futures: Mapping[str, Any], what: str, allowed: str) -> None:
         for topic, future in futures.items():

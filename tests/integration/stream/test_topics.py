@@ -59,6 +59,24 @@ async def test_a_topic_made_again_under_a_running_worker_is_read_from_its_start(
     await stage.row("tasks", "both", agent="new")
 
 
+async def test_a_topic_that_is_gone_is_told_and_read_once_it_is_there_again(
+    stage: Stage,
+) -> None:
+    first, second = stage.start_worker(), stage.start_worker()
+    stage.publish(TASKS, task("old"), partition=0)
+    stage.publish(TASKS, task("old 1"), partition=1)
+    await stage.row("tasks", "old")
+    await stage.row("tasks", "old 1")
+    stage.delete_topic(TASKS)
+    for worker in (first, second):
+        await worker.says("a topic is gone", topic=stage.settings.topic(TASKS))
+    stage.make_topic(TASKS, stage.settings.partitions)
+    fresh = stage.producer()
+    for partition in (0, 1):
+        stage.publish(TASKS, task(f"new {partition}"), partition=partition, producer=fresh)
+        await stage.row("tasks", f"new {partition}")
+
+
 async def test_a_topic_made_again_while_no_worker_runs_is_read_from_its_start(
     stage: Stage,
 ) -> None:
