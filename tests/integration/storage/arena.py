@@ -117,6 +117,8 @@ class Player:
         async with asyncio.TaskGroup() as group:
             for number in range(workers):
                 group.create_task(self._work(number))
+        if self._history.marked:
+            return
         control = self._arena.control
         self.problems += await final_differences(control, self._history.recounted())
         dead = await control.fetchval(_DEAD)

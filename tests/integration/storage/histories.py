@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity, VersionKind
 from nova_stream.events.decode import decode
+from nova_stream.events.normalise import UNAVAILABLE
 from nova_stream.events.times import time_text
 from nova_stream.stats.recount import Recount, Revision, recount_history, revision_of_change
 from tests.integration.storage.chunks import Record, value_of
@@ -41,7 +42,8 @@ class History(NamedTuple):
     """What lies in Kafka, by entity and partition, and how it is to be delivered.
 
     The topic of ``restart`` is made again while it is read; then ``remade`` lies in it, the same
-    records in another order.
+    records in another order. With ``marked`` some fields came as unavailable, so that what stands
+    at the end depends on the order.
     """
 
     logs: dict[Log, list[Record]]
@@ -49,6 +51,7 @@ class History(NamedTuple):
     schedule: int
     restart: Entity | None
     remade: dict[Log, list[Record]]
+    marked: bool = False
 
     def log(self, log: Log, generation: int) -> list[Record]:
         """A partition's records in that life of its topic."""
@@ -149,10 +152,20 @@ def histories(draw: st.DrawFn, sizes: Sequence[int] = (1, 10, 30, 60)) -> Histor
     schedule = draw(st.integers(0, 2**32))
     if draw(st.booleans()):
         steps.sort(key=lambda step: (step.number, step.minor))
+    marks = draw(st.just([]) | st.lists(st.integers(0, len(steps) - 1), max_size=20))
+    for index in marks:
+        steps[index] = _with_mark(steps[index], schedule + index)
     logs = _logs(steps, repeated, kind, schedule)
     restart = draw(st.sampled_from([None, None, *ENTITIES]))
     remade = {log: _shuffled(logs[log], schedule) for log in logs if log[0] is restart}
-    return History(logs, kind, schedule, restart, remade)
+    return History(logs, kind, schedule, restart, remade, bool(marks))
+
+
+def _with_mark(step: Step, choice: int) -> Step:
+    if not step.after:
+        return step
+    names = sorted(step.after)
+    return step._replace(after={**step.after, names[choice % len(names)]: UNAVAILABLE[0]})
 
 
 def _shuffled(records: list[Record], schedule: int) -> list[Record]:

@@ -9,8 +9,7 @@ import asyncpg
 import pytest
 
 from nova_stream.events.change import Entity
-from nova_stream.storage import positions
-from nova_stream.storage.flush import Applied, Flush, GapError, GenerationError, read_partials
+from nova_stream.storage.flush import Applied, Flush, GapError, read_partials
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk
 
@@ -85,116 +84,6 @@ async def test_after_a_failure_the_connection_is_of_use(desk: Desk) -> None:
     assert await versions(desk) == {}
     await desk.flush(desk.chunk(TASKS, 0, 1))
     assert await versions(desk) == {"good": 1}
-
-
-# -- generations -----------------------------------------------------------------------------------
-
-
-async def test_a_chunk_of_an_earlier_life_of_its_topic_is_refused(desk: Desk) -> None:
-    topic = desk.settings.topic(TASKS)
-    await positions.recognise(desk.connection, topic, "first")
-    await desk.put(TASKS, task("t0"))
-    desk.add(TASKS, task("t1"))
-    old = desk.chunk(TASKS, 1)
-    assert await positions.recognise(desk.connection, topic, "first") is None
-    assert await positions.recognise(desk.connection, topic, "second") == 1
-    with pytest.raises(GenerationError) as caught:
-        await desk.flush(old)
-    assert caught.value.key == old.key
-    assert await versions(desk) == {"t0": 1}
-
-    new = desk.chunk(TASKS, 0, generation=1)
-    (applied,) = await desk.flush(new)
-    assert (applied.next_offset, applied.epoch, applied.complete) == (2, 1, True)
-    assert await versions(desk) == {"t0": 1, "t1": 1}
-
-
-async def test_offsets_of_a_topic_made_again_outrank_all_before(desk: Desk) -> None:
-    topic = desk.settings.topic(TASKS)
-    await positions.recognise(desk.connection, topic, "first")
-    await desk.put(TASKS, *(task("t", None, agent=f"A{n}") for n in range(5)))
-    assert await versions(desk) == {"t": 4}
-    await positions.recognise(desk.connection, topic, "second")
-    desk.logs.clear()
-    desk.add(TASKS, task("t", None, agent="new"), task("t", None, agent="newer"))
-    chunk = desk.chunk(TASKS, generation=1)
-    await desk.flush(chunk)
-    assert (await desk.row(TASKS, "t"))["agent"] == "newer"
-    assert await versions(desk) == {"t": (1 << 44) + 1}
-    # The same chunk once more, as after a lost answer: nothing is ranked twice.
-    await desk.flush(chunk)
-    assert await versions(desk) == {"t": (1 << 44) + 1}
-
-
-async def test_a_dead_letter_published_again_keeps_the_rank_of_its_offset(desk: Desk) -> None:
-    topic = desk.settings.topic(TASKS)
-    await positions.recognise(desk.connection, topic, "first")
-    await positions.recognise(desk.connection, topic, "second")
-    desk.add(TASKS, task("t", None, agent="newer"))
-    old, new = (b"offset:7", b"offset:%d" % ((1 << 44) + 5))
-    desk.add(TASKS, task("t", None, agent="old"), headers=[("nova_version", old)])
-    desk.add(TASKS, task("u", None, agent="again"), headers=[("nova_version", new)])
-    await desk.flush(desk.chunk(TASKS, generation=1))
-    assert await versions(desk) == {"t": 1 << 44, "u": (1 << 44) + 5}
-
-
-async def test_seq_numbers_are_no_matter_of_generations(desk: Desk) -> None:
-    topic = desk.settings.topic(TASKS)
-    await positions.recognise(desk.connection, topic, "first")
-    await desk.put(TASKS, task("t", 5, agent="old"))
-    await positions.recognise(desk.connection, topic, "second")
-    desk.logs.clear()
-    desk.add(TASKS, task("t", 4, agent="older"), task("u", 1))
-    await desk.flush(desk.chunk(TASKS, generation=1))
-    assert await versions(desk) == {"t": 5, "u": 1}
-
-
-async def test_restarting_twice_from_one_generation_counts_once(desk: Desk) -> None:
-    topic = desk.settings.topic(TASKS)
-    await desk.put(TASKS, task())
-    assert await positions.restart(desk.connection, topic, 0) == 1
-    assert await positions.restart(desk.connection, topic, 0) == 1
-    position = await desk.position(TASKS)
-    assert (position.generation, position.next_offset, position.epoch) == (1, 0, 1)
-
-
-# -- version kinds ---------------------------------------------------------------------------------
-
-
-async def test_the_first_record_fixes_the_topics_kind_of_versions(desk: Desk) -> None:
-    later = value_of({"id": "u", "status": "done"}, lsn=9)
-    await desk.put(TASKS, b"{", task("t", 1), later, task("v", None), deletion("t", 2))
-    assert await desk.dead() == [
-        ("tasks", 0, 0, "bad_json"), ("tasks", 0, 2, "version_kind"),
-        ("tasks", 0, 3, "version_kind"),
-    ]  # fmt: skip
-    assert await versions(desk) == {"t": 2}
-    applied = await desk.put(TASKS, later, partition=1)
-    assert (applied.changes, applied.dead) == (0, 1)
-
-
-async def test_each_topic_has_a_kind_of_its_own(desk: Desk) -> None:
-    await desk.put(TASKS, task("t", None))
-    await desk.put(Entity.BUILDS, value_of({"id": "b", "status": "failed"}, lsn=7))
-    await desk.put(Entity.USERS, value_of({"id": "u"}, seq=7))
-    assert await desk.dead() == []
-
-
-async def test_two_partitions_of_one_flush_have_one_kind(desk: Desk) -> None:
-    desk.add(TASKS, task("t0", 1), partition=0)
-    desk.add(TASKS, task("t1", None), task("t2", 2), partition=1)
-    await desk.flush(desk.chunk(TASKS, partition=0), desk.chunk(TASKS, partition=1))
-    assert await desk.dead() == [("tasks", 1, 0, "version_kind")]
-    assert await versions(desk) == {"t0": 1, "t2": 2}
-
-
-async def test_a_refused_flush_fixes_no_kind(desk: Desk) -> None:
-    poison = value_of({"id": "bad", "status": "done", "x": "PLACE"}, lsn=1)
-    with pytest.raises(asyncpg.PostgresError):
-        await desk.put(TASKS, poison.replace(b'"PLACE"', b"1e400000"))
-    desk.logs.clear()
-    await desk.put(TASKS, task("t", 3))
-    assert await versions(desk) == {"t": 3}
 
 
 # -- deletions -------------------------------------------------------------------------------------
