@@ -25,6 +25,10 @@ _log = get_logger(__name__)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
+#: Flushes that may run at a time, and the waiting records from which a second one pays.
+_LANES = 2
+_SECOND_LANE_FROM = 2000
+
 #: No more chunks join a flush that has this many bytes: its parameters are held several times.
 _FLUSH_BYTES = 12 * 1024 * 1024
 
@@ -39,12 +43,34 @@ class _Waiting(msgspec.Struct):
     wanted: Callable[[], bool]
 
 
+class _Lane:
+    """A connection on which one flush runs at a time."""
+
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection[Any]]]) -> None:
+        self._connect = connect
+        self._connection: asyncpg.Connection[Any] | None = None
+
+    async def connected(self) -> asyncpg.Connection[Any]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
+
+    def disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            with contextlib.suppress(Exception):
+                # No farewell: a server that does not answer must not hold us.
+                connection.terminate()
+
+
 class Flusher:
     """Applies submitted chunks, at most ``limit`` records a transaction where chunks allow it.
 
-    While Postgres is away it tries again, with one log line a change of state, until the chunks'
-    partitions are taken away. What Postgres refuses because of the data is narrowed down to the
-    record, which goes among the dead letters.
+    While one flush waits for Postgres, the next is made ready on a second connection, if many
+    records wait; to the database the two are like two workers. While Postgres is away it tries
+    again, with one log line a change of state, until the chunks' partitions are taken away. What
+    Postgres refuses because of the data is narrowed down to the record, which goes among the dead
+    letters.
     """
 
     def __init__(
@@ -62,7 +88,7 @@ class Flusher:
         self._limit = limit
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._running = 0
         self._trouble: str | None = None
 
     def submit(self, chunk: Chunk, wanted: Callable[[], bool]) -> asyncio.Future[Applied]:
@@ -79,14 +105,30 @@ class Flusher:
 
     async def run(self) -> None:
         """Flush until cancelled."""
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(_LANES):
+                lanes.create_task(self._serve(_Lane(self._connect)))
+
+    async def _serve(self, lane: _Lane) -> None:
         try:
             while True:
-                await self._wake.wait()
-                batch = self._take()
-                if batch:
-                    await self._flush(batch)
+                while not self._ready():
+                    self._wake.clear()
+                    await self._wake.wait()
+                self._running += 1
+                try:
+                    await self._flush(self._take(), lane)
+                finally:
+                    self._running -= 1
+                    self._wake.set()
         finally:
-            await self._disconnect()
+            lane.disconnect()
+
+    def _ready(self) -> bool:
+        """Whether a flush should begin: at once when none runs, beside another when it pays."""
+        if not self._waiting or not self._running:
+            return bool(self._waiting)
+        return sum(len(item.chunk.records) for item in self._waiting) >= _SECOND_LANE_FROM
 
     def _take(self) -> list[_Waiting]:
         count = size = 0
@@ -103,16 +145,14 @@ class Flusher:
             size += item.chunk.size
             batch.append(item)
         self._waiting = left
-        if not self._waiting:
-            self._wake.clear()
         return batch
 
-    async def _flush(self, batch: list[_Waiting]) -> None:
+    async def _flush(self, batch: list[_Waiting], lane: _Lane) -> None:
         """Bring every chunk of ``batch`` to an end."""
         pause = _FIRST_PAUSE
         while batch:
             try:
-                await self._commit(batch)
+                await self._commit(batch, lane)
                 batch = []
             except (GapError, GenerationError) as error:
                 batch = self._hand_back(batch, error)
@@ -121,15 +161,16 @@ class Flusher:
                 fault = fault or fault_of(error)
                 self._metrics.flush_failures.labels(fault.value).inc()
                 if fault is Fault.DATA:
-                    await self._narrow_down(batch, error)
+                    await self._narrow_down(batch, lane, error)
                     break
-                await self._recover(error, fault)
+                lane.disconnect()
+                self._say_trouble(error, fault)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 batch = _still_wanted(batch)
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
-        connection = await self._connected()
+    async def _commit(self, batch: list[_Waiting], lane: _Lane) -> None:
+        connection = await lane.connected()
         started = time.perf_counter()
         items = sorted(batch, key=lambda item: item.chunk.key)
         results = await Flush(connection, [i.chunk for i in items], self._expected).run()
@@ -160,18 +201,18 @@ class Flusher:
                 item.future.set_exception(error)
         return [item for item in batch if item.chunk.key != refused]
 
-    async def _narrow_down(self, batch: list[_Waiting], error: Exception) -> None:
+    async def _narrow_down(self, batch: list[_Waiting], lane: _Lane, error: Exception) -> None:
         """Apply a batch that Postgres refuses in smaller parts, down to the record at fault."""
         if len(batch) > 1:
             for item in batch:
-                await self._flush([item])
+                await self._flush([item], lane)
             return
         item = batch[0]
         chunk = item.chunk
         if len(chunk.records) > 1:
             first, second = chunk.split()
-            await self._flush([_Waiting(first, _unobserved(), item.wanted)])
-            await self._flush([_Waiting(second, item.future, item.wanted)])
+            await self._flush([_Waiting(first, _unobserved(), item.wanted)], lane)
+            await self._flush([_Waiting(second, item.future, item.wanted)], lane)
             return
         if not chunk.changes:
             raise error
@@ -181,14 +222,9 @@ class Flusher:
             "unstorable", f"Postgres refuses the record ({state or type(error).__name__}): {error}",
         )  # fmt: skip
         refused = msgspec.structs.replace(chunk, changes=[], dead=[*chunk.dead, letter])
-        await self._flush([_Waiting(refused, item.future, item.wanted)])
+        await self._flush([_Waiting(refused, item.future, item.wanted)], lane)
 
-    async def _connected(self) -> asyncpg.Connection[Any]:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-        return self._connection
-
-    async def _recover(self, error: Exception, fault: Fault) -> None:
+    def _say_trouble(self, error: Exception, fault: Fault) -> None:
         self._metrics.database_up.set(0)
         trouble = f"{fault.value}: {type(error).__name__}"
         if self._trouble is None or (fault is Fault.SETUP and self._trouble != trouble):
@@ -199,20 +235,12 @@ class Flusher:
             )
             _log.error("flush failed", fault=fault.value, error=str(error), then=advice)
             self._trouble = trouble
-        await self._disconnect()
 
     def _say_well(self) -> None:
         self._metrics.database_up.set(1)
         if self._trouble is not None:
             _log.info("flush works again", after=self._trouble)
             self._trouble = None
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None and not connection.is_closed():
-            with contextlib.suppress(Exception):
-                # No farewell: a server that does not answer must not hold us.
-                connection.terminate()
 
 
 def _still_wanted(batch: list[_Waiting]) -> list[_Waiting]:
