@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from nova_stream.cli.main import run
 from nova_stream.jobs.compact_old_executions import run_once
@@ -29,20 +27,7 @@ VALUES
     ('e2', NULL, 'MARS', NULL, '2026-02-02', 1, 0, now(), 0, 2, '{"id": "e2"}')
 """
 
-_LOGGERS = ("", "aiokafka", "faust", "mode", "nova_stream")
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def logs_as_before() -> Iterator[None]:
-    """Commands run in this process: what they do to its logging is undone."""
-    handlers = logging.getLogger().handlers[:]
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
-    yield
-    logging.getLogger().handlers[:] = handlers
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import msgspec
 import pytest
@@ -303,6 +304,7 @@ async def test_logs_hold_nothing_that_belongs_to_somebody(
     async def breaks(context: JobContext) -> Words:
         raise ValueError(private)
 
+    caplog.set_level(logging.INFO, logger="nova_stream")
     clock = FakeClock()
     one = scheduler(jobs_settings, [job(says), job(breaks, "bad")], clock)
     await one.tick()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 
 from nova_stream.settings import Settings, load_settings
@@ -30,20 +27,7 @@ def topic_settings(kafka_settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Undo what a command does to the process's logging."""
-    root, kafka = logging.getLogger(), logging.getLogger("aiokafka")
-    handlers, levels = root.handlers[:], (root.level, kafka.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    kafka.setLevel(levels[1])
-
-
-@pytest.fixture
-def cli_environment(
-    kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch, own_logging: None
-) -> Settings:
+def cli_environment(kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The environment says the same as the settings, for commands."""
     monkeypatch.setenv("NOVA_KAFKA_BROKERS", ",".join(kafka_settings.kafka_brokers))
     monkeypatch.setenv("NOVA_TOPIC_PREFIX", kafka_settings.topic_prefix)
