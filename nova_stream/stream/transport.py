@@ -82,6 +82,9 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     average_record = 1000
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        source: Source = self.consumer.source
+        if source.chunks:
+            _keep_plain_records(frozenset(source.entities))
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         # Faust asks the broker to wait 1.5 s for data of some partitions, which keeps what came
@@ -367,7 +370,8 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
 def _keep_plain_records(topics: Collection[str]) -> None:
     """Take the records of ``topics`` as aiokafka's C code reads them.
 
-    aiokafka makes a frozen dataclass of each, which costs as much as decoding it.
+    aiokafka makes a frozen dataclass of each, which costs as much as decoding it. It offers no
+    place to say so for one consumer: it counts for all of this process, which is a worker.
     """
 
     class PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
@@ -379,8 +383,6 @@ def _keep_plain_records(topics: Collection[str]) -> None:
 
 def chunk_transport(app: faust.App, source: Source) -> Transport:
     """The transport to install with ``app.transport = …``."""
-    if source.chunks:
-        _keep_plain_records(frozenset(source.entities))
     consumer = type("SourcedChunkConsumer", (ChunkConsumer,), {"source": source})
     transport = Transport(app.conf.broker_consumer, app)
     transport.Consumer = consumer
