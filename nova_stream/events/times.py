@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NoReturn
 
-from nova_stream.clock import from_millis
+from nova_stream.clock import from_millis, isoformat
 from nova_stream.errors import RejectedError
 from nova_stream.events.wording import quoted
 
@@ -75,7 +75,7 @@ def canonical_time(text: str) -> datetime:
 
 def time_text(instant: datetime) -> str:
     """``instant`` as 2026-02-20T12:00:00.000Z, truncated to milliseconds."""
-    return f"{instant.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    return isoformat(instant)
 
 
 def _from_text(text: str, where: str, schema: str | None) -> datetime:
