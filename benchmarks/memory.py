@@ -25,9 +25,10 @@ from benchmarks.workload import AGENTS, distinct
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.settings import Settings
 
-ENTITIES = (100_000, 1_000_000)
+ENTITIES = (200_000, 500_000, 1_000_000, 2_000_000)
 
 _MB = 1024 * 1024
+_BACKLOG = 200_000
 _WAITING = 500 * _MB
 _EACH = 8_000
 _SETTLE = 3.0
@@ -64,7 +65,11 @@ class Watch:
 
 
 def measure(say: Say, *, entities: tuple[int, ...] = ENTITIES) -> dict[str, Any]:
-    """Measure one worker through all steps; gives what the report shows."""
+    """Measure one worker through all steps; gives what the report shows.
+
+    What a worker holds follows from its load, so that each step puts the same load on it: a
+    backlog of 200,000 events that came while it could write nothing, its buffers full.
+    """
     steps = []
     with stack() as servers, servers.database() as database:
         settings = servers.settings(database, prefix="memory", group=database)
@@ -75,9 +80,12 @@ def measure(say: Say, *, entities: tuple[int, ...] = ENTITIES) -> dict[str, Any]
             asyncio.run(_applied(settings, worker, total))
             for number, count in enumerate(entities):
                 say(f"{count:,} entities")
-                more = count - (total - len(AGENTS))
+                more = max(0, count - _BACKLOG - (total - len(AGENTS)))
+                asyncio.run(publish(settings, distinct(more, seed=2 * number)))
                 total += more
-                lines = distinct(more, seed=number)
+                asyncio.run(_applied(settings, worker, total))
+                lines = distinct(_BACKLOG, seed=2 * number + 1)
+                total += _BACKLOG
                 steps.append(_step(settings, worker, f"{count:,} entities", lines, total))
             say("the database is away, 500 MB are published")
             steps.append(_away(servers, settings, worker, total))
@@ -93,10 +101,17 @@ def _step(
     settings: Settings, worker: Process, what: str, lines: Iterable[ChangeLine], total: int
 ) -> dict[str, Any]:
     with Watch(worker) as watch:
-        asyncio.run(publish(settings, lines))
+        asyncio.run(_publish_beside_a_lock(settings, lines))
         asyncio.run(_applied(settings, worker, total))
         time.sleep(_SETTLE)
     return _result(what, watch)
+
+
+async def _publish_beside_a_lock(settings: Settings, lines: Iterable[ChangeLine]) -> None:
+    """Publish while no flush can commit."""
+    async with connected(settings) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE stream_positions IN ACCESS EXCLUSIVE MODE")
+        await publish(settings, lines)
 
 
 def _away(servers: Stack, settings: Settings, worker: Process, total: int) -> dict[str, Any]:

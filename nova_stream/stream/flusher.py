@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -153,21 +154,25 @@ class Flusher:
         while batch:
             try:
                 await self._commit(batch, lane)
-                batch = []
+                return
             except (GapError, GenerationError) as error:
                 batch = self._hand_back(batch, error)
+                continue
             except Exception as error:
                 fault = Fault.PASSING if isinstance(error, DatabaseUnavailableError) else None
                 fault = fault or fault_of(error)
                 self._metrics.flush_failures.labels(fault.value).inc()
                 if fault is Fault.DATA:
                     await self._narrow_down(batch, lane, error)
-                    break
+                    return
                 lane.disconnect()
                 self._say_trouble(error, fault)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                batch = _still_wanted(batch)
+            # The error's frames hold the parameters of the whole flush, in a cycle that the calmed
+            # collector would leave standing for minutes; only here is the error let go.
+            gc.collect()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            batch = _still_wanted(batch)
 
     async def _commit(self, batch: list[_Waiting], lane: _Lane) -> None:
         connection = await lane.connected()
