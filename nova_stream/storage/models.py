@@ -523,3 +523,30 @@ class ArchiveRestore(Base):
     version_minor: Mapped[int] = mapped_column(Integer)
     until: Mapped[datetime] = mapped_column(_TIME)
     __table_args__ = (Index("archive_restores_until", "until", "id"),)
+
+
+# -- the API (migration 0004) ------------------------------------------------------------------
+
+
+class ApiToken(Base):
+    """A token of the API: the SHA-256 of its secret. A revoked one keeps its row, so that an API
+    whose last token was revoked is not open.
+    """
+
+    __tablename__ = "api_tokens"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime] = mapped_column(_TIME)
+    expires_at: Mapped[datetime | None] = mapped_column(_TIME)
+    revoked_at: Mapped[datetime | None] = mapped_column(_TIME)
+    last_used_at: Mapped[datetime | None] = mapped_column(_TIME)
+    __table_args__ = (
+        Index("api_tokens_digest", "digest", unique=True),
+        Index("api_tokens_name", "name", unique=True, postgresql_where=text("revoked_at IS NULL")),
+        CheckConstraint(
+            "scopes <@ ARRAY['read', 'publish', 'admin'] AND cardinality(scopes) > 0",
+            name="api_tokens_scopes_known",
+        ),
+    )
