@@ -11,6 +11,7 @@ from nova_stream.jobs.model import JobContext
 from nova_stream.jobs.work import BATCH, batch, connected, run_of
 from nova_stream.settings import Settings
 from nova_stream.storage import retention
+from nova_stream.storage.retention import ARCHIVE_ROWS
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -35,9 +36,10 @@ async def run_once(context: JobContext) -> Result:
         while more:
             async with batch(context, connection, repeatable=True):
                 done = await retention.archive_activities(
-                    connection, cutoff, place, run_id=run_of(context), rows=BATCH
+                    connection, cutoff, place, run_id=run_of(context), rows=ARCHIVE_ROWS
                 )
-            deleted, place, more = deleted + done.deleted, done.place, done.seen == BATCH
+            deleted, place = deleted + done.deleted, done.place
+            more = done.deleted == ARCHIVE_ROWS
 
         forgotten, more = 0, True
         while more:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,8 +36,7 @@ async def connected(
             await connection.execute(sql_job_work.INDEXES_ONLY)
         yield connection
     finally:
-        with contextlib.suppress(Exception):
-            await connection.close(timeout=5)
+        connection.terminate()  # all is committed or given up; a farewell would only take time
 
 
 @asynccontextmanager

@@ -42,6 +42,8 @@ def admin_options(settings: Settings) -> dict[str, Any]:
         "bootstrap.servers": ",".join(settings.kafka_brokers),
         "security.protocol": settings.kafka_security,
         "log_level": 0,
+        # Half of it is what a new client waits before its first connection.
+        "reconnect.backoff.ms": 20,
     }
     if _encrypted(settings):
         given = {

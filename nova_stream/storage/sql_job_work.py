@@ -14,24 +14,24 @@ LASTING_LATER = "SET LOCAL synchronous_commit = off"
 #: For what reads much: one core is enough, the stream has the others.
 POLITE = "SET max_parallel_workers_per_gather = 0"
 
+#: For counting, which is over in a moment.
+QUICK = "SET max_parallel_workers_per_gather = 1"
+
 # -- cleanupOldActivity ----------------------------------------------------------------------------
 
 _ACTIVITY = "id, timestamp, version, version_minor, changed_at, src_partition, src_offset, doc"
 
 #: Archives and deletes a batch. $1 cutoff, ($2, $3) the place where the batch before ended,
-#: $4 rows, $5 the run. Gives how many were deleted, how many were looked at, and the new place.
+#: $4 rows, $5 the run. Gives how many were deleted and the new place. Rows are locked in the
+#: order of their times, which is not the flush's: nothing here waits for a lock.
 ARCHIVE_ACTIVITIES = f"""
-WITH candidate AS MATERIALIZED (
-    SELECT id, timestamp FROM agent_activity_feed
-    WHERE timestamp < $1 AND (timestamp, id) > ($2::text::timestamptz, $3::text)
-    ORDER BY timestamp, id LIMIT $4
-), locked AS MATERIALIZED (
-    SELECT a.ctid AS place FROM agent_activity_feed a
-    WHERE a.id = ANY (ARRAY(SELECT id FROM candidate)) AND a.timestamp < $1
+WITH locked AS MATERIALIZED (
+    SELECT a.ctid AS place, a.timestamp, a.id FROM agent_activity_feed a
+    WHERE a.timestamp < $1 AND (a.timestamp, a.id) > ($2::text::timestamptz, $3::text)
         AND NOT EXISTS (
             SELECT FROM activity_archive x
             WHERE x.id = a.id AND x.kept_until IS NOT NULL AND x.kept_until > now())
-    ORDER BY a.id COLLATE "C" FOR UPDATE OF a SKIP LOCKED
+    ORDER BY a.timestamp, a.id LIMIT $4 FOR UPDATE OF a SKIP LOCKED
 ), gone AS (
     DELETE FROM agent_activity_feed a WHERE a.ctid = ANY (ARRAY(SELECT place FROM locked))
     RETURNING {", ".join(f"a.{c}" for c in _ACTIVITY.split(", "))}
@@ -45,9 +45,8 @@ WITH candidate AS MATERIALIZED (
         doc = excluded.doc, archived_at = excluded.archived_at, restored_at = NULL,
         kept_until = NULL
 )
-SELECT (SELECT count(*) FROM gone) AS deleted, (SELECT count(*) FROM candidate) AS seen,
-    l.timestamp::text AS last_time, l.id AS last_id
-FROM (SELECT timestamp, id FROM candidate ORDER BY timestamp DESC, id DESC LIMIT 1) l
+SELECT (SELECT count(*) FROM gone) AS deleted, l.timestamp::text AS last_time, l.id AS last_id
+FROM (SELECT timestamp, id FROM locked ORDER BY timestamp DESC, id DESC LIMIT 1) l
 """  # noqa: S608 - made from our own constants
 
 #: Puts a batch of a run back ($1 run, $2 rows, $3 days for which it is left alone). A row that

@@ -128,7 +128,7 @@ async def test_a_row_that_somebody_holds_is_left_for_the_next_run(runs: Runs) ->
 
 
 async def test_a_run_that_loses_its_lease_stops_between_two_batches(runs: Runs) -> None:
-    await runs.execute(FILL.format(first=1, last=3000))
+    await runs.execute(FILL.format(first=1, last=5000))
     runs.fail_at = 3
     with pytest.raises(FenceError):
         await runs.run(run_once)
