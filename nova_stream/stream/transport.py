@@ -132,6 +132,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._subscribed: set[str] = set()
         self._acknowledged: dict[TP, int] = {}
         self._applied: dict[TP, int] = {}
+        self._looked: dict[TP, tuple[Intake, int]] = {}
         self._trouble = False
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
@@ -361,9 +362,23 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         """Faust's own watch knows messages, not chunks; the worker's lag metric replaces it."""
 
     async def lag(self) -> dict[tuple[str, int], int]:
-        """Offsets between what Postgres has and the log's end, by partition; asks Kafka."""
+        """Offsets between what Postgres has and the log's end, by partition; asks Kafka.
+
+        A transaction's marker at the log's end is no record: where all that was fetched is applied,
+        the consumer's own place counts, which steps over markers.
+        """
         applied = dict(self._applied)
         ends = await self.highwaters(*applied) if applied else {}
+        looked, self._looked = self._looked, {}
+        idle = {tp: self.intakes[tp] for tp, done in applied.items() if tp in self.intakes
+                and self.intakes[tp].next_offset == done < ends.get(tp, 0)}  # fmt: skip
+        for tp, intake in idle.items():
+            # The place at the look before: what was fetched up to it has come into the intake by
+            # now, or another intake is there.
+            before, place = looked.get(tp, (None, 0))
+            if before is intake:
+                applied[tp] = max(applied[tp], place)
+            self._looked[tp] = (intake, await self._thread.position(tp) or 0)
         return {tuple(tp): max(0, ends[tp] - done) for tp, done in applied.items() if tp in ends}
 
 

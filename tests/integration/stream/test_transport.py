@@ -59,6 +59,7 @@ def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
         (Consumer, "wait_first", ["self", "coros", "timeout"]),
         (AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"]),
         (AIOKafkaConsumerThread, "_ensure_consumer", ["self"]),
+        (AIOKafkaConsumerThread, "position", ["self", "tp"]),
         (AIOKafkaConsumerThread, "seek_wait", ["self", "partitions"]),
         (SubscriptionState, "fetch_context", ["self"]),
         (Transport, "__init__", ["self", "args", "kwargs"]),
