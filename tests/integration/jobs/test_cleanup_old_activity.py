@@ -133,7 +133,7 @@ async def test_a_run_that_loses_its_lease_stops_between_two_batches(runs: Runs) 
     with pytest.raises(FenceError):
         await runs.run(run_once)
     assert len(await runs.ids("agent_activity_feed")) == 1000
-    assert len(await runs.ids("activity_archive", "true")) == 2000
+    assert len(await runs.ids("activity_archive", "true")) == 4000
     runs.fail_at = None
     assert (await runs.run(run_once))["deleted"] == 1000
 
