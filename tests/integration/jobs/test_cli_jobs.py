@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from nova_stream.cli.main import run
 from nova_stream.jobs import registry
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import SKIP, Stub, job
+from tests.integration.jobs.work import Runs
 
 pytestmark = pytest.mark.integration
 
@@ -20,6 +22,16 @@ NAMES = [
     "cleanupOldActivity", "computeAgentStats", "checkStalledBuilds", "compactOldExecutions",
     "markInactiveUsers", "refreshBuildStats", "healthCheck",
 ]  # fmt: skip
+
+#: Two that are more than seven days old, and one that is not.
+ACTIVITIES = """
+INSERT INTO agent_activity_feed
+    (id, timestamp, version, version_minor, changed_at, src_partition, src_offset, doc)
+SELECT id, timestamp::timestamptz, 1, 0, timestamptz '2026-02-01', 0, 1,
+    jsonb_build_object('id', id)
+FROM (VALUES ('old1', '2026-02-01T00:00Z'), ('old2', '2026-02-13T11:59Z'),
+    ('new', '2026-02-20T00:00Z')) v (id, timestamp)
+"""
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -127,3 +139,20 @@ def test_health_check_without_postgres(command: Command, monkeypatch: pytest.Mon
 def test_alerts(command: Command) -> None:
     assert command("alerts", "list") == (0, "no alerts\n", "")
     assert json.loads(command("alerts", "list", "--all", "--json")[1]) == {"items": []}
+
+
+def test_undo_puts_back_what_a_run_deleted(command: Command, jobs_settings_sync: Settings) -> None:
+    runs = Runs(jobs_settings_sync)
+    asyncio.run(runs.execute(ACTIVITIES))
+    at = ("--at", "2026-02-20T12:00:00Z")
+    assert json.loads(command("jobs", "run", "cleanupOldActivity", *at)[1])["deleted"] == 2
+    (line,) = json.loads(command("jobs", "history", "cleanupOldActivity", "--json")[1])["items"]
+    assert asyncio.run(runs.ids("agent_activity_feed")) == ["new"]
+
+    assert command("jobs", "undo", str(line["id"])) == (0, "put back 2\n", "")
+    assert asyncio.run(runs.ids("agent_activity_feed")) == ["new", "old1", "old2"]
+    assert json.loads(command("jobs", "run", "cleanupOldActivity", *at)[1])["deleted"] == 0
+
+    status, _, error = command("jobs", "undo", "999999")
+    assert status == 2
+    assert "run 999999 has nothing that could be put back" in error
