@@ -92,11 +92,14 @@ class Ledger:
                 if line.job == job:
                     await store.insert_job(line, self._clock())
 
-    async def pause(self, job: str) -> None:
-        """Run no more slots of ``job``; each gets its line as skipped. Runs go on."""
+    async def pause(self, job: str, reason: str | None = None) -> None:
+        """Run no more slots of ``job``; each gets its line as skipped. Runs go on.
+
+        ``reason`` is what others are told; one that is paused already may get another.
+        """
         await self.ensure(job)
         async with self.store() as store:
-            await store.pause(job, self._clock())
+            await store.pause(job, self._clock(), reason)
 
     async def resume(self, job: str) -> None:
         """Run slots again from now on; those of the pause get their lines."""

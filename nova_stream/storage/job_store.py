@@ -152,8 +152,8 @@ class JobStore:
         """Demand no more slots of jobs that are not among ``jobs``."""
         await self._connection.execute(sql_jobs.RETIRE_JOBS, jobs)
 
-    async def pause(self, job: str, now: datetime) -> None:
-        await self._connection.execute(sql_jobs.PAUSE, job, now)
+    async def pause(self, job: str, now: datetime, reason: str | None) -> None:
+        await self._connection.execute(sql_jobs.PAUSE, job, now, reason)
 
     async def resume(self, job: str) -> None:
         await self._connection.execute(sql_jobs.RESUME, job)

@@ -108,6 +108,7 @@ class Task(EntityRow, Base):
     error: Mapped[str | None] = _read("doc ->> 'error'")
     __table_args__ = (
         Index("tasks_build_id", "build_id"),
+        Index("tasks_agent", "agent", "id"),
         Index("tasks_tombstones", "id", postgresql_where=_DELETED),
         {"postgresql_with": {"fillfactor": 80}},
     )
@@ -328,6 +329,7 @@ class JobSetting(Base):
     expected_from: Mapped[datetime] = mapped_column(_TIME)
     accounted_to: Mapped[datetime] = mapped_column(_TIME)
     paused_at: Mapped[datetime | None] = mapped_column(_TIME)
+    paused_reason: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         CheckConstraint("missed in ('latest', 'skip')", name="job_settings_missed_known"),
     )

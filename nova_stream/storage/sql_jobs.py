@@ -47,9 +47,14 @@ WHERE job = $1
 #: $1: the jobs that there are; others are demanded no longer.
 RETIRE_JOBS = "UPDATE job_settings SET active = false WHERE active AND job <> ALL($1::text[])"
 
-#: $1 job, $2 instant.
-PAUSE = "UPDATE job_settings SET paused_at = coalesce(paused_at, $2) WHERE job = $1"
-RESUME = "UPDATE job_settings SET paused_at = NULL WHERE job = $1"
+#: $1 job, $2 instant, $3 why, null to leave that.
+PAUSE = """
+UPDATE job_settings SET paused_at = coalesce(paused_at, $2),
+    paused_reason = coalesce($3, paused_reason)
+WHERE job = $1
+"""
+#: $1 job, and an instant for the second.
+RESUME = "UPDATE job_settings SET paused_at = NULL, paused_reason = NULL WHERE job = $1"
 ACCOUNTED = "UPDATE job_settings SET accounted_to = greatest(accounted_to, $2) WHERE job = $1"
 
 # -- slots -----------------------------------------------------------------------------------------
