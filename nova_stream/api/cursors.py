@@ -5,6 +5,7 @@ rows come and go, since they name a place and not a number of rows.
 from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,14 +13,14 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.events.times import canonical_time
 from nova_stream.storage.rows import Place
 
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _decode = msgspec.json.Decoder(tuple[str | None, str]).decode
+_decode_numbers = msgspec.json.Decoder(list[_Number]).decode
 
 
 def encode_cursor(place: Place | None) -> str | None:
     """The cursor to what comes after ``place``."""
-    if place is None:
-        return None
-    return urlsafe_b64encode(msgspec.json.encode((place.time, place.id))).decode().rstrip("=")
+    return None if place is None else _encode((place.time, place.id))
 
 
 def decode_cursor(cursor: str | None) -> Place | None:
@@ -31,13 +32,54 @@ def decode_cursor(cursor: str | None) -> Place | None:
     except ValueError:
         place = None
     if place is None or "\x00" in place.id:  # which Postgres has in no id
-        raise ProblemError(422, "bad-cursor", "cursor: this is no nextCursor that a list has given")
+        raise bad_cursor()
     return place
 
 
+def encode_number(number: int | None) -> str | None:
+    """The cursor to what comes after the row of this number."""
+    return None if number is None else encode_numbers(number)
+
+
+def decode_number(cursor: str | None) -> int | None:
+    """The number of a cursor; raises ProblemError 422 for what is none of ours."""
+    numbers = decode_numbers(cursor, 1)
+    return None if numbers is None else numbers[0]
+
+
+def encode_numbers(*numbers: int) -> str:
+    """The cursor to a place that these numbers make, each of 64 bits."""
+    return _encode(numbers)
+
+
+def decode_numbers(cursor: str | None, count: int) -> list[int] | None:
+    """The ``count`` numbers of a cursor; raises ProblemError 422 for what is none of ours."""
+    if cursor is None:
+        return None
+    try:
+        numbers = _decode_numbers(_bytes(cursor.encode("ascii")))
+    except ValueError:
+        raise bad_cursor() from None
+    if len(numbers) != count:
+        raise bad_cursor()
+    return numbers
+
+
+def bad_cursor() -> ProblemError:
+    """This cursor is none of ours."""
+    return ProblemError(422, "bad-cursor", "cursor: this is no nextCursor that a list has given")
+
+
+def _encode(place: Any) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def _bytes(cursor: bytes) -> bytes:
+    return b64decode(cursor + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+
+
 def _place(cursor: bytes) -> Place:
-    data = b64decode(cursor + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    time, id_ = _decode(data)
+    time, id_ = _decode(_bytes(cursor))
     if time is not None:
         canonical_time(time)
     return Place(time, id_)

@@ -22,12 +22,12 @@ _log = get_logger(__name__)
 _GOOD = {"ok", "late", "manual"}
 _HEALTH = "healthCheck"
 #: A job's own baseline is the median of so many good runs, and of no fewer than these.
-_BASELINE = 20
+BASELINE = 20
 _FEWEST = 5
 #: A missed slot is shown for this long after it was noted.
 _MISSED_SHOWN = timedelta(hours=1)
 #: Slots without a line are looked for as far back; the view ``late_jobs`` has them all.
-_LOOKED_BACK = timedelta(days=2)
+LOOKED_BACK = timedelta(days=2)
 
 
 class AlertKind(StrEnum):
@@ -67,14 +67,37 @@ def conditions(
     return found
 
 
-def _success_rate(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Iterator[Condition]:
+class Share(msgspec.Struct, frozen=True):
+    """How many of a job's last runs went well."""
+
+    good: int
+    runs: int
+
+    @property
+    def percent(self) -> float | None:
+        """None without a run."""
+        return round(self.good / self.runs * 100, 2) if self.runs else None
+
+
+def share_of_good(settings: Settings, runs: Sequence[RunFacts]) -> Share:
+    """The share of the last NOVA_ALERT_RUNS of a job's ended runs (newest first)."""
     last = runs[: settings.alert_runs]
-    good = sum(run.outcome in _GOOD for run in last)
-    rate = round(good / len(last) * 100, 2)
-    if rate < settings.alert_success_rate:
+    return Share(sum(run.outcome in _GOOD for run in last), len(last))
+
+
+def baseline(runs: Sequence[RunFacts]) -> float | None:
+    """What the runs before the newest usually took, in milliseconds; None while they are few."""
+    before = [r.duration_ms for r in runs[1:] if r.outcome in _GOOD and r.duration_ms is not None]
+    return median(before[:BASELINE]) if len(before) >= _FEWEST else None
+
+
+def _success_rate(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Iterator[Condition]:
+    share = share_of_good(settings, runs)
+    rate = share.percent
+    if rate is not None and rate < settings.alert_success_rate:
         yield Condition(
             AlertKind.SUCCESS_RATE, job,
-            f"{good} of the last {len(last)} runs of {job} went well ({rate:g} %, "
+            f"{share.good} of the last {share.runs} runs of {job} went well ({rate:g} %, "
             f"{settings.alert_success_rate:g} % are expected)", rate,
         )  # fmt: skip
 
@@ -82,10 +105,9 @@ def _success_rate(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Ite
 def _slow(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Iterator[Condition]:
     if runs[0].outcome not in _GOOD or runs[0].duration_ms is None:
         return
-    before = [r.duration_ms for r in runs[1:] if r.outcome in _GOOD and r.duration_ms is not None]
-    if len(before) < _FEWEST:
+    usual, took = baseline(runs), runs[0].duration_ms
+    if usual is None:
         return
-    usual, took = median(before[:_BASELINE]), runs[0].duration_ms
     if (
         took > settings.alert_slow_factor * usual
         and took > settings.alert_slow_floor_seconds * 1000
@@ -172,8 +194,8 @@ class Alerts:
         self._session.close()
 
     async def _conditions(self, store: AlertStore, now: datetime) -> list[Condition]:
-        runs = await store.runs(max(self._settings.alert_runs, _BASELINE + 1))
-        missed = await store.missed(now - _MISSED_SHOWN, now - _LOOKED_BACK, now)
+        runs = await store.runs(max(self._settings.alert_runs, BASELINE + 1))
+        missed = await store.missed(now - _MISSED_SHOWN, now - LOOKED_BACK, now)
         return conditions(self._settings, runs, missed)
 
     async def _reconcile(

@@ -29,13 +29,17 @@ async def log_ends(settings: Settings, limit: float) -> Offsets:
         raise KafkaUnavailableError(f"no Kafka broker answers at {brokers}") from None
 
 
+def _log_ends(settings: Settings, limit: float) -> Offsets:
+    return log_ends_by(AdminClient(admin_options(settings)), settings, limit)
+
+
 def lag_of(ends: Offsets, positions: Offsets) -> int:
     """How many records are not applied yet."""
     return sum(max(0, end - positions.get(place, 0)) for place, end in ends.items())
 
 
-def _log_ends(settings: Settings, limit: float) -> Offsets:
-    client = AdminClient(admin_options(settings))
+def log_ends_by(client: AdminClient, settings: Settings, limit: float) -> Offsets:
+    """``log_ends`` by a client that is there; blocks, and raises KafkaException."""
     topics = client.list_topics(timeout=limit / 2).topics
     wanted = [
         TopicPartition(topic, partition)

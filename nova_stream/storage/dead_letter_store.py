@@ -81,13 +81,21 @@ class DeadLetterStore:
         """How many there are of this kind, and the newest ``limit`` of them."""
         count: int = await self._connection.fetchval(sql_dead_letters.COUNT, topic, reason, state)
         rows = await self._connection.fetch(sql_dead_letters.LIST, topic, reason, state, limit)
-        return count, [_listed(row) for row in rows]
+        return count, [listed(row) for row in rows]
 
     async def read(self, ids: Sequence[int]) -> list[Letter]:
         """Whole letters, by their numbers; raises UsageError when one is not there."""
         await self.require(ids)
+        return await self._letters(ids)
+
+    async def find_one(self, id_: int) -> Letter | None:
+        """A whole letter; None when there is none of this number."""
+        found = await self._letters([id_])
+        return found[0] if found else None
+
+    async def _letters(self, ids: Sequence[int]) -> list[Letter]:
         rows = await self._connection.fetch(sql_dead_letters.READ, ids)
-        return [Letter(_listed(r), r["key"], r["value"], _headers(r["headers"])) for r in rows]
+        return [Letter(listed(r), r["key"], r["value"], _headers(r["headers"])) for r in rows]
 
     async def require(self, ids: Sequence[int]) -> None:
         """Raise UsageError, naming them, when there are no letters with some of these numbers."""
@@ -141,7 +149,8 @@ async def open_store(settings: Settings) -> AsyncIterator[DeadLetterStore]:
         await connection.close()
 
 
-def _listed(row: asyncpg.Record) -> Listed:
+def listed(row: asyncpg.Record) -> Listed:
+    """A letter without its bytes, from a row that has its columns."""
     return Listed(**{name: row[name] for name in Listed.__struct_fields__})
 
 

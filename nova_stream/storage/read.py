@@ -156,7 +156,7 @@ def _paged(rows: list[Row], limit: int, time: str) -> Page[Row]:
 
 def _read(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:
     assert row is not None
-    return kind(**{name: _shown(value) for name, value in row.items()}, **more)
+    return kind(**{name: shown(value) for name, value in row.items()}, **more)
 
 
 def _read_task(row: asyncpg.Record) -> Task:
@@ -176,7 +176,8 @@ def _read_unregistered(kind: type[Row], row: asyncpg.Record) -> Row:
     return _read(kind, fields, agent_id=None, role=None, cached_at=None, registered=False)
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
+    """A column's value as it is written out: times as text, whole numbers without a fraction."""
     if isinstance(value, datetime):
         return time_text(value)
     if isinstance(value, float | Decimal):

@@ -1,0 +1,169 @@
+"""Examples for the OpenAPI document: jobs, alerts, dead letters, histories, the stream's state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RUN: dict[str, Any] = {
+    "runId": 4711,
+    "job": "computeAgentStats",
+    "state": "ended",
+    "outcome": "ok",
+    "trigger": "schedule",
+    "dryRun": False,
+    "slot": "2026-02-20T12:00:00.000Z",
+    "scheduledAt": "2026-02-20T12:00:00.000Z",
+    "late": False,
+    "at": "2026-02-20T12:00:00.004Z",
+    "startedAt": "2026-02-20T12:00:00.011Z",
+    "endedAt": "2026-02-20T12:00:00.094Z",
+    "durationMs": 83.2,
+    "worker": "worker-1:42:9f3c1a",
+    "attempt": 1,
+    "rows": 21,
+    "counts": {"computed": 21},
+    "result": {
+        "computed": 21,
+        "timestamp": "2026-02-20T12:00:00.004Z",
+        "drift": 0,
+        "driftByFigure": {},
+        "differences": [],
+    },
+    "error": None,
+}
+RUNS = {"items": [RUN], "nextCursor": None}
+RUN_REQUEST = {"at": "2026-02-20T12:00:00.000Z", "dryRun": True}
+PAUSE_REQUEST = {"reason": "the archive is being moved"}
+JOB: dict[str, Any] = {
+    "name": "computeAgentStats",
+    "description": "counts the agents' figures anew, repairs what differs, confirms the cache",
+    "schedule": "*/5 * * * *",
+    "paused": False,
+    "pausedAt": None,
+    "pausedReason": None,
+    "nextRun": "2026-02-20T12:05:00.000Z",
+    "lastRun": RUN,
+    "running": None,
+    "lastSuccessAt": "2026-02-20T12:00:00.094Z",
+    "medianDurationMs": 81.5,
+    "successRate": 100.0,
+    "runs": 20,
+    "late": False,
+}
+JOBS = {"items": [JOB], "nextCursor": None}
+RESTORED = {"restored": 1200}
+ALERTS = {
+    "items": [
+        {
+            "id": 3,
+            "kind": "slow",
+            "subject": "computeAgentStats",
+            "message": "the last run of computeAgentStats took 2.100 s, 25.9 times its usual "
+            "0.081 s",
+            "value": 2100.0,
+            "beganAt": "2026-02-20T12:00:02.000Z",
+            "endedAt": None,
+            "open": True,
+        }
+    ],
+    "nextCursor": None,
+}
+DEAD_LETTER: dict[str, Any] = {
+    "id": 17,
+    "state": "open",
+    "topic": "nova.tasks",
+    "partition": 3,
+    "offset": 8105,
+    "generation": 0,
+    "key": "t-1",
+    "reason": "bad_json",
+    "detail": "the value is no JSON: unexpected end",
+    "size": 1,
+    "timestamp": "2026-02-20T11:59:58.100Z",
+    "recordedAt": "2026-02-20T11:59:58.160Z",
+    "attempts": 1,
+    "keyBase64": "dC0x",
+    "valueText": "{",
+    "valueBase64": "ew==",
+    "headers": [{"name": "ce_id", "value": "7", "valueBase64": "Nw=="}],
+}
+_WHOLE_ONLY = {"keyBase64", "valueText", "valueBase64", "headers"}
+DEAD_LETTERS = {
+    "items": [{name: x for name, x in DEAD_LETTER.items() if name not in _WHOLE_ONLY}],
+    "nextCursor": None,
+}
+EVENT = {
+    "topic": "nova.tasks",
+    "partition": 3,
+    "offset": 8104,
+    "changedAt": "2026-02-20T10:21:07.000Z",
+    "entityId": "t00042",
+}
+EXPLANATION = {
+    "agentName": "ANDROMEDA",
+    "agentId": "agent-ANDROMEDA",
+    "figure": "failedTasks",
+    "value": 1,
+    "formula": "The tasks of this name with status failed.",
+    "rows": {"tasks": 71, "completed": 63, "failed": 1, "running": 1, "active": 4},
+    "items": [
+        {
+            "kind": "task",
+            "id": "t00042",
+            "status": "failed",
+            "taskId": "T003",
+            "title": "Test the indigo",
+            "buildId": "b0001",
+            "createdAt": "2026-02-20T09:58:00.000Z",
+            "event": EVENT,
+        }
+    ],
+    "lastChange": EVENT,
+    "nextCursor": None,
+}
+AGENT_HISTORY = {
+    "items": [
+        {
+            "agentName": "ANDROMEDA",
+            "buckets": [
+                {
+                    "start": "2026-02-20T12:00:00.000Z",
+                    "completed": 3,
+                    "failed": 0,
+                    "executions": 4,
+                    "avgDuration": 14481,
+                }
+            ],
+        }
+    ],
+    "nextCursor": None,
+}
+BUILD_HISTORY = {
+    "items": [
+        {
+            "takenAt": "2026-02-20T12:00:00.000Z",
+            "totalBuilds": 500,
+            "completedBuilds": 388,
+            "failedBuilds": 77,
+            "runningBuilds": 35,
+            "successRate": 77.6,
+            "avgDurationMs": 49661,
+            "drift": 0,
+            "runId": 4712,
+        }
+    ],
+    "nextCursor": None,
+}
+STREAM_STATUS = {
+    "databaseUp": True,
+    "kafkaUp": True,
+    "lag": 0,
+    "partitions": 48,
+    "throughput": 812.4,
+    "freshnessMs": 41.0,
+    "lastAppliedAt": "2026-02-20T12:00:03.120Z",
+    "openDeadLetters": 0,
+    "lastAudit": {"at": "2026-02-20T12:00:00.094Z", "drift": 0, "runId": 4711},
+    "lastBuildAudit": {"at": "2026-02-20T12:00:00.120Z", "drift": 0, "runId": 4712},
+    "workers": 2,
+}
