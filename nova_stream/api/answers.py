@@ -8,7 +8,11 @@ import msgspec
 from starlette.responses import Response
 
 from nova_stream.api import examples
+from nova_stream.api import examples_operation as operation
 from nova_stream.api.problems import Problem
+from nova_stream.storage.history import AgentHistory, BuildHistory
+from nova_stream.storage.read_dead_letters import DeadLetterRow, DeadLetterWhole
+from nova_stream.storage.read_status import StreamStatus
 from nova_stream.storage.rows import (
     Activity,
     AgentStats,
@@ -18,6 +22,8 @@ from nova_stream.storage.rows import (
     NamedAgentStats,
     Overview,
 )
+from nova_stream.storage.rows_explain import Explanation
+from nova_stream.storage.rows_jobs import AlertRow, JobOverview, Restored, Run
 
 T = TypeVar("T")
 
@@ -26,13 +32,15 @@ _PROBLEMS = {
     401: "No token, or one that is not configured.",
     403: "The token lacks the scope.",
     404: "There is no such thing.",
+    409: "It cannot be done as things are; the detail says why.",
     413: "The body is too large.",
+    429: "More requests than the token or address may send; Retry-After says when to go on.",
     422: "Something in the request is wrong; the detail says what.",
     503: "Postgres or Kafka is away, or the schema is not this version's; try again.",
     504: "The stream has not come to the position token in time.",
 }
 #: Every protected route answers with these.
-_ALWAYS = (401, 403, 422, 503)
+_ALWAYS = (401, 403, 422, 429, 503)
 
 
 class Items(msgspec.Struct, Generic[T], rename="camel", frozen=True):
@@ -75,6 +83,18 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "BuildList": (Items[Build], examples.BUILDS),
     "BuildWithTasks": (BuildWithTasks, examples.BUILD_WITH_TASKS),
     "ActivityList": (Items[Activity], examples.ACTIVITIES),
+    "JobList": (Items[JobOverview], operation.JOBS),
+    "JobOverview": (JobOverview, operation.JOB),
+    "RunList": (Items[Run], operation.RUNS),
+    "Run": (Run, operation.RUN),
+    "Restored": (Restored, operation.RESTORED),
+    "AlertList": (Items[AlertRow], operation.ALERTS),
+    "DeadLetterList": (Items[DeadLetterRow], operation.DEAD_LETTERS),
+    "DeadLetter": (DeadLetterWhole, operation.DEAD_LETTER),
+    "Explanation": (Explanation, operation.EXPLANATION),
+    "AgentHistoryList": (Items[AgentHistory], operation.AGENT_HISTORY),
+    "BuildHistoryList": (Items[BuildHistory], operation.BUILD_HISTORY),
+    "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
     "Accepted": (Accepted, examples.ACCEPTED),
     "Live": (Live, examples.LIVE),
     "Ready": (Ready, examples.READY),

@@ -18,8 +18,23 @@ from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.middleware import OpenGuard, Outermost
 from nova_stream.api.parts import Parts
 from nova_stream.api.positions import PositionWatch
-from nova_stream.api.routes import events, health, lists, stats
+from nova_stream.api.routes import (
+    alerts,
+    dead_letters,
+    events,
+    explain,
+    health,
+    history,
+    jobs,
+    lists,
+    stats,
+    status,
+)
+from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
+from nova_stream.clock import system_clock
+from nova_stream.jobs.ledger import Ledger
+from nova_stream.jobs.registry import JOBS
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
@@ -29,6 +44,11 @@ _DESCRIPTION = (
     "Statistics of agents and builds, right at every instant. Reads take `?after=TOKEN` with a "
     "token that publishing gave, and then show it. Errors are problem details (RFC 9457)."
 )
+
+#: A fixed path goes before one with a name in its place.
+_ROUTES = (
+    stats, explain, history, lists, jobs, alerts, dead_letters, status, events, health,
+)  # fmt: skip
 
 #: Gives a publisher that has been started.
 PublisherFactory = Callable[[], Awaitable[Publisher]]
@@ -52,8 +72,8 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
     )
     app.state.parts = parts
     problems.install(app)
-    for router in (stats.router, lists.router, events.router, health.router):
-        app.include_router(router)
+    for routes in _ROUTES:
+        app.include_router(routes.router)
     pages.install(app)
     if parts.tokens.open:
         app.add_middleware(OpenGuard)
@@ -71,6 +91,9 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
         watch=PositionWatch(database),
         kafka=KafkaProbe(settings),
         metrics=ApiMetrics(),
+        settings=settings,
+        ledger=Ledger(settings, JOBS, system_clock, "api"),
+        stream=StreamWatch(settings, database),
     )
 
 
@@ -93,6 +116,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
         try:
             yield
         finally:
+            parts.ledger.close()
             await parts.publisher.close()
             await parts.database.close()
 

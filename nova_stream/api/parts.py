@@ -12,8 +12,11 @@ from nova_stream.api.kafka import KafkaProbe
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.positions import PositionWatch
+from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
+from nova_stream.jobs.ledger import Ledger
 from nova_stream.publish.interface import Publisher
+from nova_stream.settings import Settings
 
 PREFIX = "/api/v1"
 
@@ -28,6 +31,9 @@ class Parts:
     watch: PositionWatch
     kafka: KafkaProbe
     metrics: ApiMetrics
+    settings: Settings
+    ledger: Ledger
+    stream: StreamWatch
 
 
 def parts_of(request: Request) -> Parts:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage import read
+from nova_stream.storage.rows import AgentStats
 
 router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("read"), own_writes])
 
@@ -24,10 +25,16 @@ _Unregistered = Annotated[
     "/agents/stats",
     responses=answers("AgentStatsList", "All agents.", 504),
 )
-async def agents_stats(parts: PartsOf, *, unregistered: _Unregistered = False) -> Response:
+async def agents_stats(
+    request: Request, parts: PartsOf, *, unregistered: _Unregistered = False
+) -> Response:
     """All agents, newest lastActive first, then by name."""
-    async with parts.database.connection() as connection:
-        return answer(Items(await read.agents_stats(connection, unregistered=unregistered)))
+
+    async def found(connection: read.Connection) -> Items[AgentStats]:
+        return Items(await read.agents_stats(connection, unregistered=unregistered))
+
+    made = await parts.reads.get(f"agents/{unregistered}", found)
+    return made.answer(request)
 
 
 @router.get(
@@ -48,10 +55,7 @@ async def agent_stats(
         async with parts.database.connection() as connection:
             found = await read.agent_stats(connection, name, unregistered=unregistered)
     if found is None:
-        hint = (
-            "" if unregistered else " ?unregistered=true shows what counts under it all the same."
-        )
-        raise ProblemError(404, "unknown-agent", f"No registered agent has this name.{hint}")
+        raise unknown_agent(unregistered=unregistered)
     return answer(found)
 
 
@@ -59,17 +63,21 @@ async def agent_stats(
     "/builds/stats",
     responses=answers("BuildStats", "The figures of all builds.", 504),
 )
-async def build_stats(parts: PartsOf) -> Response:
+async def build_stats(request: Request, parts: PartsOf) -> Response:
     """The figures of all builds."""
-    async with parts.database.connection() as connection:
-        return answer(await read.build_stats(connection))
+    return (await parts.reads.get("builds", read.build_stats)).answer(request)
 
 
 @router.get(
     "/overview",
     responses=answers("Overview", "The figures of the whole.", 504),
 )
-async def overview(parts: PartsOf) -> Response:
+async def overview(request: Request, parts: PartsOf) -> Response:
     """The figures of the whole, as one state."""
-    async with parts.database.connection() as connection:
-        return answer(await read.overview(connection))
+    return (await parts.reads.get("overview", read.overview)).answer(request)
+
+
+def unknown_agent(*, unregistered: bool) -> ProblemError:
+    """No agent has the name, although ``unregistered`` ones were looked for or not."""
+    hint = "" if unregistered else " ?unregistered=true shows what counts under it all the same."
+    return ProblemError(404, "unknown-agent", f"No registered agent has this name.{hint}")

@@ -1,0 +1,76 @@
+"""Records that could not be applied: looking at them, publishing them again, setting them aside."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from nova_stream.api.access import needs
+from nova_stream.api.answers import Items, answer, answers
+from nova_stream.api.cursors import decode_number, encode_number
+from nova_stream.api.parts import PREFIX, Parts, PartsOf
+from nova_stream.api.problems import ProblemError
+from nova_stream.storage import read_dead_letters
+from nova_stream.storage.dead_letter_store import State, open_store
+from nova_stream.storage.read_dead_letters import DeadLetterWhole
+
+router = APIRouter(prefix=PREFIX, tags=["dead letters"], dependencies=[needs("admin")])
+
+_Id = Annotated[int, Path(alias="id", ge=1, le=2**63 - 1, examples=[17])]
+#: Postgres has no NUL in a text.
+_Word = Query(pattern="^[^\\x00]*$")
+
+
+@router.get("/dead-letters", responses=answers("DeadLetterList", "A page."))
+async def dead_letters(
+    parts: PartsOf,
+    limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,
+    cursor: Annotated[
+        str | None, Query(description="`nextCursor` of the page before; none = the first page.")
+    ] = None,
+    topic: Annotated[str | None, _Word] = None,
+    reason: Annotated[str | None, _Word] = None,
+    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+) -> Response:
+    """Dead letters without their bytes, newest first."""
+    before = decode_number(cursor)
+    async with parts.database.connection() as connection:
+        items, end = await read_dead_letters.dead_letters(
+            connection, limit, before, topic=topic, reason=reason, state=state
+        )
+    return answer(Items(items, encode_number(end)))
+
+
+@router.get("/dead-letters/{id}", responses=answers("DeadLetter", "The letter.", 404))
+async def dead_letter(parts: PartsOf, id_: _Id) -> Response:
+    """A dead letter with the record's bytes."""
+    return answer(await _letter(parts, id_))
+
+
+@router.post("/dead-letters/{id}/retry", responses=answers("DeadLetter", "The letter.", 404))
+async def retry(parts: PartsOf, id_: _Id) -> Response:
+    """Publish the original record again, with its original version, so that it can never overwrite
+    something newer. What fails again becomes a new dead letter.
+    """
+    await _letter(parts, id_)
+    async with open_store(parts.settings) as store:
+        await store.retry(parts.settings, [id_])
+    return answer(await _letter(parts, id_))
+
+
+@router.post("/dead-letters/{id}/discard", responses=answers("DeadLetter", "The letter.", 404))
+async def discard(parts: PartsOf, id_: _Id) -> Response:
+    """Set a dead letter aside; its bytes are kept."""
+    await _letter(parts, id_)
+    async with open_store(parts.settings) as store:
+        await store.discard([id_])
+    return answer(await _letter(parts, id_))
+
+
+async def _letter(parts: Parts, id_: int) -> DeadLetterWhole:
+    async with parts.database.connection() as connection:
+        found = await read_dead_letters.dead_letter(connection, id_)
+    if found is None:
+        raise ProblemError(404, "unknown-dead-letter", "There is no dead letter of this number.")
+    return found

@@ -1,0 +1,220 @@
+"""The background jobs: how they are doing, what they did, and running them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from nova_stream.api import examples_operation as examples
+from nova_stream.api.access import needs
+from nova_stream.api.answers import Items, answer, answers
+from nova_stream.api.bodies import bad_option, read_options
+from nova_stream.api.cursors import bad_cursor, decode_numbers, encode_numbers
+from nova_stream.api.parts import PREFIX, Parts, PartsOf
+from nova_stream.api.problems import ProblemError
+from nova_stream.clock import EPOCH, system_clock
+from nova_stream.errors import UsageError
+from nova_stream.events.times import parse_time
+from nova_stream.jobs.claims import Outcome
+from nova_stream.jobs.overview import job_overviews
+from nova_stream.jobs.registry import JOBS
+from nova_stream.storage import read_jobs, retention
+from nova_stream.storage.rows_jobs import JobOverview, Restored, Run
+
+router = APIRouter(prefix=PREFIX, tags=["jobs"])
+
+_LONGEST_REASON = 500
+_MICROSECOND = timedelta(microseconds=1)
+_UNDOABLE = "cleanupOldActivity"
+
+_Name = Annotated[str, Path(examples=["computeAgentStats"])]
+_RunId = Annotated[int, Path(alias="runId", ge=1, le=2**63 - 1, examples=[4711])]
+_Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
+_Cursor = Annotated[
+    str | None, Query(description="`nextCursor` of the page before; none = the first page.")
+]
+
+
+def _body(properties: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": False, "content": content}}
+
+
+_RUN_BODY = _body(
+    {
+        "at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "The time that the job is to believe in; none = when it begins.",
+        },
+        "dryRun": {"type": "boolean", "description": "Do all of it, and roll it back."},
+    },
+    examples.RUN_REQUEST,
+)
+_PAUSE_BODY = _body(
+    {
+        "reason": {
+            "type": ["string", "null"],
+            "maxLength": _LONGEST_REASON,
+            "description": "What others are told.",
+        }
+    },
+    examples.PAUSE_REQUEST,
+)
+
+
+@router.get("/jobs", responses=answers("JobList", "All jobs."), dependencies=[needs("read")])
+async def jobs(parts: PartsOf) -> Response:
+    """All jobs: schedule, next and last run, and how they have been doing."""
+    return answer(Items(await _overviews(parts)))
+
+
+@router.get(
+    "/jobs/{name}/runs",
+    responses=answers("RunList", "A page.", 404),
+    dependencies=[needs("read")],
+)
+async def runs(
+    parts: PartsOf,
+    name: _Name,
+    limit: _Limit = 50,
+    cursor: _Cursor = None,
+    outcome: Annotated[Outcome | None, Query(description="Only those that ended so.")] = None,
+) -> Response:
+    """A job's runs and the slots that nobody ran, newest first."""
+    _known(name)
+    place = _place(cursor)
+    async with parts.database.connection() as connection:
+        items, end = await read_jobs.runs(connection, name, limit, place, outcome)
+    following = None
+    if end is not None:
+        following = encode_numbers((end.scheduled_at - EPOCH) // _MICROSECOND, end.id)
+    return answer(Items(items, following))
+
+
+@router.get(
+    "/jobs/{name}/runs/{runId}",
+    responses=answers("Run", "The run.", 404),
+    dependencies=[needs("read")],
+)
+async def run(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
+    """One run of a job."""
+    _known(name)
+    return answer(await _run(parts, name, run_id))
+
+
+@router.post(
+    "/jobs/{name}/run",
+    status_code=202,
+    openapi_extra=_RUN_BODY,
+    responses=answers("Run", "It is asked for.", 404, 413, status=202),
+    dependencies=[needs("admin")],
+)
+async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response:
+    """Have a worker run the job now, also while it is paused; no slot is used up. `Location` is
+    where the run can be followed.
+    """
+    _known(name)
+    given = await read_options(request, "at", "dryRun")
+    dry_run = given.get("dryRun", False)
+    if not isinstance(dry_run, bool):
+        raise bad_option("dryRun must be true or false")
+    number = await parts.ledger.request(name, at=_instant(given.get("at")), dry_run=dry_run)
+    response = answer(await _run(parts, name, number), 202)
+    response.headers["Location"] = f"{PREFIX}/jobs/{name}/runs/{number}"
+    return response
+
+
+@router.post(
+    "/jobs/{name}/pause",
+    openapi_extra=_PAUSE_BODY,
+    responses=answers("JobOverview", "The job, paused.", 404, 413),
+    dependencies=[needs("admin")],
+)
+async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
+    """Run no more slots of the job until it is resumed; runs under way go on."""
+    _known(name)
+    reason = (await read_options(request, "reason")).get("reason")
+    if reason is not None and not _sayable(reason):
+        raise bad_option(f"reason must be a text of at most {_LONGEST_REASON} letters")
+    await parts.ledger.pause(name, reason)
+    return answer(await _overview(parts, name))
+
+
+@router.post(
+    "/jobs/{name}/resume",
+    responses=answers("JobOverview", "The job.", 404),
+    dependencies=[needs("admin")],
+)
+async def resume(parts: PartsOf, name: _Name) -> Response:
+    """Run a paused job's slots again, from the next one on."""
+    _known(name)
+    await parts.ledger.resume(name)
+    return answer(await _overview(parts, name))
+
+
+@router.post(
+    "/jobs/{name}/runs/{runId}/undo",
+    responses=answers("Restored", "They are back.", 404, 409),
+    dependencies=[needs("admin")],
+)
+async def undo(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
+    """Put back what a run of cleanupOldActivity deleted; later runs leave it alone for a while."""
+    _known(name)
+    await _run(parts, name, run_id)
+    if name != _UNDOABLE:
+        raise ProblemError(409, "not-undoable", f"Only runs of {_UNDOABLE} can be undone.")
+    try:
+        restored = await retention.undo(parts.settings, run_id)
+    except UsageError as error:
+        raise ProblemError(409, "nothing-to-undo", f"{error}.") from None
+    return answer(Restored(restored))
+
+
+def _known(name: str) -> None:
+    if all(job.name != name for job in JOBS):
+        names = ", ".join(job.name for job in JOBS)
+        raise ProblemError(404, "unknown-job", f"There is no such job; there are: {names}.")
+
+
+async def _overviews(parts: Parts) -> list[JobOverview]:
+    async with parts.database.connection() as connection:
+        return await job_overviews(parts.settings, JOBS, connection, system_clock())
+
+
+async def _overview(parts: Parts, name: str) -> JobOverview:
+    return next(found for found in await _overviews(parts) if found.name == name)
+
+
+async def _run(parts: Parts, name: str, run_id: int) -> Run:
+    async with parts.database.connection() as connection:
+        found = await read_jobs.run(connection, name, run_id)
+    if found is None:
+        raise ProblemError(404, "unknown-run", f"{name} has no run of this number.")
+    return found
+
+
+def _place(cursor: str | None) -> read_jobs.RunPlace | None:
+    numbers = decode_numbers(cursor, 2)
+    if numbers is None:
+        return None
+    try:
+        return read_jobs.RunPlace(EPOCH + numbers[0] * _MICROSECOND, numbers[1])
+    except OverflowError:
+        raise bad_cursor() from None
+
+
+def _instant(given: Any) -> datetime | None:
+    if given is None:
+        return None
+    at = parse_time(given, "at")
+    if at < EPOCH:
+        raise bad_option("at must be later than 1970")
+    return at
+
+
+def _sayable(reason: Any) -> bool:
+    return isinstance(reason, str) and len(reason) <= _LONGEST_REASON and "\x00" not in reason

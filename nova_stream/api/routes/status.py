@@ -1,0 +1,19 @@
+"""How the stream is doing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from nova_stream.api.access import needs
+from nova_stream.api.answers import answer, answers
+from nova_stream.api.parts import PREFIX, PartsOf
+
+router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("read")])
+
+
+@router.get("/stream/status", responses=answers("StreamStatus", "Its state."))
+async def stream_status(parts: PartsOf) -> Response:
+    """Lag, throughput, freshness and the last audits. What Kafka or Postgres cannot tell at the
+    moment is null; it answers within two seconds whatever is away.
+    """
+    return answer(await parts.stream.look())
