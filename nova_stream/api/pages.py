@@ -1,4 +1,4 @@
-"""The pages: the start page and the API's documentation, without any address outside the server."""
+"""The pages: the dashboard and the API's documentation, without any address outside the server."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 _STATIC = Path(__file__).parent / "static"
-#: Swagger UI sets styles on elements; everything else comes from files of this server.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
+#: Swagger UI has styles in its elements.
+_SWAGGER_POLICY = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
 router = APIRouter(include_in_schema=False)
+
+
+def _headers(policy: str) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
 
 
 class _Files(StaticFiles):
@@ -33,20 +36,20 @@ class _Files(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers.update(_HEADERS)
+        response.headers.update(_headers(_POLICY))
         return response
 
 
 @router.get("/")
 async def start() -> FileResponse:
-    """The live table."""
-    return FileResponse(_STATIC / "index.html", headers=_HEADERS)
+    """The dashboard."""
+    return FileResponse(_STATIC / "index.html", headers=_headers(_POLICY))
 
 
 @router.get("/docs")
 async def docs() -> FileResponse:
     """Swagger UI on /openapi.json."""
-    return FileResponse(_STATIC / "docs.html", headers=_HEADERS)
+    return FileResponse(_STATIC / "docs.html", headers=_headers(_SWAGGER_POLICY))
 
 
 def install(app: FastAPI) -> None:

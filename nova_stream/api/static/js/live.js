@@ -1,0 +1,173 @@
+// The connection: the stream of changes, its resume, polling where there is no stream, and what
+// is known about how old the numbers are.
+
+import { eventReader } from "./sse.js";
+import { ask, authorization, declined, Failed, problem, refusal, token } from "./api.js";
+import { batch, effect } from "./lib.js";
+import { status } from "./resources.js";
+import * as state from "./state.js";
+
+const FIRST = 5000; // milliseconds in which a stream must say something
+const SILENCE = 20_000; // the server sends a comment every 15 s
+const DRAW = 100; // milliseconds in which events are gathered for one drawing
+const POLL = 1000;
+const STEADY = 30_000; // milliseconds between reads of whole lists beside the stream
+
+let lastId = null;
+let streaming = false;
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Keep the page up to date, for ever. */
+export function connect() {
+  keepStream();
+  keepPolling();
+  keepLists();
+  effect(watch);
+}
+
+// -- the stream -------------------------------------------------------------------------------
+
+async function keepStream() {
+  for (let failures = 0; ; failures += 1) {
+    await askedForToken();
+    const began = Date.now();
+    try {
+      await listen();
+    } catch (error) {
+      if (!state.trouble.value) state.trouble.value = reason(error);
+    }
+    streaming = false;
+    if (Date.now() - began > SILENCE) failures = 0;
+    await pause(Math.min(5000, 250 * 2 ** failures));
+  }
+}
+
+async function listen() {
+  const stop = new AbortController();
+  let timer = setTimeout(() => stop.abort(), FIRST);
+  const headers = { ...authorization(), Accept: "text/event-stream" };
+  if (lastId === null) state.beginPicture();
+  else headers["Last-Event-ID"] = lastId;
+  const held = token.value;
+  const release = effect(() => {
+    if (token.value === held) return;
+    lastId = null;
+    stop.abort();
+  });
+  try {
+    const response = await fetch("/api/v1/stream", { headers, signal: stop.signal });
+    if (!response.ok) throw await problem(response);
+    const gathered = new Gathering();
+    const reader = eventReader(response.body, (message) => gathered.add(message));
+    while (await reader()) {
+      clearTimeout(timer);
+      timer = setTimeout(() => stop.abort(), SILENCE);
+      streaming = true;
+      confirm("stream");
+    }
+  } finally {
+    release();
+    clearTimeout(timer);
+    stop.abort();
+  }
+}
+
+/** Events that wait to be drawn together. */
+class Gathering {
+  constructor() {
+    this.events = [];
+    this.timer = null;
+  }
+
+  add({ event, id, data }) {
+    this.events.push({ event, id, data: JSON.parse(data) });
+    this.timer ??= setTimeout(() => this.draw(), DRAW);
+  }
+
+  draw() {
+    const events = this.events.splice(0);
+    this.timer = null;
+    state.apply(events);
+    for (const { id } of events) if (id !== undefined) lastId = id;
+  }
+}
+
+// -- polling ----------------------------------------------------------------------------------
+
+async function keepPolling() {
+  await pause(FIRST / 5);
+  for (;;) {
+    await askedForToken();
+    if (!streaming) await poll();
+    await pause(POLL);
+  }
+}
+
+async function poll() {
+  try {
+    const [overview, agents, stats, builds, activity] = await Promise.all([
+      ask("/api/v1/overview"),
+      ask("/api/v1/agents/stats?unregistered=true"),
+      ask("/api/v1/builds/stats"),
+      ask("/api/v1/builds?limit=100"),
+      ask("/api/v1/activity?limit=50"),
+    ]);
+    if (streaming) return;
+    batch(() => {
+      state.overview.value = overview;
+      state.buildStats.value = stats;
+      state.replaceAgents(agents.items);
+      state.replaceBuilds(builds.items);
+      state.activities.value = activity.items;
+      confirm("polling");
+    });
+  } catch (error) {
+    if (streaming) return;
+    state.mode.value = "lost";
+    state.trouble.value = reason(error);
+  }
+}
+
+/** Whole lists now and then, for what the stream does not tell: builds that were deleted. */
+async function keepLists() {
+  for (;;) {
+    await pause(STEADY);
+    if (!streaming || document.hidden) continue;
+    try {
+      state.replaceBuilds((await ask("/api/v1/builds?limit=100")).items);
+    } catch {
+      // the stream and polling tell it
+    }
+  }
+}
+
+// -- what is known ----------------------------------------------------------------------------
+
+function confirm(mode) {
+  batch(() => {
+    state.mode.value = mode;
+    state.trouble.value = null;
+    if (!state.databaseAway.value) state.confirmedAt.value = Date.now();
+  });
+}
+
+/** An answer confirms the stream between its messages; no answer at all ends the page's trust. */
+function watch() {
+  const answered = status.answeredAt.value;
+  const failure = status.failure.value;
+  if (failure && failure.status === 0) {
+    state.mode.value = "lost";
+    state.trouble.value = failure.message;
+  } else if (answered && streaming) {
+    confirm("stream");
+  }
+}
+
+async function askedForToken() {
+  while (refusal.value || declined.value) await pause(200);
+}
+
+function reason(error) {
+  return error instanceof Failed ? error.message : "The server does not answer.";
+}

@@ -1,0 +1,79 @@
+// Small pieces that every section uses.
+
+import { ago, NOTHING, until, when } from "../format.js";
+import { html, useRef } from "../lib.js";
+import { now } from "../state.js";
+
+/** A figure that lights up when it changes; screen readers are left in peace. */
+export function Figure({ text }) {
+  const last = useRef(text);
+  const moved = useRef(false);
+  if (last.current !== text) {
+    moved.current = last.current !== NOTHING;
+    last.current = text;
+  }
+  return html`<span key=${text} class=${moved.current ? "changed" : ""}>${text}</span>`;
+}
+
+export function Ago({ time }) {
+  return html`<time datetime=${time || ""} title=${time || ""}>${ago(time, now.value)}</time>`;
+}
+
+export function Until({ time }) {
+  return html`<time datetime=${time || ""} title=${time || ""}>${until(time, now.value)}</time>`;
+}
+
+export function When({ time }) {
+  return html`<time datetime=${time || ""} title=${time || ""}>${when(time, now.peek())}</time>`;
+}
+
+const TONES = {
+  completed: "good", done: "good", ok: "good", manual: "good", active: "good", late: "warn",
+  failed: "bad", timed_out: "bad", missed: "bad", stalled: "bad", blocked: "warn",
+  running: "busy", pending: "", ready: "", paused: "warn", skipped_overlap: "warn",
+  skipped_paused: "", dry_run: "good", waiting: "", open: "warn", retried: "good", discarded: "",
+};
+
+/** A state as a word with a mark; the colour alone says nothing. */
+export function Badge({ name, text = null, title = null }) {
+  const shown = text || (name ? name.replaceAll("_", " ") : NOTHING);
+  return html`<span class="badge" data-tone=${TONES[name] || ""} title=${title}>${shown}</span>`;
+}
+
+export function Section({ id, title, note = null, tools = null, class: kind = "", children }) {
+  return html`
+    <section id=${id} class=${kind} aria-labelledby="${id}-heading">
+      <div class="heading">
+        <h2 id="${id}-heading" tabindex="-1">${title}</h2>
+        ${note && html`<p class="note">${note}</p>`}
+        ${tools && html`<div class="tools">${tools}</div>`}
+      </div>
+      ${children}
+    </section>`;
+}
+
+export function Empty({ children }) {
+  return html`<p class="empty">${children}</p>`;
+}
+
+/** What a section shows before its first answer, or while its answer fails. */
+export function Waiting({ resource, what }) {
+  const failure = resource.failure.value;
+  if (failure) return html`<p class="empty">${what} cannot be shown: ${failure.message}</p>`;
+  return html`<p class="empty" aria-busy="true">Waiting for ${what.toLowerCase()}…</p>`;
+}
+
+/** A cell; on a phone, where rows become cards, its label stands above it. */
+export function Cell({ label = null, class: kind = "", children, ...rest }) {
+  return html`<td role="cell" class=${kind} data-label=${label} ...${rest}>${children}</td>`;
+}
+
+/** Buttons of which one is chosen. */
+export function Choice({ label, options, value, onChoose }) {
+  return html`
+    <div class="choice" role="group" aria-label=${label}>
+      ${options.map(([name, text]) => html`
+        <button type="button" key=${name} aria-pressed=${String(name === value)}
+          onClick=${() => onChoose(name)}>${text}</button>`)}
+    </div>`;
+}

@@ -1,0 +1,61 @@
+// A plot over time with two scales, by uPlot; it follows the width and the colours of the page.
+
+import uPlot from "../../vendor/uplot.js";
+import { html, useEffect, useRef } from "../lib.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+/** ``series``: [{label, values, scale, colour (a CSS variable), text(value)}]; times in seconds. */
+export function Plot({ times, series, height, label }) {
+  const place = useRef(null);
+  useEffect(() => {
+    let plot = null;
+    const draw = () => {
+      plot?.destroy();
+      plot = new uPlot(options(place.current, series, height), [times, ...series.map((one) => one.values)], place.current);
+    };
+    draw();
+    const fit = new ResizeObserver(() => plot.setSize({ width: place.current.clientWidth, height }));
+    fit.observe(place.current);
+    dark.addEventListener("change", draw);
+    return () => {
+      fit.disconnect();
+      dark.removeEventListener("change", draw);
+      plot.destroy();
+    };
+  }, [times, series, height]);
+  return html`<div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
+}
+
+function options(element, series, height) {
+  const style = getComputedStyle(element);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = { stroke: colour("--plot-text"), grid: { stroke: colour("--plot-line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+  const scaled = series.map((one, place) => ({
+    ...axis,
+    scale: one.scale,
+    side: place === 0 ? 3 : 1,
+    size: 62,
+    grid: { ...axis.grid, show: place === 0 },
+    values: (_plot, marks) => marks.map(one.text),
+  }));
+  return {
+    width: element.clientWidth,
+    height,
+    cursor: { points: { size: 7 } },
+    legend: { live: true },
+    scales: Object.fromEntries(series.map((one) => [one.scale, { range: one.range }])),
+    axes: [{ ...axis, space: 70 }, ...scaled],
+    series: [
+      { value: "{D} {MMM} {HH}:{mm}" },
+      ...series.map((one) => ({
+        label: one.label,
+        scale: one.scale,
+        stroke: colour(one.colour),
+        width: 2,
+        points: { size: 5, fill: colour(one.colour) },
+        value: (_plot, value) => (value === null || value === undefined ? "–" : one.text(value)),
+      })),
+    ],
+  };
+}

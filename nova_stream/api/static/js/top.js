@@ -1,0 +1,138 @@
+// The top of the page: the connection's state, the way to the sections, and the token.
+
+import { declined, refusal, setToken, token } from "./api.js";
+import { duration, integer, plural } from "./format.js";
+import { computed, effect, html, signal, useEffect } from "./lib.js";
+import { Modal, openDialog } from "./parts/dialogs.js";
+import { alerts, status } from "./resources.js";
+import * as state from "./state.js";
+
+const OLD = 4000; // milliseconds after which shown numbers are called old
+
+const LINKS = [
+  ["overview", "Overview"], ["stream", "Stream"], ["alerts", "Alerts"], ["agents", "Agents"],
+  ["activity", "Activity"], ["builds", "Builds"], ["jobs", "Jobs"], ["dead-letters", "Dead letters"],
+];
+
+const seconds = (milliseconds) => duration(Math.floor(milliseconds / 1000) * 1000);
+
+/** {name, text, banner}: what is known of the numbers on the page. */
+export const standing = computed(() => {
+  const age = state.age.value;
+  const old = age === null ? "There are no numbers yet." : `The numbers below are ${seconds(age)} old.`;
+  if (declined.value) {
+    return { name: "waiting", text: "Waiting for a token", banner: "This server asks for a token. Give one with the button Token." };
+  }
+  if (refusal.value) return { name: "waiting", text: "Waiting for a token", banner: "" };
+  if (state.mode.value === "lost") {
+    return { name: "lost", text: "Connection lost", banner: `${state.trouble.value} ${old} Trying again by itself.` };
+  }
+  if (state.databaseAway.value) {
+    return { name: "old", text: "Postgres is away", banner: `Postgres does not answer. ${old} They come back by themselves.` };
+  }
+  if (age === null) return { name: "waiting", text: "Connecting…", banner: "" };
+  if (age > OLD) return { name: "old", text: `${seconds(age)} old`, banner: age > 2 * OLD ? `Nothing has come from the server for a while. ${old}` : "" };
+  const behind = stalled.value;
+  if (behind !== null) {
+    return { name: "old", text: "Stream stands still", banner: `${plural(behind, "event")} wait in Kafka and none is applied: ${status.data.value.workers === 0 ? "no worker runs." : "see the workers' logs."}` };
+  }
+  return { name: "live", text: state.mode.value === "polling" ? "Live, by polling" : "Live", banner: "" };
+});
+
+/** Events that wait while none is applied, once that has been so for a while; else null. */
+const stalled = signal(null);
+const STANDING = 10; // answers, one a second
+let still = 0;
+
+effect(() => {
+  const answer = status.data.value;
+  still = answer && answer.lag > 0 && answer.throughput === 0 ? still + 1 : 0;
+  stalled.value = still >= STANDING ? answer.lag : null;
+});
+
+effect(() => {
+  const { name, text } = standing.value;
+  const open = alerts.data.value?.items.length || 0;
+  document.title = `${open ? `(${open}) ` : ""}nova-stream${name === "live" ? "" : ` – ${text}`}`;
+  document.body.dataset.state = name;
+});
+
+function Banner() {
+  const { banner, name } = standing.value;
+  // The alert is its first words: said once by screen readers, not every second with a new age.
+  return html`
+    <div role="alert" class="sr-only">${banner && standing.value.text}</div>
+    <p class="banner" data-state=${name} hidden=${!banner}>${banner}</p>`;
+}
+
+function TokenDialog({ close }) {
+  const detail = refusal.value?.detail;
+  const submit = (event) => {
+    event.preventDefault();
+    setToken(new FormData(event.currentTarget).get("token").trim());
+    close();
+  };
+  const leave = () => {
+    if (refusal.value) declined.value = true;
+    close();
+  };
+  return html`
+    <${Modal} id="token-heading" title="Token" close=${leave}>
+      <form id="token-form" onSubmit=${submit}>
+        <p class="note">${detail || "This server asks for a token. It is kept in this tab only, until it is closed."}</p>
+        <label>Token with the scope <code>read</code>; <code>admin</code> for jobs and dead letters
+          <input id="token" name="token" type="password" autocomplete="off" spellcheck="false" required /></label>
+        <div class="buttons"><button type="submit" class="main">Show the numbers</button></div>
+      </form>
+    <//>`;
+}
+
+let asking = false;
+
+function askForToken() {
+  if (asking) return;
+  asking = true;
+  openDialog(Asked);
+}
+
+function Asked({ close }) {
+  useEffect(() => () => {
+    asking = false;
+  }, []);
+  return html`<${TokenDialog} close=${close} />`;
+}
+
+effect(() => {
+  if (refusal.value && !declined.value) askForToken();
+});
+
+export const section = signal("overview");
+
+function Link({ id, text }) {
+  const open = alerts.data.value?.items.length;
+  const letters = status.data.value?.openDeadLetters;
+  const count = id === "alerts" ? open : id === "dead-letters" ? letters : 0;
+  return html`
+    <li><a href="#${id}" aria-current=${section.value === id ? "true" : undefined}>${text}
+      ${count ? html` <span class="count">${integer(count)}<span class="sr-only"> open</span></span>` : ""}</a></li>`;
+}
+
+export function Top() {
+  const { name, text } = standing.value;
+  return html`
+    <header class="top">
+      <div class="bar">
+        <h1><img src="/static/icon.svg" alt="" width="28" height="28" />nova-stream</h1>
+        <p class="state" id="state" data-state=${name} role="status">
+          <span class="dot" aria-hidden="true"></span><span id="state-text">${text}</span></p>
+        <div class="end">
+          ${(token.value || declined.value) && html`<button type="button" onClick=${askForToken}>Token</button>`}
+          <a href="/docs">API</a>
+        </div>
+      </div>
+      <nav aria-label="Sections"><ul>
+        ${LINKS.map(([id, title]) => html`<${Link} key=${id} id=${id} text=${title} />`)}
+      </ul></nav>
+    </header>
+    <${Banner} />`;
+}
