@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -13,6 +16,11 @@ from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
 
 _SECRETS = {"database_url", "api_token", "api_tokens", "kafka_password", "alert_webhook_url"}
+
+#: Variables that something else of nova-stream reads: the local stack, the pytest fixtures, Faust.
+_NO_SETTINGS = re.compile(r"NOVA_(CACHE_DIR|STACK_DIR|TEST_\w+|FAUST\w*)")
+#: What Kubernetes sets in every container for a service called nova-….
+_OF_A_SERVICE = re.compile(r"NOVA_\w*?(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 
 
 class Settings(BaseSettings):
@@ -51,6 +59,9 @@ class Settings(BaseSettings):
     api_url: str = "http://127.0.0.1:8600"
     api_token: SecretStr | None = None
     api_tokens: SecretStr | None = None
+    api_rate: float = Field(500, ge=0, le=1_000_000)
+    api_burst: int = Field(1000, ge=1, le=1_000_000)
+    api_streams: int = Field(1000, ge=0, le=100_000)
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65535)
     stall_basis: Literal["activity", "started"] = "activity"
@@ -163,6 +174,26 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
     settings.topics()
     return settings
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Variables of the environment and of ``.env`` that begin as settings do and are none, each
+    with the setting that is most likely meant, if any is.
+    """
+    known = {f"NOVA_{name.upper()}" for name in Settings.model_fields}
+    found = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    in_kubernetes = "KUBERNETES_SERVICE_HOST" in found
+    unknown = sorted(
+        name
+        for name in found - known
+        if name.startswith("NOVA_")
+        and not _NO_SETTINGS.fullmatch(name)
+        and not (in_kubernetes and _OF_A_SERVICE.fullmatch(name))
+    )
+    return {
+        name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.75)), None)
+        for name in unknown
+    }
 
 
 def _explain(item: Any) -> str:

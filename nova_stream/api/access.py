@@ -15,7 +15,8 @@ from nova_stream.publish.tokens import PositionToken
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="token",
-    description="A token of NOVA_API_TOKEN or NOVA_API_TOKENS; none is needed where none is set.",
+    description="A token of NOVA_API_TOKEN, NOVA_API_TOKENS or `nova-stream tokens create`; where "
+    "there is none, none is needed.",
 )
 
 

@@ -8,16 +8,20 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from nova_stream.api import pages, problems
 from nova_stream.api.answers import schemas
+from nova_stream.api.changes import Changes
 from nova_stream.api.database import Database
 from nova_stream.api.kafka import KafkaProbe
 from nova_stream.api.lazy import Lazy
+from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.middleware import OpenGuard, Outermost
-from nova_stream.api.parts import Parts
+from nova_stream.api.middleware import BodyLimit, Guard, Outermost
+from nova_stream.api.parts import PREFIX, Parts
 from nova_stream.api.positions import PositionWatch
+from nova_stream.api.reads import SharedReads
 from nova_stream.api.routes import (
     alerts,
     dead_letters,
@@ -29,7 +33,9 @@ from nova_stream.api.routes import (
     lists,
     stats,
     status,
+    stream,
 )
+from nova_stream.api.stored_tokens import StoredTokens
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
 from nova_stream.clock import system_clock
@@ -40,6 +46,9 @@ from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
 
 _SOURCE = "http-api"
+#: Bytes from which compressing is worth its time, and how hard it tries.
+_GZIP_FROM = 2048
+_GZIP_LEVEL = 4
 _DESCRIPTION = (
     "Statistics of agents and builds, right at every instant. Reads take `?after=TOKEN` with a "
     "token that publishing gave, and then show it. Errors are problem details (RFC 9457)."
@@ -47,7 +56,7 @@ _DESCRIPTION = (
 
 #: A fixed path goes before one with a name in its place.
 _ROUTES = (
-    stats, explain, history, lists, jobs, alerts, dead_letters, status, events, health,
+    stats, explain, history, lists, jobs, alerts, dead_letters, status, stream, events, health,
 )  # fmt: skip
 
 #: Gives a publisher that has been started.
@@ -75,25 +84,36 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
     for routes in _ROUTES:
         app.include_router(routes.router)
     pages.install(app)
-    if parts.tokens.open:
-        app.add_middleware(OpenGuard)
-    app.add_middleware(Outermost, metrics=parts.metrics)
+    _surround(app, settings, parts)
     _describe(app)
     return app
 
 
+def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
+    """Add what stands around the routes, innermost first."""
+    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(BodyLimit, large={f"{PREFIX}/events": events.MAX_BODY})
+    rate = RateLimit(settings.api_rate, settings.api_burst)
+    app.add_middleware(Guard, tokens=parts.tokens, rate=rate)
+    app.add_middleware(Outermost, metrics=parts.metrics)
+
+
 def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     database = Database(settings)
+    metrics = ApiMetrics()
+    tokens = Tokens(settings, StoredTokens(database))
     return Parts(
-        tokens=Tokens(settings),
+        tokens=tokens,
         database=database,
         publisher=Lazy(publisher, _close),
         watch=PositionWatch(database),
         kafka=KafkaProbe(settings),
-        metrics=ApiMetrics(),
+        metrics=metrics,
         settings=settings,
         ledger=Ledger(settings, JOBS, system_clock, "api"),
         stream=StreamWatch(settings, database),
+        changes=Changes(database, metrics, settings.api_streams, tokens.refresh),
+        reads=SharedReads(database),
     )
 
 
@@ -116,6 +136,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
         try:
             yield
         finally:
+            await parts.changes.close()
+            await parts.tokens.close()
             parts.ledger.close()
             await parts.publisher.close()
             await parts.database.close()

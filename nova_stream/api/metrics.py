@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -38,6 +38,17 @@ class ApiMetrics:
             "nova_api_published_changes",
             "Changes that Kafka acknowledged for POST /api/v1/events, by entity.",
             ["entity"],
+            registry=self.registry,
+        )
+        self.streams = Gauge(
+            "nova_api_streams",
+            "Streams of changes that are open.",
+            registry=self.registry,
+        )
+        self.looks = Histogram(
+            "nova_api_look_seconds",
+            "Seconds of each look for changes that all streams share.",
+            buckets=_SECONDS,
             registry=self.registry,
         )
 

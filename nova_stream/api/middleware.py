@@ -1,18 +1,25 @@
-"""What stands around every request: measuring, errors as problems, and the guard of an open API."""
+"""What stands around every request: measuring, errors as problems, guards and limits."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError, problem_of, problem_response
+from nova_stream.api.tokens import Tokens, bearer_of, secret_of_path
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNMATCHED = "(none)"
+#: Paths that need a token, or may.
+_PROTECTED = ("/api/", "/c/", "/metrics")
+_BODILESS = {"GET", "HEAD"}
+_BODY = 1024 * 1024
 
 
 class Outermost:
@@ -52,35 +59,92 @@ class Outermost:
         self._metrics.seconds.labels(method, route).observe(seconds)
 
 
-class OpenGuard:
-    """Guards an API without tokens against web pages: a browser on this machine is the one way in
-    from outside. The address asked for must be this machine (a foreign name that points here is
-    another site's), and a page of another origin may send nothing.
-    """
+class Guard:
+    """Brings stored tokens up to date, guards an API without any, holds callers to their rate."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, rate: RateLimit) -> None:
         self._app = app
+        self._tokens = tokens
+        self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            host = headers.get("host", "")
-            origin = headers.get("origin")
-            if not _is_loopback(f"//{host}"):
-                raise ProblemError(
-                    403,
-                    "foreign-host",
-                    "Without a configured token only 127.0.0.1 and localhost are served; "
-                    "set NOVA_API_TOKEN.",
-                )
-            if origin is not None and urlsplit(origin).netloc != host:
-                raise ProblemError(
-                    403,
-                    "foreign-origin",
-                    "Without a configured token pages of other origins are not served; "
-                    "set NOVA_API_TOKEN.",
-                )
+            # Probes and pages must answer whatever Postgres does, and as often as they are asked.
+            protected = scope["path"].startswith(_PROTECTED)
+            if protected:
+                await self._tokens.refresh()
+            if self._tokens.open:
+                _guard_open(headers)
+            if protected:
+                self._count(scope, headers)
         await self._app(scope, receive, send)
+
+    def _count(self, scope: Scope, headers: Headers) -> None:
+        secret = bearer_of(headers) or secret_of_path(scope["path"])
+        client = scope.get("client")
+        caller = self._tokens.caller(secret) or (client[0] if client else "")
+        self._rate.take(caller)
+
+
+def _guard_open(headers: Headers) -> None:
+    """Guard an API without tokens against web pages: a browser on this machine is the one way in
+    from outside. The address asked for must be this machine (a foreign name that points here is
+    another site's), and a page of another origin may send nothing.
+    """
+    host = headers.get("host", "")
+    origin = headers.get("origin")
+    if not _is_loopback(f"//{host}"):
+        raise ProblemError(
+            403,
+            "foreign-host",
+            "Without a configured token only 127.0.0.1 and localhost are served; "
+            "set NOVA_API_TOKEN.",
+        )
+    if origin is not None and urlsplit(origin).netloc != host:
+        raise ProblemError(
+            403,
+            "foreign-origin",
+            "Without a configured token pages of other origins are not served; set NOVA_API_TOKEN.",
+        )
+
+
+class BodyLimit:
+    """Refuses bodies of more than 1 MB; ``large`` names the paths that take more, by their ends."""
+
+    def __init__(self, app: ASGIApp, large: Mapping[str, int]) -> None:
+        self._app = app
+        self._large = large
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in _BODILESS:
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        limit = next((n for end, n in self._large.items() if path.endswith(end)), _BODY)
+        given = Headers(scope=scope).get("content-length", "")
+        if given.isascii() and given.isdigit() and int(given) > limit:
+            raise _too_large(limit)
+        received = 0
+
+        async def counting() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise _too_large(limit)
+            return message
+
+        await self._app(scope, counting, send)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(
+        413,
+        "too-large",
+        f"The body has more than {limit >> 20} MB; send it in several requests.",
+        headers={"Connection": "close"},
+    )
 
 
 def _is_loopback(address: str) -> bool:

@@ -7,11 +7,13 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from nova_stream.api.changes import Changes
 from nova_stream.api.database import Database
 from nova_stream.api.kafka import KafkaProbe
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.positions import PositionWatch
+from nova_stream.api.reads import SharedReads
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
 from nova_stream.jobs.ledger import Ledger
@@ -34,6 +36,8 @@ class Parts:
     settings: Settings
     ledger: Ledger
     stream: StreamWatch
+    changes: Changes
+    reads: SharedReads
 
 
 def parts_of(request: Request) -> Parts:

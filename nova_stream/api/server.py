@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import ipaddress
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 
+import asyncpg
 import uvicorn
 
 from nova_stream.api.app import create_app
+from nova_stream.api.changes import Changes
 from nova_stream.api.tokens import Tokens
-from nova_stream.errors import NovaStreamError, SettingsError, UsageError
+from nova_stream.errors import (
+    DatabaseUnavailableError,
+    NovaStreamError,
+    SettingsError,
+    UsageError,
+)
 from nova_stream.settings import Settings
+from nova_stream.storage import token_store
+from nova_stream.storage.database import connect
 
 #: Seconds that answers under way have at the end; those that wait for a position are cut off.
 _GRACE = 2
 _BACKLOG = 2048
+#: Open files beside the streams: connections of others, to Postgres, to Kafka.
+_OTHER_FILES = 1024
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
@@ -29,10 +42,11 @@ def serve(settings: Settings, host: str, port: int) -> None:
     SettingsError (no token for an address that others reach), UsageError (no such address) or
     NovaStreamError (the port is taken).
     """
-    tokens = Tokens(settings)
-    listener = _listen(host, port, open_=tokens.open)
+    app = create_app(settings)
+    configured = not Tokens(settings).open
+    listener = _listen(host, port, has_tokens=lambda: configured or _stores_tokens(settings))
     with listener:
-        app = create_app(settings)
+        _allow_open_files(settings.api_streams + _OTHER_FILES)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -40,13 +54,31 @@ def serve(settings: Settings, host: str, port: int) -> None:
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
         )
-        sys.stdout.write(f"nova-stream api listens on {_address(listener)}{_hint(tokens)}\n")
+        sys.stdout.write(
+            f"nova-stream api listens on {_address(listener)}{_hint(configured=configured)}\n"
+        )
         sys.stdout.flush()
-        _Server(config).run(sockets=[listener])
+        _Server(config, app.state.parts.changes).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """A server for which a signal is the ordinary end: uvicorn's own raises it again."""
+    """A server for which a signal is the ordinary end: uvicorn's own raises it again. Streams end
+    with the signal, since the server waits for its answers to end.
+    """
+
+    def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
+        super().__init__(config)
+        self._changes = changes
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._changes.end)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -59,7 +91,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _listen(host: str, port: int, *, open_: bool) -> socket.socket:
+def _listen(host: str, port: int, *, has_tokens: Callable[[], bool]) -> socket.socket:
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -70,12 +102,44 @@ def _listen(host: str, port: int, *, open_: bool) -> socket.socket:
             "127.0.0.1 is this machine alone, 0.0.0.0 all networks"
         ) from None
     family, _, _, _, address = found[0]
-    if open_ and not all(_is_loopback(str(item[4][0])) for item in found):
+    if not all(_is_loopback(str(item[4][0])) for item in found) and not has_tokens():
         raise SettingsError(
             f"--host {host}: without a token only this machine is served, on 127.0.0.1; set "
-            "NOVA_API_TOKEN (or NOVA_API_TOKENS) to let others in"
+            "NOVA_API_TOKEN (or NOVA_API_TOKENS), or make one with nova-stream tokens create, to "
+            "let others in"
         )
     return _bind(family, str(address[0]), port)
+
+
+def _stores_tokens(settings: Settings) -> bool:
+    async def ask() -> bool:
+        connection = await connect(settings, "api")
+        try:
+            return await token_store.any_stored(connection)
+        except asyncpg.UndefinedTableError:
+            return False
+        finally:
+            await connection.close()
+
+    try:
+        return asyncio.run(ask())
+    except DatabaseUnavailableError as error:
+        raise SettingsError(
+            f"neither NOVA_API_TOKEN nor NOVA_API_TOKENS is set, and stored tokens cannot be "
+            f"looked up: {error}"
+        ) from None
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise this process' limit of open files to ``wanted``, as far as the system lets it."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - Windows has none
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
@@ -113,5 +177,5 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _hint(tokens: Tokens) -> str:
-    return " (open to this machine: no token is set)" if tokens.open else ""
+def _hint(*, configured: bool) -> str:
+    return "" if configured else " (open to this machine, unless there are stored tokens)"

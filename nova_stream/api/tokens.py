@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from typing import Literal, NamedTuple, get_args
 
+from starlette.datastructures import Headers
+
 from nova_stream.api.problems import ProblemError
+from nova_stream.api.stored_tokens import StoredTokens
 from nova_stream.errors import SettingsError
 from nova_stream.settings import Settings
+from nova_stream.storage.token_store import PREFIX, digest_of
 
 Scope = Literal["read", "publish", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -21,6 +24,7 @@ _ALLOWED = (
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: What RFC 6750 lets stand in the header.
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_IN_PATH = re.compile(r"/c/([^/]+)")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="nova-stream"'}
 
 
@@ -31,12 +35,14 @@ class _Token(NamedTuple):
 
 
 class Tokens:
-    """The tokens of the settings; without any, everything is allowed (``open``).
+    """The tokens of the settings and the stored ones; without any, everything is allowed
+    (``open``).
 
     Raises SettingsError for NOVA_API_TOKENS that cannot be read.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stored: StoredTokens | None = None) -> None:
+        self._stored = stored
         self._tokens: list[_Token] = []
         one = settings.api_token.get_secret_value() if settings.api_token else ""
         if one:
@@ -44,19 +50,34 @@ class Tokens:
                 raise SettingsError(
                     "NOVA_API_TOKEN: letters, digits and -._~+/= are allowed (value not shown)"
                 )
-            self._tokens.append(_Token("NOVA_API_TOKEN", frozenset(SCOPES), _digest(one)))
+            self._tokens.append(_Token("NOVA_API_TOKEN", frozenset(SCOPES), digest_of(one)))
         several = settings.api_tokens.get_secret_value() if settings.api_tokens else ""
         for part in filter(None, (part.strip() for part in several.split(","))):
             self._tokens.append(_parse(part))
 
     @property
     def open(self) -> bool:
-        """Whether no token is configured."""
-        return not self._tokens
+        """Whether there is no token, as far as is known."""
+        return not self._tokens and not (self._stored is not None and self._stored.any)
+
+    async def refresh(self) -> None:
+        """Bring the stored tokens up to date; what follows tells by them."""
+        if self._stored is not None:
+            await self._stored.refresh()
+
+    async def close(self) -> None:
+        """Wait for what is being written about stored tokens."""
+        if self._stored is not None:
+            await self._stored.close()
 
     def check(self, given: str | None, scope: Scope) -> None:
-        """Raise ProblemError 401 unless ``given`` is a token, 403 unless it has ``scope``."""
+        """Raise ProblemError 401 unless ``given`` is a token, 403 unless it has ``scope``, 503
+        while Postgres is away and cannot tell.
+        """
         if self.open:
+            # Reads need Postgres themselves, so that they may try; nothing else happens unasked.
+            if scope != "read" and self._stored is not None and self._stored.any is None:
+                raise _cannot_tell()
             return
         if not given:
             raise ProblemError(
@@ -67,28 +88,78 @@ class Tokens:
             )
         scopes = self._scopes(given)
         if scopes is None:
-            challenge = f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'
-            raise ProblemError(
-                401,
-                "token-unknown",
-                "This token is not one of the configured ones.",
-                headers={"WWW-Authenticate": challenge},
-            )
+            raise _unknown()
         if scope not in scopes:
-            challenge = f'{_CHALLENGE["WWW-Authenticate"]}, error="insufficient_scope"'
-            raise ProblemError(
-                403,
-                "scope-missing",
-                f"This needs a token with the scope {scope}; this one has "
-                f"{', '.join(sorted(scopes))}.",
-                headers={"WWW-Authenticate": f'{challenge}, scope="{scope}"'},
-            )
+            raise _lacking(scope, scopes)
+
+    def allows(self, given: str | None, scope: Scope) -> bool:
+        """Whether ``given`` still has ``scope``; true while nobody can tell."""
+        try:
+            self.check(given, scope)
+        except ProblemError as error:
+            return error.status == 503
+        return True
+
+    def caller(self, given: str | None) -> bytes | None:
+        """Whose token ``given`` is, as a name for counting; None for nobody's."""
+        if not given or self.open:
+            return None
+        try:
+            return digest_of(given) if self._scopes(given) is not None else None
+        except ProblemError:
+            return None
 
     def _scopes(self, given: str) -> frozenset[str] | None:
         # All are compared, whichever fits, so that the time tells nothing about any.
-        digest = _digest(given)
+        digest = digest_of(given)
         found = [token.scopes for token in self._tokens if _same(token.digest, digest)]
-        return frozenset().union(*found) if found else None
+        if found or self._stored is None or not given.startswith(PREFIX):
+            return frozenset().union(*found) if found else None
+        if not self._stored.known:
+            raise _cannot_tell()
+        stored = self._stored.find(given)
+        return None if stored is None else stored.scopes
+
+
+def bearer_of(headers: Headers) -> str | None:
+    """The token that a request's headers carry."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def secret_of_path(path: str) -> str | None:
+    """The token that a path carries, for clients that send no header: ``/c/TOKEN/…``."""
+    match = _IN_PATH.match(path)
+    return match[1] if match else None
+
+
+def _unknown() -> ProblemError:
+    challenge = f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'
+    return ProblemError(
+        401,
+        "token-unknown",
+        "This token is not one of those that are configured or stored, or it has expired.",
+        headers={"WWW-Authenticate": challenge},
+    )
+
+
+def _lacking(scope: Scope, scopes: frozenset[str]) -> ProblemError:
+    challenge = f'{_CHALLENGE["WWW-Authenticate"]}, error="insufficient_scope", scope="{scope}"'
+    return ProblemError(
+        403,
+        "scope-missing",
+        f"This needs a token with the scope {scope}; this one has {', '.join(sorted(scopes))}.",
+        headers={"WWW-Authenticate": challenge},
+    )
+
+
+def _cannot_tell() -> ProblemError:
+    return ProblemError(
+        503,
+        "database-unavailable",
+        "Postgres does not answer at the moment, and has the tokens; try again.",
+        headers={"Retry-After": "2"},
+    )
 
 
 def _parse(part: str) -> _Token:
@@ -101,11 +172,7 @@ def _parse(part: str) -> _Token:
         or any(scope not in SCOPES for scope in scopes)
     ):
         raise SettingsError(f"NOVA_API_TOKENS: {_ALLOWED}")
-    return _Token(name, frozenset(scopes), _digest(secret))
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    return _Token(name, frozenset(scopes), digest_of(secret))
 
 
 def _same(one: bytes, other: bytes) -> bool:

@@ -27,6 +27,7 @@ from nova_stream.cli import (
     jobs,
     migrate,
     publish,
+    tokens,
     worker,
 )
 from nova_stream.errors import NovaStreamError
@@ -54,6 +55,7 @@ app.command("doctor", rich_help_panel=_START)(doctor.doctor)
 app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
 app.command("worker", rich_help_panel=_RUN)(worker.worker)
 app.command("api", rich_help_panel=_RUN)(api.api)
+app.add_typer(tokens.app, name="tokens", rich_help_panel=_LOOK)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)

@@ -91,7 +91,9 @@ def _too_old(url: str, found: str) -> DatabaseUnavailableError:
 
 
 async def create_pool(settings: Settings, application: str, size: int) -> asyncpg.Pool[Any]:
-    """A pool of up to ``size`` connections; raises as ``connect`` does."""
+    """A pool of up to ``size`` connections, whose users leave no setting, lock or cursor behind;
+    raises as ``connect`` does.
+    """
     first = await connect(settings, application)
     await first.close()
     return await asyncpg.create_pool(
@@ -100,7 +102,12 @@ async def create_pool(settings: Settings, application: str, size: int) -> asyncp
         max_size=size,
         server_settings={**_GUARDS, "application_name": f"nova-stream {application}"},
         command_timeout=60,
+        reset=_as_it_is,
     )
+
+
+async def _as_it_is(_connection: Any) -> None:
+    """Instead of a statement after each use that would undo what nobody does."""
 
 
 async def check_schema(connection: asyncpg.Connection[Any], newest: str) -> None:

@@ -4,10 +4,10 @@ snapshot. All raise what asyncpg raises, and need a connection that is in no tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -15,7 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration, success_rate
-from nova_stream.storage import sql_read
+from nova_stream.storage import sql_changes, sql_read
 from nova_stream.storage.rows import (
     Activity,
     AgentStats,
@@ -32,6 +32,34 @@ Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 Row = TypeVar("Row", bound=msgspec.Struct)
 #: A page of a list, and where the next one goes on (None = there is none).
 Page = tuple[list[Row], Place | None]
+
+
+class Marker(NamedTuple):
+    """A moment of the database: the oldest transaction under way, the next one's number, and all
+    in Postgres' words, which stay the same while nobody writes.
+    """
+
+    oldest: int
+    next: int
+    words: str
+
+
+class Changes(NamedTuple):
+    """What differs between two looks, as one state; rows that did not change may be among them.
+
+    ``agent_ids`` are all that there are now, ``unregistered`` all names without an agent. Builds
+    are of the newest and those under way, activities of the newest 25; both oldest first.
+    """
+
+    marker: Marker
+    agents: list[AgentStats]
+    agent_ids: set[str]
+    unregistered: list[AgentStats]
+    build_stats: BuildStats
+    overview: Overview
+    builds: list[Build]
+    activities: list[Activity]
+
 
 #: Doubles beyond are not all whole numbers that were meant as such.
 _EXACT = 2**53
@@ -119,6 +147,41 @@ async def positions(connection: Connection) -> dict[tuple[str, int], int]:
     """The next offset that the stream will apply, by topic and partition."""
     rows = await connection.fetch(sql_read.POSITIONS)
     return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def changes(
+    connection: Connection, since: Marker | None, known: Collection[str]
+) -> Changes | None:
+    """What differs from the look that gave ``since`` (None = everything), or None where nobody
+    has written since; ``known`` are the agents' ids as they were then.
+    """
+    async with _snapshot(connection):
+        snapshot: Any = await connection.fetchrow(sql_changes.SNAPSHOT)
+        marker = Marker(*snapshot)
+        if marker == since:
+            return None
+        window = (0 if since is None else since.oldest, marker.next)
+        agents = await connection.fetch(sql_changes.AGENTS, *window)
+        count = await connection.fetchval(sql_changes.COUNT_AGENTS)
+        ids = {row["agent_id"] for row in agents}.union(known)
+        if count != len(ids):  # some of them are gone
+            ids = {row["agent_id"] for row in await connection.fetch(sql_changes.AGENT_IDS)}
+        others = await connection.fetch(sql_read.UNREGISTERED)
+        return Changes(
+            marker=marker,
+            agents=[_read(AgentStats, row) for row in agents],
+            agent_ids=ids,
+            unregistered=[_read_unregistered(AgentStats, row) for row in others],
+            build_stats=_read(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS)),
+            overview=_read(Overview, await connection.fetchrow(sql_read.OVERVIEW)),
+            builds=[
+                _read(Build, row) for row in await connection.fetch(sql_changes.BUILDS, *window)
+            ],
+            activities=[
+                _read(Activity, row)
+                for row in await connection.fetch(sql_changes.ACTIVITIES, *window)
+            ],
+        )
 
 
 def _snapshot(connection: Connection) -> Any:

@@ -48,16 +48,16 @@ BUILD_DIFFERENCES = _differing(
 
 # -- statistics ----------------------------------------------------------------------------------
 
-_AGENT_STATS = """
+AGENT_STATS = """
 SELECT agent_id, agent_name, role, total_tasks, completed_tasks, failed_tasks, success_rate,
     avg_duration, last_active, current_status, cached_at
 FROM agent_stats_cache"""
 
-AGENTS_STATS = f"""{_AGENT_STATS}
+AGENTS_STATS = f"""{AGENT_STATS}
 ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", agent_id COLLATE "C"
 """
 
-AGENT_STATS_BY_NAME = f"""{_AGENT_STATS}
+AGENT_STATS_BY_NAME = f"""{AGENT_STATS}
 WHERE agent_name = $1 ORDER BY agent_id COLLATE "C"
 """
 
@@ -100,8 +100,8 @@ CROSS JOIN (
 
 # -- builds and activities, newest first -----------------------------------------------------------
 
-_BUILD = "SELECT id, prd_id, prd_name, status, started_at, completed_at, error FROM builds"
-_ACTIVITY = """
+BUILD_ROW = "SELECT id, prd_id, prd_name, status, started_at, completed_at, error FROM builds"
+ACTIVITY_ROW = """
 SELECT id, user_id, agent_name, event_type, task_id, details, timestamp
 FROM agent_activity_feed"""
 
@@ -121,14 +121,14 @@ ORDER BY id DESC LIMIT $2"""
 
 
 #: (timed, untimed): a list is read in two parts, so that both follow an index.
-BUILDS = (_timed(_BUILD, "started_at"), _untimed(_BUILD, "started_at"))
+BUILDS = (_timed(BUILD_ROW, "started_at"), _untimed(BUILD_ROW, "started_at"))
 BUILDS_OF_STATUS = (
-    _timed(_BUILD, "started_at", "AND status = $4"),
-    _untimed(_BUILD, "started_at", "AND status = $3"),
+    _timed(BUILD_ROW, "started_at", "AND status = $4"),
+    _untimed(BUILD_ROW, "started_at", "AND status = $3"),
 )
-ACTIVITIES = (_timed(_ACTIVITY, "timestamp"), _untimed(_ACTIVITY, "timestamp"))
+ACTIVITIES = (_timed(ACTIVITY_ROW, "timestamp"), _untimed(ACTIVITY_ROW, "timestamp"))
 
-BUILD = f"{_BUILD} WHERE id = $1 AND deleted_at IS NULL"
+BUILD = f"{BUILD_ROW} WHERE id = $1 AND deleted_at IS NULL"
 TASKS_OF_BUILD = """
 SELECT id, build_id, task_id, title, agent, status, dependencies, phase, attempts, created_at,
     output, error

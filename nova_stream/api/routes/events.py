@@ -69,25 +69,12 @@ async def publish(request: Request, parts: PartsOf) -> Response:
     """Publish one change or a list of them. Of a list with a bad one nothing is sent. `token`
     goes to `?after=` of a read that is to show them.
     """
-    lines = await _lines(parse_json(await _body(request), "the body"))
+    lines = await _lines(parse_json(await request.body(), "the body"))
     publisher = await parts.publisher.get()
     token = await publisher.publish(lines)
     for entity, count in Counter(line.entity for line in lines).items():
         parts.metrics.published.labels(entity.value).inc(count)
     return answer(Accepted(len(lines), token.encode()), 202)
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise ProblemError(
-                413,
-                "too-large",
-                f"The body has more than {MAX_BODY >> 20} MB; send the events in several requests.",
-            )
-    return bytes(body)
 
 
 async def _lines(given: Any) -> list[ChangeLine]:

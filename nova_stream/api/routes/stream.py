@@ -1,0 +1,113 @@
+"""Changes as they come: server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from nova_stream.api.access import needs
+from nova_stream.api.answers import answers
+from nova_stream.api.board import Wanted
+from nova_stream.api.changes import Changes, Client
+from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.problems import ProblemError
+from nova_stream.api.tokens import bearer_of
+
+router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("read")])
+
+EVENTS = ("agent", "builds", "overview", "activity", "build")
+#: Seconds in which a client must take a frame.
+_SEND_LIMIT = 60.0
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # nginx would hold events back
+}
+_EXAMPLE = 'id: 5f0c12ab-7\nevent: overview\ndata: {"totalBuilds":500,"completedBuilds":388,…}\n\n'
+
+
+class _EventStream(StreamingResponse):
+    """The frames of a client, until it goes, takes nothing for a minute, or is ended."""
+
+    def __init__(self, changes: Changes, client: Client, *, resumes: bool) -> None:
+        frames = changes.frames(client, resumes=resumes)
+        super().__init__(frames, media_type="text/event-stream", headers=_HEADERS)
+        self._leave = partial(changes.leave, client)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        left = asyncio.create_task(_left(receive))
+        sending = asyncio.create_task(self.stream_response(_limited(send)))
+        try:
+            await asyncio.wait({left, sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._leave()
+            left.cancel()
+            sending.cancel()
+            await asyncio.gather(left, sending, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _limited(send: Send) -> Send:
+    async def limited(message: Any) -> None:
+        async with asyncio.timeout(_SEND_LIMIT):
+            await send(message)
+
+    return limited
+
+
+def _responses() -> dict[int | str, dict[str, Any]]:
+    found = answers("Problem", "Events, until the client leaves or the server stops.")
+    found[200]["content"] = {
+        "text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}
+    }
+    return found
+
+
+@router.get("/stream", response_class=StreamingResponse, responses=_responses())
+async def stream(
+    request: Request,
+    parts: PartsOf,
+    events: Annotated[
+        str | None,
+        Query(description=f"Only these, separated by commas: {', '.join(EVENTS)}."),
+    ] = None,
+    agents: Annotated[
+        str | None, Query(description="Only agents and activities of these names, with commas.")
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The id of the last event seen: go on from there.")
+    ] = None,
+    last_id: Annotated[
+        str | None, Query(alias="lastEventId", description="The same, for those without headers.")
+    ] = None,
+) -> Response:
+    """First all rows, then those that change: each at most twice a second, its last value always.
+    docs/http-api.md describes the events.
+    """
+    wanted = Wanted(_kinds(events), None if agents is None else frozenset(agents.split(",")))
+    given = last_event_id or last_id
+    secret = bearer_of(request.headers)
+    client = parts.changes.join(wanted, given, allowed=lambda: parts.tokens.allows(secret, "read"))
+    return _EventStream(parts.changes, client, resumes=given is not None)
+
+
+def _kinds(events: str | None) -> frozenset[str] | None:
+    if events is None:
+        return None
+    kinds = frozenset(kind.strip() for kind in events.split(","))
+    if unknown := sorted(kinds - {*EVENTS, "agent-gone"}):
+        raise ProblemError(
+            422,
+            "invalid-request",
+            f"events: {unknown[0]!r} is none; allowed are {', '.join(EVENTS)}.",
+        )
+    return kinds

@@ -1,0 +1,105 @@
+"""The tokens that ``nova-stream tokens`` has stored, as the API knows them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import asyncpg
+
+from nova_stream.api.database import Database
+from nova_stream.clock import system_clock
+from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
+from nova_stream.storage import token_store
+from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.token_store import KnownToken
+
+#: Seconds after which the list is read again, when a request needs it.
+_FRESH = 2.0
+#: Seconds for which the last list counts while Postgres is away.
+_KEEP = 60.0
+#: Seconds for one look, and between two while Postgres is away.
+_LIMIT = 2.0
+_PAUSE = 1.0
+#: Seconds for which one note of a token's use is enough.
+_NOTED = 60.0
+
+_AWAY = (DatabaseUnavailableError, SchemaVersionError, asyncpg.PostgresError, *UNAVAILABLE)
+
+
+class StoredTokens:
+    """The list, read again when it is two seconds old and somebody asks."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime] = system_clock,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._seconds = seconds
+        self._lock = asyncio.Lock()
+        self._tokens: dict[bytes, KnownToken] = {}
+        self._any: bool | None = None
+        self._read_at = self._failed_at = float("-inf")
+        self._noted: dict[int, float] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    @property
+    def known(self) -> bool:
+        """Whether the list can be relied on: Postgres gave it within the last minute."""
+        return self._seconds() - self._read_at < _KEEP
+
+    @property
+    def any(self) -> bool | None:
+        """Whether a token was ever stored; None while nobody knows."""
+        return self._any
+
+    async def refresh(self) -> None:
+        """Bring the list up to date; it stays as it is while Postgres is away."""
+        if self._seconds() - self._read_at < _FRESH:
+            return
+        async with self._lock:
+            now = self._seconds()
+            if now - self._read_at < _FRESH or now - self._failed_at < _PAUSE:
+                return
+            try:
+                async with asyncio.timeout(_LIMIT):
+                    await self._read()
+            except _AWAY:
+                self._failed_at = self._seconds()
+
+    def find(self, secret: str) -> KnownToken | None:
+        """The token with this secret, unless it is revoked or has expired; its use is noted."""
+        # What a look-up's time tells is about digests, and nothing leads from them to a secret.
+        token = self._tokens.get(token_store.digest_of(secret))
+        if token is None or (token.expires_at is not None and token.expires_at <= self._clock()):
+            return None
+        if self._seconds() - self._noted.get(token.id, float("-inf")) > _NOTED:
+            self._noted[token.id] = self._seconds()
+            task = asyncio.ensure_future(self._note(token.id))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+        return token
+
+    async def close(self) -> None:
+        """Wait for the notes that are being written."""
+        await asyncio.gather(*self._writing)
+
+    async def _read(self) -> None:
+        started = self._seconds()
+        async with self._database.connection() as connection:
+            found = await token_store.known(connection)
+            self._any = bool(found) or await token_store.any_stored(connection)
+        self._tokens = {token.digest: token for token in found}
+        self._read_at = started
+
+    async def _note(self, token: int) -> None:
+        try:
+            async with asyncio.timeout(_LIMIT), self._database.connection() as connection:
+                await token_store.used(connection, token, self._clock())
+        except _AWAY:
+            self._noted.pop(token, None)

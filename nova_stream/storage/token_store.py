@@ -1,0 +1,94 @@
+"""The API's stored tokens. All raise what asyncpg raises."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from nova_stream.storage import sql_tokens
+from nova_stream.storage.read import Connection
+
+#: What the secret of every stored token begins with.
+PREFIX = "nova_"
+_BYTES = 32
+
+
+class StoredToken(msgspec.Struct, frozen=True, rename="camel"):
+    """A token as it is shown: everything but its secret, which nobody has kept."""
+
+    id: int
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class KnownToken(NamedTuple):
+    """A token that is not revoked, as the API compares it."""
+
+    id: int
+    name: str
+    digest: bytes
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+
+def new_secret() -> str:
+    """A secret of 256 random bits."""
+    return PREFIX + secrets.token_urlsafe(_BYTES)
+
+
+def digest_of(secret: str) -> bytes:
+    """What is stored of a secret: with so many random bits, SHA-256 cannot be turned back."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+async def create(
+    connection: Connection,
+    name: str,
+    secret: str,
+    scopes: Sequence[str],
+    now: datetime,
+    expires_at: datetime | None,
+) -> StoredToken | None:
+    """Store a token; None when one of this name is there that is not revoked."""
+    row = await connection.fetchrow(
+        sql_tokens.CREATE, name, digest_of(secret), list(scopes), now, expires_at
+    )
+    return None if row is None else StoredToken(**dict(row))
+
+
+async def list_all(connection: Connection) -> list[StoredToken]:
+    """All tokens, revoked ones too, by name."""
+    return [StoredToken(**dict(row)) for row in await connection.fetch(sql_tokens.LIST)]
+
+
+async def revoke(connection: Connection, name: str, now: datetime) -> bool:
+    """Revoke the token of this name; False when there is none."""
+    return await connection.fetchval(sql_tokens.REVOKE, name, now) is not None
+
+
+async def known(connection: Connection) -> list[KnownToken]:
+    """Every token that is not revoked."""
+    rows = await connection.fetch(sql_tokens.KNOWN)
+    return [
+        KnownToken(r["id"], r["name"], r["digest"], frozenset(r["scopes"]), r["expires_at"])
+        for r in rows
+    ]
+
+
+async def any_stored(connection: Connection) -> bool:
+    """Whether a token was ever stored, revoked or not."""
+    return bool(await connection.fetchval(sql_tokens.ANY))
+
+
+async def used(connection: Connection, token: int, now: datetime) -> None:
+    """Note that a token was used."""
+    await connection.execute(sql_tokens.USED, token, now)
