@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nova_stream.cli.start import prepare
+from nova_stream.cli.start import prepare_long_run
 
 
 def api(
@@ -19,7 +19,7 @@ def api(
 
     Without NOVA_API_TOKEN(S) it serves 127.0.0.1 only.
     """
-    settings = prepare()
+    settings = prepare_long_run()
     from nova_stream.api.server import serve
 
     serve(settings, host, port)

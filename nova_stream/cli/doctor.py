@@ -52,9 +52,10 @@ async def _examine(*, show: bool) -> list[Finding]:
     from nova_stream.cli.checks import Finding, examine
     from nova_stream.clock import system_clock
 
-    found = [Finding("settings", ok=True, message="can be read")]
+    found = [Finding("settings", ok=True, message="can be read"), *_misspelt()]
     if show:
-        _show(found[0])
+        for finding in found:
+            _show(finding)
     async for finding in examine(settings, system_clock):
         found.append(finding)
         if show:
@@ -62,7 +63,21 @@ async def _examine(*, show: bool) -> list[Finding]:
     return found
 
 
+def _misspelt() -> list[Finding]:
+    """Warnings: the settings can be read, but somebody meant one that is not set."""
+    from nova_stream.cli.checks import Finding
+    from nova_stream.settings import unknown_variables
+
+    return [
+        Finding(
+            "settings", ok=True, message=f"{name} is no setting and has no effect",
+            advice=f"{meant} is meant?" if meant else "see docs/settings.md",
+        )
+        for name, meant in unknown_variables().items()
+    ]  # fmt: skip
+
+
 def _show(finding: Finding) -> None:
-    verdict = "ok     " if finding.ok else "PROBLEM"
+    verdict = "PROBLEM" if not finding.ok else "warning" if finding.advice else "ok     "
     advice = f" -> {finding.advice}" if finding.advice else ""
     typer.echo(f"{verdict}  {finding.check:12}  {finding.message}{advice}")

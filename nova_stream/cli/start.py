@@ -24,6 +24,22 @@ def prepare() -> Settings:
     return settings
 
 
+def prepare_long_run() -> Settings:
+    """``prepare``, and a line that names misspelt variables: what they were to set is not set."""
+    settings = prepare()
+    from nova_stream.settings import unknown_variables
+    from nova_stream.telemetry import get_logger
+
+    if unknown := unknown_variables():
+        _log = get_logger(__name__)
+        _log.warning(
+            "variables that are no settings", variables=list(unknown),
+            meant=[meant for meant in unknown.values() if meant is not None],
+            then="they have no effect",
+        )  # fmt: skip
+    return settings
+
+
 def prepare_quiet() -> Settings:
     """The settings of a command that answers once: its error line says what the Kafka client's
     log would say, unless NOVA_LOG_LEVEL=debug asks for that too.

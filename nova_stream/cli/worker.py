@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from nova_stream.cli.start import prepare
+from nova_stream.cli.start import prepare_long_run
 
 
 def worker() -> int:
@@ -13,7 +13,7 @@ def worker() -> int:
     Start as many as wanted, on one machine or many: they share the work. SIGTERM or Ctrl-C stops
     one, and loses nothing.
     """
-    settings = prepare()
+    settings = prepare_long_run()
     from nova_stream.jobs.registry import JOBS
     from nova_stream.jobs.timers import job_timers
     from nova_stream.stream.metrics import Metrics

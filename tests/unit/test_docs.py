@@ -35,7 +35,7 @@ OTHERS = {
     "NOVA_TEST_DATABASE_URL", "NOVA_TEST_POSTGRES_IMAGE",
 }  # fmt: skip
 #: The parts whose log lines an operator reads.
-SPEAKING = ("api", "jobs", "stream")
+SPEAKING = ("api", "cli", "jobs", "stream")
 LOUD = {"warning", "error", "exception", "critical"}
 
 
