@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
@@ -20,15 +21,20 @@ from nova_stream.storage import sql
 from nova_stream.storage.database import check_schema, connect, describe
 from nova_stream.storage.dead_letter_store import DeadLetterStore
 from nova_stream.storage.migrate import newest_revision
+from nova_stream.storage.positions import enlarged
 
 #: Seconds to wait for an answer of Kafka.
 _LIMIT = 5.0
+_LOOK_AGAIN = 0.1
+_NOT_YET = {"NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS"}
 #: A worker that has something to do moves its positions many times a second.
 _STANDS_AFTER = timedelta(seconds=30)
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a check found; ``advice`` says what to do about a problem."""
+    """What a check found; ``advice`` says what to do about a problem, or, where ``ok``, that
+    this is a warning.
+    """
 
     check: str
     ok: bool
@@ -59,6 +65,7 @@ async def examine(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
         yield schema
         if schema.ok and partitions is not None:
             yield await check_lag(connection, client, partitions, settings, clock)
+            yield await check_offsets(connection, partitions, settings)
         if schema.ok:
             yield await check_dead_letters(DeadLetterStore(connection))
     finally:
@@ -81,9 +88,8 @@ def check_topics(partitions: Mapping[str, int], settings: Settings) -> Finding:
 def check_workers(client: AdminClient, settings: Settings) -> Finding:
     """Whether the consumer group has members."""
     group = settings.consumer_group
-    described = client.describe_consumer_groups([group], request_timeout=_LIMIT)
     try:
-        members = len(described[group].result(_LIMIT).members)
+        members = _members(client, group)
     except (KafkaException, TimeoutError) as error:
         return _problem("workers", f"group {group} cannot be looked at: {error}")
     if not members:
@@ -139,6 +145,23 @@ async def check_lag(
     )
 
 
+async def check_offsets(
+    connection: asyncpg.Connection[Any], partitions: Mapping[str, int], settings: Settings
+) -> Finding:
+    """Whether a topic whose versions are Kafka's offsets got more partitions."""
+    ours = {topic: partitions[topic] for topic in settings.topics() if topic in partitions}
+    mixed = await enlarged(connection, ours)
+    if not mixed:
+        return Finding("versions", ok=True, message="no topic mixes offsets of two partitionings")
+    return _problem(
+        "versions",
+        f"{', '.join(mixed)}: versions are offsets, and partitions were added: changes of entities "
+        "that moved to another partition may have had no effect",
+        "make the topic again and publish all its entities (op r), as docs/operations.md has it "
+        "under More partitions",
+    )
+
+
 async def check_dead_letters(store: DeadLetterStore) -> Finding:
     """Whether records wait for somebody to look at them."""
     found = await store.open_by_reason()
@@ -176,6 +199,19 @@ def _lag(
         f"{total} records wait, and nothing has {since}: {shown}",
         "start a worker (nova-stream worker), or read the log of the one that runs",
     )
+
+
+def _members(client: AdminClient, group: str) -> int:
+    deadline = time.monotonic() + _LIMIT
+    while True:
+        described = client.describe_consumer_groups([group], request_timeout=_LIMIT)
+        try:
+            return len(described[group].result(_LIMIT).members)
+        except KafkaException as error:
+            # A new Kafka makes its topic for groups when it is first asked about one.
+            if error.args[0].name() not in _NOT_YET or time.monotonic() > deadline:
+                raise
+        time.sleep(_LOOK_AGAIN)
 
 
 def _partitions(client: AdminClient) -> dict[str, int]:

@@ -182,6 +182,13 @@ class Alerts:
                 found = await self._conditions(store, now)
                 await self._reconcile(store, found, now)
 
+    async def state(self) -> tuple[dict[str, float], list[AlertLine]]:
+        """How many seconds jobs are overdue, and the open alerts; raises as ``check`` does."""
+        now = self._clock()
+        async with self._session.use() as connection:
+            store = AlertStore(connection)
+            return await store.overdue(now - LOOKED_BACK, now), await store.open_alerts()
+
     async def prune(self) -> None:
         """Delete alerts that ended more than NOVA_JOB_HISTORY_DAYS ago."""
         async with self._session.use() as connection:

@@ -1,6 +1,11 @@
-"""The numbers of jobs, for Prometheus."""
+"""The numbers of jobs, for Prometheus.
+
+A job's label is ``name``: Prometheus gives every series a ``job`` of its own, the target's.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -12,18 +17,40 @@ class JobMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.runs = Counter(
-            "nova_job_runs", "Slots and runs by hand that ended, by outcome", ["job", "outcome"],
+            "nova_job_runs", "Slots and runs by hand that ended, by outcome.", ["name", "outcome"],
             registry=registry,
         )  # fmt: skip
         self.seconds = Histogram(
-            "nova_job_seconds", "Time of a run", ["job"], buckets=_SECONDS, registry=registry
-        )
-        self.rows = Counter("nova_job_rows", "Rows that runs handled", ["job"], registry=registry)
-        self.last_success = Gauge(
-            "nova_job_last_success_timestamp_seconds", "When the last run ended well", ["job"],
+            "nova_job_seconds", "Seconds that a run took.", ["name"], buckets=_SECONDS,
             registry=registry,
         )  # fmt: skip
-        self.running = Gauge("nova_job_running", "Runs under way", ["job"], registry=registry)
+        self.rows = Counter("nova_job_rows", "Rows that runs handled.", ["name"], registry=registry)
+        self.last_success = Gauge(
+            "nova_job_last_success_timestamp_seconds", "When the last run here ended well.",
+            ["name"], registry=registry,
+        )  # fmt: skip
+        self.running = Gauge("nova_job_running", "Runs under way here.", ["name"],
+                             registry=registry)  # fmt: skip
+        self.overdue = Gauge(
+            "nova_job_overdue_seconds",
+            "Seconds since a slot was due that nobody has run, or since a run's lease ran out.",
+            ["name"], registry=registry,
+        )  # fmt: skip
+        self.alerts = Gauge(
+            "nova_alert_open", "1 for each alert that is open, as nova-stream alerts list has it.",
+            ["kind", "subject"], registry=registry,
+        )  # fmt: skip
         self.ledger_up = Gauge(
-            "nova_job_ledger_up", "1 while the last look at the ledger worked", registry=registry
-        )
+            "nova_job_ledger_up", "1 while the last look at the ledger worked, else 0.",
+            registry=registry,
+        )  # fmt: skip
+
+    def show_state(
+        self, jobs: Iterable[str], overdue: Mapping[str, float], alerts: Iterable[tuple[str, str]]
+    ) -> None:
+        """Show how long ``jobs`` are overdue, and the open alerts as kind and subject."""
+        for job in jobs:
+            self.overdue.labels(job).set(overdue.get(job, 0.0))
+        self.alerts.clear()
+        for kind, subject in alerts:
+            self.alerts.labels(kind, subject).set(1)

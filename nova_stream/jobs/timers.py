@@ -40,7 +40,8 @@ def job_timers(
 
     Raises SettingsError when a schedule cannot be read.
     """
-    scheduler = Scheduler(settings, jobs, clock, JobMetrics(registry))
+    metrics = JobMetrics(registry)
+    scheduler = Scheduler(settings, jobs, clock, metrics)
     alerts = Alerts(settings, clock)
     webhook = Webhook(settings) if settings.alert_webhook_url is not None else None
     watch = Watch(alerts, webhook, clock)
@@ -49,14 +50,25 @@ def job_timers(
         await scheduler.ledger.prune()
         await alerts.prune()
 
+    async def show() -> None:
+        await show_state(alerts, metrics, jobs)
+
     timers = [
         Timer("jobs", EVERY, scheduler.tick),
         Timer("alerts", _WATCH_EVERY, watch.check),
+        Timer("job-metrics", _WATCH_EVERY, _quietly(show)),
         Timer("job-history", _PRUNE_EVERY, _quietly(prune)),
     ]
     if webhook is not None:
         timers.append(Timer("alert-webhook", _TELL_EVERY, _quietly(webhook.deliver)))
     return timers
+
+
+async def show_state(alerts: Alerts, metrics: JobMetrics, jobs: Sequence[Job]) -> None:
+    """Have the metrics show what is overdue and which alerts are open; raises as ``alerts``."""
+    overdue, opened = await alerts.state()
+    found = [(line.kind, line.subject) for line in opened]
+    metrics.show_state([job.name for job in jobs], overdue, found)
 
 
 class Watch:

@@ -83,6 +83,13 @@ class AlertStore:
         rows = await self._connection.fetch(sql_alerts.MISSED, noted_since, lacking_since, now)
         return [MissedFacts(**dict(row)) for row in rows]
 
+    async def overdue(self, since: datetime, now: datetime) -> dict[str, float]:
+        """Seconds since a slot of each job was due, from ``since`` on, that has no line, or since
+        a run's lease ran out; jobs that are not overdue are absent.
+        """
+        rows = await self._connection.fetch(sql_alerts.OVERDUE, since, now)
+        return {row["job"]: row["seconds"] for row in rows}
+
     async def open_alerts(self) -> list[AlertLine]:
         """Those that have begun and not ended, oldest first."""
         rows = await self._connection.fetch(sql_alerts.OPEN_ALERTS)

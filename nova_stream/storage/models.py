@@ -255,13 +255,19 @@ class BuildStatsPartial(Base):
 
 
 class StreamTopic(Base):
-    """A topic as nova-stream knows it: its id in Kafka, its generation, its kind of version."""
+    """A topic as nova-stream knows it: its id in Kafka, its generation, its kind of version.
+
+    ``enlarged_at`` is set where it got more partitions while its versions are offsets: those of
+    two partitions do not compare.
+    """
 
     __tablename__ = "stream_topics"
     topic: Mapped[str] = mapped_column(Text, primary_key=True)
     topic_id: Mapped[str | None] = mapped_column(Text)
     generation: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
     version_kind: Mapped[str | None] = mapped_column(Text)
+    partitions: Mapped[int | None] = mapped_column(Integer)
+    enlarged_at: Mapped[datetime | None] = mapped_column(_TIME)
 
 
 class StreamPosition(Base):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import asyncpg
@@ -52,7 +52,28 @@ async def recognise(connection: asyncpg.Connection[Any], topic: str, topic_id: s
         if row["topic_id"] is None:
             await connection.execute(sql.SET_TOPIC_ID, topic, topic_id)
             return None
+        await connection.execute(sql.FORGET_PARTITIONS, topic)
         return await _next_generation(connection, topic, topic_id)
+
+
+async def note_partitions(connection: asyncpg.Connection[Any], topic: str, partitions: int) -> bool:
+    """Note how many partitions a recognised topic has.
+
+    Gives whether it got more of them, in this life of it, while its versions are offsets: then
+    changes of entities that moved to another partition may be taken for old ones.
+    """
+    return bool(await connection.fetchval(sql.NOTE_PARTITIONS, topic, partitions))
+
+
+async def enlarged(connection: asyncpg.Connection[Any], partitions: Mapping[str, int]) -> list[str]:
+    """The topics of which ``note_partitions`` says or, with these partitions, would say so."""
+    rows = await connection.fetch(sql.OFFSET_TOPICS, list(partitions))
+    return [
+        row["topic"]
+        for row in rows
+        if row["enlarged_at"] is not None
+        or (row["partitions"] is not None and row["partitions"] < partitions[row["topic"]])
+    ]
 
 
 async def restart(connection: asyncpg.Connection[Any], topic: str, generation: int) -> int:

@@ -91,6 +91,19 @@ NEXT_GENERATION = """
 UPDATE stream_topics SET topic_id = $2, generation = generation + 1
 WHERE topic = $1 RETURNING generation
 """
+FORGET_PARTITIONS = """
+UPDATE stream_topics SET partitions = NULL, enlarged_at = NULL WHERE topic = $1
+"""
+NOTE_PARTITIONS = """
+UPDATE stream_topics SET partitions = $2, enlarged_at = CASE
+    WHEN partitions < $2 AND version_kind = 'offset' THEN coalesce(enlarged_at, now())
+    ELSE enlarged_at END
+WHERE topic = $1 RETURNING enlarged_at IS NOT NULL
+"""
+OFFSET_TOPICS = """
+SELECT topic, partitions, enlarged_at FROM stream_topics
+WHERE version_kind = 'offset' AND topic = ANY($1::text[]) ORDER BY topic
+"""
 RESTART_POSITIONS = """
 UPDATE stream_positions
 SET generation = $2, next_offset = 0, epoch = epoch + 1, updated_at = now()

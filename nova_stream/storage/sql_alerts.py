@@ -27,6 +27,15 @@ SELECT job, count(*) AS number, max(slot) AS newest FROM (
 ) m GROUP BY job ORDER BY job
 """
 
+#: $1 from, $2 until: how long the oldest slot without a line is due, or a lease has run out.
+OVERDUE = """
+SELECT job, extract(epoch FROM max(overdue))::float8 AS seconds FROM (
+    SELECT job, $2 - scheduled_at AS overdue FROM missing_job_slots($1, $2)
+    UNION ALL
+    SELECT job, $2 - lease_until FROM job_runs WHERE outcome IS NULL AND lease_until < $2
+) o GROUP BY job
+"""
+
 OPEN_ALERTS = """
 SELECT id, kind, subject, message, value, began_at, ended_at
 FROM alerts WHERE ended_at IS NULL ORDER BY id

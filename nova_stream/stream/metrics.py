@@ -20,41 +20,48 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.applied = Counter(
-            "nova_changes_applied", "Changes that a committed flush handled", ["topic"],
+            "nova_changes_applied", "Changes that a committed flush handled.", ["topic"],
             registry=registry,
         )  # fmt: skip
         self.dead_letters = Counter(
-            "nova_dead_letters", "Records put among the dead letters", ["topic"], registry=registry
+            "nova_dead_letters", "Records put among the dead letters.", ["topic"], registry=registry
         )
-        self.flushes = Counter("nova_flushes", "Committed flushes", registry=registry)
+        self.flushes = Counter("nova_flushes", "Committed flushes.", registry=registry)
         self.flush_failures = Counter(
-            "nova_flush_failures", "Flushes that failed and were tried again", ["fault"],
+            "nova_flush_failures", "Tries of a flush that failed, by kind of fault.", ["fault"],
             registry=registry,
         )  # fmt: skip
         self.transaction = Histogram(
-            "nova_flush_seconds", "Time of a flush's transaction", buckets=_SECONDS,
+            "nova_flush_seconds", "Seconds that a flush's transaction took.", buckets=_SECONDS,
             registry=registry,
         )  # fmt: skip
         self.chunk = Histogram(
-            "nova_chunk_records", "Records in a chunk", buckets=_RECORDS, registry=registry
+            "nova_chunk_records", "Records in a chunk.", buckets=_RECORDS, registry=registry
         )
         self.freshness = Histogram(
-            "nova_freshness_seconds", "From the time of a change to its commit (newest a flush)",
+            "nova_freshness_seconds",
+            "Seconds from the time of a change to its commit, for the newest of each flush.",
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.lag = Gauge(
-            "nova_lag_records", "Records in the log that are not applied yet",
+            "nova_lag_records", "Records in the log that are not applied yet.",
             ["topic", "partition"], registry=registry,
         )  # fmt: skip
         self.buffered = Gauge(
-            "nova_buffered_bytes", "Bytes fetched that wait for their flush", registry=registry
+            "nova_buffered_bytes", "Bytes fetched that wait for their flush.", registry=registry
         )
         self.assigned = Gauge(
-            "nova_assigned_partitions", "Partitions that this worker reads", registry=registry
+            "nova_assigned_partitions", "Partitions that this worker reads.", registry=registry
         )
         self.database_up = Gauge(
-            "nova_database_up", "1 while the last flush or look at Postgres worked",
+            "nova_database_up", "1 while the last flush or look at Postgres worked, else 0.",
             registry=registry,
+        )  # fmt: skip
+
+        self.mixed_offsets = Gauge(
+            "nova_topic_offsets_mixed",
+            "1 where versions are offsets and the topic got more partitions, else 0.",
+            ["topic"], registry=registry,
         )  # fmt: skip
 
     def know(self, topics: Iterable[str]) -> None:

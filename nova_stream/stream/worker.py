@@ -122,7 +122,7 @@ class Worker:
         await self._admin.prepare_changelogs(wiring.changelog_topics(self._settings, partitions))
         self._found = await self._admin.describe(list(self._topics))
         for topic, found in self._found.items():
-            await self._recognise(topic, found.id)
+            await self._recognise(topic, found)
         return partitions
 
     async def _check_database(self) -> None:
@@ -208,13 +208,23 @@ class Worker:
         async with self._lookup_lock:
             await positions.restart(await self._connection(), topic, generation)
 
-    async def _recognise(self, topic: str, topic_id: str) -> None:
+    async def _recognise(self, topic: str, found: Found) -> None:
         async with self._lookup_lock:
-            generation = await positions.recognise(await self._connection(), topic, topic_id)
+            connection = await self._connection()
+            generation = await positions.recognise(connection, topic, found.id)
+            mixed = await positions.note_partitions(connection, topic, found.partitions)
         if generation is not None:
             _log.error(
                 "a topic was made again", topic=topic, generation=generation,
                 then="its records are read from offset 0; versions decide what they change",
+            )  # fmt: skip
+        self._metrics.mixed_offsets.labels(topic).set(mixed)
+        if mixed:
+            _log.error(
+                "a topic whose versions are offsets was enlarged", topic=topic,
+                partitions=found.partitions,
+                then="changes of entities that moved to another partition may be taken for old "
+                "ones and have no effect; make the topic again and publish all entities (op r)",
             )  # fmt: skip
 
     async def _connection(self) -> asyncpg.Connection[Any]:

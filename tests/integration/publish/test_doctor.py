@@ -99,6 +99,26 @@ async def test_a_position_behind_the_end(settings: Settings) -> None:
     assert lag.message.endswith("tasks/2 is 5, but the end is 0")
 
 
+async def test_partitions_that_were_added_where_versions_are_offsets(settings: Settings) -> None:
+    make_topics(settings)
+    await migrate(settings)
+    assert (await findings(settings))["versions"].ok
+    topic = settings.topic(Entity.BUILDS)
+    connection = await connect(settings, "test")
+    try:
+        await positions.recognise(connection, topic, "an id")
+        await positions.note_partitions(connection, topic, PARTITIONS - 1)
+        await connection.execute("UPDATE stream_topics SET version_kind = 'offset'")
+    finally:
+        await connection.close()
+
+    versions = (await findings(settings))["versions"]
+
+    assert not versions.ok
+    assert versions.message.startswith(f"{topic}: versions are offsets")
+    assert "op r" in versions.advice
+
+
 async def test_open_dead_letters(settings: Settings) -> None:
     make_topics(settings)
     await migrate(settings)

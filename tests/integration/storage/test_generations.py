@@ -165,3 +165,43 @@ async def test_a_refused_flush_fixes_no_kind(desk: Desk) -> None:
     desk.logs.clear()
     await desk.put(TASKS, task("t", 3))
     assert await versions(desk) == {"t": 3}
+
+
+# -- offsets of more partitions --------------------------------------------------------------------
+
+
+async def enlarge(desk: Desk, *counts: int) -> list[bool]:
+    topic = desk.settings.topic(TASKS)
+    return [await positions.note_partitions(desk.connection, topic, count) for count in counts]
+
+
+async def looked_at(desk: Desk, partitions: int) -> list[str]:
+    return await positions.enlarged(desk.connection, {desk.settings.topic(TASKS): partitions})
+
+
+async def test_partitions_that_are_added_under_offsets_are_noted_until_the_topic_is_made_again(
+    desk: Desk,
+) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "first")
+    assert await enlarge(desk, 4, 4) == [False, False]
+    await desk.put(TASKS, task("t", None))
+    assert await looked_at(desk, 4) == []
+    assert await looked_at(desk, 6) == [topic], "also before a worker has seen it"
+    assert await enlarge(desk, 6, 6) == [True, True]
+    await positions.restart(desk.connection, topic, 0)
+    assert await looked_at(desk, 6) == [topic], "the same records are read again"
+    await positions.recognise(desk.connection, topic, "second")
+    assert await enlarge(desk, 8) == [False]
+    assert await looked_at(desk, 8) == []
+
+
+@pytest.mark.parametrize("seq", [1, None])
+async def test_partitions_may_be_added_before_the_first_record_and_under_other_versions(
+    desk: Desk, seq: int | None
+) -> None:
+    await positions.recognise(desk.connection, desk.settings.topic(TASKS), "first")
+    assert await enlarge(desk, 2, 4) == [False, False]
+    await desk.put(TASKS, task("t", seq))
+    assert await enlarge(desk, 4 if seq is None else 8) == [False]
+    assert await looked_at(desk, 4 if seq is None else 8) == []

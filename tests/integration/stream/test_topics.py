@@ -15,6 +15,7 @@ pytestmark = pytest.mark.integration
 
 TASKS = Entity.TASKS
 GONE = "records are gone from the log before they were read"
+MIXED = "a topic whose versions are offsets was enlarged"
 
 
 def task(id_: str, seq: int | None = 1, **fields: Any) -> bytes:
@@ -217,3 +218,25 @@ async def test_partitions_that_are_added_are_read(stage: Stage) -> None:
     for partition in range(4):
         await stage.row("tasks", f"after {partition}")
     await stage.worker.says("a topic was enlarged", topics=[stage.settings.topic(TASKS)])
+
+
+async def test_partitions_added_where_versions_are_offsets_are_told_at_every_start(
+    stage: Stage,
+) -> None:
+    topic = stage.settings.topic(TASKS)
+    stage.start_worker()
+    stage.publish(TASKS, *(task("t", None, agent=f"A{n}") for n in range(3)), key=b"t")
+    await stage.row("tasks", "t", agent="A2")
+    stage.add_partitions(TASKS, 4)
+    await stage.worker.says("a topic was enlarged", topics=[topic])
+    line = await stage.worker.says(MIXED, topic=topic, partitions=4)
+    assert "publish all entities" in line["then"]
+    # What it warns of: the entity's next change lies in a partition whose offsets are lower.
+    fresh = stage.producer()
+    stage.publish(TASKS, task("t", None, agent="A3"), partition=3, key=b"t", producer=fresh)
+    stage.publish(TASKS, task("u", None), partition=3, key=b"u", producer=fresh)
+    await stage.row("tasks", "u")
+    await stage.row("tasks", "t", agent="A2")
+    assert stage.worker.stop() == 0
+    stage.start_worker()
+    await stage.worker.says(MIXED, topic=topic, partitions=4)
