@@ -48,7 +48,7 @@ bench-jobs: setup ## the seven jobs at the guide's sizes, and the stream's fresh
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
 
 lock: ## resolve requirements.lock anew
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --extra testing --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --extra otel --extra testing --output-file requirements.lock pyproject.toml
 
 clean: ## remove the virtual environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
