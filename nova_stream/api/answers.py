@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from nova_stream.api import examples
 from nova_stream.api import examples_operation as operation
+from nova_stream.api.convex.protocol import Answer, Failure, Refusal
 from nova_stream.api.problems import Problem
 from nova_stream.storage.history import AgentHistory, BuildHistory
 from nova_stream.storage.read_dead_letters import DeadLetterRow, DeadLetterWhole
@@ -99,6 +100,9 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "Live": (Live, examples.LIVE),
     "Ready": (Ready, examples.READY),
     "Problem": (Problem, examples.PROBLEM),
+    "ConvexAnswer": (Answer, examples.CONVEX_ANSWER),
+    "ConvexRefusal": (Refusal, examples.CONVEX_REFUSAL),
+    "ConvexFailure": (Failure, examples.CONVEX_FAILURE),
 }
 
 

@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from nova_stream.api import pages, problems
 from nova_stream.api.answers import schemas
 from nova_stream.api.changes import Changes
+from nova_stream.api.convex.backend import Backend
 from nova_stream.api.database import Database
 from nova_stream.api.kafka import KafkaProbe
 from nova_stream.api.lazy import Lazy
@@ -24,6 +25,7 @@ from nova_stream.api.positions import PositionWatch
 from nova_stream.api.reads import SharedReads
 from nova_stream.api.routes import (
     alerts,
+    convex,
     dead_letters,
     events,
     explain,
@@ -57,6 +59,7 @@ _DESCRIPTION = (
 #: A fixed path goes before one with a name in its place.
 _ROUTES = (
     stats, explain, history, lists, jobs, alerts, dead_letters, status, stream, events, health,
+    convex,
 )  # fmt: skip
 
 #: Gives a publisher that has been started.
@@ -92,7 +95,8 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
 def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Add what stands around the routes, innermost first."""
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM, compresslevel=_GZIP_LEVEL)
-    app.add_middleware(BodyLimit, large={f"{PREFIX}/events": events.MAX_BODY})
+    large = (f"{PREFIX}/events", *convex.PATHS)
+    app.add_middleware(BodyLimit, large=dict.fromkeys(large, events.MAX_BODY))
     rate = RateLimit(settings.api_rate, settings.api_burst)
     app.add_middleware(Guard, tokens=parts.tokens, rate=rate)
     app.add_middleware(Outermost, metrics=parts.metrics)
@@ -102,11 +106,13 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     database = Database(settings)
     metrics = ApiMetrics()
     tokens = Tokens(settings, StoredTokens(database))
+    lazy = Lazy(publisher, _close)
+    watch = PositionWatch(database)
     return Parts(
         tokens=tokens,
         database=database,
-        publisher=Lazy(publisher, _close),
-        watch=PositionWatch(database),
+        publisher=lazy,
+        watch=watch,
         kafka=KafkaProbe(settings),
         metrics=metrics,
         settings=settings,
@@ -114,6 +120,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
         stream=StreamWatch(settings, database),
         changes=Changes(database, metrics, settings.api_streams, tokens.refresh),
         reads=SharedReads(database),
+        convex=Backend(settings, database, lazy, watch),
     )
 
 
@@ -137,6 +144,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             yield
         finally:
             await parts.changes.close()
+            await parts.convex.close()
             await parts.tokens.close()
             parts.ledger.close()
             await parts.publisher.close()

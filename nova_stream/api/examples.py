@@ -112,3 +112,29 @@ PROBLEM = {
     "status": 404,
     "detail": "No registered agent has this name.",
 }
+
+#: Calls of the main app's functions, by kind.
+CONVEX_CALLS = {
+    "query": {"path": "dashboard:listBuilds", "args": {"pageSize": 5}, "format": "json"},
+    "mutation": {
+        "path": "atlas:startBuild",
+        "args": {
+            "prdId": "prd-1",
+            "prdName": "Checkout",
+            "startedAt": "2026-02-20T12:00:00.000Z",
+        },
+    },
+}
+_STARTED = {"buildId": "1fs0007h9vqhj6yxwbnr3ecz8d5t2k4m"}
+CONVEX_ANSWER = {"value": _STARTED, "result": _STARTED, "status": "success", "success": True}
+_REFUSED = "Invalid status transition from done to running"
+CONVEX_REFUSAL = {
+    "errorMessage": f"[Request ID: 4be1c2a09d7f3e58] Server Error\nUncaught Error: {_REFUSED}",
+    "error": _REFUSED,
+    "status": "error",
+    "success": False,
+}
+CONVEX_FAILURE = {
+    "code": "BadJsonBody",
+    "message": "The request body has no object `args`",
+}

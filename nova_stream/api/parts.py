@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from nova_stream.api.changes import Changes
+from nova_stream.api.convex.backend import Backend
 from nova_stream.api.database import Database
 from nova_stream.api.kafka import KafkaProbe
 from nova_stream.api.lazy import Lazy
@@ -38,6 +39,7 @@ class Parts:
     stream: StreamWatch
     changes: Changes
     reads: SharedReads
+    convex: Backend
 
 
 def parts_of(request: Request) -> Parts:

@@ -88,6 +88,7 @@ class Build(EntityRow, Base):
         Index("builds_status_started_at", "status", "started_at"),
         Index("builds_started_at", "started_at", "id"),
         Index("builds_tombstones", "id", postgresql_where=_DELETED),
+        Index("builds_prd_id", text("left(doc ->> 'prdId', 256)")),
     )
 
 

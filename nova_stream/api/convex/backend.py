@@ -1,0 +1,180 @@
+"""Runs the functions: queries on a snapshot, mutations through Kafka and until they are applied."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+
+from nova_stream.api.convex import activity, atlas, dashboard, dashboard_writes, realtime
+from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.functions import Function, Handler, Kind, MutationCall, QueryCall
+from nova_stream.api.convex.holding import Holding
+from nova_stream.api.convex.validators import check_arguments, the_argument
+from nova_stream.api.convex.values import read_value
+from nova_stream.api.database import Database
+from nova_stream.api.lazy import Lazy
+from nova_stream.api.positions import PositionWatch
+from nova_stream.api.problems import ProblemError
+from nova_stream.clock import Clock, system_clock
+from nova_stream.errors import NovaStreamError, RejectedError
+from nova_stream.events.versions import HybridClock
+from nova_stream.publish.interface import Publisher
+from nova_stream.publish.tokens import PositionToken
+from nova_stream.settings import Settings
+from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.entity_locks import EntityLocks
+
+#: Seconds that a call waits for each: what was written before it, its turn with an entity, and
+#: its own changes to be applied. The main app's bridge gives up after 10.
+LIMIT = 3.0
+#: Seconds for which a write that was not applied in time is waited for: by later calls, and by
+#: those who want the same entity.
+_PATIENCE = 600.0
+_PAUSE = 1.0
+_NOTHING = PositionToken()
+#: Whatever keeps one from knowing how far the stream has come.
+_NOT_SEEN = (ProblemError, NovaStreamError, asyncpg.PostgresError, *UNAVAILABLE)
+
+FUNCTIONS: dict[str, Function] = {
+    function.path: function
+    for module in (dashboard, dashboard_writes, realtime, atlas, activity)
+    for function in module.functions
+}
+
+
+class Backend:
+    """What the main app takes for its Convex deployment."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        publisher: Lazy[Publisher],
+        watch: PositionWatch,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._watch = watch
+        self._clock = clock
+        self._versions = HybridClock(clock)
+        self._locks = EntityLocks(settings)
+        self._unseen = _NOTHING
+        self._unseen_until = 0.0
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def run(self, path: str, kind: Kind, args: list[Any]) -> Any:
+        """The result of a call of the function ``path`` with the JSON values ``args``.
+
+        Raises FunctionError where the function refuses the call; ProblemError, or another error
+        of ours or of asyncpg's, where it cannot run.
+        """
+        function = _function(path, kind)
+        argument = the_argument(_values(path, args))
+        shape = function.shape(argument)
+        check_arguments(shape.fields, argument)
+        try:
+            if kind == "query":
+                return await self._query(shape.handler, argument)
+            return await self._mutate(shape.handler, argument)
+        except RejectedError as error:
+            raise FunctionError(str(error)) from None
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        for task in self._late:
+            task.cancel()
+        if self._late:
+            await asyncio.wait(self._late)
+        await self._locks.close()
+
+    async def _query(self, handler: Handler, argument: dict[str, Any]) -> Any:
+        await self._see_writes()
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            return await handler(QueryCall(connection, self._clock), argument)
+
+    async def _mutate(self, handler: Handler, argument: dict[str, Any]) -> Any:
+        holding = Holding(self._locks, LIMIT)
+        call = MutationCall(
+            self._database,
+            hold=holding.hold,
+            before_reading=self._see_writes,
+            clock=self._clock,
+            versions=self._versions,
+        )
+        try:
+            result = await handler(call, argument)
+            if call.changes:
+                holding.check()
+                await self._write(call.changes, holding)
+        finally:
+            await holding.release()
+        return result
+
+    async def _write(self, changes: list[dict[str, Any]], holding: Holding) -> None:
+        """Publish, and wait until it is applied; what is not in time is safe in Kafka, and seen
+        by the calls that follow, which wait for it.
+        """
+        publisher = await self._publisher.get()
+        token = await publisher.publish(changes)
+        try:
+            await self._watch.wait(token, LIMIT)
+        except _NOT_SEEN:
+            self._unseen = self._unseen.merge(token)
+            self._unseen_until = time.monotonic() + _PATIENCE
+            task = asyncio.create_task(self._release_late(holding.passed_on(), token))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _see_writes(self) -> None:
+        """Wait for what was written here and has not been applied in time; ProblemError 504 when
+        the stream does not come to it.
+        """
+        unseen = self._unseen
+        if unseen is _NOTHING:
+            return
+        if time.monotonic() < self._unseen_until:
+            await self._watch.wait(unseen, LIMIT)
+        if self._unseen is unseen:
+            self._unseen = _NOTHING
+
+    async def _release_late(self, holding: Holding, token: PositionToken) -> None:
+        """Keep others from an entity until they would read what was written."""
+        deadline = time.monotonic() + _PATIENCE
+        try:
+            while time.monotonic() < deadline:
+                try:
+                    await self._watch.wait(token, LIMIT)
+                except _NOT_SEEN:
+                    await asyncio.sleep(_PAUSE)
+                else:
+                    break
+        finally:
+            await holding.release()
+
+
+def _function(path: str, kind: Kind) -> Function:
+    function = FUNCTIONS.get(path)
+    if function is None:
+        raise FunctionError(f"Could not find public function for '{path}'.", None)
+    if function.kind != kind:
+        module, _, name = path.partition(":")
+        raise FunctionError(
+            f"Trying to execute {module}.js:{name} as {kind.title()}, but it is defined as "
+            f"{function.kind.title()}.",
+            None,
+        )
+    return function
+
+
+def _values(path: str, args: list[Any]) -> list[Any]:
+    try:
+        return [read_value(item) for item in args]
+    except FunctionError as error:
+        raise FunctionError(f"Invalid arguments for {path}: {error.message}", None) from None

@@ -1,0 +1,197 @@
+"""What a function is, and what it works with while it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import msgspec
+
+from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.ids import new_id
+from nova_stream.api.convex.validators import Fields, Optional, Validator
+from nova_stream.api.database import Database
+from nova_stream.clock import EPOCH, Clock, isoformat, to_millis
+from nova_stream.events.change import Entity
+from nova_stream.events.versions import HybridClock
+from nova_stream.storage.convex_reads import MOST, Stored
+from nova_stream.storage.read import Connection
+
+Kind = Literal["query", "mutation"]
+Arguments = dict[str, Any]
+#: Runs a function; the call is a QueryCall or a MutationCall, as its kind says.
+Handler = Callable[[Any, Arguments], Awaitable[Any]]
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """One way to call a function: its arguments, and what runs then. It is taken when the argument
+    has the field ``marker``; a function's first shape has none and is the main app's own.
+    """
+
+    fields: Fields
+    handler: Handler
+    marker: str | None = None
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A function of the main app's backend, as ``dashboard:createBuild``."""
+
+    path: str
+    kind: Kind
+    shapes: tuple[Shape, ...]
+
+    def shape(self, argument: Arguments) -> Shape:
+        """The way in which this argument calls it."""
+        return next(
+            (shape for shape in self.shapes[1:] if shape.marker in argument), self.shapes[0]
+        )
+
+
+class Functions:
+    """The functions of one file of the main app."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._found: dict[str, Function] = {}
+
+    def query(
+        self, name: str, fields: Mapping[str, Validator | Optional]
+    ) -> Callable[[Handler], Handler]:
+        """Register a query."""
+        return self._add("query", name, Shape(Fields(fields), _nothing))
+
+    def mutation(
+        self, name: str, fields: Mapping[str, Validator | Optional], marker: str | None = None
+    ) -> Callable[[Handler], Handler]:
+        """Register a mutation, or with ``marker`` a further way to call it."""
+        return self._add("mutation", name, Shape(Fields(fields), _nothing, marker))
+
+    def __iter__(self) -> Any:
+        return iter(self._found.values())
+
+    def _add(self, kind: Kind, name: str, shape: Shape) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            path = f"{self._module}:{name}"
+            known = self._found[path].shapes if shape.marker else ()
+            shapes = (*known, msgspec.structs.replace(shape, handler=handler))
+            self._found[path] = Function(path, kind, shapes)
+            return handler
+
+        return register
+
+
+async def _nothing(_call: Any, _args: Arguments) -> None:
+    """Stands for a handler until it is known."""
+
+
+class QueryCall:
+    """A query that runs: one snapshot of the database."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.connection = connection
+        self.clock = clock
+
+
+class MutationCall:
+    """A mutation that runs. Its changes are published when it has ended well, all of them.
+
+    What is to be changed is held first and read then: nobody else changes it until the change
+    has been applied. The order of holding is: a PRD, a build, a task.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        hold: Callable[[str], Awaitable[None]],
+        before_reading: Callable[[], Awaitable[None]],
+        clock: Clock,
+        versions: HybridClock,
+    ) -> None:
+        self._database = database
+        self._before_reading = before_reading
+        self._clock = clock
+        self._versions = versions
+        #: Waits for one's turn with what has this name; it ends with the call.
+        self.hold = hold
+        self.changes: list[dict[str, Any]] = []
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """A connection to read with; what was written here before is seen."""
+        await self._before_reading()
+        async with self._database.connection() as connection:
+            yield connection
+
+    def now(self) -> str:
+        """The time, as documents hold it."""
+        return isoformat(self._clock())
+
+    def insert(self, entity: Entity, document: Arguments) -> str:
+        """Make a document; the id that it got."""
+        number = self._versions.next()
+        id_ = new_id(entity, number)
+        given = {name: value for name, value in document.items() if value is not None}
+        after = {"id": id_, "_creationTime": number / 1000, **given}
+        self.changes.append({"entity": entity, "op": "c", "seq": number, "after": after})
+        return id_
+
+    def patch(self, entity: Entity, stored: Stored, fields: Arguments) -> None:
+        """Give a document these fields; one that is None goes."""
+        merged = {**stored.document, **fields}
+        after = {
+            name: value for name, value in merged.items() if value is not None or name not in fields
+        }
+        self.changes.append(
+            {
+                "entity": entity,
+                "op": "u",
+                "seq": max(self._versions.next(), stored.version + 1),
+                "before": stored.document,
+                "after": after,
+            }
+        )
+
+    def log(
+        self, agent: str, event: str, details: str, task_id: str | None = None, **more: Any
+    ) -> str:
+        """Add an entry to the activity feed; its id."""
+        return self.insert(
+            Entity.ACTIVITIES,
+            {
+                "userId": "system",
+                "agentName": agent,
+                "eventType": event,
+                "taskId": task_id,
+                "details": details,
+                "timestamp": self.now(),
+                **more,
+            },
+        )
+
+
+def shown(stored: Stored) -> Arguments:
+    """A document as Convex gives it: ``_id`` instead of ``id``, and its ``_creationTime``."""
+    document = {name: value for name, value in stored.document.items() if name != "id"}
+    made = document.get("_creationTime")
+    if isinstance(made, bool) or not isinstance(made, int | float):
+        document["_creationTime"] = to_millis(max(stored.made_at, EPOCH))
+    document["_id"] = stored.id
+    return document
+
+
+def take(limit: float) -> int:
+    """How many documents ``take(limit)`` may give; raises FunctionError as Convex does."""
+    if not (math.isfinite(limit) and limit.is_integer() and limit >= 0):
+        message = "Arg 1 `n` to `take` must be a non-negative integer"
+        raise FunctionError(message, "TypeError")
+    return min(int(limit), MOST)
+
+
+def found(stored: Stored | None, what: str) -> Stored:
+    """The document; raises FunctionError with the main app's words where there is none."""
+    if stored is None:
+        raise FunctionError(f"{what} not found")
+    return stored

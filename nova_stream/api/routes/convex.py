@@ -1,0 +1,123 @@
+"""Convex's HTTP protocol, for the main app as it is (docs/main-app.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+
+from nova_stream.api import examples
+from nova_stream.api.answers import answer, answers
+from nova_stream.api.convex import protocol
+from nova_stream.api.convex.backend import FUNCTIONS
+from nova_stream.api.convex.failures import FunctionError, RequestError
+from nova_stream.api.convex.functions import Kind
+from nova_stream.api.parts import Parts, PartsOf
+from nova_stream.api.tokens import Scope
+
+router = APIRouter(tags=["the main app"])
+
+#: The ends of the paths that take bodies as large as /events does.
+PATHS = ("/api/mutation", "/api/query")
+
+_SCOPES: dict[Kind, Scope] = {"mutation": "publish", "query": "read"}
+_REQUEST = {
+    "type": "object",
+    "required": ["path", "args"],
+    "properties": {
+        "path": {
+            "type": "string",
+            "pattern": protocol.PATH,
+            "description": "The function, as `dashboard:createBuild`.",
+        },
+        "args": {
+            "type": ["object", "array"],
+            "description": "Its argument, or a list with it, as Convex writes values in JSON.",
+        },
+        "format": {
+            "type": ["string", "null"],
+            "enum": [*protocol.FORMATS, None],
+            "description": "How the answer's values are written.",
+        },
+    },
+}
+
+
+def _documented(kind: Kind) -> dict[str, Any]:
+    """A route's part of the OpenAPI document."""
+    example = examples.CONVEX_CALLS[kind]
+    content = {"schema": _REQUEST, "examples": {"call": {"value": example}}}
+    body = {"required": True, "content": {"application/json": content}}
+    return {"requestBody": body, "security": [{"token": []}]}
+
+
+def _responses(description: str) -> dict[int | str, dict[str, Any]]:
+    found = answers("ConvexAnswer", description, 413, 504)
+    found[400] = {
+        "description": "The request is no call; the body has Convex's code and message.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ConvexFailure"}}},
+    }
+    found[200]["content"]["application/json"]["schema"] = {
+        "oneOf": [
+            {"$ref": "#/components/schemas/ConvexAnswer"},
+            {"$ref": "#/components/schemas/ConvexRefusal"},
+        ]
+    }
+    return found
+
+
+_Secret = Annotated[str, Path(description="A token, for clients that send no header.")]
+_QUERY: dict[str, Any] = {
+    "openapi_extra": _documented("query"),
+    "responses": _responses("What the query found, or why it refused the call."),
+}
+_MUTATION: dict[str, Any] = {
+    "openapi_extra": _documented("mutation"),
+    "responses": _responses("The change is applied, or the function refused the call."),
+}
+
+
+@router.post("/api/query", **_QUERY)
+async def query(request: Request, parts: PartsOf) -> Response:
+    """Call a query of the main app's backend."""
+    return await _call(request, parts, "query", _secret_of(request))
+
+
+@router.post("/api/mutation", **_MUTATION)
+async def mutation(request: Request, parts: PartsOf) -> Response:
+    """Call a mutation of the main app's backend; later queries show what it changed."""
+    return await _call(request, parts, "mutation", _secret_of(request))
+
+
+@router.post("/c/{token:path}/api/query", **_QUERY)
+async def query_with_token(request: Request, parts: PartsOf, token: _Secret) -> Response:
+    """The same, with the token in the address."""
+    return await _call(request, parts, "query", token)
+
+
+@router.post("/c/{token:path}/api/mutation", **_MUTATION)
+async def mutation_with_token(request: Request, parts: PartsOf, token: _Secret) -> Response:
+    """The same, with the token in the address."""
+    return await _call(request, parts, "mutation", token)
+
+
+async def _call(request: Request, parts: Parts, kind: Kind, secret: str | None) -> Response:
+    parts.tokens.check(secret, _SCOPES[kind])
+    try:
+        call = protocol.read_request(await request.body(), request.headers.get("content-type"))
+    except RequestError as error:
+        return answer(protocol.Failure(error.code, error.message), 400)
+    try:
+        value = await parts.convex.run(call.path, kind, call.args)
+    except FunctionError as error:
+        known = call.path if call.path in FUNCTIONS else "(unknown)"
+        return answer(protocol.refused(known, error))
+    return answer(protocol.answered(value, call.format))
+
+
+def _secret_of(request: Request) -> str | None:
+    """The token in the header: a bearer's, or Convex's own key, which may name an identity, too."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() not in {"bearer", "convex"}:
+        return None
+    return secret.strip().partition(":")[0] or None
