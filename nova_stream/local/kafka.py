@@ -7,33 +7,26 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from nova_stream.errors import LocalStackError
 from nova_stream.local import jars, processes
 from nova_stream.local.jars import Progress, silent
 from nova_stream.local.java import find_java
 from nova_stream.local.kafka_config import JVM_FLAGS, broker_properties, write_properties
-from nova_stream.local.locks import FileLock
-from nova_stream.local.ports import HOST, accepts, free_port, read_port, require_free
+from nova_stream.local.ports import HOST, accepts, free_port
+from nova_stream.local.server import LocalServer
 
 _BROKER = "kafka.Kafka"
 _STORAGE_TOOL = "kafka.tools.StorageTool"
 
 
-class LocalKafka:
-    """One broker with its data in ``data_dir/kafka`` and its log in ``data_dir/logs/kafka.log``.
+class LocalKafka(LocalServer):
+    """One broker; see LocalServer for its verbs and its place."""
 
-    Four verbs: ``install`` fetches what is missing, ``start`` returns when a client can talk to
-    the broker, ``stop`` ends the process and keeps the data, ``destroy`` removes the data. Each
-    may be repeated. All of them raise LocalStackError. Start it in the main thread: then, on
-    Linux, the broker ends with this process even after its kill -9; elsewhere, and for what
-    is left, the next start on the same folder ends it.
-    """
+    title = "Kafka"
 
     def __init__(
         self,
@@ -44,19 +37,8 @@ class LocalKafka:
         properties: Mapping[str, str] | None = None,
         end_with_parent: bool = True,
     ) -> None:
-        self._data_dir = data_dir.expanduser().resolve()
-        self._folder = self._data_dir / "kafka"
-        self._given_port = port
-        self._progress = progress
+        super().__init__(data_dir, port=port, progress=progress, end_with_parent=end_with_parent)
         self._extra = dict(properties or {})
-        self._end_with_parent = end_with_parent
-        self._lock = FileLock(self._data_dir / "run" / "kafka.lock")
-        self._process: subprocess.Popen[bytes] | None = None
-        self._port: int | None = None
-
-    @property
-    def log(self) -> Path:
-        return self._data_dir / "logs" / "kafka.log"
 
     @property
     def bootstrap_servers(self) -> str:
@@ -64,14 +46,6 @@ class LocalKafka:
         if self._port is None:
             raise LocalStackError("the local Kafka has no address before start()")
         return f"{HOST}:{self._port}"
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    def is_running(self) -> bool:
-        """Whether the broker's process lives."""
-        return self._process is not None and processes.is_running(self._process)
 
     def install(self) -> None:
         """Fetch Kafka's jars into the user's cache, once (43 MB), and look for a Java."""
@@ -90,10 +64,12 @@ class LocalKafka:
 
         self._take_folder()
         try:
+            self._folder.mkdir(exist_ok=True)
             self._end_leftovers()
             java, class_path = find_java(), jars.install(progress=self._progress)
             self._progress("starting Kafka", 0.0)
-            self._port, controller_port = self._choose_ports()
+            self._port = self._choose_port(self._folder / "port")
+            controller_port = free_port(exclude=frozenset({self._port}))
             environment = _environment(class_path)
             self._write_settings(controller_port)
             self._format(java, environment)
@@ -115,36 +91,8 @@ class LocalKafka:
     def stop(self, *, limit: float = 20.0) -> None:
         """End the broker; its data stays. SIGKILL after ``limit`` seconds."""
         if self._process is not None:
-            processes.stop(self._process, limit=limit)
-            self._process = None
             self._pid_file.unlink(missing_ok=True)
-        elif self._lock.held:
-            self._end_leftovers()  # a start that was interrupted at its most delicate moment
-        self._lock.release()
-
-    def destroy(self) -> None:
-        """End the broker, also one that a killed run left, and remove its data and its logs."""
-        self.stop()
-        self._take_folder()
-        try:
-            self._end_leftovers()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            for log in self.log.parent.glob(f"{self.log.name}*"):
-                log.unlink()
-        finally:
-            self._lock.release(remove=True)
-
-    def __enter__(self) -> LocalKafka:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        super().stop(limit=limit)
 
     # -- the steps of start --------------------------------------------------------------------
 
@@ -156,20 +104,8 @@ class LocalKafka:
     def _pid_file(self) -> Path:
         return self._data_dir / "run" / "kafka.json"
 
-    def _take_folder(self) -> None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            taken = self._lock.acquire()
-        except OSError as error:
-            raise LocalStackError(
-                f"{self._data_dir} cannot be used for Kafka's data: {error.strerror}; "
-                "give another folder"
-            ) from error
-        if not taken:
-            raise LocalStackError(
-                f"process {self._lock.owner()} runs the Kafka of {self._data_dir}; stop it or "
-                "give another folder"
-            )
+    def _remains(self) -> tuple[Path, ...]:
+        return (self._pid_file,)
 
     def _end_leftovers(self) -> None:
         """End the broker that a killed run left on this folder; we hold its lock, so it is one."""
@@ -182,16 +118,6 @@ class LocalKafka:
             self._progress("ending the Kafka of an earlier run", 0.0)
             processes.end_leftovers(leftovers, limit=20.0)
         self._pid_file.unlink(missing_ok=True)
-
-    def _choose_ports(self) -> tuple[int, int]:
-        if self._given_port is not None:
-            require_free(self._given_port, "the local Kafka", "give another port")
-            port = self._given_port
-        else:
-            # The port of last time, so that addresses noted somewhere stay right.
-            port = free_port(preferred=read_port(self._folder / "port"))
-            (self._folder / "port").write_text(str(port), encoding="ascii")
-        return port, free_port(exclude=frozenset({port}))
 
     def _write_settings(self, controller_port: int) -> None:
         assert self._port is not None

@@ -6,18 +6,15 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from nova_stream.errors import LocalStackError
 from nova_stream.local import processes
 from nova_stream.local.accounts import let_run, let_through, postgres_account
 from nova_stream.local.jars import Progress, silent
-from nova_stream.local.locks import FileLock
-from nova_stream.local.ports import HOST, accepts, free_port, read_port, require_free
+from nova_stream.local.ports import HOST, accepts
 from nova_stream.local.postgres_config import (
     DATABASE,
     INITDB,
@@ -27,24 +24,23 @@ from nova_stream.local.postgres_config import (
     is_postgres,
     server_options,
 )
+from nova_stream.local.server import LocalServer
 from nova_stream.local.sql import postgres_answers, run_sql
 
 
-class LocalPostgres:
-    """One server with its data in ``data_dir/postgres``, its log in ``data_dir/logs/postgres.log``
-    and the password of its user ``nova`` in ``data_dir/run/postgres-password`` (mode 600).
-
-    Four verbs: ``install`` looks for the programs, ``start`` returns when a client can log in
-    over TCP on 127.0.0.1, ``stop`` ends the server and keeps the data, ``destroy`` removes the
-    data. Each may be repeated. All of them raise LocalStackError. Start it in the main thread:
-    then, on Linux, the server ends with this process even after its kill -9; elsewhere, and for
-    what is left, the next start on the same folder ends it.
+class LocalPostgres(LocalServer):
+    """One server, and the password of its user ``nova`` in ``data_dir/run/postgres-password``
+    (mode 600); see LocalServer for its verbs and its place. A client logs in over TCP on 127.0.0.1.
 
     As root the server runs as an account of its own (``pgserver``), which needs to pass through
     the folders above ``data_dir``: they get mode o+x.
 
     ``fsync=False`` is for data that nobody will miss: a crash of the machine may ruin it.
     """
+
+    title = "Postgres"
+    #: "Fast": SIGTERM would wait for every client to leave.
+    _stop_signal = signal.SIGINT
 
     def __init__(
         self,
@@ -55,21 +51,10 @@ class LocalPostgres:
         progress: Progress = silent,
         end_with_parent: bool = True,
     ) -> None:
-        self._data_dir = data_dir.expanduser().resolve()
-        self._folder = self._data_dir / "postgres"
-        self._given_port = port
+        super().__init__(data_dir, port=port, progress=progress, end_with_parent=end_with_parent)
         self._fsync = fsync
-        self._progress = progress
-        self._end_with_parent = end_with_parent
-        self._lock = FileLock(self._data_dir / "run" / "postgres.lock")
-        self._process: subprocess.Popen[bytes] | None = None
-        self._port: int | None = None
         self._password = ""
         self._account: processes.Account | None = None
-
-    @property
-    def log(self) -> Path:
-        return self._data_dir / "logs" / "postgres.log"
 
     @property
     def url(self) -> str:
@@ -81,14 +66,6 @@ class LocalPostgres:
         if self._port is None:
             raise LocalStackError("the local Postgres has no address before start()")
         return f"postgresql://{USER}:{self._password}@{HOST}:{self._port}/{database}"
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    def is_running(self) -> bool:
-        """Whether the server's process lives."""
-        return self._process is not None and processes.is_running(self._process)
 
     def install(self) -> None:
         """Check that the programs are there and run."""
@@ -113,7 +90,7 @@ class LocalPostgres:
             self._progress("starting Postgres", 0.0)
             self._password = self._read_password()
             self._init()
-            self._port = self._choose_port()
+            self._port = self._choose_port(self._port_file)
             self._launch()
             assert self._process is not None
             processes.wait_ready(
@@ -123,45 +100,6 @@ class LocalPostgres:
         except BaseException:
             self.stop()
             raise
-
-    def stop(self, *, limit: float = 20.0) -> None:
-        """End the server, cutting its connections; the data stays. SIGKILL after ``limit`` s."""
-        if self._process is not None:
-            # SIGINT is "fast": SIGTERM would wait for every client to leave.
-            processes.stop(self._process, signal_=signal.SIGINT, limit=limit)
-            self._process = None
-        elif self._lock.held:
-            self._end_leftovers()  # a start that was interrupted at its most delicate moment
-        self._lock.release()
-
-    def destroy(self) -> None:
-        """End the server, also one that a killed run left, and remove its data, its password and
-        its logs.
-        """
-        self.stop()
-        self._take_folder()
-        try:
-            self._end_leftovers()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            shutil.rmtree(self._data_dir / "postgres.new", ignore_errors=True)
-            for file in (self._password_file, self._port_file):
-                file.unlink(missing_ok=True)
-            for log in self.log.parent.glob(f"{self.log.name}*"):
-                log.unlink()
-        finally:
-            self._lock.release(remove=True)
-
-    def __enter__(self) -> LocalPostgres:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     # -- the steps of start --------------------------------------------------------------------
 
@@ -173,20 +111,8 @@ class LocalPostgres:
     def _port_file(self) -> Path:
         return self._data_dir / "run" / "postgres-port"
 
-    def _take_folder(self) -> None:
-        try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
-            taken = self._lock.acquire()
-        except OSError as error:
-            raise LocalStackError(
-                f"{self._data_dir} cannot be used for Postgres's data: {error.strerror}; "
-                "give another folder"
-            ) from error
-        if not taken:
-            raise LocalStackError(
-                f"process {self._lock.owner()} runs the Postgres of {self._data_dir}; stop it or "
-                "give another folder"
-            )
+    def _remains(self) -> tuple[Path, ...]:
+        return (self._data_dir / "postgres.new", self._password_file, self._port_file)
 
     def _end_leftovers(self) -> None:
         """End the server that a killed run left on this folder; we hold its lock, so it is one."""
@@ -239,16 +165,6 @@ class LocalPostgres:
             options = [] if self._fsync else ["--no-sync"]
             self._run("initdb", [*INITDB, *options, f"--pwfile={password}", "-D", str(fresh)])
         fresh.rename(self._folder)
-
-    def _choose_port(self) -> int:
-        if self._given_port is not None:
-            require_free(self._given_port, "the local Postgres", "give another port")
-            return self._given_port
-
-        # The port of last time, so that addresses noted in SQL tools stay right.
-        port = free_port(preferred=read_port(self._port_file))
-        self._port_file.write_text(str(port), encoding="ascii")
-        return port
 
     def _launch(self) -> None:
         assert self._port is not None
