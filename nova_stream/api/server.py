@@ -58,10 +58,10 @@ def serve(settings: Settings, host: str, port: int) -> None:
             f"nova-stream api listens on {_address(listener)}{_hint(configured=configured)}\n"
         )
         sys.stdout.flush()
-        _Server(config, app.state.parts.changes).run(sockets=[listener])
+        Server(config, app.state.parts.changes).run(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """A server for which a signal is the ordinary end: uvicorn's own raises it again. Streams end
     with the signal, since the server waits for its answers to end.
     """

@@ -98,7 +98,7 @@ async def create_pool(settings: Settings, application: str, size: int) -> asyncp
     await first.close()
     return await asyncpg.create_pool(
         settings.database_url.get_secret_value(),
-        min_size=1,
+        min_size=0,
         max_size=size,
         server_settings={**_GUARDS, "application_name": f"nova-stream {application}"},
         command_timeout=60,
