@@ -106,6 +106,7 @@ class Settings(BaseSettings):
 
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otel: bool = False
 
     @field_validator("kafka_brokers", mode="before")
     @classmethod

@@ -40,12 +40,14 @@ from nova_stream.api.routes import (
 from nova_stream.api.stored_tokens import StoredTokens
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
+from nova_stream.api.tracing import Traced
 from nova_stream.clock import system_clock
 from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.registry import JOBS
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
+from nova_stream.tracing import tracer_of
 
 _SOURCE = "http-api"
 #: Bytes from which compressing is worth its time, and how hard it tries.
@@ -81,6 +83,8 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan(parts),
+        # Its own spans tell addresses, which may hold a token; Traced makes ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.parts = parts
     problems.install(app)
@@ -100,6 +104,9 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     rate = RateLimit(settings.api_rate, settings.api_burst)
     app.add_middleware(Guard, tokens=parts.tokens, rate=rate)
     app.add_middleware(Outermost, metrics=parts.metrics)
+    tracer = tracer_of(settings)
+    if tracer is not None:
+        app.add_middleware(Traced, tracer=tracer)
 
 
 def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:

@@ -19,7 +19,7 @@ def api(
 
     Without NOVA_API_TOKEN(S) it serves 127.0.0.1 only.
     """
-    settings = prepare_long_run()
+    settings = prepare_long_run("nova-stream-api")
     from nova_stream.api.server import serve
 
     serve(settings, host, port)

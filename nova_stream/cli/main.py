@@ -68,7 +68,10 @@ app.command("demo", hidden=True)(demo.demo)
 
 def main() -> None:
     """Run the command in ``sys.argv`` and leave the process with its exit status."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    if "nova_stream.tracing" in sys.modules:
+        sys.modules["nova_stream.tracing"].finish()
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -11,22 +11,25 @@ if TYPE_CHECKING:
     from nova_stream.settings import Settings
 
 
-def prepare() -> Settings:
-    """The settings of a command that runs until it is stopped; its logs go to standard error.
+def prepare(program: str = "nova-stream") -> Settings:
+    """The settings of a command that runs until it is stopped; its logs go to standard error, and
+    its spans, if any, are those of ``program``.
 
     Raises SettingsError.
     """
+    from nova_stream import tracing
     from nova_stream.settings import load_settings
     from nova_stream.telemetry import configure_logging
 
     settings = load_settings()
     configure_logging(settings)
+    tracing.start(settings, program)
     return settings
 
 
-def prepare_long_run() -> Settings:
+def prepare_long_run(program: str) -> Settings:
     """``prepare``, and a line that names misspelt variables: what they were to set is not set."""
-    settings = prepare()
+    settings = prepare(program)
     from nova_stream.settings import unknown_variables
     from nova_stream.telemetry import get_logger
 

@@ -13,7 +13,7 @@ def worker() -> int:
     Start as many as wanted, on one machine or many: they share the work. SIGTERM or Ctrl-C stops
     one, and loses nothing.
     """
-    settings = prepare_long_run()
+    settings = prepare_long_run("nova-stream-worker")
     from nova_stream.jobs.registry import JOBS
     from nova_stream.jobs.timers import job_timers
     from nova_stream.stream.metrics import Metrics

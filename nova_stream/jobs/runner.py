@@ -22,6 +22,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import UNAVAILABLE, connect
 from nova_stream.storage.job_store import Ended
 from nova_stream.telemetry import get_logger
+from nova_stream.tracing import mark_failed, spanning, tracer_of
 
 _log = get_logger(__name__)
 
@@ -91,12 +92,26 @@ class Runner:
         self._ledger = ledger
         self._clock = clock
         self._metrics = metrics
+        self._tracer = tracer_of(settings)
 
     async def run(self, job: Job, claim: Claim) -> Finished | None:
         """Make the run and close its line; None when another worker took it meanwhile.
 
         Cancelled, it gives the slot back for another worker to take up at once.
         """
+        if self._tracer is None:
+            return await self._run(job, claim)
+        attributes = {"nova.job.name": job.name, "nova.job.run": claim.held.id,
+                      "nova.job.kind": claim.kind.value}  # fmt: skip
+        with spanning(self._tracer, f"job {job.name}", "INTERNAL", attributes) as span:
+            finished = await self._run(job, claim)
+            if finished is not None:
+                span.set_attribute("nova.job.outcome", finished.outcome.value)
+                if finished.outcome is not claim.success:
+                    mark_failed(span)
+            return finished
+
+    async def _run(self, job: Job, claim: Claim) -> Finished | None:
         started = time.monotonic()
         work = asyncio.create_task(self._attempts(job, claim))
         beat = asyncio.create_task(self._hold(claim))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 
 from nova_stream.clock import Clock, system_clock
 from nova_stream.events.lines import ChangeLine
@@ -13,6 +13,7 @@ from nova_stream.publish.interface import Document, Publisher, checked
 from nova_stream.publish.records import Outgoing, RecordMaker
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings, load_settings
+from nova_stream.tracing import Headers, publishing, tracer_of
 
 #: Records made between two chances for others in the event loop.
 _TURN = 256
@@ -22,8 +23,9 @@ class ChangePublisher(Publisher):
     """Publishes changes to Kafka: ``async with ChangePublisher() as publisher``.
 
     ``settings`` are read from the environment if not given; ``source_name`` says in every record
-    who published it; ``clock`` gives times and versions where the caller has none. Calls may run
-    at the same time. Besides RejectedError they raise
+    who published it; ``clock`` gives times and versions where the caller has none. With NOVA_OTEL a
+    call is a span, which its records name. Calls may run at the same time. Besides RejectedError
+    they raise
 
     - PublishError when Kafka has not acknowledged within ``delivery_timeout`` seconds, or refuses:
       the change may be there or not. To publish it again is safe;
@@ -44,6 +46,7 @@ class ChangePublisher(Publisher):
         self._settings = settings or load_settings()
         self._maker = RecordMaker(source_name, clock)
         self._connection = Connection(self._settings, delivery_timeout)
+        self._tracer = tracer_of(self._settings)
 
     async def start(self) -> None:
         await self._connection.start()
@@ -57,14 +60,34 @@ class ChangePublisher(Publisher):
         A list or tuple is checked as a whole before anything is sent; of another iterable the
         changes before the one that is rejected may have been published.
         """
-        records: Iterator[Outgoing] = (self._maker.make(checked(change)) for change in changes)
+        if self._tracer is None:
+            return await self._publish(changes, [])
+        with publishing(self._tracer, _size_of(changes)) as headers:
+            return await self._publish(changes, headers)
+
+    async def _publish(
+        self, changes: Iterable[ChangeLine | Document], headers: Headers
+    ) -> PositionToken:
+        make = self._maker.make
+        records: Iterator[Outgoing] = (make(checked(change), headers) for change in changes)
         if isinstance(changes, list | tuple):
             records = iter(await _all_of(records))
         return await BulkWriter(self._connection, self._settings).write(records)
 
     async def _publish_one(self, change: ChangeLine) -> PositionToken:
-        topic, partition, offset = await self._connection.send(self._maker.make(change))
+        if self._tracer is None:
+            return await self._send(self._maker.make(change))
+        topic = self._settings.topic(change.entity)
+        with publishing(self._tracer, {"messaging.destination.name": topic}) as headers:
+            return await self._send(self._maker.make(change, headers))
+
+    async def _send(self, record: Outgoing) -> PositionToken:
+        topic, partition, offset = await self._connection.send(record)
         return PositionToken({topic: {partition: offset + 1}})
+
+
+def _size_of(changes: Iterable[object]) -> dict[str, int]:
+    return {"messaging.batch.message_count": len(changes)} if isinstance(changes, Sized) else {}
 
 
 async def _all_of(records: Iterable[Outgoing]) -> list[Outgoing]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from struct import iter_unpack
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class RecordMaker:
         self._clock = clock
         self._versions = HybridClock(clock)
 
-    def make(self, change: ChangeLine) -> Outgoing:
+    def make(self, change: ChangeLine, more_headers: Iterable[tuple[str, bytes]] = ()) -> Outgoing:
         """The record of a checked change; raises RejectedError for what only shows as a whole."""
         ts_ms = to_millis(self._clock()) if change.ts_ms is None else change.ts_ms
         _check_time(ts_ms)
@@ -66,6 +67,7 @@ class RecordMaker:
         headers = cloudevents_headers(
             change.entity, change.op, change.id, version, ts_ms=ts_ms, source_name=name
         )
+        headers += more_headers
         return Outgoing(change.entity, change.id, encode_key(change.id), value, headers)
 
 

@@ -19,6 +19,7 @@ from nova_stream.storage.dead_letters import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.flush import Applied, Flush, GapError, GenerationError
 from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.spans import FlushSpans
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -81,8 +82,10 @@ class Flusher:
         metrics: Metrics,
         clock: Clock,
         limit: int,
+        spans: FlushSpans | None = None,
     ) -> None:
         self._connect = connect
+        self._spans = spans
         self._expected = expected
         self._metrics = metrics
         self._clock = clock
@@ -154,7 +157,6 @@ class Flusher:
         while batch:
             try:
                 await self._commit(batch, lane)
-                return
             except (GapError, GenerationError) as error:
                 batch = self._hand_back(batch, error)
                 continue
@@ -167,6 +169,8 @@ class Flusher:
                     return
                 lane.disconnect()
                 self._say_trouble(error, fault)
+            else:
+                return
             # The error's frames hold the parameters of the whole flush, in a cycle that the calmed
             # collector would leave standing for minutes; only here is the error let go.
             gc.collect()
@@ -179,7 +183,8 @@ class Flusher:
         started = time.perf_counter()
         items = sorted(batch, key=lambda item: item.chunk.key)
         results = await Flush(connection, [i.chunk for i in items], self._expected).run()
-        self._metrics.transaction.observe(time.perf_counter() - started)
+        took = time.perf_counter() - started
+        self._metrics.transaction.observe(took)
         self._metrics.flushes.inc()
         self._say_well()
         now = self._clock()
@@ -196,6 +201,8 @@ class Flusher:
                 )  # fmt: skip
             if not item.future.done():
                 item.future.set_result(applied)
+        if self._spans is not None:
+            self._spans.committed([item.chunk for item in items], results, took)
 
     def _hand_back(
         self, batch: list[_Waiting], error: GapError | GenerationError

@@ -33,9 +33,11 @@ from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.spans import FlushSpans
 from nova_stream.stream.topics import Found, TopicAdmin
 from nova_stream.stream.transport import Source
 from nova_stream.telemetry import configure_logging, get_logger
+from nova_stream.tracing import finish, tracer_of
 
 _log = get_logger(__name__)
 
@@ -133,9 +135,11 @@ class Worker:
         settings = self._settings
         app = wiring.build_app(settings)
         tables = PartialTables(wiring.add_tables(app, partitions, settings))
+        tracer = tracer_of(settings)
         flusher = Flusher(
             lambda: connect(settings, "flush", flush=True, timeout=5.0), tables.expected,
             self._metrics, system_clock, settings.flush_records,
+            FlushSpans(tracer) if tracer is not None else None,
         )  # fmt: skip
         wiring.add_transport(
             app,
@@ -340,6 +344,7 @@ def run_worker(
         outcome = runner.run(_main(settings, metrics, timers))
     if outcome is Outcome.REBUILD:
         time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
+        finish()
         os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
     return 0
 

@@ -71,7 +71,7 @@ def test_what_runs_for_long_says_it_in_one_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("NOVA_KAFKA_BROKER", "secret")
     monkeypatch.setenv("NOVA_FLY_TO_THE_MOON", "secret")
     with capture_logs() as lines:
-        start.prepare_long_run()
+        start.prepare_long_run("a program")
     (line,) = lines
     assert line["log_level"] == "warning"
     assert line["variables"] == ["NOVA_FLY_TO_THE_MOON", "NOVA_KAFKA_BROKER"]
