@@ -2,6 +2,7 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const tenth = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const clockTime = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const dayTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
@@ -21,11 +22,11 @@ export function perSecond(value) {
   return value < 10 ? tenths.format(value) : whole.format(value);
 }
 
-/** Milliseconds as people say them: 340 ms, 2.5 s, 4 min 10 s, 3 h 5 min, 2 d 4 h. */
+/** Milliseconds as people say them: 340 ms, 2.0 s, 4 min 10 s, 3 h 5 min, 2 d 4 h. */
 export function duration(milliseconds) {
   if (milliseconds === null || milliseconds === undefined) return NOTHING;
   if (milliseconds < 999.5) return `${whole.format(milliseconds)} ms`;
-  if (milliseconds < 59_950) return `${tenths.format(milliseconds / 1000)} s`;
+  if (milliseconds < 59_950) return `${tenth.format(milliseconds / 1000)} s`;
   const seconds = Math.round(milliseconds / 1000);
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return seconds % 60 ? `${minutes} min ${seconds % 60} s` : `${minutes} min`;

@@ -63,7 +63,7 @@ export const jobs = new Resource("/api/v1/jobs", 1000);
 export const alerts = new Resource("/api/v1/alerts?open=true&limit=100", 1000);
 export const agentHistory = new Resource("/api/v1/agents/history?hours=12&buckets=24", 20_000);
 
-export const buildHistory = new Resource(() => `/api/v1/builds/history?days=${historyDays.value}`, 20_000);
+export const buildHistory = new Resource(() => `/api/v1/builds/history?days=${historyDays.value}`, 5000);
 export const letters = new Resource(
   () => `/api/v1/dead-letters?limit=100&state=${letterState.value}`,
   2000,

@@ -87,6 +87,8 @@ export function apply(events) {
       } else if (event === "snapshot") {
         rows = picture || rows;
         picture = null;
+        builds.value ??= new Map();
+        activities.value ??= [];
         moved = true;
       } else if (event === "overview") {
         overview.value = data;

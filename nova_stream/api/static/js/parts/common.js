@@ -34,9 +34,11 @@ const TONES = {
   skipped_paused: "", dry_run: "good", waiting: "", open: "warn", retried: "good", discarded: "",
 };
 
+const TEXTS = { manual: "ok, by hand", dry_run: "ok, dry run" };
+
 /** A state as a word with a mark; the colour alone says nothing. */
 export function Badge({ name, text = null, title = null }) {
-  const shown = text || (name ? name.replaceAll("_", " ") : NOTHING);
+  const shown = text || TEXTS[name] || (name ? name.replaceAll("_", " ") : NOTHING);
   return html`<span class="badge" data-tone=${TONES[name] || ""} title=${title}>${shown}</span>`;
 }
 

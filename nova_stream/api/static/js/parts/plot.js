@@ -1,11 +1,17 @@
 // A plot over time with two scales, by uPlot; it follows the width and the colours of the page.
 
 import uPlot from "../../vendor/uplot.js";
+import { NOTHING } from "../format.js";
 import { html, useEffect, useRef } from "../lib.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-/** ``series``: [{label, values, scale, colour (a CSS variable), text(value)}]; times in seconds. */
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+/** ``series``: [{label, values, scale, colour (a CSS variable), range, text(value),
+ * mark(value)}]; times in seconds. */
 export function Plot({ times, series, height, label }) {
   const place = useRef(null);
   useEffect(() => {
@@ -27,6 +33,14 @@ export function Plot({ times, series, height, label }) {
   return html`<div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
 }
 
+/** Times below the plot: days where they are at midnight, else as a clock has them. */
+function timeMarks(_plot, marks, _axis, _space, step) {
+  return marks.map((seconds) => {
+    const at = new Date(seconds * 1000);
+    return step >= 86_400 || at.getHours() + at.getMinutes() === 0 ? date.format(at) : clock.format(at);
+  });
+}
+
 function options(element, series, height) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name).trim();
@@ -37,7 +51,7 @@ function options(element, series, height) {
     side: place === 0 ? 3 : 1,
     size: 62,
     grid: { ...axis.grid, show: place === 0 },
-    values: (_plot, marks) => marks.map(one.text),
+    values: (_plot, marks) => marks.map(one.mark),
   }));
   return {
     width: element.clientWidth,
@@ -45,16 +59,16 @@ function options(element, series, height) {
     cursor: { points: { size: 7 } },
     legend: { live: true },
     scales: Object.fromEntries(series.map((one) => [one.scale, { range: one.range }])),
-    axes: [{ ...axis, space: 70 }, ...scaled],
+    axes: [{ ...axis, space: 80, values: timeMarks }, ...scaled],
     series: [
-      { value: "{D} {MMM} {HH}:{mm}" },
+      { label: "Time", value: (_plot, seconds) => (seconds === null || seconds === undefined ? NOTHING : day.format(seconds * 1000)) },
       ...series.map((one) => ({
         label: one.label,
         scale: one.scale,
         stroke: colour(one.colour),
         width: 2,
         points: { size: 5, fill: colour(one.colour) },
-        value: (_plot, value) => (value === null || value === undefined ? "–" : one.text(value)),
+        value: (_plot, value) => (value === null || value === undefined ? NOTHING : one.text(value)),
       })),
     ],
   };

@@ -17,7 +17,7 @@ const COLUMNS = [
   { key: "completedTasks", title: "Done", number: true, figure: true, text: integer },
   { key: "failedTasks", title: "Failed", number: true, figure: true, text: integer },
   { key: "successRate", title: "Success", number: true, figure: true },
-  { key: "avgDuration", title: "Avg duration", number: true, figure: true, text: (value) => (value ? duration(value) : NOTHING) },
+  { key: "avgDuration", title: "Avg duration", short: "Duration", number: true, figure: true, text: (value) => (value ? duration(value) : NOTHING) },
   { key: "lastActive", title: "Last active", number: true, figure: true },
   { key: "history", title: "Last 12 h", plain: true },
 ];
@@ -62,7 +62,7 @@ function Row({ agent }) {
       </th>
       <${Cell} class="status"><${Badge} name=${agent.currentStatus} /><//>
       ${COLUMNS.filter((column) => column.figure).map((column) => html`
-        <${Cell} key=${column.key} label=${column.title}
+        <${Cell} key=${column.key} label=${column.short || column.title}
           class="number figure ${column.key} ${agent[column.key] ? "" : "zero"}"
           title="What is this made of?" onClick=${() => explain(column.key)}>
           ${figureOf(column, agent)}

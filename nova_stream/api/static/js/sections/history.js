@@ -8,7 +8,7 @@ import { buildHistory, historyDays } from "../resources.js";
 import { now } from "../state.js";
 
 const SPANS = [["1", "1 day"], ["7", "7 days"], ["30", "30 days"]];
-const HEIGHT = 250;
+const HEIGHT = 340;
 
 /** Times and series; they stay the same objects while the points are the same. */
 const drawn = computed(() => {
@@ -17,8 +17,8 @@ const drawn = computed(() => {
     points,
     times: points.map((point) => Date.parse(point.takenAt) / 1000),
     series: [
-      { label: "Success rate", scale: "rate", colour: "--plot-1", range: [0, 100], text: percent, values: points.map((point) => point.successRate) },
-      { label: "Avg duration", scale: "time", colour: "--plot-2", range: (_plot, _low, high) => [0, Math.max(1000, high * 1.15)], text: duration, values: points.map((point) => point.avgDurationMs) },
+      { label: "Success rate", scale: "rate", colour: "--plot-1", range: [0, 100], text: percent, mark: (value) => `${value} %`, values: points.map((point) => point.successRate) },
+      { label: "Avg duration", scale: "time", colour: "--plot-2", range: (_plot, _low, high) => [0, Math.max(1000, high * 1.15)], text: duration, mark: duration, values: points.map((point) => point.avgDurationMs) },
     ],
   };
 });
