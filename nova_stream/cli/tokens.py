@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -26,15 +25,10 @@ T = TypeVar("T")
 
 app = typer.Typer(help="Tokens of the HTTP API.", rich_markup_mode="markdown")
 
+_SCOPES = ("read", "publish", "admin")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 _Name = Annotated[str, typer.Argument(help="The token's name: letters, digits, dots, - and _.")]
-
-
-class _Scope(StrEnum):
-    READ = "read"
-    PUBLISH = "publish"
-    ADMIN = "admin"
 
 
 @app.command("create")
@@ -42,8 +36,11 @@ def create(
     name: _Name,
     *,
     scope: Annotated[
-        list[_Scope],
-        typer.Option(help="What it may do; give the option again for more. None contains another."),
+        list[str],
+        typer.Option(
+            help="What it may do: read, publish or admin, of which none contains another; give the "
+            "option again for more."
+        ),
     ],
     expires: Annotated[
         int | None,
@@ -58,12 +55,14 @@ def create(
         raise UsageError(
             f"{name!r} is no name; allowed are 1 to 100 letters, digits, dots, - and _"
         )
+    if unknown := [one for one in scope if one not in _SCOPES]:
+        raise UsageError(f"--scope {unknown[0]} is none; allowed are {', '.join(_SCOPES)}")
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
     from nova_stream.storage import token_store
 
     secret = token_store.new_secret()
-    scopes = sorted({one.value for one in scope})
+    scopes = sorted(set(scope))
     now = system_clock()
     end = None if expires is None else now + timedelta(days=expires)
 

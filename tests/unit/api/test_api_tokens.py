@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
+from starlette.datastructures import Headers
 
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.tokens import Tokens
+from nova_stream.api.stored_tokens import StoredTokens
+from nova_stream.api.tokens import Tokens, bearer_of, secret_of_path
 from nova_stream.errors import SettingsError
 from nova_stream.settings import load_settings
+from nova_stream.storage.token_store import KnownToken
 
 SEVERAL = "grafana:read:g-secret, app:read+publish:a-secret,ops:admin:o-secret"
 
@@ -95,3 +100,58 @@ def test_wrong_settings_are_named_without_the_secret(several: str) -> None:
 def test_a_token_that_no_header_can_carry() -> None:
     with pytest.raises(SettingsError, match="NOVA_API_TOKEN: "):
         tokens("two words")
+
+
+class Stored:
+    """Stored tokens without a database."""
+
+    def __init__(self, any_: bool | None, *, known: bool = True, **scopes: str) -> None:
+        self.any = any_
+        self.known = known
+        self._scopes = scopes
+
+    def find(self, secret: str) -> KnownToken | None:
+        scope = self._scopes.get(secret)
+        return None if scope is None else KnownToken(1, "a", b"", frozenset([scope]), None)
+
+
+def with_stored(stored: Stored, **settings: Any) -> Tokens:
+    return Tokens(load_settings(**settings), cast("StoredTokens", stored))
+
+
+def test_stored_tokens_count_beside_configured_ones() -> None:
+    found = with_stored(Stored(True, nova_x="read"), api_token="secret")
+    assert status(found, "nova_x", "read") == 200
+    assert status(found, "nova_x", "publish") == 403
+    assert status(found, "nova_y", "read") == 401
+    assert status(found, "secret", "admin") == 200
+
+
+def test_an_api_with_a_stored_token_is_not_open() -> None:
+    assert with_stored(Stored(False)).open
+    found = with_stored(Stored(True))  # revoked ones count, too
+    assert not found.open
+    assert status(found, None, "read") == 401
+
+
+def test_while_nobody_knows_the_stored_ones() -> None:
+    found = with_stored(Stored(None, known=False))
+    assert status(found, None, "read") == 200  # and finds no Postgres
+    assert status(found, None, "publish") == status(found, None, "admin") == 503
+    found = with_stored(Stored(None, known=False), api_token="secret")
+    assert status(found, "nova_x", "read") == 503
+    assert status(found, "other", "read") == 401
+    assert status(found, "secret", "read") == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "secret"),
+    [("Bearer x", "x"), ("bearer x", "x"), ("Bearer", None), ("Basic x", None), ("", None)],
+)
+def test_the_token_of_a_header(header: str, secret: str | None) -> None:
+    assert bearer_of(Headers({"authorization": header})) == secret
+
+
+def test_the_token_of_a_path() -> None:
+    assert secret_of_path("/c/nova_x/api/query") == "nova_x"
+    assert secret_of_path("/api/query") is None

@@ -1,0 +1,228 @@
+"""Stored tokens: made, used, listed and revoked by command, known to the API within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from nova_stream.api.app import create_app
+from nova_stream.api.server import serve
+from nova_stream.cli.main import run
+from nova_stream.clock import system_clock
+from nova_stream.errors import SettingsError, UsageError
+from nova_stream.settings import Settings
+from nova_stream.storage import token_store
+from nova_stream.storage.database import connect
+
+from .conftest import connected
+from .streams import LIMIT, listening, stream
+
+pytestmark = pytest.mark.integration
+
+ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
+Command = Callable[..., Awaitable[int]]
+
+OVERVIEW = "/api/v1/overview"
+
+
+@pytest.fixture
+def command(nova_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs ``nova-stream tokens …`` on the test's database."""
+    monkeypatch.setenv("NOVA_DATABASE_URL", nova_settings.database_url.get_secret_value())
+
+    async def tokens(*words: str) -> int:
+        return await asyncio.to_thread(run, ["tokens", *words])
+
+    return tokens
+
+
+@pytest.fixture
+async def api(nova_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(nova_settings)
+    async with app.router.lifespan_context(app), connected(app) as client:
+        yield client
+
+
+async def secret(command: Command, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Make a token and give its secret."""
+    assert await command("create", *words) == 0
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def until_status(client: httpx.AsyncClient, token: str, status: int) -> float:
+    """Seconds until a read with this token is answered so."""
+    started = time.monotonic()
+    while (await client.get(OVERVIEW, headers=bearer(token))).status_code != status:
+        await asyncio.sleep(0.1)
+        assert time.monotonic() - started < LIMIT
+    return time.monotonic() - started
+
+
+async def test_a_token_works_until_it_is_revoked(
+    api: httpx.AsyncClient, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (await api.get(OVERVIEW)).status_code == 200  # open: there is no token
+    token = await secret(command, capsys, "grafana", "--scope", "read")
+    assert re.fullmatch(r"nova_[A-Za-z0-9_-]{43,}", token)
+    assert await until_status(api, "", 401) < 5
+    assert (await api.get(OVERVIEW, headers=bearer(token))).status_code == 200
+    assert (await api.post("/api/v1/events", headers=bearer(token), json=[])).status_code == 403
+    assert (await api.get(OVERVIEW, headers=bearer(token[:-1]))).status_code == 401
+    assert await command("revoke", "grafana") == 0
+    assert await until_status(api, token, 401) < 5
+    assert (await api.get(OVERVIEW)).status_code == 401  # the last one is gone, and it is not open
+
+
+async def test_only_a_digest_is_stored(
+    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = await secret(command, capsys, "a", "--scope", "read")
+    connection = await connect(nova_settings, "test")
+    try:
+        row = await connection.fetchval("SELECT t::text FROM api_tokens t")
+    finally:
+        await connection.close()
+    assert token not in row
+    assert token.removeprefix("nova_") not in row
+
+
+async def test_scopes_and_their_end(
+    api: httpx.AsyncClient, nova_settings: Settings, command: Command,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    both = await secret(
+        command, capsys, "app", "--scope", "read", "--scope", "publish", "--expires", "30"
+    )
+    old = token_store.new_secret()
+    now = system_clock()
+    connection = await connect(nova_settings, "test")
+    try:
+        await token_store.create(
+            connection, "old", old, ["read"], now, now + timedelta(seconds=0.5)
+        )
+    finally:
+        await connection.close()
+    assert (await api.get(OVERVIEW, headers=bearer(both))).status_code == 200
+    published = await api.post("/api/v1/events", headers=bearer(both), json=[{"entity": "no"}])
+    assert published.status_code == 422
+    assert await until_status(api, old, 401) < 5
+    assert await command("list", "--json") == 0
+    items = {item["name"]: item for item in json.loads(capsys.readouterr().out)["items"]}
+    assert items["app"]["scopes"] == ["publish", "read"]
+    assert items["app"]["state"] == "valid"
+    assert items["old"]["state"] == "expired"
+
+
+async def test_the_last_use_is_noted(
+    api: httpx.AsyncClient, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = await secret(command, capsys, "a", "--scope", "read")
+    used = None
+    async with asyncio.timeout(LIMIT):
+        while used is None:
+            await until_status(api, token, 200)
+            assert await command("list", "--json") == 0
+            used = json.loads(capsys.readouterr().out)["items"][0]["lastUsedAt"]
+    for _ in range(5):
+        assert (await api.get(OVERVIEW, headers=bearer(token))).status_code == 200
+    assert await command("list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["lastUsedAt"] == used
+
+
+async def test_tables_for_people_show_no_secret(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await command("list") == 0
+    assert "no tokens" in capsys.readouterr().out
+    token = await secret(command, capsys, "grafana", "--scope", "admin")
+    assert await command("list") == 0
+    out = capsys.readouterr().out
+    assert "grafana" in out
+    assert "admin" in out
+    assert token[5:] not in out
+
+
+async def test_names_are_taken_once(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await command("create", "a", "--scope", "read") == 0
+    assert await command("create", "a", "--scope", "read") == 1
+    assert "revoke it first" in capsys.readouterr().err
+    assert await command("revoke", "a") == 0
+    assert await command("revoke", "a") == 1
+    assert await command("create", "a", "--scope", "read", "--json") == 0
+    made = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert made["secret"].startswith("nova_")
+
+
+async def test_configured_tokens_count_beside_stored_ones(
+    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = await secret(command, capsys, "a", "--scope", "read")
+    settings = nova_settings.model_copy(update={"api_token": _secret_str("configured")})
+    app = create_app(settings)
+    async with app.router.lifespan_context(app), connected(app) as client:
+        assert (await client.get(OVERVIEW, headers=bearer("configured"))).status_code == 200
+        assert (await client.get(OVERVIEW, headers=bearer(token))).status_code == 200
+
+
+def _secret_str(value: str) -> Any:
+    from pydantic import SecretStr
+
+    return SecretStr(value)
+
+
+async def test_a_revoked_token_ends_its_streams(
+    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = await secret(command, capsys, "a", "--scope", "read")
+    app = create_app(nova_settings)
+    async with listening(app, **bearer(token)) as client, stream(client) as events:
+        await events.picture()
+        assert await command("revoke", "a") == 0
+        with pytest.raises(StopAsyncIteration):
+            await events.until("never")
+
+
+async def test_no_secret_in_logs_or_metrics(
+    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    token = await secret(command, capsys, "a", "--scope", "read")
+    other = token_store.new_secret()
+    async with listening(create_app(nova_settings)) as client:
+        for one in (token, other):
+            await client.get(OVERVIEW, headers=bearer(one))
+            answer = await client.post("/api/v1/events", headers=bearer(one), json=[])
+            assert one not in answer.text
+        text = (await client.get("/metrics", headers=bearer(token))).text
+    assert token not in text
+    shown = caplog.text + "".join(capsys.readouterr())
+    assert token not in shown
+    assert other not in shown
+
+
+async def test_with_a_stored_token_other_addresses_are_served(
+    nova_settings: Settings, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(host: str) -> None:
+        await asyncio.to_thread(serve, nova_settings, host, 0)
+
+    monkeypatch.setattr("nova_stream.api.server.Server.run", lambda *_args, **_more: None)
+    with pytest.raises(SettingsError, match="nova-stream tokens create"):
+        await start("0.0.0.0")
+    await start("127.0.0.1")
+    assert await command("create", "a", "--scope", "read") == 0
+    await start("0.0.0.0")
+    with pytest.raises(UsageError):
+        await start("nowhere.invalid")

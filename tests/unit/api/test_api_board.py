@@ -1,0 +1,138 @@
+"""The board: every reader gets the newest state of what it has not seen, and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_stream.api.board import Board, Wanted
+from nova_stream.api.changes import Client
+
+ALL = Wanted()
+
+
+def events(frame: bytes) -> list[tuple[str, str, Any]]:
+    found = re.findall(r"id: (.*)\nevent: (.*)\ndata: (.*)\n\n", frame.decode())
+    return [(id_, event, msgspec.json.decode(data)) for id_, event, data in found]
+
+
+def test_a_row_is_shown_once_with_its_newest_state() -> None:
+    board = Board()
+    for number in range(5):
+        board.put("a", "agent", number, "A")
+        board.put("b", "agent", 10 + number, "B")
+    assert [data for _, _, data in events(board.since(0, ALL))] == [4, 14]
+    seen = board.number
+    assert board.since(seen, ALL) == b""
+    board.put("a", "agent", 4, "A")  # as it is
+    assert board.number == seen
+
+
+def test_any_event_can_be_gone_on_from() -> None:
+    board = Board()
+    for number in range(10):
+        board.put(f"{number}", "agent", number, "A")
+    frame = events(board.whole(ALL))
+    assert frame[-1][1] == "snapshot"
+    for place, (id_, _, _) in enumerate(frame[:-1], 1):
+        found = board.place(id_)
+        assert found is not None
+        assert [data for _, _, data in events(board.since(found, ALL))] == list(range(place, 10))
+    assert board.place(frame[-1][0]) == board.number
+
+
+def test_ids_of_others_cannot_be_gone_on_from() -> None:
+    board, other = Board(), Board()
+    board.put("a", "agent", 1, "A")
+    other.put("a", "agent", 1, "A")
+    for id_ in (events(other.whole(ALL))[0][0], "", "x", "1", "-1"):
+        assert board.place(id_) is None
+    own, _, _ = events(board.whole(ALL))[0]
+    assert board.place(own.replace("-1", "-2")) is None
+
+
+def test_what_is_gone_is_told_to_those_who_saw_it_and_forgotten_in_the_end() -> None:
+    board = Board()
+    board.put("a", "agent", 1, "A")
+    seen = board.number
+    id_, _, _ = events(board.whole(ALL))[0]
+    board.put("a", "agent-gone", {}, "A")
+    assert [event for _, event, _ in events(board.since(seen, ALL))] == ["agent-gone"]
+    assert [event for _, event, _ in events(board.whole(ALL))] == ["snapshot"]
+    assert board.place(id_) == seen
+    for number in range(1001):
+        board.put(f"{number}", "agent-gone", {}, "A")
+    assert board.place(id_) is None
+
+
+def test_lists_keep_their_newest_rows() -> None:
+    board = Board()
+    for number in range(200):
+        board.put(f"{number}", "activity", number, "A")
+    assert [d for _, _, d in events(board.since(0, ALL))] == list(range(150, 200))
+
+
+def test_filters() -> None:
+    board = Board()
+    board.put("a", "agent", 1, "A")
+    board.put("b", "agent", 2, "B")
+    board.put("overview", "overview", 3)
+    board.put("state", "state", 4)
+
+    def shown(events_: set[str] | None, agents: set[str] | None) -> list[int]:
+        wanted = Wanted(
+            None if events_ is None else frozenset(events_),
+            None if agents is None else frozenset(agents),
+        )
+        return [data for _, _, data in events(board.since(0, wanted))]
+
+    assert shown(None, None) == [1, 2, 3, 4]
+    assert shown({"agent"}, None) == [1, 2, 4]
+    assert shown({"agent"}, {"B"}) == [2, 4]
+    assert shown({"overview"}, {"B"}) == [3, 4]
+
+
+_STEPS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 3)) | st.sampled_from(["slow", "fast"])
+)
+
+
+@given(_STEPS)
+def test_whoever_reads_and_whenever_ends_with_the_last_values(steps: list[Any]) -> None:
+    board = Board()
+    truth: dict[str, int] = {}
+    seen = {"slow": 0, "fast": 0}
+    states: dict[str, dict[str, int]] = {"slow": {}, "fast": {}}
+
+    def look(reader: str) -> None:
+        for _, _, (key, value) in events(board.since(seen[reader], ALL)):
+            states[reader][key] = value
+        seen[reader] = board.number
+
+    for step in steps:
+        if isinstance(step, str):
+            look(step)
+        else:
+            key, value = step
+            truth[key] = value
+            board.put(key, "agent", [key, value], key)
+    look("slow")
+    look("fast")
+    assert states == {"slow": truth, "fast": truth}
+
+
+async def test_a_client_that_takes_nothing_costs_nothing() -> None:
+    board = Board()
+    client = Client(ALL, None, lambda: True)
+    for number in range(1000):
+        board.put("a", "agent", number, "A")
+        assert not client.serve(board, whole=True, now=float(number))
+    taking = asyncio.create_task(client.frame())
+    await asyncio.sleep(0)
+    assert client.serve(board, whole=True, now=2000.0)
+    assert [data for _, event, data in events(await taking) if event == "agent"] == [999]
