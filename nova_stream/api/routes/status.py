@@ -14,6 +14,6 @@ router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("read"
 @router.get("/stream/status", responses=answers("StreamStatus", "Its state."))
 async def stream_status(parts: PartsOf) -> Response:
     """Lag, throughput, freshness and the last audits. What Kafka or Postgres cannot tell at the
-    moment is null; it answers within two seconds whatever is away.
+    moment is null; it answers within two seconds while Kafka is away.
     """
     return answer(await parts.stream.look())
