@@ -69,7 +69,7 @@ app.command("demo", hidden=True)(demo.demo)
 def main() -> None:
     """Run the command in ``sys.argv`` and leave the process with its exit status."""
     status = run(sys.argv[1:])
-    if "nova_stream.tracing" in sys.modules:
+    if "nova_stream.tracing" in sys.modules:  # where the command has prepared anything
         sys.modules["nova_stream.tracing"].finish()
     sys.exit(status)
 
