@@ -27,8 +27,9 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import UNAVAILABLE
 from nova_stream.storage.entity_locks import EntityLocks
 
-#: Seconds that a call waits for each: what was written before it, its turn with an entity, and
-#: its own changes to be applied. The main app's bridge gives up after 10.
+#: Seconds that a call waits for its turn with an entity; and for its own changes to be applied, or
+#: those before it that were not in time. The main app's bridge gives up after 10.
+TURN_LIMIT = 5.0
 LIMIT = 3.0
 #: Seconds for which a write that was not applied in time is waited for: by later calls, and by
 #: those who want the same entity.
@@ -100,7 +101,7 @@ class Backend:
             return await handler(QueryCall(connection, self._clock), argument)
 
     async def _mutate(self, handler: Handler, argument: dict[str, Any]) -> Any:
-        holding = Holding(self._locks, LIMIT)
+        holding = Holding(self._locks, TURN_LIMIT)
         call = MutationCall(
             self._database,
             hold=holding.hold,

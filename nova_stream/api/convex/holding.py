@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage.entity_locks import EntityLocks, Lease
 
@@ -9,11 +11,11 @@ _RETRY = {"Retry-After": "2"}
 
 
 class Holding:
-    """Takes locks, one after the other, and lets go of all of them at once."""
+    """Takes locks, one after the other within ``limit`` seconds, and lets go of all at once."""
 
-    def __init__(self, locks: EntityLocks, limit: float) -> None:
+    def __init__(self, locks: EntityLocks, limit: float = 0.0) -> None:
         self._locks = locks
-        self._limit = limit
+        self._deadline = time.monotonic() + limit
         self._leases: list[Lease] = []
 
     async def hold(self, name: str) -> None:
@@ -21,8 +23,9 @@ class Holding:
 
         Raises ProblemError 503 where others keep it for too long, or what the database raises.
         """
+        left = max(self._deadline - time.monotonic(), 0.0)
         try:
-            self._leases.append(await self._locks.acquire(name, self._limit))
+            self._leases.append(await self._locks.acquire(name, left))
         except TimeoutError:
             raise ProblemError(
                 503,
@@ -44,7 +47,7 @@ class Holding:
 
     def passed_on(self) -> Holding:
         """Another one that has what this one had, and lets go of it in its own time."""
-        other = Holding(self._locks, self._limit)
+        other = Holding(self._locks)
         other._leases, self._leases = self._leases, []
         return other
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from nova_stream.api.convex.failures import FunctionError
 from nova_stream.api.convex.functions import Arguments, Functions, MutationCall, QueryCall, shown
 from nova_stream.api.convex.functions import take as taken
 from nova_stream.api.convex.validators import ANY, NUMBER, STRING, Id, OneOf, Optional
+from nova_stream.api.convex.values import json_text
 from nova_stream.events.change import Entity
 from nova_stream.storage import convex_reads
 
@@ -117,7 +117,7 @@ async def log_activity(call: MutationCall, args: Arguments) -> Any:
 async def log_event(call: MutationCall, args: Arguments) -> Any:
     """Add an event to the feed, as the bridge tells it."""
     metadata = args.get("metadata")
-    details = "" if metadata is None else json.dumps(metadata, ensure_ascii=False, default=str)
+    details = "" if metadata is None else json_text(metadata)
     return call.log(
         args.get("agentId", "ATLAS"),
         args["type"],

@@ -166,6 +166,23 @@ def stored(number: float) -> int | float:
     return int(number) if whole else number
 
 
+def json_text(value: Any) -> str:
+    """A value of a call as the JSON text that JavaScript would write."""
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return stored(value) if math.isfinite(value) else None
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
+
+
 def number_text(number: float) -> str:
     """A number as JavaScript puts it into a text."""
     if math.isfinite(number) and number.is_integer() and abs(number) < _WHOLE:
