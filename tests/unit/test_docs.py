@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 from pydantic import SecretStr
 
 from nova_stream.api.metrics import ApiMetrics
@@ -36,6 +36,9 @@ OTHERS = {
 }  # fmt: skip
 #: The parts whose log lines an operator reads.
 SPEAKING = ("api", "cli", "jobs", "stream")
+#: What a metric's name ends with that counts nothing; those that count things name the things.
+UNITS = ("_seconds", "_bytes", "_records", "_partitions")
+COUNTED = {"nova_api_streams", "nova_job_running"}
 LOUD = {"warning", "error", "exception", "critical"}
 
 
@@ -107,17 +110,35 @@ def test_a_page_names_only_variables_that_exist(page: Path) -> None:
 # -- metrics and log lines -------------------------------------------------------------------------
 
 
-def metric_names() -> Iterator[str]:
+def metrics() -> Iterator[Metric]:
     worker, jobs = Metrics().registry, CollectorRegistry()
     JobMetrics(jobs)
     for registry in (worker, jobs, ApiMetrics().registry):
-        for family in registry.collect():
-            yield f"{family.name}_total" if family.type == "counter" else family.name
+        yield from registry.collect()
+
+
+def metric_names() -> Iterator[str]:
+    for family in metrics():
+        yield f"{family.name}_total" if family.type == "counter" else family.name
 
 
 def test_every_metric_is_described_and_no_other() -> None:
     described = re.findall(r"^\| `(nova_\w+)`", read(DOCS / "operations.md"), re.MULTILINE)
     assert sorted(described) == sorted(metric_names())
+
+
+def test_every_metric_has_a_help_and_its_unit_in_its_name() -> None:
+    for family in metrics():
+        assert re.fullmatch(r"[A-Z1].{10,}\.", family.documentation), family.name
+        counted = family.type == "counter" or family.name in COUNTED
+        is_state = family.documentation.startswith("1 ")
+        assert counted or is_state or family.name.endswith(UNITS), family.name
+
+
+def test_no_label_is_one_that_prometheus_gives() -> None:
+    for metric in (Metrics(), JobMetrics(CollectorRegistry()), ApiMetrics()):
+        for found in vars(metric).values():
+            assert not {"job", "instance"} & set(getattr(found, "_labelnames", ()))
 
 
 def loud_lines() -> Iterator[str]:

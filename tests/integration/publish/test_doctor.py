@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from nova_stream.cli.checks import Finding, examine
@@ -81,6 +82,39 @@ async def test_lag_that_shrinks_and_lag_that_does_not(settings: Settings) -> Non
     assert not standing.ok
     assert "nothing has been applied since 20" in standing.message
     assert "nova-stream worker" in standing.advice
+
+
+async def test_markers_of_transactions_are_no_lag(settings: Settings) -> None:
+    make_topics(settings)
+    await migrate(settings)
+    topic = settings.topic(Entity.USERS)
+    options = {"bootstrap.servers": ",".join(settings.kafka_brokers), "transactional.id": topic}
+    producer = Producer(options)
+    producer.init_transactions(30)
+    for commit in (True, False):
+        producer.begin_transaction()
+        producer.produce(topic, b"{}", partition=0)
+        producer.flush(30)
+        if commit:
+            producer.commit_transaction(30)
+        else:
+            producer.abort_transaction(30)
+    connection = await connect(settings, "test")
+    try:
+        await positions.ensure(connection, [(topic, 0)])
+    finally:
+        await connection.close()
+    minutes = timedelta(minutes=5)
+
+    lag = (await findings(settings, after=minutes))["lag"]
+    assert not lag.ok
+    assert lag.message.startswith("4 records wait")
+
+    await execute(settings, "UPDATE stream_positions SET next_offset = 1")
+    lag = (await findings(settings, after=minutes))["lag"]
+    assert lag == Finding(
+        "lag", ok=True, message="0: everything is applied but markers of transactions"
+    )
 
 
 async def test_a_position_behind_the_end(settings: Settings) -> None:
