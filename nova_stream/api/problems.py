@@ -27,6 +27,8 @@ from nova_stream.telemetry import get_logger
 
 _TYPE = "urn:nova-stream:"
 _RETRY = {"Retry-After": "2"}
+#: A path that begins so goes on with a token.
+_PRIVATE = "/c/"
 
 #: What our own errors mean to the caller: the problem's kind. All pass by themselves, or when
 #: the operator does what the message says.
@@ -127,7 +129,9 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = error.detail
     if error.status_code == 404:
-        detail = f"There is nothing at {request.url.path}; /docs lists what there is."
+        path = request.url.path
+        shown = "this path" if path.startswith(_PRIVATE) else path
+        detail = f"There is nothing at {shown}; /docs lists what there is."
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         detail = f"{request.method} is not possible here; allowed is {allowed}."
