@@ -2,7 +2,8 @@
 
 ``python -m tests.browser.vendored`` takes them anew, in the versions that vendor.json names (change
 one there for a newer one); npm must be installed. The page has no build step and, without scripts
-in the page, no import map: names of packages in imports become names of files, nothing else changes.
+inside of it, no import map: names of packages in imports become names of files, nothing else is
+changed.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def renew(folder: Path) -> None:
 def _unpack(package: Lock, scratch: Path) -> str:
     """Unpack ``package`` into ``scratch``; the integrity that npm has checked."""
     done = subprocess.run(
-        ["npm", "pack", "--json", f"{package['name']}@{package['version']}"],  # noqa: S607
+        ["npm", "pack", "--json", f"{package['name']}@{package['version']}"],
         cwd=scratch,
         check=True,
         capture_output=True,

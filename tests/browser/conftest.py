@@ -1,0 +1,102 @@
+"""A running stack with demo traffic, and a Chromium that looks at its dashboard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from nova_stream.local.ports import next_free_port
+from nova_stream.testing.servers import fresh_database
+from tests.browser.dashboard import READER, TOKEN, Running, Window, until
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+WIDE: Any = {"width": 1600, "height": 1000}
+
+
+@pytest.fixture(scope="package")
+def running(
+    nova_kafka: str, nova_postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """``nova-stream dev`` on the session's servers, in topics and a database of its own."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
+    folder = tmp_path_factory.mktemp("dashboard")
+    prefix = f"test-{uuid.uuid4().hex[:12]}"
+    port = next_free_port(18600)
+    with fresh_database(nova_postgres) as database, (folder / "dev.log").open("wb") as log:
+        environment = {
+            **os.environ,
+            "NOVA_KAFKA_BROKERS": nova_kafka,
+            "NOVA_DATABASE_URL": database,
+            "NOVA_TOPIC_PREFIX": prefix,
+            "NOVA_CONSUMER_GROUP": prefix,
+            "NOVA_PARTITIONS": "2",
+            "NOVA_API_TOKEN": TOKEN,
+            "NOVA_API_TOKENS": f"reader:read:{READER}",
+        }
+        command = [sys.executable, "-m", "nova_stream.cli.main", "dev", "--rate", "20"]
+        dev = subprocess.Popen(
+            [*command, "--port", str(port), "--data-dir", str(folder / "stack")],
+            env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            _wait_ready(dev, folder / "stack" / "stack.env", folder / "dev.log")
+            yield Running(f"http://127.0.0.1:{port}", prefix, nova_kafka, environment)
+        finally:
+            dev.send_signal(signal.SIGTERM)
+            dev.wait(60)
+
+
+def _wait_ready(dev: subprocess.Popen[bytes], ready: Path, log: Path) -> None:
+    def is_ready() -> bool:
+        assert dev.poll() is None, log.read_text(encoding="utf-8", errors="replace")
+        return ready.exists()
+
+    until(is_ready, limit=120)
+
+
+@pytest.fixture(scope="package")
+def browser(running: Running) -> Iterator[Browser]:
+    """The browser, started once; ``running`` comes first since it skips without one."""
+    del running
+    with sync_playwright() as playwright:
+        # Chromium's sandbox refuses to work for root.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def window(browser: Browser, running: Running) -> Iterator[Window]:
+    """Opens the dashboard; at the end no page has met an error or left the server."""
+    made = Window(browser, running)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(window: Window) -> Page:
+    """The dashboard, wide, with the token that may do everything, showing live numbers."""
+    return window.open(viewport=WIDE)
+
+
+@pytest.fixture(autouse=True)
+def _limit() -> Iterator[None]:
+    """Names what was slow: a test of a page has seconds, not minutes."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < 60

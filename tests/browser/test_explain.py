@@ -1,0 +1,57 @@
+"""A figure leads to the rows that it is made of, and to the event that last changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.dashboard import Running, agent_row
+
+pytestmark = pytest.mark.browser
+
+_AGENT = {"entity": "agents", "after": {"id": "a-still", "name": "STILL/LIFE", "role": "tests"}}
+
+
+@pytest.fixture
+def page(page: Page, running: Running) -> Iterator[Page]:
+    """The page with an agent that nobody else changes: 130 tasks, three of them failed."""
+    tasks = [
+        {
+            "entity": "tasks",
+            "after": {
+                "id": f"s-{n}",
+                "agent": "STILL/LIFE",
+                "status": "failed" if n < 3 else "done",
+            },
+        }
+        for n in range(130)
+    ]
+    running.publish(_AGENT, *tasks)
+    yield page
+    gone = [{"entity": "tasks", "op": "d", "before": task["after"]} for task in tasks]
+    running.publish({"entity": "agents", "op": "d", "before": {"id": "a-still"}}, *gone)
+
+
+def test_the_rows_match_the_number(page: Page) -> None:
+    row = agent_row(page, "STILL/LIFE")
+    expect(row.locator(".totalTasks")).to_have_text("130")
+    row.get_by_role("button", name="STILL/LIFE").click()
+    sheet = page.get_by_role("dialog", name="STILL/LIFE")
+    expect(sheet.locator(".big")).to_have_text("130")
+    rows = sheet.locator("tbody tr")
+    expect(rows).to_have_count(100)
+    sheet.get_by_role("button", name="Show more rows").click()
+    expect(rows).to_have_count(130)
+    expect(sheet).to_contain_text(".tasks / ")
+
+
+def test_a_figure_that_is_clicked_opens_with_its_rows(page: Page) -> None:
+    agent_row(page, "STILL/LIFE").locator(".failedTasks").click()
+    sheet = page.get_by_role("dialog", name="STILL/LIFE")
+    expect(sheet.locator(".big")).to_have_text("3")
+    expect(sheet.locator("tbody tr")).to_have_count(3)
+    sheet.get_by_role("button", name="Success").click()
+    expect(sheet.locator(".big")).to_have_text("97.69 %")
+    expect(sheet.get_by_role("button", name="Success")).to_have_attribute("aria-pressed", "true")

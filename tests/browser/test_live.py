@@ -1,0 +1,149 @@
+"""The page follows the stream, says when it cannot, and comes back by itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from nova_stream.local.ports import next_free_port
+from tests.browser.dashboard import READER, Running, Window, agent_row, live, until
+
+pytestmark = pytest.mark.browser
+
+#: Milliseconds in which a change must be on the page after the figures have it.
+SOON = 2000
+
+
+def number(page: Page, title: str) -> int:
+    card = page.locator("#overview .card").filter(has_text=title).locator("dd").first
+    return int(card.inner_text().replace(",", ""))
+
+
+@contextmanager
+def api(running: Running, port: int) -> Iterator[None]:
+    """An API of the test's own on the running stack, which it may stop."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", str(port)],
+        env=running.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert b"listens" in process.stdout.readline()
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+def test_numbers_move_while_changes_come(page: Page) -> None:
+    before = number(page, "Completed tasks")
+    until(lambda: number(page, "Completed tasks") > before)
+    feed = page.locator("#activity .feed li")
+    newest = feed.first.inner_text()
+    until(lambda: feed.first.inner_text() != newest)
+    expect(page.locator("#state-text")).to_have_text("Live")
+
+
+def test_a_change_is_on_the_page_within_a_second_or_two(page: Page, running: Running) -> None:
+    running.publish(
+        {"entity": "agents", "after": {"id": "a-quick", "name": "QUICK", "role": "tests"}},
+        {"entity": "tasks", "after": {"id": "q-1", "agent": "QUICK", "status": "running"}},
+    )
+    row = agent_row(page, "QUICK")
+    expect(row.locator(".status")).to_have_text("active", timeout=SOON)
+    running.publish({"entity": "tasks", "after": {"id": "q-1", "agent": "QUICK", "status": "done"}})
+    expect(row.locator(".status")).to_have_text("idle", timeout=SOON)
+    expect(row.locator(".completedTasks")).to_have_text("1", timeout=SOON)
+    running.publish({"entity": "agents", "op": "d", "before": {"id": "a-quick"}})
+    expect(row.locator(".tag")).to_have_text("unregistered", timeout=SOON)
+
+
+def test_a_restart_of_the_api_is_told_and_survived(window: Window, running: Running) -> None:
+    port = next_free_port(18700)
+    with api(running, port):
+        page = window.open(url=f"http://127.0.0.1:{port}")
+        expect(page.locator(".banner")).to_be_hidden()
+    banner = page.locator(".banner")
+    expect(banner).to_be_visible()
+    expect(banner).to_contain_text(re.compile(r"The numbers below are \d+(\.0)? s old"))
+    expect(page.locator("#state-text")).to_have_text("Connection lost")
+    with api(running, port):
+        live(page)
+        expect(banner).to_be_hidden()
+        before = number(page, "Completed tasks")
+        until(lambda: number(page, "Completed tasks") > before)
+        page.context.close()
+
+
+def test_without_a_stream_it_polls(window: Window) -> None:
+    page = window.open()
+    page.route("**/api/v1/stream", Route.abort)
+    page.reload()
+    expect(page.locator("#state-text")).to_have_text("Live, by polling")
+    before = number(page, "Completed tasks")
+    until(lambda: number(page, "Completed tasks") > before)
+
+
+def test_a_stream_that_breaks_is_resumed_from_its_last_event(window: Window) -> None:
+    page = window.open()
+    resumed: list[str] = []
+
+    def look(route: Route) -> None:
+        resumed.append(route.request.headers.get("last-event-id", ""))
+        route.continue_()
+
+    page.route("**/api/v1/stream", look)
+    page.context.set_offline(True)
+    expect(page.locator("#state-text")).to_have_text("Connection lost")
+    page.context.set_offline(False)
+    live(page)
+    until(lambda: bool(resumed) and bool(re.fullmatch(r"[0-9a-f]{8}-\d+", resumed[-1])))
+
+
+def test_old_numbers_are_called_old(window: Window) -> None:
+    page = window.open()
+    page.clock.install()
+    page.reload()
+    live(page)
+    # Nothing answers any more, and nothing fails: the server hangs.
+    page.route("**/api/v1/**", lambda _route: None)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.clock.fast_forward(30_000)
+    expect(page.locator("#state")).to_have_attribute("data-state", re.compile("old|lost"))
+    expect(page.locator(".banner")).to_contain_text("old")
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_token_is_asked_for_and_kept_in_the_tab(window: Window) -> None:
+    page = window.open(token="")
+    field = page.get_by_label("Token with the scope")
+    field.fill("not-the-token")
+    page.get_by_role("button", name="Show the numbers").click()
+    expect(page.get_by_text("not one of the configured ones")).to_be_visible()
+    field.fill(READER)
+    page.get_by_role("button", name="Show the numbers").click()
+    live(page)
+    page.reload()
+    live(page)
+    assert READER not in page.url
+
+
+def test_the_policy_lets_nothing_else_in(page: Page) -> None:
+    response = page.request.get(page.url.split("#")[0])
+    policy = response.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert page.locator("script:not([src])").count() == 0
+    assert (
+        page.evaluate("""async () => {
+      try { await fetch("http://localhost:1/"); return "sent"; } catch { return "stopped"; }
+    }""")
+        == "stopped"
+    )
