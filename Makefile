@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup dev test test-fast test-containers check format bench bench-jobs lock clean
+.PHONY: help setup dev test test-fast test-containers check format bench bench-jobs bench-api lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench: setup ## throughput, freshness and memory, each checked for exactness
 
 bench-jobs: setup ## the seven jobs at the guide's sizes, and the stream's freshness beside them
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+
+bench-api: setup ## streams and reads of the API under load, beside a recount in SQL
+	@$(BIN)/python -m benchmarks.api $(ARGS)
 
 lock: ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --extra otel --extra testing --output-file requirements.lock pyproject.toml

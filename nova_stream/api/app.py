@@ -37,6 +37,7 @@ from nova_stream.api.routes import (
     status,
     stream,
 )
+from nova_stream.api.short_way import ShortWay
 from nova_stream.api.stored_tokens import StoredTokens
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
@@ -98,6 +99,7 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
 
 def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Add what stands around the routes, innermost first."""
+    app.add_middleware(ShortWay, ways=stats.short_ways(), tokens=parts.tokens, reads=parts.reads)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM, compresslevel=_GZIP_LEVEL)
     large = (f"{PREFIX}/events", *convex.PATHS)
     app.add_middleware(BodyLimit, large=dict.fromkeys(large, events.MAX_BODY))

@@ -71,11 +71,12 @@ class Client:
         self.ended = True
         self._give(b"")
 
-    def serve(self, board: Board, *, whole: bool, now: float) -> bool:
-        """Give what is due at ``now``, if it takes anything; whether something was given.
+    def serve(self, board: Board, *, whole: bool) -> bool:
+        """Give what is due, if it takes anything; whether something was given.
 
         ``whole`` tells that the board shows a full picture.
         """
+        now = time.monotonic()
         if now - self._checked_at >= _CHECK:
             self._checked_at = now
             if not self.allowed():
@@ -195,7 +196,7 @@ class Changes:
                     await self._look()
             except Exception as error:  # whatever it is, streams say so and go on
                 self._tell_away(error)
-            await self._serve(started)
+            await self._serve()
             spent = time.monotonic() - started
             await asyncio.sleep(max(INTERVAL - spent, INTERVAL / 2))
 
@@ -216,11 +217,11 @@ class Changes:
         self._connected = connected
         self._board.put("state", "state", {"connected": connected})
 
-    async def _serve(self, now: float) -> None:
+    async def _serve(self) -> None:
         whole = self._marker is not None
         given = 0
         for client in list(self._clients):
-            if client.serve(self._board, whole=whole, now=now):
+            if client.serve(self._board, whole=whole):
                 given += 1
                 if given % _TURN == 0:
                     await asyncio.sleep(_TURN_PAUSE)

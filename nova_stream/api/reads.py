@@ -42,37 +42,37 @@ class SharedReads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._begun: dict[str, asyncio.Task[Made]] = {}
-        self._next: dict[str, asyncio.Task[Made]] = {}
+        self._begun: dict[Read, asyncio.Task[Made]] = {}
+        self._next: dict[Read, asyncio.Task[Made]] = {}
 
-    async def get(self, key: str, read: Read) -> Made:
-        """What ``read`` gives, which is the same for everybody who asks for ``key``."""
-        task = self._next.get(key)
+    async def get(self, read: Read) -> Made:
+        """What ``read`` gives, which is the same for everybody."""
+        task = self._next.get(read)
         if task is None:
-            task = asyncio.create_task(self._run(key, read, self._begun.get(key)))
+            task = asyncio.create_task(self._run(read, self._begun.get(read)))
             task.add_done_callback(_seen)
-            self._next[key] = task
+            self._next[read] = task
         return await asyncio.shield(task)
 
-    async def _run(self, key: str, read: Read, before: asyncio.Task[Made] | None) -> Made:
-        task = self._next[key]
+    async def _run(self, read: Read, before: asyncio.Task[Made] | None) -> Made:
+        task = self._next[read]
         try:
             if before is not None:
                 await asyncio.wait({before})
             async with self._database.connection() as connection:
-                self._begin(key, task)
+                self._begin(read, task)
                 found = await read(connection)
         finally:
-            self._begin(key, task)
-            if self._begun.get(key) is task:
-                del self._begun[key]
+            self._begin(read, task)
+            if self._begun.get(read) is task:
+                del self._begun[read]
         body = msgspec.json.encode(found)
         return Made(body, f'W/"{blake2b(body, digest_size=9).hexdigest()}"')
 
-    def _begin(self, key: str, task: asyncio.Task[Made]) -> None:
+    def _begin(self, read: Read, task: asyncio.Task[Made]) -> None:
         """From here on, who asks gets another query."""
-        if self._next.get(key) is task:
-            self._begun[key] = self._next.pop(key)
+        if self._next.get(read) is task:
+            self._begun[read] = self._next.pop(read)
 
 
 def _seen(task: asyncio.Task[Made]) -> None:

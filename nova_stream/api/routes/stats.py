@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from nova_stream.api import links
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
+from nova_stream.api.reads import Read
 from nova_stream.storage import read
 from nova_stream.storage.rows import AgentStats
 
@@ -21,20 +23,32 @@ _Unregistered = Annotated[
 ]
 
 
+async def _registered(connection: read.Connection) -> Items[AgentStats]:
+    return Items(await read.agents_stats(connection))
+
+
+async def _every_name(connection: read.Connection) -> Items[AgentStats]:
+    return Items(await read.agents_stats(connection, unregistered=True))
+
+
+def short_ways() -> dict[str, Read]:
+    """The reads below that need no parameters, by their paths."""
+    return {
+        f"{PREFIX}/agents/stats": _registered,
+        f"{PREFIX}/builds/stats": read.build_stats,
+        f"{PREFIX}/overview": read.overview,
+    }
+
+
 @router.get(
     "/agents/stats",
-    responses=answers("AgentStatsList", "All agents.", 504),
+    responses=answers("AgentStatsList", "All agents.", 504, links=links.AGENTS),
 )
 async def agents_stats(
     request: Request, parts: PartsOf, *, unregistered: _Unregistered = False
 ) -> Response:
     """All agents, newest lastActive first, then by name."""
-
-    async def found(connection: read.Connection) -> Items[AgentStats]:
-        return Items(await read.agents_stats(connection, unregistered=unregistered))
-
-    made = await parts.reads.get(f"agents/{unregistered}", found)
-    return made.answer(request)
+    return (await parts.reads.get(_every_name if unregistered else _registered)).answer(request)
 
 
 @router.get(
@@ -65,7 +79,7 @@ async def agent_stats(
 )
 async def build_stats(request: Request, parts: PartsOf) -> Response:
     """The figures of all builds."""
-    return (await parts.reads.get("builds", read.build_stats)).answer(request)
+    return (await parts.reads.get(read.build_stats)).answer(request)
 
 
 @router.get(
@@ -74,7 +88,7 @@ async def build_stats(request: Request, parts: PartsOf) -> Response:
 )
 async def overview(request: Request, parts: PartsOf) -> Response:
     """The figures of the whole, as one state."""
-    return (await parts.reads.get("overview", read.overview)).answer(request)
+    return (await parts.reads.get(read.overview)).answer(request)
 
 
 def unknown_agent(*, unregistered: bool) -> ProblemError:
