@@ -40,9 +40,10 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(logging.WARNING)
     # aiokafka repeats itself many times a second while a broker is away; the worker says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Likewise while a collector of spans is away.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     logging.getLogger("faust").setLevel(logging.ERROR)
     logging.getLogger("mode").setLevel(logging.ERROR)
-    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     logging.getLogger("nova_stream").setLevel(settings.log_level.upper())
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -10,12 +10,16 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind
 from opentelemetry.trace.span import TraceState
 from opentelemetry.util.types import Attributes
+
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 
 class LinkedSampler(Sampler):
@@ -48,12 +52,36 @@ class LinkedSampler(Sampler):
         return f"Linked({self._other.get_description()})"
 
 
+class TellingExporter(SpanExporter):
+    """Sends by ``other``, and tells once when that begins to fail and once when it works again."""
+
+    def __init__(self, other: SpanExporter) -> None:
+        self._other = other
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._other.export(spans)
+        failed = result is not SpanExportResult.SUCCESS
+        if failed and not self._failing:
+            _log.warning("spans cannot be sent", then="those that wait are dropped, nothing else")
+        elif self._failing and not failed:
+            _log.info("spans can be sent again")
+        self._failing = failed
+        return result
+
+    def shutdown(self) -> None:
+        self._other.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._other.force_flush(timeout_millis)
+
+
 def install(program: str) -> None:
     """Make and set the process's provider: OTLP over HTTP, by the ``OTEL_…`` variables."""
     # Not shut down at exit: that would wait for a collector that is away.
     provider = TracerProvider(resource=_resource(program), shutdown_on_exit=False)
     provider.sampler = LinkedSampler(provider.sampler)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(TellingExporter(OTLPSpanExporter())))
     trace.set_tracer_provider(provider)
 
 

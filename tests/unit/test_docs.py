@@ -143,17 +143,18 @@ def test_no_label_is_one_that_prometheus_gives() -> None:
 
 def loud_lines() -> Iterator[str]:
     """What the program may log as a warning or worse, up to the first part that varies."""
-    for part in SPEAKING:
-        for path in sorted((ROOT / "nova_stream" / part).rglob("*.py")):
-            for node in ast.walk(ast.parse(read(path))):
-                if (
-                    isinstance(node, ast.Call)
-                    and isinstance(node.func, ast.Attribute)
-                    and node.func.attr in LOUD
-                    and isinstance(node.func.value, ast.Name)
-                    and node.func.value.id == "_log"
-                ):
-                    yield from _fixed_part(node.args[0])
+    code = ROOT / "nova_stream"
+    in_parts = (path for part in SPEAKING for path in (code / part).rglob("*.py"))
+    for path in sorted((*code.glob("*.py"), *in_parts)):
+        for node in ast.walk(ast.parse(read(path))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in LOUD
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "_log"
+            ):
+                yield from _fixed_part(node.args[0])
 
 
 def _fixed_part(said: ast.expr) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +13,15 @@ import httpx
 import pytest
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 from opentelemetry.trace import Link, StatusCode, Tracer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from nova_stream.api.tracing import Traced
 from nova_stream.clock import system_clock
@@ -35,7 +36,7 @@ from nova_stream.storage.flush import Applied
 from nova_stream.stream import spans
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.tracing import Headers, publications, publishing, spanning, tracer_of
-from nova_stream.tracing_sdk import LinkedSampler
+from nova_stream.tracing_sdk import LinkedSampler, TellingExporter
 
 #: What a program imports and makes, and what of OpenTelemetry it must not have imported then.
 #: FastAPI imports its interface by itself.
@@ -221,8 +222,9 @@ def test_the_work_of_a_flush_has_a_limit_and_looks_at_all_of_it(
 def test_a_flush_that_is_linked_is_taken_where_others_are_not() -> None:
     sampler = LinkedSampler(ALWAYS_OFF)
     links = [Link(context) for context in publications([parent(1)], 32)]
-    assert not sampler.should_sample(Context(), 1, "flush").decision.is_sampled()
-    assert sampler.should_sample(Context(), 1, "flush", links=links).decision.is_sampled()
+    assert sampler.should_sample(Context(), 1, "flush").decision is Decision.DROP
+    linked = sampler.should_sample(Context(), 1, "flush", links=links)
+    assert linked.decision is Decision.RECORD_AND_SAMPLE
 
 
 # -- requests --------------------------------------------------------------------------------------
@@ -258,6 +260,20 @@ async def test_a_request_is_a_span_of_its_callers_trace_and_tells_the_route(
 
 
 # -- the end ---------------------------------------------------------------------------------------
+
+
+def test_a_collector_that_is_away_is_told_once() -> None:
+    results = [SpanExportResult.FAILURE] * 3 + [SpanExportResult.SUCCESS] * 2
+
+    class Away(InMemorySpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            return results.pop(0)
+
+    exporter = TellingExporter(Away())
+    with capture_logs() as lines:
+        while results:
+            exporter.export([])
+    assert [line["event"] for line in lines] == ["spans cannot be sent", "spans can be sent again"]
 
 
 def test_a_collector_that_is_away_holds_nobody(tmp_path: Path) -> None:
