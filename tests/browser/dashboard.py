@@ -48,11 +48,20 @@ class Running(NamedTuple):
         self.call("GET", "/overview", params={"after": token, "timeout": 20})
         return token
 
-    def spoil(self, key: str, value: bytes) -> None:
-        """Put a record that cannot be applied into the tasks' topic."""
+    def spoil(self, key: str, value: bytes) -> str:
+        """Put a record that cannot be applied into the tasks' topic; where it is, as the page
+        writes it.
+        """
+        places: list[str] = []
+
+        def written(error: object, message: Any) -> None:
+            assert error is None
+            places.append(f"{message.topic()} / {message.partition()} / {message.offset()}")
+
         producer = Producer({"bootstrap.servers": self.kafka})
-        producer.produce(f"{self.prefix}.tasks", key=key, value=value)
+        producer.produce(f"{self.prefix}.tasks", key=key, value=value, on_delivery=written)
         assert producer.flush(20) == 0
+        return places[0]
 
 
 class Window:

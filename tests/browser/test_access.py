@@ -122,7 +122,7 @@ def test_sections_have_addresses(window: Window) -> None:
     page = window.open("jobs", viewport=WIDE)
     expect(page.locator("#jobs-heading")).to_be_focused()
     expect(page.locator("#jobs-heading")).to_be_in_viewport()
-    page.get_by_role("link", name="Agents").first.click()
+    page.get_by_role("link", name="Agents", exact=True).click()
     expect(page.locator("#agents-heading")).to_be_focused()
     for section in ("overview", "stream", "alerts", "activity", "builds", "dead-letters"):
         expect(page.locator(f"nav a[href='#{section}']")).to_have_count(1)

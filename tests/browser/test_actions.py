@@ -52,8 +52,8 @@ def test_a_job_is_paused_with_a_reason_and_resumed(page: Page, running: Running)
 
 
 def test_a_dead_letter_is_looked_at_and_retried(page: Page, running: Running) -> None:
-    running.spoil("t-spoilt", b"\xff\x00 no json")
-    letter = page.locator("#dead-letters tbody tr").first
+    place = running.spoil("t-spoilt", b"\xff\x00 no json")
+    letter = page.locator("#dead-letters tbody tr").filter(has_text=place)
     expect(letter).to_contain_text("bad json")
     letter.get_by_role("button").click()
     sheet = page.get_by_role("dialog", name="Dead letter")
@@ -63,13 +63,19 @@ def test_a_dead_letter_is_looked_at_and_retried(page: Page, running: Running) ->
     expect(page.get_by_role("dialog")).to_have_count(0)
     # It fails again: the old one is retried, and a new one is open.
     page.get_by_role("button", name="Retried").click()
-    expect(page.locator("#dead-letters tbody tr")).to_have_count(1)
-    assert len(running.call("GET", "/dead-letters?state=retried")["items"]) == 1
+    expect(letter).to_have_count(1)
+    [retried] = running.call("GET", "/dead-letters?state=retried")["items"]
+    assert place.endswith(f"{retried['partition']} / {retried['offset']}")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.locator("#dead-letters tbody tr").first).to_contain_text("bad json")
+    expect(letter).to_have_count(0)
 
 
 def test_a_dead_letter_is_set_aside(page: Page, running: Running) -> None:
-    running.spoil("t-aside", b'{"op": "u", "after": {"id": "t-aside", "status": "exploded"}}')
-    row = page.locator("#dead-letters tbody tr").filter(has_text="exploded")
+    place = running.spoil(
+        "t-aside", b'{"op": "u", "after": {"id": "t-aside", "status": "exploded"}}'
+    )
+    row = page.locator("#dead-letters tbody tr").filter(has_text=place)
     row.get_by_role("button").click()
     sheet = page.get_by_role("dialog", name="Dead letter")
     expect(sheet.get_by_label("Value as text")).to_contain_text('"status": "exploded"')

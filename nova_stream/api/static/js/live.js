@@ -15,6 +15,7 @@ const STEADY = 30_000; // milliseconds between reads of whole lists beside the s
 
 let lastId = null;
 let streaming = false;
+let stop = new AbortController(); // of the stream that is open
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -44,7 +45,7 @@ async function keepStream() {
 }
 
 async function listen() {
-  const stop = new AbortController();
+  stop = new AbortController();
   let timer = setTimeout(() => stop.abort(), FIRST);
   const headers = { ...authorization(), Accept: "text/event-stream" };
   if (lastId === null) state.beginPicture();
@@ -89,7 +90,8 @@ class Gathering {
     const events = this.events.splice(0);
     this.timer = null;
     state.apply(events);
-    for (const { id } of events) if (id !== undefined) lastId = id;
+    // Half a picture cannot be gone on from: its end would never come.
+    if (state.isWhole()) lastId = events.at(-1).id ?? lastId;
   }
 }
 
@@ -120,6 +122,7 @@ async function poll() {
       state.replaceAgents(agents.items);
       state.replaceBuilds(builds.items);
       state.activities.value = activity.items;
+      state.databaseAway.value = false;
       confirm("polling");
     });
   } catch (error) {
@@ -152,13 +155,15 @@ function confirm(mode) {
   });
 }
 
-/** An answer confirms the stream between its messages; no answer at all ends the page's trust. */
+/** An answer confirms the stream between its messages; without one the stream is opened anew. */
 function watch() {
   const answered = status.answeredAt.value;
   const failure = status.failure.value;
   if (failure && failure.status === 0) {
     state.mode.value = "lost";
     state.trouble.value = failure.message;
+    streaming = false;
+    stop.abort();
   } else if (answered && streaming) {
     confirm("stream");
   }

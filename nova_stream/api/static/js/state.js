@@ -70,6 +70,10 @@ export function beginPicture() {
   picture = new Map();
 }
 
+export function isWhole() {
+  return picture === null;
+}
+
 /** Apply events [{event, data}] of the stream, all in one drawing. */
 export function apply(events) {
   batch(() => {

@@ -61,7 +61,7 @@ export function Empty({ children }) {
 /** What a section shows before its first answer, or while its answer fails. */
 export function Waiting({ resource, what }) {
   const failure = resource.failure.value;
-  if (failure) return html`<p class="empty">${what} cannot be shown: ${failure.message}</p>`;
+  if (failure && failure.status !== 401) return html`<p class="empty">${what} cannot be shown: ${failure.message}</p>`;
   return html`<p class="empty" aria-busy="true">Waiting for ${what.toLowerCase()}…</p>`;
 }
 
