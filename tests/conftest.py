@@ -12,7 +12,7 @@ from hypothesis import settings
 #: ``pytest --hypothesis-profile=thorough FILE``: for a quiet machine and a long break.
 settings.register_profile("thorough", max_examples=3000, deadline=None)
 
-_LOGGERS = ("", "aiokafka", "faust", "mode", "nova_stream")
+_LOGGERS = ("", "aiokafka", "faust", "mode", "nova_stream", "opentelemetry")
 
 
 @pytest.fixture(autouse=True)

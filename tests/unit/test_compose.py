@@ -293,15 +293,43 @@ def test_the_alert_on_the_buffer_fits_its_default() -> None:
     assert 0.8 * limit < float(match[1]) < limit
 
 
-def test_alerts_fire_when_they_should() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
+def promtool(*words: str) -> None:
+    tool = shutil.which("promtool")
+    if tool is None:
         pytest.skip("no promtool here")
     run = subprocess.run(
-        [promtool, "test", "rules", "alerts.test.yml"],
-        cwd=DEPLOY, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        [tool, *words], cwd=DEPLOY, capture_output=True, text=True, check=False, timeout=60
+    )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_alerts_fire_when_they_should() -> None:
+    promtool("test", "rules", "alerts.test.yml")
+
+
+def test_prometheus_can_read_its_files() -> None:
+    promtool("check", "config", "--syntax-only", "prometheus.yml")
+    promtool("check", "rules", "alerts.yml")
+
+
+def test_every_alert_is_tried() -> None:
+    rules = {r["alert"] for g in read_yaml(DEPLOY / "alerts.yml")["groups"] for r in g["rules"]}
+    tried: set[str] = set()
+    for case in read_yaml(DEPLOY / "alerts.test.yml")["tests"]:
+        tried |= {rule["alertname"] for rule in case["alert_rule_test"] if "exp_alerts" in rule}
+    assert tried == rules
+
+
+def test_what_the_dashboard_asks_can_be_read(tmp_path: Path) -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "nova-stream.json").read_text(encoding="utf-8"))
+    asked = [t["expr"] for panel in dashboard["panels"] for t in panel.get("targets", [])]
+    rules = [
+        {"record": f"panel:{number}", "expr": expr.replace("$__rate_interval", "1m")}
+        for number, expr in enumerate(asked)
+    ]
+    file = tmp_path / "dashboard.yml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", str(file))
 
 
 def test_the_dashboard_shows_every_metric() -> None:
