@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -39,6 +40,10 @@ _PROBLEMS = {
     422: "Something in the request is wrong; the detail says what.",
     503: "Postgres or Kafka is away, or the schema is not this version's; try again.",
     504: "The stream has not come to the position token in time.",
+}
+#: For ``responses`` of a route whose answers have an ETag.
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "It is still what If-None-Match names."}
 }
 #: Every protected route answers with these.
 _ALWAYS = (401, 403, 422, 429, 503)
@@ -117,18 +122,30 @@ def answer(value: Any, status: int = 200) -> Response:
 
 
 def answers(
-    schema: str, description: str, *problems: int, status: int = 200, protected: bool = True
+    schema: str,
+    description: str,
+    *problems: int,
+    status: int = 200,
+    protected: bool = True,
+    links: Mapping[str, Any] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
-    """A route's ``responses``: what it answers, and its problems (besides those that every
-    protected route has).
+    """A route's ``responses``: what it answers and where that leads to (``api.links``), and its
+    problems (besides those that every protected route has).
     """
     found: dict[int | str, dict[str, Any]] = {
         status: {"description": description, "content": _content("application/json", schema)}
     }
-    for code in sorted({*problems, *(_ALWAYS if protected else ())}):
-        content = _content("application/problem+json", "Problem")
-        found[code] = {"description": _PROBLEMS[code], "content": content}
-    return found
+    if links:
+        found[status]["links"] = links
+    return {**found, **described_problems(*problems, *(_ALWAYS if protected else ()))}
+
+
+def described_problems(*problems: int) -> dict[int | str, dict[str, Any]]:
+    """The part of a route's ``responses`` that are problems of these statuses."""
+    content = _content("application/problem+json", "Problem")
+    return {
+        code: {"description": _PROBLEMS[code], "content": content} for code in sorted(set(problems))
+    }
 
 
 def schemas() -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _documented(kind: Kind) -> dict[str, Any]:
 
 
 def _responses(description: str) -> dict[int | str, dict[str, Any]]:
-    found = answers("ConvexAnswer", description, 413, 504)
+    found = answers("ConvexAnswer", description, 404, 413, 504)
     found[400] = {
         "description": "The request is no call; the body has Convex's code and message.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ConvexFailure"}}},

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
+from nova_stream.api import links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.cursors import decode_number, encode_number
@@ -22,7 +23,9 @@ _Id = Annotated[int, Path(alias="id", ge=1, le=2**63 - 1, examples=[17])]
 _Word = Query(pattern="^[^\\x00]*$")
 
 
-@router.get("/dead-letters", responses=answers("DeadLetterList", "A page."))
+@router.get(
+    "/dead-letters", responses=answers("DeadLetterList", "A page.", links=links.DEAD_LETTERS)
+)
 async def dead_letters(
     parts: PartsOf,
     limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from nova_stream.api import examples
+from nova_stream.api import examples, links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Accepted, answer, answers
 from nova_stream.api.parts import PREFIX, PartsOf
@@ -32,12 +32,12 @@ _EVENT = {
     "properties": {
         "entity": {"enum": [entity.value for entity in Entity]},
         "op": {
-            "enum": ["c", "u", "d", "r"],
+            "enum": ["c", "u", "d", "r", None],
             "description": "created, updated, deleted, read for a snapshot; "
             "u if not given, d without `after`",
         },
         "seq": {"description": "The version: rises with each change of one entity."},
-        "minor": {"type": "integer", "minimum": 0},
+        "minor": {"type": ["integer", "null"], "minimum": 0},
         "ts_ms": {"description": "The time of the change, epoch milliseconds."},
         "after": {"type": ["object", "null"], "description": "The document, whole."},
         "before": {
@@ -63,7 +63,13 @@ _BODY = {
     "/events",
     status_code=202,
     openapi_extra=_BODY,
-    responses=answers("Accepted", "Kafka has acknowledged all of them.", 413, status=202),
+    responses=answers(
+        "Accepted",
+        "Kafka has acknowledged all of them.",
+        413,
+        status=202,
+        links=links.PUBLISHED,
+    ),
 )
 async def publish(request: Request, parts: PartsOf) -> Response:
     """Publish one change or a list of them. Of a list with a bad one nothing is sent. `token`

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from nova_stream.api.access import needs
-from nova_stream.api.answers import Live, Ready, answer, answers
+from nova_stream.api.answers import Live, Ready, answer, answers, described_problems
 from nova_stream.api.metrics import CONTENT_TYPE
 from nova_stream.api.parts import Parts, PartsOf
 from nova_stream.api.problems import ProblemError
@@ -49,6 +49,7 @@ async def ready(parts: PartsOf) -> Response:
     "/metrics",
     dependencies=[needs("read")],
     response_class=PlainTextResponse,
+    responses=described_problems(401, 403),
 )
 async def metrics(parts: PartsOf) -> Response:
     """The API's own numbers, for Prometheus."""

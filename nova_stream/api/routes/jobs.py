@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from nova_stream.api import examples_operation as examples
+from nova_stream.api import links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.bodies import bad_option, read_options
@@ -17,7 +18,6 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.clock import EPOCH, system_clock
 from nova_stream.errors import UsageError
 from nova_stream.events.times import parse_time
-from nova_stream.jobs.claims import Outcome
 from nova_stream.jobs.overview import job_overviews
 from nova_stream.jobs.registry import JOBS
 from nova_stream.storage import read_jobs, retention
@@ -29,6 +29,11 @@ _LONGEST_REASON = 500
 _MICROSECOND = timedelta(microseconds=1)
 _UNDOABLE = "cleanupOldActivity"
 
+#: The words of ``jobs.claims.Outcome``.
+_Outcome = Literal[
+    "ok", "failed", "timed_out", "late", "skipped_overlap", "skipped_paused", "missed", "manual",
+    "dry_run",
+]  # fmt: skip
 _Name = Annotated[str, Path(examples=["computeAgentStats"])]
 _RunId = Annotated[int, Path(alias="runId", ge=1, le=2**63 - 1, examples=[4711])]
 _Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
@@ -66,7 +71,11 @@ _PAUSE_BODY = _body(
 )
 
 
-@router.get("/jobs", responses=answers("JobList", "All jobs."), dependencies=[needs("read")])
+@router.get(
+    "/jobs",
+    responses=answers("JobList", "All jobs.", links=links.JOBS),
+    dependencies=[needs("read")],
+)
 async def jobs(parts: PartsOf) -> Response:
     """All jobs: schedule, next and last run, and how they have been doing."""
     return answer(Items(await _overviews(parts)))
@@ -74,7 +83,7 @@ async def jobs(parts: PartsOf) -> Response:
 
 @router.get(
     "/jobs/{name}/runs",
-    responses=answers("RunList", "A page.", 404),
+    responses=answers("RunList", "A page.", 404, links=links.RUNS),
     dependencies=[needs("read")],
 )
 async def runs(
@@ -82,7 +91,7 @@ async def runs(
     name: _Name,
     limit: _Limit = 50,
     cursor: _Cursor = None,
-    outcome: Annotated[Outcome | None, Query(description="Only those that ended so.")] = None,
+    outcome: Annotated[_Outcome | None, Query(description="Only those that ended so.")] = None,
 ) -> Response:
     """A job's runs and the slots that nobody ran, newest first."""
     _known(name)
@@ -110,7 +119,7 @@ async def run(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
     "/jobs/{name}/run",
     status_code=202,
     openapi_extra=_RUN_BODY,
-    responses=answers("Run", "It is asked for.", 404, 413, status=202),
+    responses=answers("Run", "It is asked for.", 404, 413, status=202, links=links.REQUESTED_RUN),
     dependencies=[needs("admin")],
 )
 async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response:
@@ -210,6 +219,8 @@ def _place(cursor: str | None) -> read_jobs.RunPlace | None:
 def _instant(given: Any) -> datetime | None:
     if given is None:
         return None
+    if not isinstance(given, str):
+        raise bad_option("at must be a time as text")
     at = parse_time(given, "at")
     if at < EPOCH:
         raise bad_option("at must be later than 1970")

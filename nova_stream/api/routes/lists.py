@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
+from nova_stream.api import links
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.cursors import decode_cursor, encode_cursor
@@ -27,7 +28,7 @@ _Status = Annotated[
 ]
 
 
-@router.get("/builds", responses=answers("BuildList", "A page.", 504))
+@router.get("/builds", responses=answers("BuildList", "A page.", 504, links=links.BUILDS))
 async def builds(
     parts: PartsOf, limit: _Limit = 50, cursor: _Cursor = None, status: _Status = None
 ) -> Response:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from nova_stream.api import links
 from nova_stream.api.access import needs, own_writes
-from nova_stream.api.answers import Items, answer, answers
+from nova_stream.api.answers import NOT_MODIFIED, Items, answer, answers
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.reads import Read
@@ -42,7 +42,7 @@ def short_ways() -> dict[str, Read]:
 
 @router.get(
     "/agents/stats",
-    responses=answers("AgentStatsList", "All agents.", 504, links=links.AGENTS),
+    responses=answers("AgentStatsList", "All agents.", 504, links=links.AGENTS) | NOT_MODIFIED,
 )
 async def agents_stats(
     request: Request, parts: PartsOf, *, unregistered: _Unregistered = False
@@ -75,7 +75,7 @@ async def agent_stats(
 
 @router.get(
     "/builds/stats",
-    responses=answers("BuildStats", "The figures of all builds.", 504),
+    responses=answers("BuildStats", "The figures of all builds.", 504) | NOT_MODIFIED,
 )
 async def build_stats(request: Request, parts: PartsOf) -> Response:
     """The figures of all builds."""
@@ -84,7 +84,7 @@ async def build_stats(request: Request, parts: PartsOf) -> Response:
 
 @router.get(
     "/overview",
-    responses=answers("Overview", "The figures of the whole.", 504),
+    responses=answers("Overview", "The figures of the whole.", 504) | NOT_MODIFIED,
 )
 async def overview(request: Request, parts: PartsOf) -> Response:
     """The figures of the whole, as one state."""
