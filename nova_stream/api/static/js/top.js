@@ -1,7 +1,7 @@
 // The top of the page: the connection's state, the way to the sections, and the token.
 
 import { declined, refusal, setToken, token } from "./api.js";
-import { duration, integer, plural } from "./format.js";
+import { integer, plural, roughly } from "./format.js";
 import { computed, effect, html, signal, useEffect } from "./lib.js";
 import { Modal, openDialog } from "./parts/dialogs.js";
 import { alerts, status } from "./resources.js";
@@ -14,12 +14,10 @@ const LINKS = [
   ["activity", "Activity"], ["builds", "Builds"], ["jobs", "Jobs"], ["dead-letters", "Dead letters"],
 ];
 
-const seconds = (milliseconds) => duration(Math.floor(milliseconds / 1000) * 1000);
-
 /** {name, text, banner}: what is known of the numbers on the page. */
 export const standing = computed(() => {
   const age = state.age.value;
-  const old = age === null ? "There are no numbers yet." : `The numbers below are ${seconds(age)} old.`;
+  const old = age === null ? "There are no numbers yet." : `The numbers below are ${roughly(age)} old.`;
   if (declined.value) {
     return { name: "waiting", text: "Waiting for a token", banner: "This server asks for a token. Give one with the button Token." };
   }
@@ -31,7 +29,7 @@ export const standing = computed(() => {
     return { name: "old", text: "Postgres is away", banner: `Postgres does not answer. ${old} They come back by themselves.` };
   }
   if (age === null) return { name: "waiting", text: "Connecting…", banner: "" };
-  if (age > OLD) return { name: "old", text: `${seconds(age)} old`, banner: age > 2 * OLD ? `Nothing has come from the server for a while. ${old}` : "" };
+  if (age > OLD) return { name: "old", text: `${roughly(age)} old`, banner: age > 2 * OLD ? `Nothing has come from the server for a while. ${old}` : "" };
   const behind = stalled.value;
   if (behind !== null) {
     return { name: "old", text: "Stream stands still", banner: `${plural(behind, "event")} wait in Kafka and none is applied: ${status.data.value.workers === 0 ? "no worker runs." : "see the workers' logs."}` };
@@ -80,8 +78,8 @@ function TokenDialog({ close }) {
     <${Modal} id="token-heading" title="Token" close=${leave}>
       <form id="token-form" onSubmit=${submit}>
         <p class="note">${detail || "This server asks for a token. It is kept in this tab only, until it is closed."}</p>
-        <label>Token with the scope <code>read</code>; <code>admin</code> for jobs and dead letters
-          <input id="token" name="token" type="password" autocomplete="off" spellcheck="false" required /></label>
+        <label><span>Token with the scope <code>read</code>; <code>admin</code> for jobs and dead letters</span>
+          <input id="token" autofocus name="token" type="password" autocomplete="off" spellcheck="false" required /></label>
         <div class="buttons"><button type="submit" class="main">Show the numbers</button></div>
       </form>
     <//>`;
@@ -127,11 +125,11 @@ export function Top() {
           <span class="dot" aria-hidden="true"></span><span id="state-text">${text}</span></p>
         <div class="end">
           ${(token.value || declined.value) && html`<button type="button" onClick=${askForToken}>Token</button>`}
-          <a href="/docs">API</a>
         </div>
       </div>
       <nav aria-label="Sections"><ul>
         ${LINKS.map(([id, title]) => html`<${Link} key=${id} id=${id} text=${title} />`)}
+        <li class="out"><a href="/docs">API</a></li>
       </ul></nav>
     </header>
     <${Banner} />`;

@@ -80,7 +80,7 @@ export function Confirm({ title, label, danger = false, act, close, children }) 
         ${children}
         ${failure && html`<p class="failure" role="alert">${failure}</p>`}
         <div class="buttons">
-          <button type="button" onClick=${close}>Cancel</button>
+          <button type="button" autofocus onClick=${close}>Cancel</button>
           <button type="submit" class=${danger ? "danger" : "main"} disabled=${busy}>${label}</button>
         </div>
       </form>

@@ -19,15 +19,23 @@ export function Plot({ times, series, height, label }) {
     const draw = () => {
       plot?.destroy();
       plot = new uPlot(options(place.current, series, height), [times, ...series.map((one) => one.values)], place.current);
+      plot.over.addEventListener("mouseleave", showLast);
+      showLast();
     };
+    // The legend shows the last values while nobody points at others; uPlot empties it by itself.
+    const showLast = () => setTimeout(() => plot?.setLegend({ idx: times.length - 1 }));
     draw();
-    const fit = new ResizeObserver(() => plot.setSize({ width: place.current.clientWidth, height }));
+    const fit = new ResizeObserver(() => {
+      plot.setSize({ width: place.current.clientWidth, height });
+      showLast();
+    });
     fit.observe(place.current);
     dark.addEventListener("change", draw);
     return () => {
       fit.disconnect();
       dark.removeEventListener("change", draw);
       plot.destroy();
+      plot = null;
     };
   }, [times, series, height]);
   return html`<div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
