@@ -32,6 +32,9 @@ _CHECK = 2.0
 _TURN = 20
 _TURN_PAUSE = 0.002
 
+#: Seconds between two looks at least.
+_REST = 0.05
+
 _NOTHING = Wanted(events=frozenset())
 _COMMENT = b":\n\n"
 _HELLO = b"retry: 2000\n\n"
@@ -53,6 +56,7 @@ class Client:
         self.ended = False
         self._sent_at = self._checked_at = time.monotonic()
         self._served_at = float("-inf")
+        self._serving = False
         self._greeted = False
         self._waits: asyncio.Future[bytes] | None = None
 
@@ -60,6 +64,9 @@ class Client:
         """The next events or comment; empty when the stream is over."""
         if self.ended:
             return b""
+        if self._serving:  # what was given has gone out only now
+            self._serving = False
+            self._served_at = time.monotonic()
         self._waits = asyncio.get_running_loop().create_future()
         try:
             return await self._waits
@@ -85,7 +92,7 @@ class Client:
             return False
         frame = self._next(board, now, whole=whole)
         if frame:
-            self._served_at = now
+            self._serving = True
         elif now - self._sent_at >= _HEARTBEAT:
             frame = _COMMENT
         return bool(frame) and self._give(frame)
@@ -196,9 +203,10 @@ class Changes:
                     await self._look()
             except Exception as error:  # whatever it is, streams say so and go on
                 self._tell_away(error)
+            looked = time.monotonic() - started
             await self._serve()
-            spent = time.monotonic() - started
-            await asyncio.sleep(max(INTERVAL - spent, INTERVAL / 2))
+            # Where a look takes long, Postgres gets a rest of as long.
+            await asyncio.sleep(max(started + INTERVAL - time.monotonic(), looked, _REST))
 
     async def _look(self) -> None:
         with self._metrics.looks.time():

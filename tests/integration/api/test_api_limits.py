@@ -16,7 +16,7 @@ from nova_stream.settings import Settings, load_settings
 from nova_stream.storage import read
 
 from .conftest import connected
-from .streams import listening
+from .streams import LIMIT, listening
 
 pytestmark = pytest.mark.integration
 
@@ -145,12 +145,12 @@ async def test_reads_share_a_query_only_with_those_who_asked_before_it(
     monkeypatch.setattr(read, "overview", slow)
     async with serving(nova_settings) as client:
         first = asyncio.create_task(client.get(STATS[2]))
-        goes_on = await begun.get()
+        goes_on = await asyncio.wait_for(begun.get(), LIMIT)
         others = [asyncio.create_task(client.get(STATS[2])) for _ in range(10)]
         await asyncio.sleep(0.2)  # all of them have asked
         goes_on.set()
         await first
-        goes_on = await begun.get()
+        goes_on = await asyncio.wait_for(begun.get(), LIMIT)
         assert not any(task.done() for task in others)
         goes_on.set()
         answers = await asyncio.gather(*others)

@@ -84,7 +84,7 @@ async def test_a_change_comes_as_the_row_that_a_read_shows(
             [task(1), {**LINES[4], "seq": 9, "after": {"id": "b1", "status": "failed"}}]
         )
         mars = await events.until("agent", agentName="MARS")
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 5
     items = (await client.get("/api/v1/agents/stats")).json()["items"]
     assert mars.data == next(row for row in items if row["agentName"] == "MARS")
     assert mars.data["totalTasks"] == 2
