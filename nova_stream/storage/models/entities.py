@@ -92,7 +92,7 @@ class Task(EntityRow, Base):
     error: Mapped[str | None] = _read("doc ->> 'error'")
     __table_args__ = (
         Index("tasks_build_id", "build_id"),
-        Index("tasks_agent", "agent", "id"),
+        Index("tasks_agent", "agent"),
         Index("tasks_tombstones", "id", postgresql_where=DELETED),
         {"postgresql_with": {"fillfactor": 80}},
     )

@@ -15,6 +15,7 @@ import pytest
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.stats.formulas import mean_duration, success_rate
+from nova_stream.storage import sql_explain
 from nova_stream.storage.rows_explain import Figure
 from tests.integration.jobs.stubs import query
 
@@ -241,8 +242,7 @@ FROM generate_series(1, 20000) n
 """
     await query(nova_settings, fill)
     await query(nova_settings, "ANALYZE tasks")
-    plan = await query(
-        nova_settings,
-        "EXPLAIN SELECT id FROM tasks WHERE agent = 'agent 7' AND id > '' ORDER BY id LIMIT 51",
-    )
-    assert any("tasks_agent" in row["QUERY PLAN"] for row in plan)
+    for statement in (sql_explain.COUNT_TASKS, sql_explain.LAST_TASK):
+        asked = statement.replace("$1", "'agent 7'").replace("$2", "ARRAY['failed']")
+        plan = await query(nova_settings, f"EXPLAIN {asked}")
+        assert any("tasks_agent" in row["QUERY PLAN"] for row in plan)
