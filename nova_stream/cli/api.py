@@ -17,7 +17,8 @@ def api(
 ) -> None:
     """Serve the HTTP API and the dashboard.
 
-    Without NOVA_API_TOKEN(S) it serves 127.0.0.1 only.
+    Without a token (NOVA_API_TOKEN, NOVA_API_TOKENS, `nova-stream tokens create`) it serves
+    127.0.0.1 only.
     """
     settings = prepare_long_run("nova-stream-api")
     from nova_stream.api.server import serve
