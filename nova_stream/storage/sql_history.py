@@ -26,7 +26,7 @@ SELECT v.agent_name AS name,
     count(*) FILTER (WHERE v.event_type = 'task_failed') AS failed
 FROM agent_activity_feed v
 WHERE v.timestamp >= $1 AND v.timestamp < $2::timestamptz
-    AND v.event_type IN ('task_completed', 'task_failed') AND v.user_id <> 'system'
+    AND v.event_type IN ('task_completed', 'task_failed') AND v.user_id IS DISTINCT FROM 'system'
     AND v.agent_name = ANY ($4::text[])
 GROUP BY 1, 2
 """

@@ -16,6 +16,7 @@ from nova_stream.clock import from_millis, isoformat, system_clock
 from nova_stream.jobs.by_hand import run_by_hand
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
+from nova_stream.storage import sql_history
 from nova_stream.storage.history import Span
 from tests.integration.jobs.stubs import query
 
@@ -33,7 +34,9 @@ def execution(id_: str, time: datetime, duration: float = 10) -> dict[str, Any]:
     return {"entity": "executions", "after": after}
 
 
-def activity(id_: str, time: datetime, kind: str, user: str = "u", **fields: Any) -> dict[str, Any]:
+def activity(
+    id_: str, time: datetime, kind: str, user: str | None = "u", **fields: Any
+) -> dict[str, Any]:
     after = {"id": id_, "userId": user, "agentName": "MARS", "eventType": kind, **fields}
     return {"entity": "activities", "after": {**after, "timestamp": isoformat(time)}}
 
@@ -66,9 +69,10 @@ async def test_what_happened_is_in_the_bucket_of_its_time(
             execution("e3", starts[1] - MILLI, 15),
             execution("e4", starts[1], 1.5),
             activity("v1", starts[2], "task_completed"),
-            activity("v2", starts[3] - MILLI, "task_completed"),
+            activity("v2", starts[3] - MILLI, "task_completed", user=None),
             activity("v3", starts[3], "task_failed"),
             activity("v4", starts[2], "task_started"),
+            activity("v8", starts[2], "task_failed", agentName="NOBODY"),
             activity("v5", starts[2], "task_failed", user="system"),
             activity("v6", starts[0] - MILLI, "task_failed"),
             activity("v7", starts[3] + 2 * HOUR, "task_failed"),
@@ -159,3 +163,15 @@ FROM generate_series(1, 20000) n
         "AND x.timestamp >= now() - interval '1 hour' AND x.timestamp < now()",
     )
     assert any("executions_agent_timestamp" in row["QUERY PLAN"] for row in plan)
+    fill = """
+INSERT INTO agent_activity_feed (id, timestamp, version, version_minor, changed_at, src_partition,
+    src_offset, doc)
+SELECT 'v' || n, now() - n * interval '1 minute', n, 0, now(), 0, n, '{}'
+FROM generate_series(1, 20000) n
+"""
+    await query(nova_settings, fill)
+    await query(nova_settings, "ANALYZE agent_activity_feed")
+    asked = sql_history.ENDED_TASKS.replace("$1", "now() - interval '1 hour'")
+    asked = asked.replace("$2", "now()").replace("$3", "60").replace("$4", "'{MARS}'")
+    plan = await query(nova_settings, f"EXPLAIN {asked}")
+    assert any("agent_activity_feed_timestamp" in row["QUERY PLAN"] for row in plan)

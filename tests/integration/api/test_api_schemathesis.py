@@ -1,5 +1,6 @@
 """The API does what its OpenAPI document says, whatever is sent: against a serving process with a
-real Kafka, Postgres and worker.
+real Kafka, Postgres and worker. ``--hypothesis-profile=thorough`` sends far more, and other
+requests each time.
 """
 
 from __future__ import annotations
