@@ -37,6 +37,20 @@ def test_a_dry_run_is_one(page: Page, running: Running) -> None:
     assert newest["dryRun"]
 
 
+def test_what_cleanup_deleted_is_brought_back(page: Page, running: Running) -> None:
+    old = {"id": "v-old", "agentName": "MARS", "timestamp": "2020-01-01T00:00:00.000Z"}
+    running.publish({"entity": "activities", "after": old})
+    page.get_by_role("button", name="Run… cleanupOldActivity").click()
+    page.get_by_role("button", name="Run it now").click()
+    history = page.get_by_role("region", name="History of cleanupOldActivity")
+    run = history.locator("tbody tr").filter(has_text="ok, by hand").first
+    expect(run).to_contain_text("deleted:")
+    run.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo it").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(".notice")).to_contain_text("is undone: 1 restored")
+
+
 def test_a_job_is_paused_with_a_reason_and_resumed(page: Page, running: Running) -> None:
     page.get_by_role("button", name="Pause… healthCheck").click()
     page.get_by_label("Reason").fill("maintenance of the disks")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from nova_stream.local.ports import next_free_port
-from tests.browser.dashboard import READER, Running, Window, agent_row, live, until
+from tests.browser.dashboard import LIMIT, READER, Running, Window, agent_row, live, until
 
 pytestmark = pytest.mark.browser
 
@@ -118,6 +118,17 @@ def test_old_numbers_are_called_old(window: Window) -> None:
     expect(page.locator("#state")).to_have_attribute("data-state", re.compile("old|lost"))
     expect(page.locator(".banner")).to_contain_text("old")
     page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_stream_that_stands_still_is_told(window: Window, running: Running) -> None:
+    page = window.open()
+    status = {**running.call("GET", "/stream/status"), "lag": 7, "throughput": 0, "workers": 0}
+    page.route("**/api/v1/stream/status", lambda route: route.fulfill(json=status))
+    expect(page.locator(".banner")).to_have_text(
+        "7 events wait in Kafka and none is applied: no worker runs.", timeout=LIMIT + 10_000
+    )
+    page.unroute_all(behavior="ignoreErrors")
+    live(page)
 
 
 def test_a_token_is_asked_for_and_kept_in_the_tab(window: Window) -> None:
