@@ -128,13 +128,13 @@ class Fields(Validator):
     """An object with these fields and no others."""
 
     def __init__(self, fields: Mapping[str, Validator | Optional]) -> None:
-        self._fields = dict(sorted(fields.items()))
-        self.text = f"v.object({{{', '.join(map(self._field_text, self._fields))}}})"
+        self.fields = dict(sorted(fields.items()))
+        self.text = f"v.object({{{', '.join(map(self._field_text, self.fields))}}})"
 
     def check(self, value: Any) -> None:
         if type(value) is not dict:
             raise self.no_match(value)
-        for name, field in self._fields.items():
+        for name, field in self.fields.items():
             if name in value:
                 self._check_field(name, value[name])
             elif not isinstance(field, Optional):
@@ -144,19 +144,19 @@ class Fields(Validator):
                     value,
                 )
         for name in sorted(value):
-            if name not in self._fields:
+            if name not in self.fields:
                 message = f"Object contains extra field `{name}` that is not in the validator."
                 raise self._refusal(message, value)
 
     def _check_field(self, name: str, value: Any) -> None:
-        field = self._fields[name]
+        field = self.fields[name]
         try:
             (field.validator if isinstance(field, Optional) else field).check(value)
         except MismatchError as error:
             raise error.inside(f".{name}") from None
 
     def _field_text(self, name: str) -> str:
-        field = self._fields[name]
+        field = self.fields[name]
         if isinstance(field, Optional):
             return f"{name}: v.optional({field.validator.text})"
         return f"{name}: {field.text}"

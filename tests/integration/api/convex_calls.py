@@ -20,14 +20,6 @@ from tests.integration.stream.harness import Stage, open_stage, until
 
 from .conftest import connected
 
-SERVE = """
-import sys
-from nova_stream.api.server import serve
-from nova_stream.settings import load_settings
-serve(load_settings(), "127.0.0.1", 0)
-"""
-
-
 READS = "SELECT FROM stream_positions"
 
 
@@ -98,7 +90,7 @@ def serving(stage: Stage, folder: Path, **settings: str) -> Iterator[str]:
     }
     with (folder / "api.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE],
+            [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", "0"],
             env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
     try:
