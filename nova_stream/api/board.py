@@ -16,6 +16,8 @@ import msgspec
 #: Rows of a kind that are kept at most; the oldest go. A ``agent-gone`` that is forgotten ends the
 #: resume of those who have not seen it, the other kinds are the newest of more.
 _KEPT = {"agent-gone": 1000, "build": 100, "activity": 50}
+#: Frames that are kept for others who ask for the same, until the next change.
+_FRAMES = 100
 #: What every reader is told, whatever it asked for.
 _ALWAYS = "state"
 
@@ -93,7 +95,7 @@ class Board:
             rows = (row for row in self._rows.values() if row.event != "agent-gone")
             closed = b"id: %b\nevent: snapshot\ndata: {}\n\n" % self._id(self._number)
             made = b"".join([*(r.text for r in rows if wanted.has(r.event, r.agent)), closed])
-            self._frames[-1, wanted] = made
+            self._keep((-1, wanted), made)
         return made
 
     def since(self, number: int, wanted: Wanted) -> bytes:
@@ -106,7 +108,8 @@ class Board:
                     break
                 if wanted.has(row.event, row.agent):
                     found.append(row.text)
-            made = self._frames[number, wanted] = b"".join(reversed(found))
+            made = b"".join(reversed(found))
+            self._keep((number, wanted), made)
         return made
 
     def place(self, event_id: str) -> int | None:
@@ -116,6 +119,11 @@ class Board:
             return None
         number = int(match[2])
         return number if self._floor <= number <= self._number else None
+
+    def _keep(self, asked: tuple[int, Wanted], frame: bytes) -> None:
+        if len(self._frames) >= _FRAMES:
+            self._frames.clear()
+        self._frames[asked] = frame
 
     def _id(self, number: int) -> bytes:
         return f"{self._name}-{number}".encode()

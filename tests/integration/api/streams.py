@@ -1,19 +1,24 @@
-"""Reading streams of changes: a server that listens, and a reader of server-sent events."""
+"""Reading streams of changes: a server that listens, a reader of server-sent events, and a Postgres
+that can be away.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import uvicorn
 from fastapi import FastAPI
 
 from nova_stream.api.server import Server
+from nova_stream.settings import Settings
 
 #: Seconds that anything may take.
 LIMIT = 15.0
@@ -89,3 +94,23 @@ async def stream(
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"].startswith("text/event-stream")
         yield Stream(response.aiter_lines())
+
+
+@asynccontextmanager
+async def postgres_for(settings: Settings) -> AsyncIterator[Callable[[bool], Awaitable[None]]]:
+    """A switch: whether the database takes connections; those that it has are cut."""
+    url = settings.database_url.get_secret_value()
+    name = urlsplit(url).path.removeprefix("/")
+    other = await asyncpg.connect(url, database="postgres")
+
+    async def allow(allowed: bool) -> None:
+        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
+        await other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+        )
+
+    try:
+        yield allow
+    finally:
+        await allow(True)
+        await other.close()

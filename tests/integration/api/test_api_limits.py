@@ -108,6 +108,23 @@ async def test_what_one_has_already_is_not_sent_again(
         assert changed.headers["etag"] != etag
 
 
+async def test_a_read_is_the_same_with_and_without_parameters(
+    nova_settings: Settings, apply_lines: ApplyLines
+) -> None:
+    await apply_lines([{"entity": "agents", "after": {"id": "a1", "name": "MARS"}}])
+    async with serving(nova_settings) as client:
+        for path in STATS:  # without any, it takes a shorter way
+            short, ordinary = await client.get(path), await client.get(f"{path}?timeout=1")
+            assert short.content == ordinary.content
+            for header in ("etag", "cache-control", "vary", "content-type"):
+                assert short.headers[header] == ordinary.headers[header]
+            assert (await client.post(path)).status_code == 405
+        text = (await client.get("/metrics")).text
+        for path in STATS:
+            line = f'nova_api_requests_total{{method="GET",route="{path}",status="200"}} 2.0'
+            assert line in text
+
+
 async def test_large_answers_are_compressed_and_streams_are_not(
     nova_settings: Settings, apply_lines: ApplyLines
 ) -> None:

@@ -7,12 +7,9 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import asyncpg
 import httpx
 import pytest
 
@@ -20,7 +17,7 @@ from nova_stream.api import changes
 from nova_stream.api.app import create_app
 from nova_stream.settings import Settings
 
-from .streams import LIMIT, listening, stream
+from .streams import LIMIT, listening, postgres_for, stream
 from .test_api_server import NOWHERE, serving
 
 pytestmark = pytest.mark.integration
@@ -221,26 +218,6 @@ async def test_postgres_goes_away_and_comes_back(
         assert (await events.until("state")).data == {"connected": True}
         await apply_lines([task(1)])
         assert (await events.until("agent", agentName="MARS")).data["totalTasks"] == 2
-
-
-@asynccontextmanager
-async def postgres_for(settings: Settings) -> AsyncIterator[Callable[[bool], Awaitable[None]]]:
-    """A switch: whether the database takes connections; those that it has are cut."""
-    url = settings.database_url.get_secret_value()
-    name = urlsplit(url).path.removeprefix("/")
-    other = await asyncpg.connect(url, database="postgres")
-
-    async def allow(allowed: bool) -> None:
-        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
-        await other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
-        )
-
-    try:
-        yield allow
-    finally:
-        await allow(True)
-        await other.close()
 
 
 async def test_without_postgres_a_stream_says_so(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nova_stream.api import stored_tokens
 from nova_stream.api.app import create_app
 from nova_stream.api.server import serve
 from nova_stream.cli.main import run
@@ -23,7 +24,7 @@ from nova_stream.storage import token_store
 from nova_stream.storage.database import connect
 
 from .conftest import connected
-from .streams import LIMIT, listening, stream
+from .streams import LIMIT, listening, postgres_for, stream
 
 pytestmark = pytest.mark.integration
 
@@ -192,6 +193,34 @@ async def test_a_revoked_token_ends_its_streams(
         assert await command("revoke", "a") == 0
         with pytest.raises(StopAsyncIteration):
             await events.until("never")
+
+
+async def test_while_postgres_is_away_the_last_list_counts_for_a_while(
+    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    token = await secret(command, capsys, "a", "--scope", "read")
+    app = create_app(nova_settings)
+    async with (
+        app.router.lifespan_context(app),
+        connected(app) as client,
+        postgres_for(nova_settings) as allow,
+    ):
+        assert (await client.get("/metrics", headers=bearer(token))).status_code == 200
+        await allow(False)
+        monkeypatch.setattr(stored_tokens, "_FRESH", 0)
+        assert (await client.get("/metrics", headers=bearer(token))).status_code == 200
+        unknown = token_store.new_secret()
+        assert (await client.get("/metrics", headers=bearer(unknown))).status_code == 401
+        assert (await client.get("/metrics")).status_code == 401
+        monkeypatch.setattr(stored_tokens, "_KEEP", 0)
+        refused = await client.get("/metrics", headers=bearer(token))
+        assert refused.status_code == 503
+        assert (await client.get("/metrics", headers=bearer("other"))).status_code == 401
+        await allow(True)
+        assert await until_status(client, token, 503) < LIMIT
+        monkeypatch.setattr(stored_tokens, "_KEEP", 60)
+        assert await until_status(client, token, 200) < LIMIT
 
 
 async def test_no_secret_in_logs_or_metrics(
