@@ -53,8 +53,12 @@ class Stack(NamedTuple):
     def postgres_cpu(self) -> float:
         """Seconds of processor time that the server's living processes have used."""
         server = psutil.Process(self.postgres.pid)
-        times = [one.cpu_times() for one in (server, *server.children())]
-        return sum(float(one.user + one.system) for one in times)
+        used = 0.0
+        for one in (server, *server.children()):
+            with contextlib.suppress(psutil.NoSuchProcess):  # its work was short
+                times = one.cpu_times()
+                used += float(times.user + times.system)
+        return used
 
     @contextmanager
     def database(self, *, code: Path = ROOT) -> Iterator[str]:

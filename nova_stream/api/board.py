@@ -34,8 +34,8 @@ class Wanted(NamedTuple):
         """Whether it asked for ``event`` about ``agent`` (None = about no agent)."""
         if event == _ALWAYS:
             return True
-        kind = "agent" if event == "agent-gone" else event
-        if self.events is not None and kind not in self.events:
+        kinds = {event, "agent"} if event == "agent-gone" else {event}
+        if self.events is not None and kinds.isdisjoint(self.events):
             return False
         return agent is None or self.agents is None or agent in self.agents
 
