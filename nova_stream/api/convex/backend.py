@@ -8,7 +8,15 @@ from typing import Any
 
 import asyncpg
 
-from nova_stream.api.convex import activity, atlas, dashboard, dashboard_writes, realtime
+from nova_stream.api.convex import (
+    activity,
+    atlas,
+    atlas_reads,
+    dashboard,
+    dashboard_builds,
+    dashboard_tasks,
+    realtime,
+)
 from nova_stream.api.convex.failures import FunctionError
 from nova_stream.api.convex.functions import Function, Handler, Kind, MutationCall, QueryCall
 from nova_stream.api.convex.holding import Holding
@@ -39,10 +47,11 @@ _NOTHING = PositionToken()
 #: Whatever keeps one from knowing how far the stream has come.
 _NOT_SEEN = (ProblemError, NovaStreamError, asyncpg.PostgresError, *UNAVAILABLE)
 
+_MODULES = (
+    dashboard, dashboard_builds, dashboard_tasks, realtime, atlas, atlas_reads, activity,
+)  # fmt: skip
 FUNCTIONS: dict[str, Function] = {
-    function.path: function
-    for module in (dashboard, dashboard_writes, realtime, atlas, activity)
-    for function in module.functions
+    function.path: function for module in _MODULES for function in module.functions
 }
 
 

@@ -16,8 +16,15 @@ from nova_stream.api.database import Database
 from nova_stream.clock import EPOCH, Clock, isoformat, to_millis
 from nova_stream.events.change import Entity
 from nova_stream.events.versions import HybridClock
-from nova_stream.storage.convex_reads import MOST, Stored
+from nova_stream.storage.convex_reads import MOST, Stored, by_id
 from nova_stream.storage.read import Connection
+
+#: What the feed calls a status.
+_EVENTS = {
+    "done": "task_completed",
+    "completed": "task_completed",
+    "failed": "task_failed",
+}
 
 Kind = Literal["query", "mutation"]
 Arguments = dict[str, Any]
@@ -154,6 +161,12 @@ class MutationCall:
             }
         )
 
+    async def held(self, entity: Entity, id_: str) -> Stored | None:
+        """An agent, build or task, held; None where there is none."""
+        await self.hold(f"{entity.value}:{id_}")
+        async with self.reading() as connection:
+            return await by_id(connection, entity, id_)
+
     def log(
         self, agent: str, event: str, details: str, task_id: str | None = None, **more: Any
     ) -> str:
@@ -170,6 +183,14 @@ class MutationCall:
                 **more,
             },
         )
+
+    def log_status(
+        self, agent: str, what: str, args: Arguments, task_id: str | None = None
+    ) -> None:
+        """Tell the feed that something got the status, and perhaps the error, of ``args``."""
+        status, error = args["status"], args.get("error")
+        details = f"{what} {status}: {error}" if error else f"{what} {status}"
+        self.log(agent, _EVENTS.get(status, "task_started"), details, task_id)
 
 
 def shown(stored: Stored) -> Arguments:

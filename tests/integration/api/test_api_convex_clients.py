@@ -114,9 +114,19 @@ def test_the_sync_client_without_a_token_is_told_why(own_clients: Clients, addre
 
 def test_the_bridge_writes_a_build(own_clients: Clients, address: str, stage: Stage) -> None:
     build = {"prdId": "prd-b", "prdName": "Search", "status": "running", "startedAt": NOW}
-    state = {"buildId": "prd-b", "taskId": "index-1", "title": "Index", "agent": "PLUTO"}
+    state: dict[str, Any] = {
+        "buildId": "prd-b",
+        "taskId": "index-1",
+        "title": "Index",
+        "agent": "PLUTO",
+    }
     state |= {"dependencies": [], "phase": 0, "attempts": 0, "createdAt": NOW}
-    execution = {"taskId": "index-1", "agent": "PLUTO", "model": "claude", "prompt": "p"}
+    execution: dict[str, Any] = {
+        "taskId": "index-1",
+        "agent": "PLUTO",
+        "model": "claude",
+        "prompt": "p",
+    }
     execution |= {"response": "r", "gatesPassed": True, "duration": 20, "timestamp": NOW}
     event = {
         "type": "build_started",

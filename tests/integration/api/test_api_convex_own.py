@@ -131,10 +131,16 @@ def feed() -> Steps:
 
 def pages() -> Steps:
     """Lists of builds, shorter and longer than what is asked for."""
-    more = [
+    more: Steps = [
         ("dashboard:createBuild", {"prdId": f"more-{n}", "prdName": f"More {n}"}) for n in range(3)
     ]
-    sizes = ({}, {"pageSize": 3}, {"pageSize": 1}, {"pageSize": 0}, {"pageSize": 500})
+    sizes: tuple[dict[str, Any], ...] = (
+        {},
+        {"pageSize": 3},
+        {"pageSize": 1},
+        {"pageSize": 0},
+        {"pageSize": 500},
+    )
     return [*more, *(("dashboard:listBuilds", size) for size in sizes)]
 
 
