@@ -64,6 +64,7 @@ class Changes(NamedTuple):
 #: Doubles beyond are not all whole numbers that were meant as such.
 _EXACT = 2**53
 _FIRST = Place("infinity", "")
+_AS_THEY_ARE = frozenset({str, int})
 
 
 async def agents_stats(connection: Connection, *, unregistered: bool = False) -> list[AgentStats]:
@@ -241,6 +242,8 @@ def _read_unregistered(kind: type[Row], row: asyncpg.Record) -> Row:
 
 def shown(value: Any) -> Any:
     """A column's value as it is written out: times as text, whole numbers without a fraction."""
+    if value.__class__ in _AS_THEY_ARE:  # most are
+        return value
     if isinstance(value, datetime):
         return time_text(value)
     if isinstance(value, float | Decimal):
