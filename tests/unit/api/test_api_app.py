@@ -26,6 +26,7 @@ PROTECTED = (
     ("GET", "/api/v1/builds"),
     ("GET", "/api/v1/builds/b1"),
     ("GET", "/api/v1/activity"),
+    ("GET", "/api/v1/stream"),
     ("POST", "/api/v1/events"),
     ("GET", "/metrics"),
 )
