@@ -16,8 +16,9 @@ from tests.browser.dashboard import LIMIT, READER, Running, Window, agent_row, l
 
 pytestmark = pytest.mark.browser
 
-#: Milliseconds in which a change must be on the page after the figures have it.
-SOON = 2000
+#: Milliseconds in which a change must be on the page after the figures have it, also while the
+#: machine is busy with other tests; alone it takes less than one second.
+SOON = 5000
 
 
 def number(page: Page, title: str) -> int:
@@ -50,7 +51,7 @@ def test_numbers_move_while_changes_come(page: Page) -> None:
     expect(page.locator("#state-text")).to_have_text("Live")
 
 
-def test_a_change_is_on_the_page_within_a_second_or_two(page: Page, running: Running) -> None:
+def test_a_change_is_on_the_page_soon(page: Page, running: Running) -> None:
     running.publish(
         {"entity": "agents", "after": {"id": "a-quick", "name": "QUICK", "role": "tests"}},
         {"entity": "tasks", "after": {"id": "q-1", "agent": "QUICK", "status": "running"}},
@@ -104,6 +105,17 @@ def test_a_stream_that_breaks_is_resumed_from_its_last_event(window: Window) -> 
     page.context.set_offline(False)
     live(page)
     until(lambda: bool(resumed) and bool(re.fullmatch(r"[0-9a-f]{8}-\d+", resumed[-1])))
+
+
+def test_after_a_sleep_the_stream_is_opened_anew(window: Window) -> None:
+    page = window.open()
+    page.clock.install()
+    page.reload()
+    live(page)
+    with page.expect_request("**/api/v1/stream") as opened:
+        page.clock.fast_forward(15_000)
+    assert re.fullmatch(r"[0-9a-f]{8}-\d+", opened.value.headers["last-event-id"])
+    live(page)
 
 
 def test_old_numbers_are_called_old(window: Window) -> None:

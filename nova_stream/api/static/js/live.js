@@ -9,6 +9,7 @@ import * as state from "./state.js";
 
 const FIRST = 5000; // milliseconds in which a stream must say something
 const SILENCE = 20_000; // the server sends a comment every 15 s
+const SLEEP = 10_000; // milliseconds without a tick of this page's clock
 const DRAW = 100; // milliseconds in which events are gathered for one drawing
 const POLL = 1000;
 const STEADY = 30_000; // milliseconds between reads of whole lists beside the stream
@@ -25,6 +26,7 @@ export function connect() {
   keepPolling();
   keepLists();
   effect(watch);
+  setInterval(noticeSleep, 1000);
 }
 
 // -- the stream -------------------------------------------------------------------------------
@@ -42,6 +44,21 @@ async function keepStream() {
     if (Date.now() - began > SILENCE) failures = 0;
     await pause(Math.min(5000, 250 * 2 ** failures));
   }
+}
+
+/** Drop the connection; it is opened again at once, and goes on from the last event. */
+function reopen() {
+  streaming = false;
+  stop.abort();
+}
+
+let awakeAt = Date.now();
+
+/** After a sleep of the machine a connection may look open for a while that is none. */
+function noticeSleep() {
+  const slept = Date.now() - awakeAt > SLEEP;
+  awakeAt = Date.now();
+  if (slept && !document.hidden) reopen();
 }
 
 async function listen() {
@@ -162,8 +179,7 @@ function watch() {
   if (failure && failure.status === 0) {
     state.mode.value = "lost";
     state.trouble.value = failure.message;
-    streaming = false;
-    stop.abort();
+    reopen();
   } else if (answered && streaming) {
     confirm("stream");
   }
