@@ -31,7 +31,7 @@ PAGES = sorted(
 SETTINGS = {f"NOVA_{name.upper()}": field for name, field in Settings.model_fields.items()}
 #: Variables that are no settings of the programs.
 OTHERS = {
-    "NOVA_CACHE_DIR", "NOVA_TEST_KAFKA_BROKERS", "NOVA_TEST_KAFKA_IMAGE",
+    "NOVA_CACHE_DIR", "NOVA_MAIN_APP", "NOVA_TEST_KAFKA_BROKERS", "NOVA_TEST_KAFKA_IMAGE",
     "NOVA_TEST_DATABASE_URL", "NOVA_TEST_POSTGRES_IMAGE",
 }  # fmt: skip
 #: The parts whose log lines an operator reads.
