@@ -17,7 +17,7 @@ def worker() -> int:
     from nova_stream.jobs.registry import JOBS
     from nova_stream.jobs.timers import job_timers
     from nova_stream.stream.metrics import Metrics
-    from nova_stream.stream.worker import run_worker
+    from nova_stream.stream.process import run_worker
 
     metrics = Metrics()
     return run_worker(settings, job_timers(settings, JOBS, metrics.registry), metrics)

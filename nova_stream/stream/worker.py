@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import os
 import shutil
-import signal
-import sys
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -36,8 +31,8 @@ from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.stream.topics import Found, TopicAdmin
 from nova_stream.stream.transport import Source
-from nova_stream.telemetry import configure_logging, get_logger
-from nova_stream.tracing import finish, tracer_of
+from nova_stream.telemetry import get_logger
+from nova_stream.tracing import tracer_of
 
 _log = get_logger(__name__)
 
@@ -45,8 +40,6 @@ _WATCH_TOPICS_EVERY = 3.0
 _MEASURE_EVERY = 2.0
 _MEASURE_LIMIT = 5.0
 _RETRY = 1.0
-#: SIGTERM leaves within 5 s whatever the database does; what is not committed is read again.
-_GRACE = 4.0
 
 
 class Outcome(Enum):
@@ -300,70 +293,3 @@ async def _patiently(what: str, ask: Callable[[], Awaitable[Any]]) -> None:
             if waiting:
                 _log.info(f"{what} answers")
             return
-
-
-async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -> Outcome:
-    worker = Worker(settings, metrics, timers)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: _on_signal(worker))
-    return await worker.run()
-
-
-def _on_signal(worker: Worker) -> None:
-    worker.request_stop()
-
-    def give_up() -> None:
-        _log.warning("leaving without waiting longer", then="what is not committed is read again")
-        sys.stderr.flush()
-        os._exit(0)
-
-    asyncio.get_running_loop().call_later(_GRACE, give_up)
-
-
-def run_worker(
-    settings: Settings, timers: Sequence[Timer] = (), metrics: Metrics | None = None
-) -> int:
-    """Run a worker until SIGTERM or Ctrl-C; gives the exit status.
-
-    ``metrics`` are the worker's own, given where ``timers`` count into the same registry.
-
-    A worker that must be built anew (a topic made again, Faust crashed) replaces its process by
-    a fresh one of the same id. Raises NovaStreamError where a person has to act.
-    """
-    configure_logging(settings)
-    metrics = metrics or Metrics()
-    if settings.metrics_port is not None:
-        port, _ = metrics.serve(settings.metrics_host, settings.metrics_port)
-        _log.info("metrics", address=f"http://{settings.metrics_host}:{port}/metrics")
-    _calm_the_collector()
-    # Fetching is a thread of its own: it should not wait long for its turn.
-    sys.setswitchinterval(0.001)
-    started = time.monotonic()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        outcome = runner.run(_main(settings, metrics, timers))
-    if outcome is Outcome.REBUILD:
-        time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
-        finish()
-        os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
-    return 0
-
-
-def _calm_the_collector() -> None:
-    """Let Python's cycle collector look at what is new only, and seldom.
-
-    Records, changes and documents come by the ten thousand, without cycles, and are gone after
-    their flush; looking through all of them again and again took a fifth of the worker's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1000)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - not on every platform
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -1,0 +1,89 @@
+"""A worker's process: signals, what is set for all of it, and its replacement by a fresh one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from nova_stream.settings import Settings
+from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.worker import Outcome, Timer, Worker
+from nova_stream.telemetry import configure_logging, get_logger
+from nova_stream.tracing import finish
+
+_log = get_logger(__name__)
+
+#: SIGTERM leaves within 5 s whatever the database does; what is not committed is read again.
+_GRACE = 4.0
+
+
+def run_worker(
+    settings: Settings, timers: Sequence[Timer] = (), metrics: Metrics | None = None
+) -> int:
+    """Run a worker until SIGTERM or Ctrl-C; gives the exit status.
+
+    ``metrics`` are the worker's own, given where ``timers`` count into the same registry.
+
+    A worker that must be built anew (a topic made again, Faust crashed) replaces its process by
+    a fresh one of the same id. Raises NovaStreamError where a person has to act.
+    """
+    configure_logging(settings)
+    metrics = metrics or Metrics()
+    if settings.metrics_port is not None:
+        port, _ = metrics.serve(settings.metrics_host, settings.metrics_port)
+        _log.info("metrics", address=f"http://{settings.metrics_host}:{port}/metrics")
+    _calm_the_collector()
+    # Fetching is a thread of its own: it should not wait long for its turn.
+    sys.setswitchinterval(0.001)
+    started = time.monotonic()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        outcome = runner.run(_main(settings, metrics, timers))
+    if outcome is Outcome.REBUILD:
+        time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
+        finish()
+        os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
+    return 0
+
+
+async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -> Outcome:
+    worker = Worker(settings, metrics, timers)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: _on_signal(worker))
+    return await worker.run()
+
+
+def _on_signal(worker: Worker) -> None:
+    worker.request_stop()
+
+    def give_up() -> None:
+        _log.warning("leaving without waiting longer", then="what is not committed is read again")
+        sys.stderr.flush()
+        os._exit(0)
+
+    asyncio.get_running_loop().call_later(_GRACE, give_up)
+
+
+def _calm_the_collector() -> None:
+    """Let Python's cycle collector look at what is new only, and seldom.
+
+    Records, changes and documents come by the ten thousand, without cycles, and are gone after
+    their flush; looking through all of them again and again took a fifth of the worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
