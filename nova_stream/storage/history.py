@@ -4,16 +4,19 @@ connection that is in no transaction.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 
+from nova_stream.clock import EPOCH
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration
 from nova_stream.storage import sql_history
 from nova_stream.storage.read import Connection, shown
 from nova_stream.storage.rows import Time
+
+_SECOND = timedelta(seconds=1)
 
 
 class Bucket(msgspec.Struct, rename="camel", kw_only=True):
@@ -50,10 +53,10 @@ class BuildHistory(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Span(msgspec.Struct, frozen=True):
-    """``number`` buckets of ``seconds`` each from ``start`` on."""
+    """``number`` buckets of one ``length`` from ``start`` on."""
 
     start: datetime
-    seconds: int
+    length: timedelta
     number: int
 
     @classmethod
@@ -61,14 +64,13 @@ class Span(msgspec.Struct, frozen=True):
         """The buckets up to the one that ``now`` falls into. They begin at multiples of their
         length, so that the same event stays in the same bucket while time goes on.
         """
-        seconds = hours * 3600 // number
-        last = int(now.timestamp()) // seconds * seconds
-        return cls(datetime.fromtimestamp(last - (number - 1) * seconds, UTC), seconds, number)
+        length = timedelta(hours=hours) // number // _SECOND * _SECOND
+        last = EPOCH + (now - EPOCH) // length * length
+        return cls(last - (number - 1) * length, length, number)
 
     def starts(self) -> list[datetime]:
         """Where each bucket begins, and where the last one ends."""
-        step = timedelta(seconds=self.seconds)
-        return [self.start + number * step for number in range(self.number + 1)]
+        return [self.start + number * self.length for number in range(self.number + 1)]
 
 
 async def agents_history(connection: Connection, span: Span) -> list[AgentHistory]:
@@ -76,19 +78,20 @@ async def agents_history(connection: Connection, span: Span) -> list[AgentHistor
     *starts, end = span.starts()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         names = [row["name"] for row in await connection.fetch(sql_history.AGENT_NAMES)]
-        arguments = (span.start, end, span.seconds, names)
-        executions = await connection.fetch(sql_history.EXECUTIONS, *arguments)
+        arguments = (span.start, end, span.length)
+        executions = await connection.fetch(sql_history.EXECUTIONS, *arguments, names)
         ended = await connection.fetch(sql_history.ENDED_TASKS, *arguments)
-    found = {name: [Bucket(start=time_text(start)) for start in starts] for name in names}
+    found = {name: {at: Bucket(start=time_text(at)) for at in starts} for name in names}
     for row in executions:
-        bucket = found[row["name"]][row["bucket"]]
+        bucket = found[row["name"]][row["start"]]
         bucket.executions = row["executions"]
         if row["timed"]:
             bucket.avg_duration = shown(mean_duration(row["duration_sum"], row["timed"]))
     for row in ended:
-        bucket = found[row["name"]][row["bucket"]]
-        bucket.completed, bucket.failed = row["completed"], row["failed"]
-    return [AgentHistory(name, buckets) for name, buckets in found.items()]
+        if row["name"] in found:
+            bucket = found[row["name"]][row["start"]]
+            bucket.completed, bucket.failed = row["completed"], row["failed"]
+    return [AgentHistory(name, list(buckets.values())) for name, buckets in found.items()]
 
 
 async def builds_history(connection: Connection, since: datetime) -> list[BuildHistory]:

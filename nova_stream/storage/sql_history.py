@@ -6,11 +6,11 @@ AGENT_NAMES = """
 SELECT DISTINCT agent_name COLLATE "C" AS name FROM agent_stats_cache ORDER BY 1
 """
 
-#: $1 from, $2 until, $3 seconds of a bucket, $4 names.
+#: $1 from, $2 until, $3 length of a bucket, $4 names.
 EXECUTIONS = """
-SELECT n.name, e.bucket, e.executions, e.timed, e.duration_sum
+SELECT n.name, e.start, e.executions, e.timed, e.duration_sum
 FROM unnest($4::text[]) AS n (name) CROSS JOIN LATERAL (
-    SELECT floor(extract(epoch FROM x.timestamp - $1::timestamptz) / $3::int)::int AS bucket,
+    SELECT date_bin($3::interval, x.timestamp, $1::timestamptz) AS start,
         count(*) AS executions, count(x.duration) AS timed, sum(x.duration) AS duration_sum
     FROM executions x
     WHERE x.agent = n.name AND x.timestamp >= $1 AND x.timestamp < $2::timestamptz
@@ -18,16 +18,15 @@ FROM unnest($4::text[]) AS n (name) CROSS JOIN LATERAL (
 ) e
 """
 
-#: As EXECUTIONS. A stalled build's activity is the system's and no agent's task.
+#: As EXECUTIONS, for all names that there are. A stalled build's activity is the system's and no
+#: agent's task.
 ENDED_TASKS = """
 SELECT v.agent_name AS name,
-    floor(extract(epoch FROM v.timestamp - $1::timestamptz) / $3::int)::int AS bucket,
+    date_bin($3::interval, v.timestamp, $1::timestamptz) AS start,
     count(*) FILTER (WHERE v.event_type = 'task_completed') AS completed,
     count(*) FILTER (WHERE v.event_type = 'task_failed') AS failed
 FROM agent_activity_feed v
-WHERE v.timestamp >= $1 AND v.timestamp < $2::timestamptz
-    AND v.event_type IN ('task_completed', 'task_failed') AND v.user_id IS DISTINCT FROM 'system'
-    AND v.agent_name = ANY ($4::text[])
+WHERE v.timestamp >= $1 AND v.timestamp < $2::timestamptz AND v.user_id IS DISTINCT FROM 'system'
 GROUP BY 1, 2
 """
 

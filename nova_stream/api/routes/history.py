@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from nova_stream.api.access import needs, own_writes
-from nova_stream.api.answers import Items, answer, answers
+from nova_stream.api.answers import NOT_MODIFIED, Items, answer, answers
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.clock import system_clock
 from nova_stream.storage import history
+from nova_stream.storage.read import Connection
 
 router = APIRouter(prefix=PREFIX, tags=["history"], dependencies=[needs("read"), own_writes])
 
 
-@router.get("/agents/history", responses=answers("AgentHistoryList", "All agents.", 504))
+@dataclass(frozen=True)
+class _AgentsHistory:
+    """The read of those who ask for the same history at one time: a plot is costly, and every
+    page that is open asks for it.
+    """
+
+    hours: int
+    buckets: int
+
+    async def __call__(self, connection: Connection) -> Items[history.AgentHistory]:
+        span = history.Span.until(system_clock(), self.hours, self.buckets)
+        return Items(await history.agents_history(connection, span))
+
+
+@router.get(
+    "/agents/history",
+    responses=answers("AgentHistoryList", "All agents.", 504) | NOT_MODIFIED,
+)
 async def agents_history(
+    request: Request,
     parts: PartsOf,
     hours: Annotated[int, Query(ge=1, le=168, description="How far back.")] = 24,
     buckets: Annotated[int, Query(ge=1, le=200, description="How many pieces of time.")] = 24,
@@ -25,9 +45,7 @@ async def agents_history(
     """What every registered agent did lately, by name: its tasks that ended, as the activity feed
     tells them, and its executions, in buckets of equal length up to now.
     """
-    span = history.Span.until(system_clock(), hours, buckets)
-    async with parts.database.connection() as connection:
-        return answer(Items(await history.agents_history(connection, span)))
+    return (await parts.reads.get(_AgentsHistory(hours, buckets))).answer(request)
 
 
 @router.get("/builds/history", responses=answers("BuildHistoryList", "Oldest first.", 504))

@@ -93,6 +93,18 @@ async def test_what_happened_is_in_the_bucket_of_its_time(
     assert all(bucket["executions"] == 0 for bucket in found["VENUS"])
 
 
+async def test_an_unchanged_history_is_not_sent_again(
+    client: httpx.AsyncClient, apply_lines: ApplyLines
+) -> None:
+    first = await client.get(PATH, params={"hours": 168, "buckets": 1})
+    same = {"If-None-Match": first.headers["etag"]}
+    again = await client.get(PATH, params={"hours": 168, "buckets": 1}, headers=same)
+    assert (again.status_code, again.content) == (304, b"")
+    await apply_lines([agent("a1", "MARS")])
+    changed = await client.get(PATH, params={"hours": 168, "buckets": 1}, headers=same)
+    assert [item["agentName"] for item in changed.json()["items"]] == ["MARS"]
+
+
 @given(
     now=st.integers(0, 4_000_000_000_000).map(from_millis),
     hours=st.integers(1, 168),
@@ -105,10 +117,8 @@ def test_buckets_meet_and_the_last_one_holds_the_present(
     starts = span.starts()
     assert len(starts) == number + 1
     assert starts[-2] <= now < starts[-1]
-    assert {b - a for a, b in pairwise(starts)} == {timedelta(seconds=span.seconds)}
-    assert (
-        Span.until(now + timedelta(seconds=span.seconds), hours, number).starts()[:-1] == starts[1:]
-    )
+    assert {b - a for a, b in pairwise(starts)} == {span.length}
+    assert Span.until(now + span.length, hours, number).starts()[:-1] == starts[1:]
 
 
 async def test_the_builds_figures_as_the_runs_found_them(
@@ -172,6 +182,6 @@ FROM generate_series(1, 20000) n
     await query(nova_settings, fill)
     await query(nova_settings, "ANALYZE agent_activity_feed")
     asked = sql_history.ENDED_TASKS.replace("$1", "(now() - interval '1 hour')")
-    asked = asked.replace("$2", "now()").replace("$3", "60").replace("$4", "'{MARS}'")
+    asked = asked.replace("$2", "now()").replace("$3", "'1 minute'")
     plan = await query(nova_settings, f"EXPLAIN {asked}")
     assert any("agent_activity_feed_timestamp" in row["QUERY PLAN"] for row in plan)
