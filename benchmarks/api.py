@@ -269,9 +269,10 @@ def tables(result: dict[str, Any]) -> None:
         f"{result['reads']:g} reads/s, {result['failed']} failed; {result['rate']:,} events/s "
         f"({fresh['applied_per_s']:,} applied); {quiet['rows']:,} tasks at the end",
         f"{result['streams']} streams: {clients['right']} ended with every agent's last value, "
-        f"{clients['lost']} were cut off; {clients['crowded']} rows came three times in a second "
-        f"(target 0), the busiest row came {clients['busiest']:.2f} times a second; "
-        f"{clients['mb_per_s']:.1f} MB/s",
+        f"{clients['lost']} were cut off; {clients['updates']:,} updates, the busiest row came "
+        f"{clients['busiest']:.2f} times a second; {clients['crowded']:,} came as the third of a "
+        f"row within a second (target 0; {clients['unclear']:,} more while the reading process "
+        f"had no processor); {clients['mb_per_s']:.1f} MB/s",
         f"publish to visible: p50 {fresh['p50']:.0f} ms, p99 {fresh['p99']:.0f} ms "
         f"(target < {FRESH_TARGET:g}), {fresh['probes']} probes",
         f"the API's memory: {result['idle_mb']:.0f} MB, {result['open_mb']:.0f} MB with all "

@@ -23,6 +23,9 @@ _EVENT = re.compile(rb"id: [^\n]*\nevent: ([a-z-]+)\ndata: ([^\n]*)\n\n")
 _KEY = re.compile(rb'"(?:agentId":"|id":"|agentName":")[^"]*')
 _OPEN = 60.0
 _IDLE = 3.0
+#: Seconds between two looks at the clock, and by which one may be late.
+_TICK = 0.02
+_STALL = 0.05
 _CONNECTING = 50  # at once
 
 
@@ -52,11 +55,34 @@ def _row(event: bytes, data: bytes) -> _Row:
     return _Row(kind + (key[0] if key else b""), data)
 
 
+class _Stalls:
+    """When this process last stood still: frames that came one after the other are then read at
+    once, which says nothing about the API.
+    """
+
+    def __init__(self) -> None:
+        self._ran_at = time.perf_counter()
+        self._stalled_at = float("-inf")
+
+    async def watch(self) -> None:
+        while True:
+            self.recent(time.perf_counter())
+            self._ran_at = time.perf_counter()
+            await asyncio.sleep(_TICK)
+
+    def recent(self, now: float) -> bool:
+        """Whether it stood still within the last second."""
+        if now - self._ran_at > _TICK + _STALL:
+            self._stalled_at = now
+        return now - self._stalled_at < 1.0
+
+
 class _Reader(asyncio.Protocol):
     """One stream: when its rows came, and what they were last."""
 
-    def __init__(self, parsed: _Parsed, request: bytes) -> None:
+    def __init__(self, parsed: _Parsed, stalls: _Stalls, request: bytes) -> None:
         self._parsed = parsed
+        self._stalls = stalls
         self._request = request
         self._rest = b""
         self._began = False
@@ -104,7 +130,7 @@ class _Reader(asyncio.Protocol):
                 times[key] = (-1e9, now)
                 continue
             if now - before[0] < 1.0:  # three within a second
-                self.crowded[key.decode()] += 1
+                self.crowded["unclear" if self._stalls.recent(now) else "clear"] += 1
             times[key] = (before[1], now)
             self.updates[key] += 1
 
@@ -115,13 +141,16 @@ async def streams(address: str, count: int) -> dict[str, Any]:
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     # HTTP/1.0: the answer is the events alone, without the sizes of its parts.
     request = f"GET /api/v1/stream HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode()
-    parsed = _Parsed()
+    parsed, stalls = _Parsed(), _Stalls()
+    watching = asyncio.create_task(stalls.watch())
     loop = asyncio.get_running_loop()
     gate = asyncio.Semaphore(_CONNECTING)
 
     async def one() -> _Reader:
         async with gate:
-            _, reader = await loop.create_connection(lambda: _Reader(parsed, request), host, port)
+            _, reader = await loop.create_connection(
+                lambda: _Reader(parsed, stalls, request), host, port
+            )
             await asyncio.wait_for(reader.complete, _OPEN)
             return reader
 
@@ -130,6 +159,7 @@ async def streams(address: str, count: int) -> dict[str, Any]:
     _say({"open": len(readers)})
     await loop.run_in_executor(None, sys.stdin.readline)
     seconds = time.perf_counter() - began
+    watching.cancel()
     agents = Counter(
         tuple(sorted(data for key, data in reader.last.items() if key.startswith(b"agent")))
         for reader in readers
@@ -138,7 +168,8 @@ async def streams(address: str, count: int) -> dict[str, Any]:
         "lost": sum(reader.lost for reader in readers),
         "updates": sum(reader.updates.total() for reader in readers),
         "mb_per_s": (sum(reader.received for reader in readers) - received) / seconds / 1e6,
-        "crowded": sum(reader.crowded.total() for reader in readers),
+        "crowded": sum(reader.crowded["clear"] for reader in readers),
+        "unclear": sum(reader.crowded["unclear"] for reader in readers),
         "busiest": max(max(reader.updates.values(), default=0) for reader in readers) / seconds,
         "cpu_s": _cpu(),
         "pictures": [
