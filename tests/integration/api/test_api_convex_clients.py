@@ -183,6 +183,39 @@ def test_the_bridge_notes_what_an_agent_does(own_clients: Clients, address: str)
     ]  # fmt: skip
 
 
+def test_the_atlas_client_writes_a_build(own_clients: Clients, address: str) -> None:
+    log: dict[str, Any] = {
+        "taskId": "a-1",
+        "agent": "JUNO",
+        "model": "m",
+        "prompt": "p",
+        "response": "r",
+    }
+    log |= {"duration": 9, "timestamp": NOW}
+    more = ["prd-atlas", "Atlas", "Map", 1]
+    steps = [
+        ["isAvailable"],
+        ["logExecution", {**log, "gatesPassed": False, "error": "lint"}, *more],
+        ["logExecution", {**log, "gatesPassed": True}, *more],
+        ["logLearning", "prd-atlas", "a-1", "small", "steps"],
+        ["completeBuild", "prd-atlas", "completed"],
+    ]
+    results, errors = own_clients.run("atlas", f"{address}/c/s3cret", steps)
+    assert errors == ""
+    assert results[0] is True
+    assert results[1] == results[2]
+    status = asked(address, "atlas:getBuildStatus", prdId="prd-atlas")
+    assert status["build"]["_id"] == results[1]["buildId"]
+    assert status["build"]["status"] == "completed"
+    (written,) = status["tasks"]
+    assert (written["_id"], written["attempts"]) == (results[1]["taskId"], 2)
+    assert (written["status"], written["output"]) == ("done", "r")
+    assert "error" not in written
+    assert len(asked(address, "atlas:getAgentExecutions", agent="JUNO")) == 2
+    (learning,) = asked(address, "atlas:getLearnings", prdId="prd-atlas")
+    assert learning["insight"] == "steps"
+
+
 @pytest.mark.parametrize("way", ["address", "auth", "adminAuth"])
 def test_convex_http_client_sees_what_it_writes(clients: Clients, address: str, way: str) -> None:
     secret = "" if way == "address" else "s3cret"

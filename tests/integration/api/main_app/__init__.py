@@ -26,6 +26,7 @@ SOURCES = (
     "src/convex/error-types.ts",
     "src/config/config.ts",
     "src/types/index.ts",
+    "src/atlas/convex-client.ts",
     "convex/activity.ts",
     "convex/atlas.ts",
     "convex/dashboard.ts",
