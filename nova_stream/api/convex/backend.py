@@ -95,11 +95,11 @@ class Backend:
 
     async def close(self) -> None:
         """Let go of everything."""
+        await self._locks.close()
         for task in self._late:
             task.cancel()
         if self._late:
             await asyncio.wait(self._late)
-        await self._locks.close()
 
     async def _query(self, handler: Handler, argument: dict[str, Any]) -> Any:
         await self._see_writes()

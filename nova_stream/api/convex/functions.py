@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from nova_stream.api.convex.failures import FunctionError
 from nova_stream.api.convex.ids import new_id
 from nova_stream.api.convex.validators import Fields, Optional, Validator
 from nova_stream.api.database import Database
-from nova_stream.clock import EPOCH, Clock, isoformat, to_millis
+from nova_stream.clock import Clock, isoformat, to_millis
 from nova_stream.events.change import Entity
 from nova_stream.events.versions import HybridClock
 from nova_stream.storage.convex_reads import MOST, Stored, by_id
@@ -67,30 +67,32 @@ class Functions:
         self, name: str, fields: Mapping[str, Validator | Optional]
     ) -> Callable[[Handler], Handler]:
         """Register a query."""
-        return self._add("query", name, Shape(Fields(fields), _nothing))
+        return self._add("query", name, fields, None)
 
     def mutation(
         self, name: str, fields: Mapping[str, Validator | Optional], marker: str | None = None
     ) -> Callable[[Handler], Handler]:
         """Register a mutation, or with ``marker`` a further way to call it."""
-        return self._add("mutation", name, Shape(Fields(fields), _nothing, marker))
+        return self._add("mutation", name, fields, marker)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Function]:
         return iter(self._found.values())
 
-    def _add(self, kind: Kind, name: str, shape: Shape) -> Callable[[Handler], Handler]:
+    def _add(
+        self,
+        kind: Kind,
+        name: str,
+        fields: Mapping[str, Validator | Optional],
+        marker: str | None,
+    ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             path = f"{self._module}:{name}"
-            known = self._found[path].shapes if shape.marker else ()
-            shapes = (*known, msgspec.structs.replace(shape, handler=handler))
-            self._found[path] = Function(path, kind, shapes)
+            known = self._found[path].shapes if marker else ()
+            shape = Shape(Fields(fields), handler, marker)
+            self._found[path] = Function(path, kind, (*known, shape))
             return handler
 
         return register
-
-
-async def _nothing(_call: Any, _args: Arguments) -> None:
-    """Stands for a handler until it is known."""
 
 
 class QueryCall:
@@ -198,7 +200,7 @@ def shown(stored: Stored) -> Arguments:
     document = {name: value for name, value in stored.document.items() if name != "id"}
     made = document.get("_creationTime")
     if isinstance(made, bool) or not isinstance(made, int | float):
-        document["_creationTime"] = to_millis(max(stored.made_at, EPOCH))
+        document["_creationTime"] = to_millis(stored.made_at)
     document["_id"] = stored.id
     return document
 

@@ -239,7 +239,7 @@ def test_convex_http_client_sees_what_it_writes(clients: Clients, address: str, 
 
 
 def test_convex_http_client_gets_errors_as_convex_words_them(
-    clients: Clients, address: str
+    clients: Clients, address: str, folder: Path
 ) -> None:
     url = f"{address}/c/s3cret"
     start = ["mutation", "dashboard:createBuild", {"prdId": "prd-e", "prdName": "Errors"}]
@@ -284,6 +284,10 @@ def test_convex_http_client_gets_errors_as_convex_words_them(
     ):
         assert error.startswith("[Request ID: ")
         assert f"] Server Error\n{text}" in error
+    log = (folder / "api.log").read_text()
+    for error in errors:
+        assert error.partition("]")[0].removeprefix("[Request ID: ") in log
+    assert "s3cret" not in log
 
 
 def test_convex_http_client_without_the_scope(clients: Clients, address: str) -> None:
