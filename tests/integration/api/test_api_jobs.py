@@ -121,6 +121,24 @@ async def test_a_job_is_late_when_a_slot_has_no_line(
     assert not (await listed(client, "compactOldExecutions"))["late"]
 
 
+async def test_a_run_under_way_and_one_that_nobody_holds_any_more(
+    client: httpx.AsyncClient, nova_settings: Settings
+) -> None:
+    await register(nova_settings)
+    held = """
+INSERT INTO job_runs (job, kind, scheduled_at, started_at, worker, lease_until)
+VALUES ('healthCheck', 'manual', now(), now(), 'w1', now() + interval '1 minute')
+"""
+    await query(nova_settings, held)
+    await client.post("/api/v1/jobs/healthCheck/run")
+    job = await listed(client, "healthCheck")
+    assert (job["running"]["state"], job["running"]["worker"]) == ("running", "w1")
+    assert (job["lastRun"], job["late"]) == (None, False)
+    lost = "UPDATE job_runs SET lease_until = now() - interval '10 minutes' WHERE worker = 'w1'"
+    await query(nova_settings, lost)
+    assert (await listed(client, "healthCheck"))["late"]
+
+
 async def test_runs_page_by_page_while_new_ones_come(
     client: httpx.AsyncClient, nova_settings: Settings
 ) -> None:
