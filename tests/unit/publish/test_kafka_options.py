@@ -35,6 +35,7 @@ def test_without_encryption() -> None:
         "bootstrap.servers": BROKERS,
         "security.protocol": "PLAINTEXT",
         "log_level": 0,
+        "reconnect.backoff.ms": 20,
     }
 
 
