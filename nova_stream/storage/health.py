@@ -25,8 +25,8 @@ class DatabaseHealth(msgspec.Struct, frozen=True):
 async def database_health(
     connection: asyncpg.Connection[Any], jobs: Sequence[str]
 ) -> DatabaseHealth:
-    """Read it all, on two cores of the server at most; raises what asyncpg raises."""
-    await connection.execute(sql_job_work.QUICK)
+    """Read it all, on one core of the server; raises what asyncpg raises."""
+    await connection.execute(sql_job_work.POLITE)
     sizes = await connection.fetchrow(sql_job_work.TABLE_SIZES)
     assert sizes is not None
     return DatabaseHealth(

@@ -14,9 +14,6 @@ LASTING_LATER = "SET LOCAL synchronous_commit = off"
 #: For what reads much: one core is enough, the stream has the others.
 POLITE = "SET max_parallel_workers_per_gather = 0"
 
-#: For counting, which is over in a moment.
-QUICK = "SET max_parallel_workers_per_gather = 1"
-
 # -- cleanupOldActivity ----------------------------------------------------------------------------
 
 _ACTIVITY = "id, timestamp, version, version_minor, changed_at, src_partition, src_offset, doc"
