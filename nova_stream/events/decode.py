@@ -29,7 +29,7 @@ from nova_stream.events.json_text import refuse_unstorable_text, storable_json, 
 from nova_stream.events.normalise import Normaliser, is_unavailable, read_id
 from nova_stream.events.plain import PlainReader
 from nova_stream.events.times import parse_time
-from nova_stream.events.wording import quoted
+from nova_stream.events.wording import described
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)] | None
 # Milliseconds of 1973 to 2096: surely no other unit, and exact as a double of seconds.
@@ -182,7 +182,7 @@ def _after(envelope: Envelope) -> dict[str, Any]:
     if not isinstance(after, dict):
         raise RejectedError(
             "wrong_shape" if after is None else "wrong_type",
-            f"{envelope.where}.after is {quoted(after)}; "
+            f"{envelope.where}.after is {described(after)}; "
             f'with op "{envelope.op}" it is the whole document',
         )
     return after

@@ -18,7 +18,7 @@ from nova_stream.events.json_text import (
 from nova_stream.events.normalise import Normaliser
 from nova_stream.events.plain import PlainReader
 from nova_stream.events.times import time_text
-from nova_stream.events.wording import quoted
+from nova_stream.events.wording import described, quoted
 
 Op = Literal["c", "u", "d", "r"]
 
@@ -33,7 +33,7 @@ def validate_document(entity: Entity, document: Mapping[str, Any]) -> None:
     Raises RejectedError with the reason that the dead letter would have.
     """
     if not isinstance(document, Mapping):
-        raise RejectedError("wrong_shape", f"the document is {quoted(document)}, not an object")
+        raise RejectedError("wrong_shape", f"the document is {described(document)}, not an object")
     encoded = encode_json(document)
     if b"null" in encoded or b"\\u0000" in encoded:
         refuse_unstorable(document, "the document")  # msgspec writes a NaN as null

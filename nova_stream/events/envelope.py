@@ -17,7 +17,7 @@ from nova_stream.events.change import SourceRecord, Version, VersionKind
 from nova_stream.events.decimals import Schema
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text, whole_number
 from nova_stream.events.normalise import read_id
-from nova_stream.events.wording import quoted
+from nova_stream.events.wording import described, quoted
 
 #: Set when a dead letter is published again whose version is a Kafka offset: ``offset:<n>``.
 VERSION_HEADER = "nova_version"
@@ -63,7 +63,7 @@ def open_envelope(value: bytes, headers: Any) -> Envelope | None:
 
     if not isinstance(found, dict):
         raise RejectedError(
-            "wrong_shape", f"{where} is {quoted(found)}; a change record is an object"
+            "wrong_shape", f"{where} is {described(found)}; a change record is an object"
         )
     return _checked(_with_attributes(found, attributes), where, schemas)
 
@@ -86,7 +86,7 @@ def _checked(fields: Mapping[str, Any], where: str, schemas: Mapping[str, Schema
     source = fields.get("source")
     if source is not None and not isinstance(source, dict):
         raise RejectedError(
-            "wrong_type", f"{where}.source is {quoted(source)}; allowed is an object"
+            "wrong_type", f"{where}.source is {described(source)}; allowed is an object"
         )
     return Envelope(op, fields, source or {}, where, schemas)
 
@@ -199,7 +199,7 @@ def _event_data(event: Mapping[str, Any]) -> tuple[Any, str]:
         data = b64decode(encoded, validate=True)
     except (TypeError, Base64Error, ValueError):
         raise RejectedError(
-            "bad_json", f"$.data_base64 is {quoted(encoded)}, which is not base64"
+            "bad_json", f"$.data_base64 is {described(encoded)}, which is not base64"
         ) from None
     return parse_json(data, "$.data_base64"), "$.data_base64"
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from nova_stream.errors import RejectedError
-from nova_stream.events.wording import quoted
+from nova_stream.events.wording import described, quoted
 
 #: Deepest nesting of lists and objects. Postgres, msgspec and every reader manage it easily.
 MAX_DEPTH = 256
@@ -120,10 +120,13 @@ def refuse_unstorable(value: Any, where: str) -> None:
 def refuse_unstorable_text(text: str, where: str) -> None:
     """Raises RejectedError ``unstorable_text`` for NUL and for half a surrogate pair."""
     if "\x00" in text:
-        raise RejectedError("unstorable_text", f"{where}: NUL in {quoted(text)} cannot be stored")
+        raise RejectedError(
+            "unstorable_text", f"{where}: NUL in {described(text)} cannot be stored"
+        )
     if not text.isascii() and _has_half_pair(text):
         raise RejectedError(
-            "unstorable_text", f"{where}: half a surrogate pair in {quoted(text)} cannot be stored"
+            "unstorable_text",
+            f"{where}: half a surrogate pair in {described(text)} cannot be stored",
         )
 
 

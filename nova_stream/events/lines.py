@@ -15,7 +15,7 @@ from nova_stream.events.envelope import version_minor, version_number
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text
 from nova_stream.events.normalise import read_id
 from nova_stream.events.times import parse_time
-from nova_stream.events.wording import quoted
+from nova_stream.events.wording import described, quoted
 
 _SHAPE = '{"entity": "tasks", "op": "c|u|d|r", "seq": 1, "ts_ms": ..., "after": {...}}'
 _OPS = ("c", "u", "d", "r")
@@ -60,7 +60,7 @@ def change_line(fields: Any) -> ChangeLine:
     ``wrong_type``, ``unstorable_text``, and the reasons of ``validate_document``.
     """
     if not isinstance(fields, Mapping):
-        raise RejectedError("wrong_shape", f"this is {quoted(fields)}; a change is {_SHAPE}")
+        raise RejectedError("wrong_shape", f"this is {described(fields)}; a change is {_SHAPE}")
     entity = _entity(fields.get("entity"))
     after, before = _object(fields, "after"), _object(fields, "before")
     op = _op(fields.get("op"), after)
@@ -113,7 +113,7 @@ def _op(value: object, after: dict[str, Any] | None) -> Op:
 def _object(fields: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, dict):
-        raise RejectedError("wrong_type", f"$.{name} is {quoted(value)}; allowed is an object")
+        raise RejectedError("wrong_type", f"$.{name} is {described(value)}; allowed is an object")
     return value
 
 

@@ -25,7 +25,7 @@ from nova_stream.events.documents import (
 )
 from nova_stream.events.json_text import parse_json, whole_number
 from nova_stream.events.times import parse_time, time_text
-from nova_stream.events.wording import quoted
+from nova_stream.events.wording import described, quoted
 
 #: What Debezium writes for a large column that did not change; the second in columns of bytes.
 UNAVAILABLE = ("__debezium_unavailable_value", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==")
@@ -179,7 +179,7 @@ def _read_text(value: object, field: Field) -> tuple[str, str]:
     if longest and len(value.encode("utf-8", "surrogatepass")) > longest:
         reason = "id_too_long" if field.rule.kind is Kind.ID else "value_too_long"
         raise RejectedError(
-            reason, f"{field.where} is {quoted(value)}; at most {longest} bytes are allowed"
+            reason, f"{field.where} is {described(value)}; at most {longest} bytes are allowed"
         )
     return value, value
 
@@ -272,7 +272,7 @@ def _parsed(text: str, field: Field) -> Any:
 
 def _wrong_type(value: object, field: Field, allowed: str) -> NoReturn:
     raise RejectedError(
-        "wrong_type", f"{field.where} is {quoted(value)}; allowed is {allowed} (or null)"
+        "wrong_type", f"{field.where} is {described(value)}; allowed is {allowed} (or null)"
     )
 
 

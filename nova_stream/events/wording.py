@@ -1,4 +1,6 @@
-"""How messages about rejected records quote what they found: short, and never a whole document."""
+"""How messages about rejected records name what they found: short, never a whole document, and
+nothing of what people wrote.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +26,15 @@ def quoted(value: object) -> str:
 
     text = ascii(value[: _LONGEST + 1] if isinstance(value, str | bytes) else value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def described(value: object) -> str:
+    """As ``quoted``, but a text by its size only: for places where a prompt, an e-mail address or
+    the like may stand.
+    """
+    if isinstance(value, str | bytes):
+        return f"a text of {len(value)} {'characters' if isinstance(value, str) else 'bytes'}"
+    return quoted(value)
 
 
 def _number(value: int | Decimal) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine, change_line
-from nova_stream.events.wording import quoted
+from nova_stream.events.wording import described
 from nova_stream.publish.tokens import PositionToken
 
 Document = Mapping[str, Any]
@@ -189,5 +189,5 @@ def _stamped(fields: dict[str, Any], seq: int | None, minor: int, ts_ms: int | N
 
 def _plain(document: Document) -> dict[str, Any]:
     if not isinstance(document, Mapping):
-        raise RejectedError("wrong_shape", f"the document is {quoted(document)}, not an object")
+        raise RejectedError("wrong_shape", f"the document is {described(document)}, not an object")
     return dict(document)

@@ -229,9 +229,11 @@ class Flusher:
         if not chunk.changes:
             raise error
         state = getattr(error, "sqlstate", None)
+        # Further lines may quote the value, which may be what somebody wrote.
+        said = str(error).partition("\n")[0]
         letter = dead_letter(
             chunk.topic, chunk.partition, chunk.generation, chunk.records[0],
-            "unstorable", f"Postgres refuses the record ({state or type(error).__name__}): {error}",
+            "unstorable", f"Postgres refuses the record ({state or type(error).__name__}): {said}",
         )  # fmt: skip
         refused = msgspec.structs.replace(chunk, changes=[], dead=[*chunk.dead, letter])
         await self._flush([_Waiting(refused, item.future, item.wanted)], lane)
