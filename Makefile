@@ -22,7 +22,12 @@ dev: setup ## run everything on this machine: Kafka, Postgres, worker, API, demo
 	@$(BIN)/nova-stream dev $(ARGS)
 
 test: setup ## all tests, with a real Kafka and a real Postgres (ARGS="-k name")
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests --ignore=tests/unit
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 test-fast: setup ## unit tests only
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
