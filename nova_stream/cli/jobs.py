@@ -103,13 +103,16 @@ def history(
 
 
 @app.command("pause")
-def pause(name: _Name) -> None:
+def pause(
+    name: _Name,
+    reason: Annotated[str | None, typer.Option(help="Why, for others who see it paused.")] = None,
+) -> None:
     """Run no more slots of a job until it is resumed; the ledger notes each as skipped."""
     settings = prepare_quiet()
     job = _job(name)
 
     async def work(ledger: Ledger) -> None:
-        await ledger.pause(job.name)
+        await ledger.pause(job.name, reason)
 
     asyncio.run(_with_ledger(settings, work))
     typer.echo(f"{job.name} is paused; resume it with: nova-stream jobs resume {job.name}")

@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from nova_stream.clock import Clock
+from nova_stream.errors import UsageError
 from nova_stream.jobs.claims import (
     Claim,
     Kind,
@@ -31,6 +32,8 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
 from nova_stream.storage.job_store import Ended, JobLine, JobState, JobStore, Orphan
 
+#: Characters of the reason of a pause.
+LONGEST_REASON = 500
 _PRUNED_AT_ONCE = 1000
 _TICK = timedelta(microseconds=1)
 
@@ -95,8 +98,11 @@ class Ledger:
     async def pause(self, job: str, reason: str | None = None) -> None:
         """Run no more slots of ``job``; each gets its line as skipped. Runs go on.
 
-        ``reason`` is what others are told; one that is paused already may get another.
+        ``reason`` is what others are told; one that is paused already may get another. Raises
+        UsageError for one that is longer than LONGEST_REASON characters.
         """
+        if reason is not None and len(reason) > LONGEST_REASON:
+            raise UsageError(f"a reason has at most {LONGEST_REASON} characters")
         await self.ensure(job)
         async with self.store() as store:
             await store.pause(job, self._clock(), reason)

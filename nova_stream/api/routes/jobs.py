@@ -18,6 +18,7 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.clock import EPOCH, system_clock
 from nova_stream.errors import UsageError
 from nova_stream.events.times import parse_time
+from nova_stream.jobs.ledger import LONGEST_REASON
 from nova_stream.jobs.overview import job_overviews
 from nova_stream.jobs.registry import JOBS
 from nova_stream.storage import read_jobs, retention
@@ -25,7 +26,6 @@ from nova_stream.storage.rows_jobs import JobOverview, Restored, Run
 
 router = APIRouter(prefix=PREFIX, tags=["jobs"])
 
-_LONGEST_REASON = 500
 _MICROSECOND = timedelta(microseconds=1)
 _UNDOABLE = "cleanupOldActivity"
 
@@ -63,7 +63,7 @@ _PAUSE_BODY = _body(
     {
         "reason": {
             "type": ["string", "null"],
-            "maxLength": _LONGEST_REASON,
+            "maxLength": LONGEST_REASON,
             "description": "What others are told.",
         }
     },
@@ -148,7 +148,7 @@ async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
     _known(name)
     reason = (await read_options(request, "reason")).get("reason")
     if reason is not None and not _sayable(reason):
-        raise bad_option(f"reason must be a text of at most {_LONGEST_REASON} letters")
+        raise bad_option(f"reason must be a text of at most {LONGEST_REASON} letters")
     await parts.ledger.pause(name, reason)
     return answer(await _overview(parts, name))
 
@@ -228,4 +228,4 @@ def _instant(given: Any) -> datetime | None:
 
 
 def _sayable(reason: Any) -> bool:
-    return isinstance(reason, str) and len(reason) <= _LONGEST_REASON and "\x00" not in reason
+    return isinstance(reason, str) and len(reason) <= LONGEST_REASON and "\x00" not in reason

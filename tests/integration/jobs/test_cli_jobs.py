@@ -33,6 +33,8 @@ FROM (VALUES ('old1', '2026-02-01T00:00Z'), ('old2', '2026-02-13T11:59Z'),
     ('new', '2026-02-20T00:00Z')) v (id, timestamp)
 """
 
+PAUSED = "SELECT paused_reason FROM job_settings WHERE job = 'computeAgentStats'"
+
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -66,9 +68,11 @@ def test_list(command: Command) -> None:
     assert "never" in command("jobs", "list")[1]
 
 
-def test_run_pause_resume_history(command: Command) -> None:
-    status, out, _ = command("jobs", "pause", "computeAgentStats")
+def test_run_pause_resume_history(command: Command, jobs_settings_sync: Settings) -> None:
+    status, out, _ = command("jobs", "pause", "computeAgentStats", "--reason", "a new index")
     assert (status, out.split(";")[0]) == (0, "computeAgentStats is paused")
+    status, _, error = command("jobs", "pause", "computeAgentStats", "--reason", "x" * 501)
+    assert (status, error) == (2, "error: a reason has at most 500 characters\n")
     status, out, _ = command("jobs", "run", "computeAgentStats", "--at", "2026-02-20T12:00:00Z")
     assert status == 0
     result = json.loads(out.splitlines()[-1])
@@ -83,6 +87,8 @@ def test_run_pause_resume_history(command: Command) -> None:
         if item["name"] == "computeAgentStats"
     ]
     assert listed["paused"] is True
+    (setting,) = asyncio.run(Runs(jobs_settings_sync).fetch(PAUSED))
+    assert setting["paused_reason"] == "a new index"
     assert listed["outcome"] == "dry_run"
     assert command("jobs", "resume", "computeAgentStats")[0] == 0
 
