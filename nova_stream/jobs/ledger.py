@@ -99,9 +99,9 @@ class Ledger:
         """Run no more slots of ``job``; each gets its line as skipped. Runs go on.
 
         ``reason`` is what others are told; one that is paused already may get another. Raises
-        UsageError for one that is longer than LONGEST_REASON characters.
+        UsageError for one that is not ``sayable``.
         """
-        if reason is not None and len(reason) > LONGEST_REASON:
+        if reason is not None and not sayable(reason):
             raise UsageError(f"a reason has at most {LONGEST_REASON} characters")
         await self.ensure(job)
         async with self.store() as store:
@@ -296,6 +296,11 @@ class Ledger:
             deleted += number
             if number < _PRUNED_AT_ONCE:
                 return deleted
+
+
+def sayable(reason: str) -> bool:
+    """Whether a pause may have this reason: no longer than LONGEST_REASON, nothing unstorable."""
+    return len(reason) <= LONGEST_REASON and "\x00" not in reason
 
 
 def _latest_due(state: JobState, now: datetime) -> datetime:

@@ -18,7 +18,7 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.clock import EPOCH, system_clock
 from nova_stream.errors import UsageError
 from nova_stream.events.times import parse_time
-from nova_stream.jobs.ledger import LONGEST_REASON
+from nova_stream.jobs.ledger import LONGEST_REASON, sayable
 from nova_stream.jobs.overview import job_overviews
 from nova_stream.jobs.registry import JOBS
 from nova_stream.storage import read_jobs, retention
@@ -147,7 +147,7 @@ async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
     """Run no more slots of the job until it is resumed; runs under way go on."""
     _known(name)
     reason = (await read_options(request, "reason")).get("reason")
-    if reason is not None and not _sayable(reason):
+    if reason is not None and not (isinstance(reason, str) and sayable(reason)):
         raise bad_option(f"reason must be a text of at most {LONGEST_REASON} letters")
     await parts.ledger.pause(name, reason)
     return answer(await _overview(parts, name))
@@ -225,7 +225,3 @@ def _instant(given: Any) -> datetime | None:
     if at < EPOCH:
         raise bad_option("at must be later than 1970")
     return at
-
-
-def _sayable(reason: Any) -> bool:
-    return isinstance(reason, str) and len(reason) <= LONGEST_REASON and "\x00" not in reason
