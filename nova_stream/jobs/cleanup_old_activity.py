@@ -11,7 +11,6 @@ from nova_stream.jobs.model import JobContext
 from nova_stream.jobs.work import BATCH, batch, connected, run_of
 from nova_stream.settings import Settings
 from nova_stream.storage import retention
-from nova_stream.storage.retention import ARCHIVE_ROWS
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -36,10 +35,10 @@ async def run_once(context: JobContext) -> Result:
         while more:
             async with batch(context, connection, repeatable=True):
                 done = await retention.archive_activities(
-                    connection, cutoff, place, run_id=run_of(context), rows=ARCHIVE_ROWS
+                    connection, cutoff, place, run_id=run_of(context), rows=retention.ARCHIVE_ROWS
                 )
             deleted, place = deleted + done.deleted, done.place
-            more = done.deleted == ARCHIVE_ROWS
+            more = done.deleted == retention.ARCHIVE_ROWS
 
         forgotten, more = 0, True
         while more:

@@ -15,9 +15,9 @@ from nova_stream.api.convex.validators import (
     Fields,
     Id,
     ListOf,
+    Members,
     OneOf,
     Optional,
-    Validator,
 )
 from nova_stream.api.convex.values import stored
 from nova_stream.events.change import Entity
@@ -25,18 +25,16 @@ from nova_stream.storage import convex_reads
 
 functions = Functions("dashboard")
 
-_Fields = dict[str, Validator | Optional]
-
 _BUILD_STATUS = OneOf("running", "completed", "failed")
 _CONFIG = Fields({name: Optional(NUMBER) for name in ("timeout", "retries", "parallelism")})
 
-_NEW_BUILD: _Fields = {
+_NEW_BUILD: Members = {
     "prdId": STRING,
     "prdName": STRING,
     "config": Optional(_CONFIG),
     "agentIds": Optional(ListOf(STRING)),
 }
-_BUILD_STATE: _Fields = {
+_BUILD_STATE: Members = {
     **_NEW_BUILD,
     "status": _BUILD_STATUS,
     "startedAt": STRING,

@@ -16,9 +16,9 @@ from nova_stream.api.convex.validators import (
     STRING,
     Id,
     ListOf,
+    Members,
     OneOf,
     Optional,
-    Validator,
 )
 from nova_stream.api.convex.values import number_text, stored, substring
 from nova_stream.events.change import TASK_STATUSES, Entity
@@ -26,8 +26,6 @@ from nova_stream.storage import convex_reads
 from nova_stream.storage.convex_reads import Stored
 
 functions = Functions("dashboard")
-
-_Fields = dict[str, Validator | Optional]
 
 _BUILD, _TASK, _AGENT = Id(Entity.BUILDS), Id(Entity.TASKS), Id(Entity.AGENTS)
 _TASK_STATUS = OneOf(*TASK_STATUSES)
@@ -43,7 +41,7 @@ _TRANSITIONS = {
 }
 _PROMPT, _RESPONSE = 2000, 5000
 
-_NEW_TASK: _Fields = {
+_NEW_TASK: Members = {
     "buildId": _BUILD,
     "taskId": STRING,
     "title": STRING,
@@ -52,7 +50,7 @@ _NEW_TASK: _Fields = {
     "phase": NUMBER,
     "description": Optional(STRING),
 }
-_TASK_STATE: _Fields = {
+_TASK_STATE: Members = {
     **_NEW_TASK,
     "status": _TASK_STATUS,
     "dependencies": ListOf(STRING),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from nova_stream.api.convex.failures import FunctionError
 from nova_stream.api.convex.ids import TABLE_NAMES, table_of
@@ -122,6 +122,10 @@ class Optional:
 
     def __init__(self, validator: Validator) -> None:
         self.validator = validator
+
+
+#: The fields of an object, by name.
+Members: TypeAlias = dict[str, Validator | Optional]
 
 
 class Fields(Validator):
