@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
 
+from nova_stream.events.connect_schema import ColumnType
 from nova_stream.events.json_text import whole_number
 
-#: Numbers as text, as regular expressions that Python and JSON Schema both read.
+#: Numbers as text, as regular expressions that Python and JSON ColumnType both read.
 POSITIVE_TEXT = r"^[0-9]{1,301}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?$"
 NUMBER_TEXT = f"^-?{POSITIVE_TEXT[1:]}"
 
@@ -20,14 +20,7 @@ _LONGEST_UNSCALED = 400  # characters of base64, of more than 700 digits
 _FINEST = -1100  # as an exponent of 10: finer than every double
 
 
-class Schema(NamedTuple):
-    """What the wrapper says of a column: its Debezium or Connect type, and a decimal's scale."""
-
-    name: str
-    scale: object = None
-
-
-def exact_decimal(value: object, schema: Schema | None = None) -> Decimal:
+def exact_decimal(value: object, schema: ColumnType | None = None) -> Decimal:
     """The number that ``value`` is, with all its digits.
 
     Raises TypeError when JSON says that it is something else, and ValueError when it is text (or
@@ -39,7 +32,7 @@ def exact_decimal(value: object, schema: Schema | None = None) -> Decimal:
     return number
 
 
-def _decimal(value: object, schema: Schema | None) -> Decimal:
+def _decimal(value: object, schema: ColumnType | None) -> Decimal:
     if isinstance(value, _NUMBERS) and not isinstance(value, bool):
         return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if isinstance(value, dict) and value.keys() == {"scale", "value"}:
@@ -48,7 +41,7 @@ def _decimal(value: object, schema: Schema | None) -> Decimal:
         raise TypeError(value)
 
     if schema and schema.name == _CONNECT_DECIMAL:
-        return _scaled(value, schema.scale)
+        return _scaled(value, schema.parameters.get("scale"))
     if not _NUMBER_TEXT.fullmatch(value):
         raise ValueError(value)
     return Decimal(value)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import SourceRecord, Version, VersionKind
-from nova_stream.events.decimals import Schema
+from nova_stream.events.connect_schema import ColumnType, document_types
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text, whole_number
 from nova_stream.events.normalise import read_id
 from nova_stream.events.wording import described, quoted
@@ -33,14 +33,14 @@ _PARTS = ("before", "after")
 class Envelope(NamedTuple):
     """A change record's parts, unchecked but for the operation, with their JSON path.
 
-    ``schemas`` has the names of the documents' field schemas where the wrapper tells them.
+    ``schemas`` has the declared types of the documents' columns where the wrapper tells them.
     """
 
     op: str
     fields: Mapping[str, Any]
     source: Mapping[str, Any]
     where: str
-    schemas: Mapping[str, Schema]
+    schemas: Mapping[str, ColumnType]
 
 
 def open_envelope(value: bytes, headers: Any) -> Envelope | None:
@@ -54,9 +54,9 @@ def open_envelope(value: bytes, headers: Any) -> Envelope | None:
     if _is_cloud_event(found, headers):
         attributes = found
         found, where = _event_data(found)
-    schemas: Mapping[str, Schema] = {}
+    schemas: Mapping[str, ColumnType] = {}
     if isinstance(found, dict) and "op" not in found and "payload" in found:
-        schemas, where = _field_schemas(found.get("schema")), f"{where}.payload"
+        schemas, where = document_types(found.get("schema")), f"{where}.payload"
         found = found["payload"]
         if found is None:
             return None
@@ -68,7 +68,7 @@ def open_envelope(value: bytes, headers: Any) -> Envelope | None:
     return _checked(_with_attributes(found, attributes), where, schemas)
 
 
-def _checked(fields: Mapping[str, Any], where: str, schemas: Mapping[str, Schema]) -> Envelope:
+def _checked(fields: Mapping[str, Any], where: str, schemas: Mapping[str, ColumnType]) -> Envelope:
     op = fields.get("op")
     if op is None and not any(part in fields for part in _PARTS):
         raise RejectedError(
@@ -214,24 +214,6 @@ def _with_attributes(fields: Mapping[str, Any], attributes: Mapping[str, Any]) -
         "ts_ms": attributes.get("iodebeziumtsms"),
         "source": {"lsn": attributes.get("iodebeziumlsn")},
     }
-
-
-def _field_schemas(schema: object) -> dict[str, Schema]:
-    """What Connect's schema of a change record says of the documents' named column types."""
-    found = {}
-    for part in _struct_fields(schema):
-        for field in _struct_fields(part) if part.get("field") in _PARTS else ():
-            name, column, more = field.get("name"), field.get("field"), field.get("parameters")
-            if isinstance(name, str) and isinstance(column, str):
-                found[column] = Schema(name, more.get("scale") if isinstance(more, dict) else None)
-    return found
-
-
-def _struct_fields(schema: object) -> list[dict[str, Any]]:
-    fields = schema.get("fields") if isinstance(schema, dict) else None
-    return (
-        [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
-    )
 
 
 def _bad_version(value: object, where: str, allowed: str) -> NoReturn:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import COLUMNS, Entity
-from nova_stream.events.decimals import Schema, exact_decimal
+from nova_stream.events.connect_schema import ColumnType
+from nova_stream.events.decimals import exact_decimal
 from nova_stream.events.documents import (
     COLUMN_NAMES,
     MAX_INDEXED_BYTES,
@@ -38,7 +39,7 @@ class Field(NamedTuple):
 
     where: str
     rule: Rule
-    schema: Schema | None = None
+    schema: ColumnType | None = None
 
 
 class Normalised(NamedTuple):
@@ -60,7 +61,7 @@ class _Step(NamedTuple):
     free_text: bool
 
 
-_NO_SCHEMAS: Mapping[str, Schema] = {}
+_NO_SCHEMAS: Mapping[str, ColumnType] = {}
 
 
 class Normaliser:
@@ -85,7 +86,7 @@ class Normaliser:
         document: Mapping[str, Any],
         where: str,
         key_id: str | None = None,
-        schemas: Mapping[str, Schema] = _NO_SCHEMAS,
+        schemas: Mapping[str, ColumnType] = _NO_SCHEMAS,
     ) -> Normalised:
         """The document with the main app's names and forms; unknown fields stay as they are.
 
