@@ -10,8 +10,15 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from nova_stream.database_url import DatabaseUrl, parse_database_url
 from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
 
@@ -24,7 +31,10 @@ _OF_A_SERVICE = re.compile(r"NOVA_\w*?(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(T
 
 
 class Settings(BaseSettings):
-    """Every setting of nova-stream. Build it with ``load_settings`` to get readable errors."""
+    """Every setting of nova-stream. Build it with ``load_settings`` to get readable errors.
+
+    A variable that is empty or blank counts as not set, in the environment and in ``.env``.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="NOVA_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
@@ -108,6 +118,23 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otel: bool = False
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As ever, without what is blank: compose files and charts pass on what nobody set."""
+        for source in (env_settings, dotenv_settings):
+            assert isinstance(source, EnvSettingsSource)
+            source.env_vars = {
+                name: value for name, value in source.env_vars.items() if value and value.strip()
+            }
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
+
     @field_validator("kafka_brokers", mode="before")
     @classmethod
     def _split_brokers(cls, value: Any) -> Any:
@@ -124,8 +151,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _postgres_only(cls, value: SecretStr) -> SecretStr:
-        if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
-            raise ValueError("postgresql://user:password@host:port/database is allowed")
+        parse_database_url(value.get_secret_value())
         return value
 
     @field_validator("archive_url")
@@ -139,13 +165,21 @@ class Settings(BaseSettings):
     @field_validator("alert_webhook_url")
     @classmethod
     def _http_only(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value():
-            return None
         if value is not None:
             parts = urlsplit(value.get_secret_value())
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ValueError("http://host/path or https://host/path is allowed")
         return value
+
+    def database(self) -> DatabaseUrl:
+        """Where the database is and how to connect, from ``database_url``, checked.
+
+        Raises SettingsError when a variable of libpq's says what cannot be done.
+        """
+        try:
+            return parse_database_url(self.database_url.get_secret_value())
+        except ValueError as error:
+            raise SettingsError(f"NOVA_DATABASE_URL: {error} (value not shown)") from None
 
     def topic(self, entity: Entity) -> str:
         """The Kafka topic of an entity: ``NOVA_TOPIC_<ENTITY>``, else prefix and entity."""

@@ -52,8 +52,8 @@ class Tokens:
                 )
             self._tokens.append(_Token("NOVA_API_TOKEN", frozenset(SCOPES), digest_of(one)))
         several = settings.api_tokens.get_secret_value() if settings.api_tokens else ""
-        for part in filter(None, (part.strip() for part in several.split(","))):
-            self._tokens.append(_parse(part))
+        if several.strip():
+            self._tokens += _parse_all(several)
 
     @property
     def open(self) -> bool:
@@ -160,6 +160,14 @@ def _cannot_tell() -> ProblemError:
         "Postgres does not answer at the moment, and has the tokens; try again.",
         headers={"Retry-After": "2"},
     )
+
+
+def _parse_all(text: str) -> list[_Token]:
+    """One at least: separators alone are a mistake that must not open the API."""
+    parts = [part for part in (part.strip() for part in text.split(",")) if part]
+    if not parts:
+        raise SettingsError(f"NOVA_API_TOKENS: {_ALLOWED}")
+    return [_parse(part) for part in parts]
 
 
 def _parse(part: str) -> _Token:

@@ -101,7 +101,7 @@ def check_workers(client: AdminClient, settings: Settings) -> Finding:
 def check_version(connection: asyncpg.Connection[Any], settings: Settings) -> Finding:
     """The server's version; ``connect`` refuses one that is too old."""
     version = connection.get_server_version()
-    place = describe(settings.database_url.get_secret_value())
+    place = describe(settings)
     # asyncpg counts as before version 10: the second number is the third.
     number = f"{version.major}.{version.micro}"
     return Finding("postgres", ok=True, message=f"{number} answers at {place}")

@@ -63,7 +63,7 @@ class Webhook:
 
     async def tell_outage(self, event: str, began_at: datetime, now: datetime) -> bool:
         """Post that Postgres is away, or back again: no row can say so. False when not taken."""
-        where = describe(self._settings.database_url.get_secret_value())
+        where = describe(self._settings)
         message = f"Postgres at {where} does not answer"
         over = event == "end"
         body = {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
+from nova_stream.database_url import DatabaseUrl, Host
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import Settings
 from nova_stream.storage import sql
@@ -45,27 +48,78 @@ UNAVAILABLE = (
 )
 
 
-def describe(url: str) -> str:
-    """``host:port/database`` of a database address, without its user and password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or '/'}"
+#: Of one host of several: these send a connection to the next one.
+_NEXT_HOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+_LIMIT = 10.0
+
+
+def describe(settings: Settings) -> str:
+    """``host:port/database`` of the configured database, without its user and password."""
+    return str(settings.database())
+
+
+async def open_connection(
+    url: DatabaseUrl,
+    server_settings: Mapping[str, str],
+    *,
+    timeout: float | None = None,
+    command_timeout: float | None = None,
+) -> asyncpg.Connection[Any]:
+    """A connection to the first host that lets us in and is what the URL asks for.
+
+    ``server_settings`` win over the URL's own. All hosts together have ``timeout`` seconds, the
+    URL's connect_timeout each, or 10. Raises what asyncpg raises for the last host.
+    """
+    hosts = url.in_order()
+    wanted = [url.target_session_attrs]
+    if wanted == ["prefer-standby"]:
+        wanted = ["standby", "any"]
+    tries = [(host, attributes) for attributes in wanted for host in hosts]
+    limit = url.connect_timeout or (timeout or _LIMIT) / len(tries)
+
+    async def attempt(host: Host, attributes: str) -> asyncpg.Connection[Any]:
+        return await asyncpg.connect(
+            url.address(),
+            host=host.name,
+            port=host.port,
+            user=url.user,
+            password=url.password,
+            passfile=url.passfile,
+            database=url.database,
+            target_session_attrs=SessionAttribute(attributes),
+            server_settings={**url.server_settings, **server_settings},
+            timeout=limit,
+            command_timeout=command_timeout,
+        )
+
+    async with asyncio.timeout(timeout or limit * len(tries)):
+        for host, attributes in tries[:-1]:
+            with contextlib.suppress(*_NEXT_HOST):
+                return await attempt(host, attributes)
+        return await attempt(*tries[-1])
 
 
 async def connect(
-    settings: Settings, application: str, *, flush: bool = False, timeout: float = 10.0
+    settings: Settings, application: str, *, flush: bool = False, timeout: float | None = None
 ) -> asyncpg.Connection[Any]:
     """Open one connection, named ``application`` in pg_stat_activity.
 
-    Raises DatabaseUnavailableError when nothing answers within ``timeout`` seconds, the name or
-    password is wrong, or the server is older than MINIMUM_VERSION.
+    Raises DatabaseUnavailableError when nothing answers within ``timeout`` seconds (see
+    ``open_connection``), the name or password is wrong, or the server is older than
+    MINIMUM_VERSION.
     """
-    url = settings.database_url.get_secret_value()
+    url = settings.database()
     guards = {**_GUARDS, "application_name": f"nova-stream {application}"}
     if flush:
         guards |= _FLUSH
     try:
-        async with asyncio.timeout(timeout):
-            connection = await asyncpg.connect(url, timeout=timeout, server_settings=guards)
+        connection = await open_connection(url, guards, timeout=timeout)
     except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
         raise _unavailable(url, error) from None
     if connection.get_server_version().major < MINIMUM_VERSION:
@@ -75,19 +129,20 @@ async def connect(
     return connection
 
 
-def _unavailable(url: str, error: BaseException) -> DatabaseUnavailableError:
-    if isinstance(error, asyncpg.UndefinedObjectError) or "transaction_timeout" in str(error):
+def _unavailable(url: DatabaseUrl, error: BaseException) -> DatabaseUnavailableError:
+    # Only a server without this one is too old; another setting is one of the URL's options.
+    if isinstance(error, asyncpg.UndefinedObjectError) and '"transaction_timeout"' in str(error):
         return _too_old(url, "one without transaction_timeout")
     what = str(error) or type(error).__name__
     return DatabaseUnavailableError(
-        f"Postgres at {describe(url)} cannot be used: {what.splitlines()[0]}. "
+        f"Postgres at {url} cannot be used: {what.splitlines()[0]}. "
         "Check NOVA_DATABASE_URL, or start everything here with: nova-stream dev"
     )
 
 
-def _too_old(url: str, found: str) -> DatabaseUnavailableError:
+def _too_old(url: DatabaseUrl, found: str) -> DatabaseUnavailableError:
     return DatabaseUnavailableError(
-        f"PostgreSQL {MINIMUM_VERSION} or newer is needed, {describe(url)} is {found}"
+        f"PostgreSQL {MINIMUM_VERSION} or newer is needed, {url} is {found}"
     )
 
 
@@ -97,12 +152,15 @@ async def create_pool(settings: Settings, application: str, size: int) -> asyncp
     """
     first = await connect(settings, application)
     await first.close()
+    guards = {**_GUARDS, "application_name": f"nova-stream {application}"}
+
+    async def opened(*_args: Any, **_given: Any) -> asyncpg.Connection[Any]:
+        return await open_connection(settings.database(), guards, command_timeout=60)
+
     return await asyncpg.create_pool(
-        settings.database_url.get_secret_value(),
+        connect=opened,
         min_size=0,
         max_size=size,
-        server_settings={**_GUARDS, "application_name": f"nova-stream {application}"},
-        command_timeout=60,
         reset=_as_it_is,
     )
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from nova_stream.settings import Settings
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import connect, open_connection
 
 #: Held while migrating, so that several machines may start at once.
 _MIGRATION_LOCK = 7_303_014
@@ -51,7 +51,8 @@ async def migrate(settings: Settings) -> tuple[str | None, str]:
 
 def _engine(settings: Settings) -> AsyncEngine:
     async def creator() -> asyncpg.Connection[Any]:
-        return await asyncpg.connect(settings.database_url.get_secret_value())
+        named = {"application_name": "nova-stream migrate"}
+        return await open_connection(settings.database(), named)
 
     return create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -75,11 +77,16 @@ class Metrics:
     def serve(self, host: str, port: int) -> tuple[int, object]:
         """Serve ``/metrics`` there; port 0 = any free one. Gives the port and the server.
 
-        Raises SettingsError when the port is taken.
+        Raises SettingsError when the port is taken, or the address is none of this machine.
         """
         try:
             server, _ = _serve(port, addr=host, registry=self.registry)
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise SettingsError(
+                    f"NOVA_METRICS_HOST={host!r}: {error.strerror or error}; an address of this "
+                    "machine is allowed, such as 127.0.0.1, or 0.0.0.0 for all of them"
+                ) from None
             raise SettingsError(
                 f"NOVA_METRICS_PORT={port}: {error.strerror or error}; a port that is free, or 0 "
                 "for any free one, is allowed (each worker of a machine needs its own)"

@@ -30,7 +30,7 @@ def status(found: Tokens, given: str | None, scope: str) -> int:
 
 
 def test_without_tokens_all_is_open() -> None:
-    for found in (tokens(), tokens("", ""), tokens(None, " , ")):
+    for found in (tokens(), tokens("", ""), tokens(None, " ")):
         assert found.open
         assert status(found, None, "admin") == 200
 
