@@ -17,13 +17,13 @@ import asyncpg
 import psutil
 
 from nova_stream.events.lines import ChangeLine
+from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.local import processes
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.local.sql import run_sql
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
-from nova_stream.stream.topics import TopicAdmin
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTITIONS = 8

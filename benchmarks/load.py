@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks.workload import history
 from nova_stream.clock import system_clock
-from nova_stream.publish.kafka import client_options
-from nova_stream.publish.records import RecordMaker, partition_of
+from nova_stream.kafka.options import client_options
+from nova_stream.kafka.records import RecordMaker, partition_of
 from nova_stream.settings import Settings, load_settings
 
 _TICK = 0.01

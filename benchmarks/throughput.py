@@ -35,9 +35,9 @@ from benchmarks.common import (
 from benchmarks.report import Say
 from benchmarks.workload import expected, history
 from nova_stream.events.change import Entity
+from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.settings import Settings
 from nova_stream.stats.recount import Recount
-from nova_stream.stream.topics import TopicAdmin
 
 EVENTS = 300_000
 ROUNDS = 3

@@ -15,7 +15,6 @@ from nova_stream.api.answers import schemas
 from nova_stream.api.changes import Changes
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.database import Database
-from nova_stream.api.kafka import KafkaProbe
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
@@ -45,6 +44,7 @@ from nova_stream.api.tracing import Traced
 from nova_stream.clock import system_clock
 from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.registry import JOBS
+from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings

@@ -10,7 +10,6 @@ from fastapi import Depends, Request
 from nova_stream.api.changes import Changes
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.database import Database
-from nova_stream.api.kafka import KafkaProbe
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.positions import PositionWatch
@@ -18,6 +17,7 @@ from nova_stream.api.reads import SharedReads
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
 from nova_stream.jobs.ledger import Ledger
+from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher
 from nova_stream.settings import Settings
 

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient
 from nova_stream.api.database import Database
 from nova_stream.clock import isoformat
 from nova_stream.errors import DatabaseUnavailableError
-from nova_stream.jobs.lag import Offsets, lag_of, log_ends_by
-from nova_stream.publish.kafka import admin_options
+from nova_stream.kafka.offsets import Offsets, lag_of, log_ends_by
+from nova_stream.kafka.options import admin_options
 from nova_stream.settings import Settings
 from nova_stream.storage.database import UNAVAILABLE
 from nova_stream.storage.read_status import StreamFacts, StreamStatus, stream_facts

@@ -13,10 +13,10 @@ import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from nova_stream.cli.markers import only_markers
 from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import NovaStreamError
-from nova_stream.publish.kafka import admin_options
+from nova_stream.kafka.markers import only_markers
+from nova_stream.kafka.options import admin_options
 from nova_stream.settings import Settings
 from nova_stream.storage import sql
 from nova_stream.storage.database import check_schema, connect, describe

@@ -10,8 +10,8 @@ import msgspec
 
 from nova_stream.errors import NovaStreamError
 from nova_stream.events.times import time_text
-from nova_stream.jobs.lag import Offsets, lag_of, log_ends
 from nova_stream.jobs.model import JobContext
+from nova_stream.kafka.offsets import Offsets, lag_of, log_ends
 from nova_stream.storage.database import UNAVAILABLE
 from nova_stream.storage.health import DatabaseHealth, database_health
 

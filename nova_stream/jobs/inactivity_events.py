@@ -12,7 +12,7 @@ from nova_stream.errors import KafkaUnavailableError, TopicError
 from nova_stream.events.encode import encode_key
 from nova_stream.events.json_text import encode_json
 from nova_stream.events.times import time_text
-from nova_stream.publish.kafka import admin_options
+from nova_stream.kafka.options import admin_options
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.storage.inactivity import InactivityEvent

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 
 from nova_stream.events.change import Entity
-from nova_stream.publish.connection import Connection, offset_of
-from nova_stream.publish.records import Outgoing, partition_of
+from nova_stream.kafka.producer import Connection, offset_of
+from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings
 

@@ -10,8 +10,8 @@ from typing import IO, NamedTuple
 from nova_stream.clock import system_clock
 from nova_stream.errors import PublishError, RejectedError
 from nova_stream.events.lines import ChangeLine, parse_line
+from nova_stream.kafka.records import MAX_RECORD_BYTES, RecordMaker, check_parts
 from nova_stream.publish.interface import Publisher
-from nova_stream.publish.records import MAX_RECORD_BYTES, RecordMaker, check_parts
 from nova_stream.publish.tokens import PositionToken
 
 #: Longer lines are not read as a whole.

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sized
 
 from nova_stream.clock import Clock, system_clock
 from nova_stream.events.lines import ChangeLine
+from nova_stream.kafka.producer import Connection
+from nova_stream.kafka.records import Outgoing, RecordMaker
 from nova_stream.publish.bulk import BulkWriter
-from nova_stream.publish.connection import Connection
 from nova_stream.publish.interface import Document, Publisher, checked
-from nova_stream.publish.records import Outgoing, RecordMaker
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings, load_settings
 from nova_stream.tracing import Headers, publishing, tracer_of

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from nova_stream.publish.connection import Connection
-from nova_stream.publish.records import partition_of
+from nova_stream.kafka.producer import Connection
+from nova_stream.kafka.records import partition_of
 from nova_stream.settings import Settings
 
 

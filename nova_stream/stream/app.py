@@ -10,7 +10,7 @@ from typing import Any
 import faust
 
 from nova_stream.events.change import Entity
-from nova_stream.publish.kafka import client_options
+from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 from nova_stream.stream.agents import Pumps
 from nova_stream.stream.intake import Single

@@ -17,6 +17,7 @@ from nova_stream.errors import (
     DatabaseUnavailableError,
     KafkaUnavailableError,
 )
+from nova_stream.kafka.topics import Found, TopicAdmin
 from nova_stream.settings import Settings
 from nova_stream.storage import positions
 from nova_stream.storage.database import check_schema, connect
@@ -29,7 +30,6 @@ from nova_stream.stream.intake import Budget
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.spans import FlushSpans
-from nova_stream.stream.topics import Found, TopicAdmin
 from nova_stream.stream.transport import Source
 from nova_stream.telemetry import get_logger
 from nova_stream.tracing import tracer_of

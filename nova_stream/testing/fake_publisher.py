@@ -8,8 +8,8 @@ from nova_stream.clock import Clock, system_clock
 from nova_stream.errors import PublishError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
+from nova_stream.kafka.records import Outgoing, RecordMaker
 from nova_stream.publish.interface import Document, Publisher, checked
-from nova_stream.publish.records import Outgoing, RecordMaker
 from nova_stream.publish.tokens import PositionToken
 
 

@@ -28,8 +28,8 @@ from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import change_line
+from nova_stream.kafka.records import RecordMaker
 from nova_stream.local.ports import free_port
-from nova_stream.publish.records import RecordMaker
 from nova_stream.settings import load_settings
 from nova_stream.storage.chunk import Chunk
 from nova_stream.storage.flush import Applied

@@ -150,9 +150,9 @@ async def test_counting_reads_no_documents(runs: Runs) -> None:
 
 async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from nova_stream.events.lines import change_line
-    from nova_stream.jobs import lag
+    from nova_stream.kafka import offsets as lag
+    from nova_stream.kafka.topics import TopicAdmin
     from nova_stream.publish.publisher import ChangePublisher
-    from nova_stream.stream.topics import TopicAdmin
 
     monkeypatch.setattr(health_check, "log_ends", lag.log_ends)
     settings = runs.settings.model_copy(update={"kafka_brokers": (nova_kafka,)})

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from nova_stream.events.change import Change, Entity
 from nova_stream.events.decode import decode
-from nova_stream.publish.kafka import admin_options, client_options
+from nova_stream.kafka.options import admin_options, client_options
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings
 

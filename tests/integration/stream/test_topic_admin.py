@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nova_stream.errors import KafkaUnavailableError, TopicError
+from nova_stream.kafka import topics as module
+from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.settings import Settings, load_settings
-from nova_stream.stream import topics as module
-from nova_stream.stream.topics import TopicAdmin
 
 pytestmark = pytest.mark.integration
 

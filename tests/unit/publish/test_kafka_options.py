@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from nova_stream.errors import SettingsError
-from nova_stream.publish.kafka import admin_options, client_options
+from nova_stream.kafka.options import admin_options, client_options
 from nova_stream.settings import Settings, load_settings
 
 BROKERS = "one.example:9092,two.example:9093"

@@ -15,7 +15,7 @@ from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity, VersionKind
 from nova_stream.events.decode import decode
 from nova_stream.events.lines import ChangeLine, change_line
-from nova_stream.publish.records import (
+from nova_stream.kafka.records import (
     MAX_RECORD_BYTES,
     Outgoing,
     RecordMaker,

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from nova_stream.errors import KafkaUnavailableError, TopicError
-from nova_stream.publish.kafka import admin_options
+from nova_stream.kafka.options import admin_options
 from nova_stream.settings import Settings
 
 _TIMEOUT = 10.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from nova_stream.publish.kafka import admin_options
+from nova_stream.kafka.options import admin_options
 from nova_stream.settings import Settings
 
 

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.publish.kafka import admin_options
+from nova_stream.kafka.options import admin_options
 from nova_stream.settings import Settings
 
 #: Next offsets by topic and partition.

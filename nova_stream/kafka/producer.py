@@ -27,9 +27,9 @@ from aiokafka.errors import (
 )
 
 from nova_stream.errors import KafkaUnavailableError, PublishError, TopicError, UsageError
-from nova_stream.publish.kafka import client_options
-from nova_stream.publish.records import Outgoing, partition_of
-from nova_stream.publish.stopping import stop_producer
+from nova_stream.kafka._producer_stop import stop_producer
+from nova_stream.kafka.options import client_options
+from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.settings import Settings
 
 #: The largest batch, in bytes; the topics that nova-stream makes take as much.

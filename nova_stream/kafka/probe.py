@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.publish.kafka import admin_options
+from nova_stream.kafka.options import admin_options
 from nova_stream.settings import Settings
 
 #: Seconds to wait for a broker's answer, and for which an answer counts.
