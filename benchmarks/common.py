@@ -141,7 +141,8 @@ def process(
 
 async def make_topics(settings: Settings) -> None:
     """Make the six topics as the worker would."""
-    await TopicAdmin(settings).prepare_sources()
+    async with TopicAdmin(settings) as admin:
+        await admin.prepare_sources()
 
 
 async def publish(settings: Settings, lines: Iterable[ChangeLine]) -> None:

@@ -189,9 +189,14 @@ def _start(servers: Stack, program: Contender, backlog: Backlog) -> Run:
         settings = servers.settings(database, prefix=backlog.prefix, group=database)
         name = program.name.replace(" ", "-")
         topics = {f"{database}-{table}-changelog": PARTITIONS for table in program.tables}
-        asyncio.run(TopicAdmin(settings).prepare_changelogs(topics))
+        asyncio.run(_make_changelogs(settings, topics))
         with process(servers, name, program.command, settings, code=program.code) as child:
             return asyncio.run(_watch(servers, settings, program, backlog, child))
+
+
+async def _make_changelogs(settings: Settings, topics: dict[str, int]) -> None:
+    async with TopicAdmin(settings) as admin:
+        await admin.prepare_changelogs(topics)
 
 
 async def _watch(

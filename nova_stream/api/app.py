@@ -156,6 +156,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             await parts.convex.close()
             await parts.tokens.close()
             parts.ledger.close()
+            await parts.kafka.close()
             await parts.publisher.close()
             await parts.database.close()
 

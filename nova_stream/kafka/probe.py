@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.kafka.options import admin_options
+from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.settings import Settings
 
 #: Seconds to wait for a broker's answer, and for which an answer counts.
@@ -18,12 +15,11 @@ _KEEP = 2.0
 
 
 class KafkaProbe:
-    """Asks the brokers for their metadata, at most every two seconds."""
+    """Asks the brokers who they are, at most every two seconds; ``close`` it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._admin = KafkaAdmin(settings, _LIMIT)
         self._lock = asyncio.Lock()
-        self._client: AdminClient | None = None
         self._error: KafkaUnavailableError | None = None
         self._asked_at = float("-inf")
 
@@ -31,17 +27,18 @@ class KafkaProbe:
         """Raise KafkaUnavailableError when no broker answers."""
         async with self._lock:
             if time.monotonic() - self._asked_at > _KEEP:
-                self._error = await asyncio.to_thread(self._ask)
+                self._error = await self._ask()
                 self._asked_at = time.monotonic()
         if self._error is not None:
             raise self._error
 
-    def _ask(self) -> KafkaUnavailableError | None:
-        if self._client is None:
-            self._client = AdminClient(admin_options(self._settings))
+    async def close(self) -> None:
+        """End the connections."""
+        await self._admin.close()
+
+    async def _ask(self) -> KafkaUnavailableError | None:
         try:
-            self._client.list_topics(timeout=_LIMIT)
-        except KafkaException:
-            brokers = ", ".join(self._settings.kafka_brokers)
-            return KafkaUnavailableError(f"no Kafka broker answers at {brokers}")
+            await self._admin.ping()
+        except KafkaUnavailableError as error:
+            return error
         return None

@@ -14,7 +14,6 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.codec import has_lz4
 from aiokafka.errors import (
-    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     LeaderNotAvailableError,
@@ -26,8 +25,9 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from nova_stream.errors import KafkaUnavailableError, PublishError, TopicError, UsageError
+from nova_stream.errors import PublishError, TopicError, UsageError
 from nova_stream.kafka._producer_stop import stop_producer
+from nova_stream.kafka.faults import unavailable
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.settings import Settings
@@ -169,7 +169,7 @@ class Connection:
                 await producer.start()
         except (KafkaError, OSError, TimeoutError) as error:
             await producer.stop()
-            raise _unavailable(error, self.brokers) from None
+            raise unavailable(error, self._settings) from None
         except BaseException:
             await producer.stop()
             raise
@@ -190,17 +190,6 @@ def offset_of(metadata: Any, topic: str) -> int:
             f"{topic}: Kafka has the record already, but no longer knows where; publish it again"
         )
     return offset
-
-
-def _unavailable(error: Exception, brokers: str) -> KafkaUnavailableError:
-    # aiokafka tells why each broker was no good only to its log.
-    told = isinstance(error, KafkaConnectionError) or not str(error)
-    detail = "nothing answers as Kafka does" if told else str(error)
-    return KafkaUnavailableError(
-        f"no Kafka can be used at {brokers}: {detail}. Check NOVA_KAFKA_BROKERS, and "
-        "NOVA_KAFKA_SECURITY where it wants TLS or a password; or start everything here with: "
-        "nova-stream dev"
-    )
 
 
 def _cause(error: KafkaError, topic: str) -> str:

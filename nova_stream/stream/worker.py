@@ -17,7 +17,8 @@ from nova_stream.errors import (
     DatabaseUnavailableError,
     KafkaUnavailableError,
 )
-from nova_stream.kafka.topics import Found, TopicAdmin
+from nova_stream.kafka.queries import Found
+from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.settings import Settings
 from nova_stream.storage import positions
 from nova_stream.storage.database import check_schema, connect
@@ -83,6 +84,12 @@ class Worker:
 
         Raises SchemaVersionError or TopicError where a person has to act.
         """
+        try:
+            return await self._run()
+        finally:
+            await self._admin.close()
+
+    async def _run(self) -> Outcome:
         prepared = await self._until_stopped(self._prepare())
         if prepared is None:
             return Outcome.STOPPED

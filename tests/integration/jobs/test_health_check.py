@@ -158,7 +158,8 @@ async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.Mon
     settings = runs.settings.model_copy(update={"kafka_brokers": (nova_kafka,)})
     runs.settings = settings
     assert (await runs.run(run_once))["lag"] == 0
-    await TopicAdmin(settings).prepare_sources()
+    async with TopicAdmin(settings) as admin:
+        await admin.prepare_sources()
     async with ChangePublisher(settings) as publisher:
         await publisher.publish(
             change_line({"entity": "users", "after": {"id": f"u{n}"}}) for n in range(7)

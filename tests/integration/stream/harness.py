@@ -258,6 +258,11 @@ class Stage:
         return found[0]
 
 
+async def _make_topics(settings: Settings) -> None:
+    async with TopicAdmin(settings) as admin:
+        await admin.prepare_sources()
+
+
 @contextmanager
 def open_stage(brokers: str, database: str, prefix: str, folder: Path) -> Iterator[Stage]:
     """A stage with two partitions a topic and no worker yet. At its end every worker must go at
@@ -271,7 +276,7 @@ def open_stage(brokers: str, database: str, prefix: str, folder: Path) -> Iterat
         partitions=2,
     )
     asyncio.run(migrate(settings))
-    asyncio.run(TopicAdmin(settings).prepare_sources())
+    asyncio.run(_make_topics(settings))
     stage = Stage(settings, folder)
     try:
         yield stage

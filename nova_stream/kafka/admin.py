@@ -1,0 +1,211 @@
+"""The one client that looks at brokers, topics, logs and groups, and makes topics.
+
+It is aiokafka's, in the event loop of whoever asks: librdkafka's admin client has ended the whole
+process when a broker was killed while it was asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import BrokerResponseError, KafkaError, for_code
+from aiokafka.protocol.admin import CreatePartitionsRequest, CreateTopicsRequest
+
+from nova_stream.errors import TopicError
+from nova_stream.kafka import queries
+from nova_stream.kafka.faults import told, unavailable
+from nova_stream.kafka.options import client_options
+from nova_stream.kafka.queries import Found, Group, Key, Log, OpenTransaction
+from nova_stream.settings import Settings
+
+T = TypeVar("T")
+
+_LIMIT = 10.0
+_LOOK_AGAIN = 0.02
+_CLOSE_LIMIT = 1.0
+_TOPIC_EXISTS, _BAD_PARTITIONS, _NOT_CONTROLLER = 36, 37, 41
+
+
+class KafkaAdmin:
+    """Asks Kafka; used by one event loop, by any number of tasks at a time.
+
+    It connects at the first question, and again after a failure; ``close`` (or ``async with``)
+    ends that. Every question raises KafkaUnavailableError when no broker answers it within
+    ``limit`` seconds, and SettingsError.
+    """
+
+    def __init__(self, settings: Settings, limit: float = _LIMIT) -> None:
+        self._settings = settings
+        self._limit = limit
+        self._client: AIOKafkaClient | None = None
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connections; another question would make new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await _end(client)
+
+    # -- questions -------------------------------------------------------------------------------
+
+    async def ping(self) -> None:
+        """Return when a broker has answered."""
+        await self._ask(lambda client: queries.metadata_of(client, []))
+
+    async def topics(self) -> dict[str, Found]:
+        """All topics of the cluster."""
+        return await self._ask(queries.topics_of)
+
+    async def describe(self, topics: Collection[str]) -> dict[str, Found]:
+        """Those of ``topics`` that exist."""
+        return await self._ask(lambda client: queries.describe(client, topics))
+
+    async def logs(self, topics: Collection[str]) -> dict[Key, Log]:
+        """The logs of all partitions of those of ``topics`` that exist."""
+        return await self._ask(lambda client: queries.logs_of(client, topics))
+
+    async def open_transactions(self, places: Collection[Key]) -> dict[Key, list[OpenTransaction]]:
+        """The open transactions of partitions, those that began first being first.
+
+        What this user may not ask, or an old broker does not know, is absent.
+        """
+        return await self._ask(lambda client: queries.open_transactions_of(client, places))
+
+    async def group(self, group: str) -> Group:
+        """A consumer group; one that nobody has ever used is ``Dead``, without members."""
+        return await self._ask(lambda client: queries.group_of(client, group))
+
+    # -- changes ---------------------------------------------------------------------------------
+
+    async def make_topics(self, wanted: Mapping[str, int], config: Mapping[str, str]) -> None:
+        """Make topics with so many partitions; returns once brokers show them.
+
+        One that is there already is left alone. Raises TopicError where Kafka refuses one.
+        """
+        if not wanted:
+            return
+        replication = self._settings.replication
+        named = list(config.items())
+        request = CreateTopicsRequest(
+            [(topic, count, replication, [], named) for topic, count in wanted.items()],
+            timeout=int(self._limit * 1000),
+            validate_only=False,
+        )
+        await self._change(request, "cannot be made", _TOPIC_EXISTS)
+        await self._see(dict.fromkeys(wanted, 1))
+
+    async def add_partitions(self, wanted: Mapping[str, int]) -> None:
+        """Give topics so many partitions in all; returns once brokers show them.
+
+        One that has as many already is left alone. Raises TopicError where Kafka refuses it.
+        """
+        if not wanted:
+            return
+        request = CreatePartitionsRequest(
+            [(topic, (count, None)) for topic, count in wanted.items()],
+            timeout=int(self._limit * 1000),
+            validate_only=False,
+        )
+        await self._change(request, "cannot be enlarged", _BAD_PARTITIONS)
+        await self._see(wanted)
+
+    async def _change(self, request: Any, what: str, allowed: int) -> None:
+        async def change(client: AIOKafkaClient) -> None:
+            metadata = await queries.metadata_of(client, [])
+            response = await client.send(metadata.controller_id, request)
+            for topic, code, message in response.topic_errors:
+                if code == _NOT_CONTROLLER:
+                    raise for_code(code)
+                if code not in (0, allowed):
+                    raise TopicError(
+                        f"topic {topic} {what}: {message or told(for_code(code)())} (partitions: "
+                        f"NOVA_PARTITIONS={self._settings.partitions}, replication: "
+                        f"NOVA_REPLICATION={self._settings.replication})"
+                    )
+
+        await self._ask(change)
+
+    async def _see(self, wanted: Mapping[str, int]) -> None:
+        """Wait until the brokers show topics with so many partitions: they answer before that."""
+        hidden = list(wanted)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limit):
+                while hidden:
+                    found = await self.describe(wanted)
+                    hidden = [
+                        t for t, n in wanted.items() if t not in found or found[t].partitions < n
+                    ]
+                    if hidden:
+                        await asyncio.sleep(_LOOK_AGAIN)
+        if hidden:
+            raise TopicError(f"topic {hidden[0]} was made, but no broker shows it")
+
+    # -- the connection --------------------------------------------------------------------------
+
+    async def _ask(self, work: Callable[[AIOKafkaClient], Awaitable[T]]) -> T:
+        client = None
+        try:
+            async with asyncio.timeout(self._limit):
+                while True:
+                    before, client = client, await self._connected()
+                    try:
+                        return await work(client)
+                    except BrokerResponseError as error:
+                        # A leader or coordinator that is just changing.
+                        if not error.retriable:
+                            raise
+                        await asyncio.sleep(_LOOK_AGAIN)
+                    except (KafkaError, OSError):
+                        await self._drop(client)
+                        if before is not None:
+                            raise
+        except (KafkaError, NotImplementedError, OSError) as error:
+            # A connection on which nobody answers is not worth keeping.
+            if client is not None and not isinstance(error, BrokerResponseError):
+                await self._drop(client)
+            raise unavailable(error, self._settings) from None
+
+    async def _connected(self) -> AIOKafkaClient:
+        async with self._lock:
+            if self._client is None:
+                client = AIOKafkaClient(
+                    **client_options(self._settings),
+                    client_id="nova-stream-admin",
+                    request_timeout_ms=int(self._limit * 1000),
+                    retry_backoff_ms=50,
+                )
+                try:
+                    await client.bootstrap()
+                except BaseException:
+                    await _end(client)
+                    raise
+                self._client = client
+            return self._client
+
+    async def _drop(self, client: AIOKafkaClient) -> None:
+        if self._client is client:
+            self._client = None
+            await _end(client)
+
+
+async def _end(client: AIOKafkaClient) -> None:
+    # A peer that does not answer would hold up the farewell of TLS.
+    with contextlib.suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(_CLOSE_LIMIT):
+            await client.close()

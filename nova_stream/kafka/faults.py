@@ -1,0 +1,29 @@
+"""How Kafka's errors are told."""
+
+from __future__ import annotations
+
+from aiokafka.errors import BrokerResponseError, KafkaConnectionError, NodeNotReadyError
+
+from nova_stream.errors import KafkaUnavailableError
+from nova_stream.settings import Settings
+
+_NO_ANSWER = (KafkaConnectionError, NodeNotReadyError)
+
+
+def unavailable(error: BaseException, settings: Settings) -> KafkaUnavailableError:
+    """The error that names the brokers, what is wrong with them and what to look at."""
+    # aiokafka tells why each broker was no good only to its log.
+    silent = isinstance(error, _NO_ANSWER) or not str(error)
+    detail = "nothing answers as Kafka does" if silent else told(error)
+    return KafkaUnavailableError(
+        f"no Kafka can be used at {', '.join(settings.kafka_brokers)}: {detail}. Check "
+        "NOVA_KAFKA_BROKERS, and NOVA_KAFKA_SECURITY where it wants TLS or a password; or start "
+        "everything here with: nova-stream dev"
+    )
+
+
+def told(error: BaseException) -> str:
+    """An error of Kafka in words: its name in the protocol where it has one."""
+    if isinstance(error, BrokerResponseError):
+        return str(error.message)
+    return str(error) or type(error).__name__
