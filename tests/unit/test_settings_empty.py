@@ -11,7 +11,7 @@ from nova_stream.api.tokens import Tokens
 from nova_stream.errors import SettingsError
 from nova_stream.jobs.registry import JOBS
 from nova_stream.jobs.schedule import schedule_of
-from nova_stream.publish.kafka import client_options
+from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings, load_settings
 
 NAMES = sorted(Settings.model_fields)
