@@ -26,9 +26,10 @@ from nova_stream.events.envelope import (
     version_of,
 )
 from nova_stream.events.json_text import refuse_unstorable_text, storable_json, too_deep
-from nova_stream.events.normalise import Normaliser, is_unavailable, read_id
+from nova_stream.events.normalise import Normaliser, read_id
+from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 from nova_stream.events.plain import PlainReader
-from nova_stream.events.times import parse_time
+from nova_stream.events.times import MILLI, parse_time
 from nova_stream.events.wording import described
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)] | None
@@ -57,13 +58,17 @@ _SEQ, _LSN, _OFFSET = VersionKind.SEQ, VersionKind.LSN, VersionKind.OFFSET
 
 
 class Decoder:
-    """Decodes the records of one entity's topic; ``decode`` is safe to call from any thread."""
+    """Decodes the records of one entity's topic; ``decode`` is safe to call from any thread.
 
-    def __init__(self, entity: Entity) -> None:
+    ``placeholders`` are what stands for a large column that did not change.
+    """
+
+    def __init__(self, entity: Entity, placeholders: Placeholders = PLACEHOLDERS) -> None:
+        self._placeholders = placeholders
         self._nothing = (None,) * len(COLUMNS[entity])
         self._read_record = msgspec.json.Decoder(_Record).decode
-        self._read_document = PlainReader(entity).read
-        self._normalise = Normaliser(entity).read
+        self._read_document = PlainReader(entity, placeholders).read
+        self._normalise = Normaliser(entity, placeholders).read
 
     def decode(self, record: SourceRecord, partition: int) -> Change | None:
         """The change that ``record`` asks for; None for a tombstone, which is ignored.
@@ -127,7 +132,7 @@ class Decoder:
         changed_at = _time_of_change(envelope)
         if envelope.op == "d":
             return Change(
-                id=_deleted_id(envelope, record),
+                id=_deleted_id(envelope, record, self._placeholders),
                 number=version.number,
                 minor=version.minor,
                 kind=kind,
@@ -143,7 +148,7 @@ class Decoder:
         after = self._normalise(
             _after(envelope),
             f"{envelope.where}.after",
-            _id_of_key(envelope, record),
+            _id_of_key(envelope, record, self._placeholders),
             envelope.schemas,
         )
         return Change(
@@ -188,18 +193,21 @@ def _after(envelope: Envelope) -> dict[str, Any]:
     return after
 
 
-def _id_of_key(envelope: Envelope, record: SourceRecord) -> str | None:
+def _id_of_key(envelope: Envelope, record: SourceRecord, placeholders: Placeholders) -> str | None:
     """The key's id, where the document has none: a key that is not needed may be anything."""
     given = _after(envelope).get("id")
-    return key_id(record.key) if given in (None, "") or is_unavailable(given) else None
+    if given not in (None, "") and not placeholders.stand_for(given):
+        return None
+    return key_id(record.key, envelope.schemas.get("id"), placeholders)
 
 
-def _deleted_id(envelope: Envelope, record: SourceRecord) -> str:
+def _deleted_id(envelope: Envelope, record: SourceRecord, placeholders: Placeholders) -> str:
+    declared = envelope.schemas.get("id")
     before = envelope.fields.get("before")
     identity = None
     if isinstance(before, dict):
-        identity = read_id(before.get("id"), f"{envelope.where}.before.id")
-    identity = identity or key_id(record.key)
+        identity = read_id(before.get("id"), f"{envelope.where}.before.id", declared, placeholders)
+    identity = identity or key_id(record.key, declared, placeholders)
     if not identity:
         raise RejectedError(
             "missing_id",
@@ -212,7 +220,7 @@ def _deleted_id(envelope: Envelope, record: SourceRecord) -> str:
 def _time_of_change(envelope: Envelope) -> datetime | None:
     """``source.ts_ms``, else ``ts_ms``; both must be readable where they are given."""
     times = [
-        None if millis is None else parse_time(millis, f"{envelope.where}.{name}")
+        None if millis is None else parse_time(millis, f"{envelope.where}.{name}", small=MILLI)
         for name, millis in (
             ("source.ts_ms", envelope.source.get("ts_ms")),
             ("ts_ms", envelope.fields.get("ts_ms")),

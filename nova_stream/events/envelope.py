@@ -14,9 +14,11 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import SourceRecord, Version, VersionKind
-from nova_stream.events.connect_schema import ColumnType, document_types
+from nova_stream.events.connect_schema import ColumnType, column_type, document_types
+from nova_stream.events.decimals import is_variable_scale
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text, whole_number
 from nova_stream.events.normalise import read_id
+from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 from nova_stream.events.wording import described, quoted
 
 #: Set when a dead letter is published again whose version is a Kafka offset: ``offset:<n>``.
@@ -123,9 +125,14 @@ def version_minor(value: object, where: str) -> int:
     return number
 
 
-def key_id(key: bytes | None) -> str | None:
+def key_id(
+    key: bytes | None,
+    declared: ColumnType | None = None,
+    placeholders: Placeholders = PLACEHOLDERS,
+) -> str | None:
     """The entity's id in a Kafka key: text, a JSON text, or a struct with ``id``, with or without
-    the wrapper. None when there is none.
+    the wrapper. None when there is none. Its type is the one that the key's own schema declares,
+    else ``declared``, the document's id's.
 
     Raises RejectedError ``id_too_long``, ``unstorable_text`` or ``wrong_type``.
     """
@@ -138,11 +145,8 @@ def key_id(key: bytes | None) -> str | None:
 
     if key.lstrip()[:1] in {b'"', b"{"}:
         found = _parsed_key(key, found)
-        if isinstance(found, dict):
-            found = found.get("payload", found) if "id" not in found else found
-        if isinstance(found, dict):
-            found = found.get("id")
-    identity = read_id(found, "the key's id")
+        found, declared = _id_in_key(found, declared)
+    identity = read_id(found, "the key's id", declared, placeholders)
     if identity:
         refuse_unstorable_text(identity, "the key's id")
     return identity
@@ -156,6 +160,19 @@ def header(headers: Any, name: str) -> bytes | None:
         if isinstance(key, str) and key.lower() == name and isinstance(value, bytes):
             found = value
     return found
+
+
+def _id_in_key(found: Any, declared: ColumnType | None) -> tuple[Any, ColumnType | None]:
+    """What a key of JSON has as its id, and the type that it has."""
+    if isinstance(found, dict) and "id" not in found and "payload" in found:
+        of_key, found = column_type(found.get("schema")), found["payload"]
+        if not isinstance(found, dict) or is_variable_scale(found):
+            declared = of_key or declared
+        elif of_key is not None:
+            declared = of_key.fields.get("id", declared)
+    if isinstance(found, dict) and not is_variable_scale(found):
+        found = found.get("id")
+    return found, declared
 
 
 def _parsed_key(key: bytes, text: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from nova_stream.events.change import Entity
-from nova_stream.events.decimals import NUMBER_TEXT, POSITIVE_TEXT
+from nova_stream.events.decimals import FLAG_TEXT, NUMBER_TEXT, POSITIVE_TEXT
 from nova_stream.events.documents import (
     COLUMN_NAMES,
     MAX_NUMBER,
@@ -17,19 +17,16 @@ from nova_stream.events.documents import (
     Kind,
     Rule,
 )
+from nova_stream.events.durations import CLOCK_FIELDS, DURATION_FIELDS, LENGTH_TEXT
 from nova_stream.events.envelope import MAX_MINOR, MAX_VERSION
-from nova_stream.events.normalise import UNAVAILABLE
-from nova_stream.events.times import TIME_TEXT
+from nova_stream.events.field_readers import NO_NUMBER
+from nova_stream.events.placeholders import DEFAULT, DEFAULT_BASE64, DEFAULT_UUID
+from nova_stream.events.times import BEYOND_TEXT, TIME_TEXT
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LIST_TEXT = r"^[ \t\r\n]*\[[\s\S]*\][ \t\r\n]*$"
-_TIME = {
-    "description": "ISO 8601 with any offset (none = UTC), or an epoch in s, ms, us or ns, "
-    "told apart by magnitude",
-    "anyOf": [{"type": "string", "pattern": TIME_TEXT}, {"type": "number"}],
-}
 _VERSION = {
     "anyOf": [
         {"type": "integer", "minimum": 0, "maximum": MAX_VERSION},
@@ -47,20 +44,53 @@ _DECIMAL = {
         "value": {"type": "string", "contentEncoding": "base64"},
     },
 }
+_PART = {"type": ["integer", "null"]}
+_TIME = {
+    "description": "ISO 8601 with any offset (none = UTC), or an epoch in s, ms, us or ns of the "
+    "years 1973 to 5138, told apart by magnitude; what no year from 1 to 9999 has becomes null",
+    "anyOf": [
+        {"type": "string", "pattern": TIME_TEXT},
+        {"type": "string", "pattern": BEYOND_TEXT},
+        {"type": "number"},
+        _DECIMAL,
+        {
+            "description": "Debezium's StructuredDate, StructuredTimestamp, "
+            "StructuredZonedTimestamp",
+            "type": "object",
+            "required": ["year", "month", "day", "specialValue"],
+            "properties": dict.fromkeys(("year", "month", "day"), _PART),
+        },
+    ],
+}
 _LARGEST = float(MAX_NUMBER)
 _NUMBER = {
     "anyOf": [
         {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST},
         {"type": "string", "pattern": NUMBER_TEXT},
+        {"enum": sorted(NO_NUMBER)},
         _DECIMAL,
     ]
 }
 _DURATION = {
-    "description": "milliseconds",
+    "description": "milliseconds, an ISO 8601 duration without months, or a time of day in UTC",
     "anyOf": [
         {"type": "number", "minimum": 0, "maximum": _LARGEST},
         {"type": "string", "pattern": POSITIVE_TEXT},
+        {"type": "string", "pattern": LENGTH_TEXT},
+        {"enum": sorted(NO_NUMBER)},
         _DECIMAL,
+        *(
+            {
+                "description": f"Debezium's {name}",
+                "type": "object",
+                "required": list(parts),
+                "properties": dict.fromkeys(parts, _PART),
+            }
+            for name, parts in (
+                ("StructuredDuration", DURATION_FIELDS),
+                ("StructuredTime", CLOCK_FIELDS),
+            )
+        ),
     ],
 }
 _LIST = {
@@ -73,7 +103,13 @@ _BY_KIND: dict[Kind, Schema] = {
     Kind.TIME: _TIME,
     Kind.NUMBER: _NUMBER,
     Kind.DURATION: _DURATION,
-    Kind.FLAG: {"enum": [True, False, 0, 1]},
+    Kind.FLAG: {
+        "anyOf": [
+            {"enum": [True, False, 0, 1]},
+            {"type": "string", "pattern": FLAG_TEXT},
+            _DECIMAL,
+        ]
+    },
     Kind.LIST: _LIST,
 }
 
@@ -126,7 +162,7 @@ def _field(rule: Rule) -> Schema:
         [_of_text(rule)] if rule.kind in {Kind.TEXT, Kind.REFERENCE} else [_BY_KIND[rule.kind]]
     )
     if rule.kind is Kind.REFERENCE:
-        allowed.append({"type": "integer"})
+        allowed += [{"type": "integer"}, _DECIMAL]
     if not rule.required:
         allowed.append({"type": "null"})
     return {"anyOf": [*allowed, {"$ref": "#/$defs/unavailable"}]}
@@ -141,14 +177,23 @@ def _of_text(rule: Rule) -> Schema:
 _IDENTITY: Schema = {
     "description": "At most 1024 bytes of UTF-8; a number is read as its text. When it is missing, "
     "the Kafka key stands in.",
-    "anyOf": [{"type": "string", "minLength": 1, "maxLength": 1024}, {"type": "integer"}],
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": 1024},
+        {"type": "integer"},
+        _DECIMAL,
+    ],
     "not": {"$ref": "#/$defs/unavailable"},
 }
+_ENTRY = f'{{"{DEFAULT}":"{DEFAULT}"}}'
 _UNAVAILABLE: Schema = {
     "description": "Debezium's mark of a large column that did not change: what is known stays.",
     "anyOf": [
-        {"enum": list(UNAVAILABLE)},
-        {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": list(UNAVAILABLE)}},
+        {"enum": [DEFAULT, DEFAULT_BASE64, _ENTRY]},
+        {
+            "description": "In lists of texts, of bytes, of UUIDs, and of numbers or dates.",
+            "enum": [[DEFAULT], [DEFAULT_BASE64], [DEFAULT_UUID], list(DEFAULT.encode())],
+        },
+        {"const": {DEFAULT: DEFAULT}},
     ],
 }
 _SOURCE: Schema = {
@@ -190,6 +235,7 @@ _RECORD: Schema = {
                         "anyOf": [
                             {"type": "string", "maxLength": 1024},
                             {"type": ["integer", "null"]},
+                            _DECIMAL,
                             {"$ref": "#/$defs/unavailable"},
                         ]
                     }
@@ -205,10 +251,12 @@ _WRAPPED: Schema = {
     "type": "object",
     "required": ["payload"],
     "properties": {
-        "schema": {"description": "Its field schemas' names tell the units of times."},
-        "payload": {"anyOf": [{"$ref": "#/$defs/record"}, {"type": "null"}]},
+        "schema": {"description": "Its columns' types tell what the values mean."},
+        "payload": {"type": ["object", "null"]},
     },
     "not": {"required": ["op"]},
+    "if": {"properties": {"schema": {"required": ["fields"], "type": "object"}}},
+    "else": {"properties": {"payload": {"anyOf": [{"$ref": "#/$defs/record"}, {"type": "null"}]}}},
 }
 _CLOUD_EVENT: Schema = {
     "description": "CloudEvents 1.0 in structured mode.",

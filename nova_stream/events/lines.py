@@ -14,7 +14,7 @@ from nova_stream.events.encode import Op, validate_document
 from nova_stream.events.envelope import version_minor, version_number
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text
 from nova_stream.events.normalise import read_id
-from nova_stream.events.times import parse_time
+from nova_stream.events.times import MILLI, parse_time
 from nova_stream.events.wording import described, quoted
 
 _SHAPE = '{"entity": "tasks", "op": "c|u|d|r", "seq": 1, "ts_ms": ..., "after": {...}}'
@@ -118,4 +118,4 @@ def _object(fields: Mapping[str, Any], name: str) -> dict[str, Any] | None:
 
 
 def _millis(value: object) -> int | None:
-    return None if value is None else to_millis(parse_time(value, "$.ts_ms"))
+    return None if value is None else to_millis(parse_time(value, "$.ts_ms", small=MILLI))

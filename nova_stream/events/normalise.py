@@ -6,40 +6,28 @@ Debezium writes snake_case columns, epochs in several units, JSON columns as tex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import COLUMNS, Entity
+from nova_stream.events.column_types import declared_value
 from nova_stream.events.connect_schema import ColumnType
-from nova_stream.events.decimals import exact_decimal
 from nova_stream.events.documents import (
     COLUMN_NAMES,
     MAX_INDEXED_BYTES,
-    MAX_NUMBER,
     RULES,
     Kind,
     Rule,
     camel_case,
 )
-from nova_stream.events.json_text import parse_json, whole_number
-from nova_stream.events.times import parse_time, time_text
-from nova_stream.events.wording import described, quoted
+from nova_stream.events.field_readers import READERS, Field, Reader
+from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
+from nova_stream.events.times import OutOfRangeError
 
-#: What Debezium writes for a large column that did not change; the second in columns of bytes.
-UNAVAILABLE = ("__debezium_unavailable_value", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==")
 _OWN_TIMES = ("createdAt", "timestamp", "startedAt")
 _ID_RULE = Rule(Kind.ID, max_bytes=MAX_INDEXED_BYTES)
-
-
-class Field(NamedTuple):
-    """Where a value stands, what it must be, and what the wrapper says of it."""
-
-    where: str
-    rule: Rule
-    schema: ColumnType | None = None
 
 
 class Normalised(NamedTuple):
@@ -57,7 +45,7 @@ class _Step(NamedTuple):
 
     name: str
     rule: Rule
-    reader: Callable[[object, Field], tuple[Any, Any]]
+    reader: Reader
     free_text: bool
 
 
@@ -67,10 +55,11 @@ _NO_SCHEMAS: Mapping[str, ColumnType] = {}
 class Normaliser:
     """Reads documents of one entity, in any accepted form, by the entity's rules."""
 
-    def __init__(self, entity: Entity) -> None:
+    def __init__(self, entity: Entity, placeholders: Placeholders = PLACEHOLDERS) -> None:
+        self._is_unavailable = placeholders.stand_for
         rules = RULES[entity]
         self._steps = {
-            name: _Step(name, rule, _READERS[rule.kind], _is_free_text(rule))
+            name: _Step(name, rule, READERS[rule.kind], _is_free_text(rule))
             for name, rule in rules.items()
         }
         for column, name in COLUMN_NAMES[entity].items():
@@ -104,15 +93,17 @@ class Normaliser:
                 name, step = given, None
             else:
                 name = step.name
-            if is_unavailable(value):
+            if self._is_unavailable(value):
                 unavailable.append(name)
             elif step is None or value is None:
                 found[name] = value
-            elif step.free_text and type(value) is str:
+            elif step.free_text and type(value) is str and given not in schemas:
                 found[name] = typed[name] = value
             else:
                 field = Field(f"{where}.{given}", step.rule, schemas.get(given))
-                found[name], typed[name] = step.reader(value, field)
+                found[name], column = _read_field(value, field, step.reader)
+                if column is not None:
+                    typed[name] = column
 
         if self._has_agent and "agent" not in unavailable:
             typed.setdefault("agent", "")
@@ -137,21 +128,32 @@ class Normaliser:
         )
 
 
-def read_id(value: object, where: str) -> str | None:
-    """An id given as text or number, as text; None when there is none.
+def read_id(
+    value: object,
+    where: str,
+    declared: ColumnType | None = None,
+    placeholders: Placeholders = PLACEHOLDERS,
+) -> str | None:
+    """An id given as text or number, or as its ``declared`` type, as text; None when there is
+    none.
 
     Raises RejectedError ``wrong_type`` or ``id_too_long``.
     """
-    if value is None or is_unavailable(value):
+    if value is None or placeholders.stand_for(value):
         return None
-    return _read_reference(value, Field(where, _ID_RULE))[1] or None
+    return _read_field(value, Field(where, _ID_RULE, declared), READERS[Kind.ID])[1] or None
 
 
-def is_unavailable(value: object) -> bool:
-    """Whether Debezium left this value out (a text column, bytes, or an array column)."""
-    if type(value) is list and len(value) == 1:
-        value = value[0]
-    return type(value) is str and value in UNAVAILABLE
+def _read_field(value: Any, field: Field, reader: Reader) -> tuple[Any, Any]:
+    """A value as it stands in the document and in a column; None where nothing here can mean it:
+    infinity, NaN, a year before 1 or after 9999.
+    """
+    try:
+        if field.declared is not None:
+            value = declared_value(value, field.declared, field.rule.kind, field.where)
+        return (None, None) if value is None else reader(value, field)
+    except OutOfRangeError:
+        return None, None
 
 
 def _identified(typed: Mapping[str, Any], key_id: str | None, where: str) -> str:
@@ -163,122 +165,3 @@ def _identified(typed: Mapping[str, Any], key_id: str | None, where: str) -> str
 
 def _is_free_text(rule: Rule) -> bool:
     return rule.kind in {Kind.TEXT, Kind.REFERENCE} and not rule.allowed and not rule.max_bytes
-
-
-# Readers: each returns the value as it stands in the document, and as it stands in a column.
-
-
-def _read_text(value: object, field: Field) -> tuple[str, str]:
-    if not isinstance(value, str):
-        _wrong_type(value, field, "text")
-    allowed, longest = field.rule.allowed, field.rule.max_bytes
-    if allowed and value not in allowed:
-        raise RejectedError(
-            "bad_status", f"{field.where} is {quoted(value)}; allowed is {', '.join(allowed)}"
-        )
-
-    if longest and len(value.encode("utf-8", "surrogatepass")) > longest:
-        reason = "id_too_long" if field.rule.kind is Kind.ID else "value_too_long"
-        raise RejectedError(
-            reason, f"{field.where} is {described(value)}; at most {longest} bytes are allowed"
-        )
-    return value, value
-
-
-def _read_reference(value: object, field: Field) -> tuple[str, str]:
-    if isinstance(value, str):
-        return _read_text(value, field)
-
-    number = whole_number(value)
-    if number is None:
-        _wrong_type(value, field, "text or a whole number")
-    return _read_text(str(number), field)
-
-
-def _read_time(value: object, field: Field) -> tuple[str, datetime]:
-    instant = parse_time(value, field.where, field.schema.name if field.schema else None)
-    return time_text(instant), instant
-
-
-def _read_number(value: object, field: Field) -> tuple[int | Decimal, Decimal]:
-    try:
-        number = exact_decimal(value, field.schema)
-    except (TypeError, ValueError):
-        _wrong_type(value, field, "a number")
-    if abs(number) > MAX_NUMBER:
-        _wrong_type(value, field, f"a number up to {MAX_NUMBER}")
-    return value if isinstance(value, int) else number, number
-
-
-def _read_duration(value: object, field: Field) -> tuple[int | Decimal, str]:
-    try:
-        number = exact_decimal(value, field.schema)
-    except TypeError:
-        _wrong_type(value, field, "a number")
-    except ValueError:
-        _bad_duration(value, field)
-    if not 0 <= number <= MAX_NUMBER or (isinstance(value, str) and value.startswith("-")):
-        _bad_duration(value, field)
-    return value if isinstance(value, int) else number, format(number.copy_abs(), "f")
-
-
-def _read_flag(value: object, field: Field) -> tuple[bool, bool]:
-    if not isinstance(value, int | float | Decimal) or value not in (0, 1):
-        _wrong_type(value, field, "true, false, 1 or 0")
-    return bool(value), bool(value)
-
-
-def _read_list(value: object, field: Field) -> tuple[list[Any], list[Any]]:
-    parsed = _parsed(value, field) if isinstance(value, str) else value
-    if not isinstance(parsed, list):
-        _wrong_type(value, field, "a list, or text that holds a JSON list")
-    return parsed, parsed
-
-
-def _read_json(value: object, field: Field) -> tuple[Any, Any]:
-    if isinstance(value, str) and value[:1] in {"[", "{"}:
-        try:
-            value = _parsed(value, field)
-        except RejectedError:
-            return value, value  # just text that begins like JSON
-    return value, value
-
-
-def _read_anything(value: object, _: Field) -> tuple[Any, Any]:
-    return value, value
-
-
-_READERS: dict[Kind, Callable[[object, Field], tuple[Any, Any]]] = {
-    Kind.ID: _read_reference,
-    Kind.REFERENCE: _read_reference,
-    Kind.TEXT: _read_text,
-    Kind.TIME: _read_time,
-    Kind.NUMBER: _read_number,
-    Kind.DURATION: _read_duration,
-    Kind.FLAG: _read_flag,
-    Kind.LIST: _read_list,
-    Kind.JSON: _read_json,
-    Kind.ANY: _read_anything,
-}
-
-
-def _parsed(text: str, field: Field) -> Any:
-    try:
-        return parse_json(text.encode("utf-8", "surrogatepass"), field.where)
-    except RejectedError as error:
-        if error.reason != "bad_json":
-            raise
-        _wrong_type(text, field, "a list, or text that holds a JSON list")
-
-
-def _wrong_type(value: object, field: Field, allowed: str) -> NoReturn:
-    raise RejectedError(
-        "wrong_type", f"{field.where} is {described(value)}; allowed is {allowed} (or null)"
-    )
-
-
-def _bad_duration(value: object, field: Field) -> NoReturn:
-    raise RejectedError(
-        "bad_duration",
-        f"{field.where} is {quoted(value)}; allowed are milliseconds from 0 to 1e300",
-    )

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.events.documents import COLUMN_NAMES, DOCUMENTS, short
-from nova_stream.events.normalise import UNAVAILABLE
+from nova_stream.events.placeholders import (
+    DEFAULT,
+    DEFAULT_BASE64,
+    DEFAULT_UUID,
+    PLACEHOLDERS,
+    Placeholders,
+)
+
+# The first bytes of the default placeholder, as a list of numbers, with any spaces between.
+_NUMBERS = re.compile(r"95,\s*95\s*,\s*100\s*,\s*101\s*,")
 
 
 class PlainReader:
@@ -19,7 +29,9 @@ class PlainReader:
     since looking for them costs more than all the rest, and are left to Postgres to refuse.
     """
 
-    def __init__(self, entity: Entity) -> None:
+    def __init__(self, entity: Entity, placeholders: Placeholders = PLACEHOLDERS) -> None:
+        pattern = placeholders.own_pattern
+        self._finds_own = None if pattern is None else re.compile(pattern).search
         self._decode = msgspec.json.Decoder(DOCUMENTS[entity]).decode
         self._columns = tuple(f'"{name}"' for name in COLUMN_NAMES[entity])
 
@@ -44,11 +56,15 @@ class PlainReader:
         """
         if "\\" in text and "\\u0000" in text:
             raise ValueError("perhaps NUL")
-        if UNAVAILABLE[1] in text:
+        if DEFAULT_BASE64 in text:
             raise ValueError("perhaps a value left out")
         if "_" in text:
-            if UNAVAILABLE[0] in text:
+            if DEFAULT in text:
                 raise ValueError("perhaps a value left out")
             for column in self._columns:
                 if column in text:
                     raise ValueError(column)
+        if "[" in text and (DEFAULT_UUID in text or ("95," in text and _NUMBERS.search(text))):
+            raise ValueError("perhaps a value left out of a list")
+        if self._finds_own is not None and self._finds_own(text):
+            raise ValueError("perhaps a value left out")

@@ -16,50 +16,100 @@ from nova_stream.events.wording import quoted
 #: ISO 8601 with ``T`` or a space and any offset (none = UTC), or an epoch of 9 or more digits.
 TIME_TEXT = (
     r"^([0-9]{4}-?[0-9]{2}-?[0-9]{2}"
-    r"([Tt ][0-9]{2}(:?[0-9]{2}(:?[0-9]{2}([.,][0-9]+)?)?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+    r"([Tt ][0-9]{2}(:?[0-9]{2}(:?[0-9]{2}([.,][0-9]+)?)?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?|[Zz])?"
     r"|-?[0-9]{9,19})$"
+)
+#: The texts of times that no instant of the years 1 to 9999 is: Postgres' infinity, and years
+#: before 1 or of more than four digits.
+BEYOND_TEXT = (
+    r"^(-?infinity|(-[0-9]{4,10}|\+?[0-9]{5,10}|0000)-[0-9]{2}-[0-9]{2}([T Z].*)?"
+    r"|[0-9]{4,10}-[0-9]{2}-[0-9]{2}( .*)? BC)$"
 )
 ALLOWED = (
     "allowed is ISO 8601 (2026-02-20T12:00:00.000Z, any offset) or an epoch in s, ms, us or ns, "
     "in the years 1 to 9999"
 )
+UNDECLARED = (
+    "which is no epoch in s, ms, us or ns of the years 1973 to 5138, and may be days or a time of "
+    "day: let the connector write schemas (value.converter.schemas.enable=true) or ISO text "
+    "(time.precision.mode=isostring)"
+)
+
+#: Nanoseconds in the unit of a number.
+SECOND, MILLI, MICRO, NANO = 10**9, 10**6, 10**3, 1
+DAY = 86_400 * SECOND
 
 _NUMBERS = (int, float, Decimal)
 _TIME_TEXT = re.compile(TIME_TEXT)
+_BEYOND_TEXT = re.compile(BEYOND_TEXT)
 _DIGITS = re.compile(r"-?[0-9]{9,19}")
-
-_SECOND, _MILLI, _MICRO, _NANO = 10**9, 10**6, 10**3, 1
-
-#: Nanoseconds in one unit of a number, by the name of its schema.
-_UNITS = {
-    "io.debezium.time.Timestamp": _MILLI,
-    "io.debezium.time.MicroTimestamp": _MICRO,
-    "io.debezium.time.NanoTimestamp": _NANO,
-    "org.apache.kafka.connect.data.Timestamp": _MILLI,
-}
+_DATE_IN_UTC = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Zz]")
 
 # From 1e11 s (year 5138) on a number is milliseconds, and so on by factors of 1000: every unit
-# then covers 1973 to 5138, and no instant of these years is read in two ways.
-_MAGNITUDES = ((10**11, _SECOND), (10**14, _MILLI), (10**17, _MICRO))
+# then covers 1973 to 5138, and no instant of these years is read in two ways. What is below is
+# days, or the time of a day, as likely as seconds.
+_MAGNITUDES = ((10**11, SECOND), (10**14, MILLI), (10**17, MICRO))
+_SMALLEST = 10**8
+
+# What stands for "never" in many tables is 86 s of January 1978 by its magnitude.
+_LAST_DAY = range(253_402_164_000, 253_402_300_800)  # seconds: 9999-12-31 anywhere on earth
+
+# What Debezium writes for Postgres' infinity: of timestamps in us, ms and ns, and of dates.
+_NANO_INFINITIES = frozenset([2**63 - 1, -(2**63)])
+_INFINITIES = _NANO_INFINITIES | {
+    9223372036825200000,
+    -9223372036832400000,
+    9223372036825200,
+    -9223372036832400,
+    -2147472692,
+    -2147472691,
+}
 
 # Far above every year and unit, far below what is slow to turn into an int.
 _LARGEST = 10**24
 
 
-def parse_time(value: object, where: str, schema: str | None = None) -> datetime:
+class OutOfRangeError(RejectedError):
+    """A time that can be read, and is in none of the years 1 to 9999: infinity, or BC."""
+
+    def __init__(self, value: object, where: str) -> None:
+        super().__init__("bad_time", f"{where} is {quoted(value)}; {ALLOWED}")
+
+
+def parse_time(value: object, where: str, small: int | None = None) -> datetime:
     """The instant that ``value`` means: aware, UTC, truncated to milliseconds.
 
-    Text is ISO 8601 (no offset = UTC) or digits; a number is an epoch whose unit the Debezium
-    or Connect ``schema`` name tells, else its magnitude. ``where`` is the JSON path for messages.
-    Raises RejectedError: ``bad_time`` when it is unreadable or outside of the years 1 to 9999,
-    ``wrong_type`` when it is neither text nor number.
+    Text is ISO 8601 (no offset = UTC) or digits; a number is an epoch whose unit its magnitude
+    tells. ``small`` is the unit, in nanoseconds, of numbers below 1e8, which have none by
+    themselves. ``where`` is the JSON path for messages.
+    Raises OutOfRangeError, RejectedError ``bad_time`` when it is unreadable, ``wrong_type`` when
+    it is neither text nor number.
     """
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        return _from_text(value, where)
     if isinstance(value, str):
-        return _from_text(value, where, schema)
+        return _from_number(int(value), where, small)
     if isinstance(value, _NUMBERS) and not isinstance(value, bool):
-        return _from_number(value, where, schema)
+        return _from_number(value, where, small)
 
     raise RejectedError("wrong_type", f"{where} is {quoted(value)}; {ALLOWED}")
+
+
+def parse_epoch(value: object, unit: int, where: str) -> datetime:
+    """The instant of an epoch in a known unit (in nanoseconds), given as a number or its digits;
+    text that is no number is read as ISO 8601.
+
+    Raises OutOfRangeError or RejectedError as ``parse_time`` does.
+    """
+    if isinstance(value, str):
+        if not re.fullmatch(r"-?[0-9]{1,19}", value):
+            return _from_text(value, where)
+        value = int(value)
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
+        raise RejectedError("wrong_type", f"{where} is {quoted(value)}; {ALLOWED}")
+    if unit == NANO and value in _NANO_INFINITIES:
+        raise OutOfRangeError(value, where)
+    return _instant(_exact(value, where), unit, where)
 
 
 def canonical_time(text: str) -> datetime:
@@ -78,36 +128,63 @@ def time_text(instant: datetime) -> str:
     return isoformat(instant)
 
 
-def _from_text(text: str, where: str, schema: str | None) -> datetime:
+def _from_text(text: str, where: str) -> datetime:
+    if _BEYOND_TEXT.fullmatch(text):
+        raise OutOfRangeError(text, where)
     if not _TIME_TEXT.fullmatch(text):
         _refuse(text, where)
-    if _DIGITS.fullmatch(text):
-        return _from_number(int(text), where, schema)
 
+    text_of_day = text[:-1] if _DATE_IN_UTC.fullmatch(text) else text.upper()
     try:
-        instant = datetime.fromisoformat(text.upper())
-        utc = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+        instant = datetime.fromisoformat(text_of_day)
+    except ValueError:
         _refuse(text, where)
+    try:
+        utc = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except OverflowError:
+        raise OutOfRangeError(text, where) from None
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
-def _from_number(number: int | float | Decimal, where: str, schema: str | None) -> datetime:
+def _from_number(number: int | float | Decimal, where: str, small: int | None) -> datetime:
+    exact = _exact(number, where)
+    if exact in _INFINITIES:
+        raise OutOfRangeError(number, where)
+    unit = _guessed_unit(exact, where, small)
+    try:
+        return _instant(exact, unit, where)
+    except OutOfRangeError:
+        _refuse(number, where)  # of an unknown unit, so that it may be anything
+
+
+def _guessed_unit(number: int | Decimal, where: str, small: int | None) -> int:
+    if -_SMALLEST < number < _SMALLEST:
+        if number and small is None:
+            raise RejectedError("bad_time", f"{where} is {quoted(number)}, {UNDECLARED}")
+        return small or SECOND
+    if any(int(number // 10**power) in _LAST_DAY for power in (0, 3, 6)):
+        raise RejectedError(
+            "bad_time",
+            f"{where} is {quoted(number)}, which may be the year 9999 or 1978: let the connector "
+            "write schemas (value.converter.schemas.enable=true) or ISO text",
+        )
+    return next((unit for limit, unit in _MAGNITUDES if -limit < number < limit), NANO)
+
+
+def _exact(number: int | float | Decimal, where: str) -> int | Decimal:
     exact: int | Decimal = Decimal(repr(number)) if isinstance(number, float) else number
     if isinstance(exact, Decimal) and not exact.is_finite():
         _refuse(number, where)
     if not -_LARGEST < exact < _LARGEST:
         _refuse(number, where)
+    return exact
 
-    unit = _UNITS.get(schema or "") or _magnitude(exact)
+
+def _instant(number: int | Decimal, unit: int, where: str) -> datetime:
     try:
-        return from_millis(math.floor(exact * unit) // _MILLI)
+        return from_millis(math.floor(number * unit) // MILLI)
     except OverflowError:
-        _refuse(number, where)
-
-
-def _magnitude(number: int | Decimal) -> int:
-    return next((unit for limit, unit in _MAGNITUDES if -limit < number < limit), _NANO)
+        raise OutOfRangeError(number, where) from None
 
 
 def _refuse(value: object, where: str) -> NoReturn:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity, VersionKind
 from nova_stream.events.decode import decode
-from nova_stream.events.normalise import UNAVAILABLE
+from nova_stream.events.placeholders import DEFAULT
 from nova_stream.events.times import time_text
 from nova_stream.stats.recount import Recount, Revision, recount_history, revision_of_change
 from tests.integration.storage.chunks import Record, value_of
@@ -165,7 +165,7 @@ def _with_mark(step: Step, choice: int) -> Step:
     if not step.after:
         return step
     names = sorted(step.after)
-    return step._replace(after={**step.after, names[choice % len(names)]: UNAVAILABLE[0]})
+    return step._replace(after={**step.after, names[choice % len(names)]: DEFAULT})
 
 
 def _shuffled(records: list[Record], schedule: int) -> list[Record]:
