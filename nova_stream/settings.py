@@ -26,6 +26,7 @@ _SECRETS = {"database_url", "api_token", "api_tokens", "kafka_password", "alert_
 
 #: Variables that something else of nova-stream reads: the local stack, the pytest fixtures, Faust.
 _NO_SETTINGS = re.compile(r"NOVA_(CACHE_DIR|STACK_DIR|TEST_\w+|FAUST\w*)")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 #: What Kubernetes sets in every container for a service called nova-….
 _OF_A_SERVICE = re.compile(r"NOVA_\w*?(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     api_rate: float = Field(500, ge=0, le=1_000_000)
     api_burst: int = Field(1000, ge=1, le=1_000_000)
     api_streams: int = Field(1000, ge=0, le=100_000)
+    api_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65535)
     stall_basis: Literal["activity", "started"] = "activity"
@@ -146,6 +148,19 @@ class Settings(BaseSettings):
                 raise ValueError("host:port, several separated by commas, is allowed")
         if not value:
             raise ValueError("host:port, several separated by commas, is allowed")
+        return value
+
+    @field_validator("api_cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(str(origin)):
+                raise ValueError(
+                    "origins as browsers write them, http://host:port or https://host:port without "
+                    "a path, several separated by commas, are allowed, or * for all"
+                )
         return value
 
     @field_validator("database_url")

@@ -8,20 +8,24 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
 
 from nova_stream.api import pages, problems
 from nova_stream.api.answers import schemas
 from nova_stream.api.changes import Changes
+from nova_stream.api.compression import Gzip
 from nova_stream.api.convex.backend import Backend
+from nova_stream.api.cors import ANY, CORSMiddleware, cors_options
 from nova_stream.api.database import Database
+from nova_stream.api.head import HeadAsGet
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.middleware import BodyLimit, Guard, Outermost
 from nova_stream.api.parts import PREFIX, Parts
+from nova_stream.api.paths import ExactPaths
 from nova_stream.api.positions import PositionWatch
 from nova_stream.api.reads import SharedReads
+from nova_stream.api.request_encoding import RequestEncoding
 from nova_stream.api.routes import (
     alerts,
     convex,
@@ -100,12 +104,20 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
 def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Add what stands around the routes, innermost first."""
     app.add_middleware(ShortWay, ways=stats.short_ways(), tokens=parts.tokens, reads=parts.reads)
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM, compresslevel=_GZIP_LEVEL)
-    large = (f"{PREFIX}/events", *convex.PATHS)
-    app.add_middleware(BodyLimit, large=dict.fromkeys(large, events.MAX_BODY))
+    app.add_middleware(Gzip, minimum_size=_GZIP_FROM, compresslevel=_GZIP_LEVEL)
+    paths = [route.path for routes in _ROUTES for route in routes.router.routes]
+    app.add_middleware(ExactPaths, routes=paths)
+    large = dict.fromkeys((f"{PREFIX}/events", *convex.PATHS), events.MAX_BODY)
+    app.add_middleware(BodyLimit, large=large)
+    app.add_middleware(RequestEncoding)
+    app.add_middleware(BodyLimit, large=large)
     rate = RateLimit(settings.api_rate, settings.api_burst)
-    app.add_middleware(Guard, tokens=parts.tokens, rate=rate)
+    origins = settings.api_cors_origins
+    app.add_middleware(Guard, tokens=parts.tokens, rate=rate, origins=set(origins) - {ANY})
     app.add_middleware(Outermost, metrics=parts.metrics)
+    if origins:
+        app.add_middleware(CORSMiddleware, **cors_options(settings))
+    app.add_middleware(HeadAsGet)
     tracer = tracer_of(settings)
     if tracer is not None:
         app.add_middleware(Traced, tracer=tracer)

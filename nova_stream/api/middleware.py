@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nova_stream.api.head import asked_method
 from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError, problem_of, problem_response
@@ -16,6 +18,9 @@ from nova_stream.api.tokens import Tokens, bearer_of, secret_of_path
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNMATCHED = "(none)"
+#: What metrics call a method; a request may make up any word.
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_OTHER = "other"
 #: Paths that need a token, or may.
 _PROTECTED = ("/api/", "/c/", "/metrics")
 _BODILESS = {"GET", "HEAD"}
@@ -44,6 +49,8 @@ class Outermost:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            status = 0  # nobody is there to be answered
         except Exception as error:
             problem = problem_of(error)
             if status:  # too late for another answer: the server cuts the connection
@@ -54,7 +61,10 @@ class Outermost:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", _UNMATCHED)
-        method = scope["method"] if route != _UNMATCHED else _UNMATCHED
+        method = _UNMATCHED
+        if route != _UNMATCHED:
+            method = asked_method(scope)
+            method = method if method in _METHODS else _OTHER
         self._metrics.requests.labels(method, route, status or "cut off").inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
 
@@ -62,10 +72,14 @@ class Outermost:
 class Guard:
     """Brings stored tokens up to date, guards an API without any, holds callers to their rate."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, rate: RateLimit) -> None:
+    def __init__(
+        self, app: ASGIApp, tokens: Tokens, rate: RateLimit, origins: Collection[str] = ()
+    ) -> None:
+        """``origins``: pages of these may ask an open API, too."""
         self._app = app
         self._tokens = tokens
         self._rate = rate
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -75,7 +89,7 @@ class Guard:
             if protected:
                 await self._tokens.refresh()
             if self._tokens.open:
-                _guard_open(headers)
+                _guard_open(headers, self._origins)
             if protected:
                 self._count(scope, headers)
         await self._app(scope, receive, send)
@@ -87,10 +101,11 @@ class Guard:
         self._rate.take(caller)
 
 
-def _guard_open(headers: Headers) -> None:
+def _guard_open(headers: Headers, origins: Collection[str]) -> None:
     """Guard an API without tokens against web pages: a browser on this machine is the one way in
     from outside. The address asked for must be this machine (a foreign name that points here is
-    another site's), and a page of another origin may send nothing.
+    another site's), and a page of another origin may send nothing, unless it is one of ``origins``
+    by name: ``*`` is not enough here.
     """
     host = headers.get("host", "")
     origin = headers.get("origin")
@@ -101,7 +116,7 @@ def _guard_open(headers: Headers) -> None:
             "Without a configured token only 127.0.0.1 and localhost are served; "
             "set NOVA_API_TOKEN.",
         )
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and origin not in origins and _host_of(origin) != host:
         raise ProblemError(
             403,
             "foreign-origin",
@@ -145,6 +160,13 @@ def _too_large(limit: int) -> ProblemError:
         f"The body has more than {limit >> 20} MB; send it in several requests.",
         headers={"Connection": "close"},
     )
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _is_loopback(address: str) -> bool:

@@ -128,14 +128,23 @@ def install(app: FastAPI) -> None:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = error.detail
+    headers = dict(error.headers or {})
     if error.status_code == 404:
         path = request.url.path
         shown = "this path" if path.startswith(_PRIVATE) else path
         detail = f"There is nothing at {shown}; /docs lists what there is."
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        detail = f"{request.method} is not possible here; allowed is {allowed}."
-    return problem_response(ProblemError(error.status_code, None, detail, headers=error.headers))
+        headers["Allow"] = allowed = _allowed(headers.get("Allow", "GET"))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        detail = f"This method is not possible here; allowed are {allowed}."
+    return problem_response(ProblemError(error.status_code, None, detail, headers=headers))
+
+
+def _allowed(methods: str) -> str:
+    """What a path takes: whatever is read with GET has HEAD, and everything has OPTIONS."""
+    found = {method.strip() for method in methods.split(",")} | {"OPTIONS"}
+    return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

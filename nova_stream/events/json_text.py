@@ -20,6 +20,18 @@ MAX_DEPTH = 256
 _LARGEST_EXPONENT = 16_000
 # More digits than any id or version may have.
 _LONGEST_INT = 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FORMS = {
+    b"\xff\xfe": "text in UTF-16 or UTF-32, not UTF-8",
+    b"\xfe\xff": "text in UTF-16, not UTF-8",
+    b"\x00\x00\xfe\xff": "text in UTF-32, not UTF-8",
+    b"\x1f\x8b": "compressed with gzip",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"BZh": "compressed with bzip2",
+    b"PK\x03\x04": "a ZIP file",
+}
+#: The first character of a JSON text, all of which are ASCII, in two bytes.
+_WIDE = re.compile(rb"[\t-~]\x00|\x00[\t-~]")
 _TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -41,6 +53,10 @@ def parse_json(data: bytes, where: str) -> Any:
     except msgspec.ValidationError as error:  # untyped: only an int of thousands of digits
         raise RejectedError("unstorable_number", f"{where}: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # A byte order mark, which editors write and JSON does not have, is left out once.
+        text = data.removeprefix(_BYTE_ORDER_MARK)
+        if len(text) < len(data) and not text.startswith(_BYTE_ORDER_MARK):
+            return parse_json(text, where)
         raise _explain(data, where, error) from None
     except RecursionError:
         raise RejectedError("too_deep", f"{where} is nested too deeply to be read") from None
@@ -156,8 +172,18 @@ def _exact(digits: str) -> Decimal:
     return number
 
 
+def told_form(data: bytes) -> str | None:
+    """What ``data`` is instead of text in UTF-8, by its first bytes; None when they do not tell."""
+    for beginning, form in _FORMS.items():
+        if data.startswith(beginning):
+            return form
+    return "text in UTF-16 or UTF-32, not UTF-8" if _WIDE.match(data) else None
+
+
 def _explain(data: bytes, where: str, error: Exception) -> RejectedError:
     """msgspec calls half a surrogate pair malformed, or even truncated; say what it is."""
+    if (form := told_form(data)) is not None:
+        return RejectedError("bad_json", f"{where} is not JSON: it is {form}")
     if isinstance(error, msgspec.DecodeError) and b"\\u" in data:
         try:
             refuse_unstorable(json.loads(data), where)

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import IO, NamedTuple
 
 from nova_stream.clock import system_clock
-from nova_stream.errors import PublishError, RejectedError
+from nova_stream.errors import PublishError, RejectedError, UsageError
+from nova_stream.events.json_text import told_form
 from nova_stream.events.lines import ChangeLine, parse_line
 from nova_stream.kafka.records import MAX_RECORD_BYTES, RecordMaker, check_parts
 from nova_stream.publish.interface import Publisher
@@ -21,6 +22,8 @@ _SURELY_FITS = MAX_RECORD_BYTES // 2
 #: Lines between two reports of progress.
 _STEP = 1000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: Bytes that tell what a file is.
+_BEGINNING = 8
 
 #: Called with the number of bytes read so far.
 Progress = Callable[[int], None]
@@ -53,7 +56,13 @@ class LineFile:
     def check(
         self, *, on_bad: Callable[[BadLine], None], progress: Progress = lambda done: None
     ) -> Checked:
-        """Look at every line, in little memory; ``on_bad`` is told of each that is not right."""
+        """Look at every line, in little memory; ``on_bad`` is told of each that is not right.
+
+        Raises UsageError for a file that is no text in UTF-8 as a whole.
+        """
+        self._file.seek(0)
+        if (form := told_form(self._file.read(_BEGINNING))) is not None:
+            raise UsageError(f"the file is {form}; JSON Lines in UTF-8, not compressed, is allowed")
         maker = RecordMaker("check", system_clock)
         good = bad = 0
         for number, line in self._lines(progress):

@@ -70,7 +70,7 @@ def settings_rows() -> dict[str, list[str]]:
 
 def default_of(name: str) -> str:
     value: Any = SETTINGS[name].default
-    if value is None:
+    if value is None or value == ():
         return "none"
     if isinstance(value, SecretStr):
         value = value.get_secret_value()

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import answer, answers
 from nova_stream.api.cursors import decode_cursor, encode_cursor
-from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.routes.stats import unknown_agent
 from nova_stream.storage.explain import explain as explained
 from nova_stream.storage.rows_explain import Figure
@@ -18,27 +18,49 @@ from nova_stream.storage.rows_explain import Figure
 router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("read"), own_writes])
 
 
-@router.get(
-    "/agents/{name:path}/explain", responses=answers("Explanation", "The figure.", 404, 504)
-)
+_Figure = Annotated[Figure, Query(description="The figure to explain.")]
+_Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
+_Cursor = Annotated[
+    str | None, Query(description="`nextCursor` of the page before, of the same figure.")
+]
+_Unregistered = Annotated[bool, Query(description="Also a name that no registered agent has.")]
+_ANSWERS = answers("Explanation", "The figure.", 404, 504)
+
+
+@router.get("/agents/{name:text}/explain", responses=_ANSWERS)
 async def explain(
     parts: PartsOf,
     name: Annotated[str, Path(examples=["ANDROMEDA"])],
-    figure: Annotated[Figure, Query(description="The figure to explain.")],
-    limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,
-    cursor: Annotated[
-        str | None,
-        Query(description="`nextCursor` of the page before, of the same figure."),
-    ] = None,
+    figure: _Figure,
+    limit: _Limit = 50,
+    cursor: _Cursor = None,
     *,
-    unregistered: Annotated[
-        bool, Query(description="Also a name that no registered agent has.")
-    ] = False,
+    unregistered: _Unregistered = False,
 ) -> Response:
     """The rows that an agent's figure is made of, and the event that last changed it. Value, counts
     and rows are of one instant. Of a row that was deleted or went to another agent, nothing is
     known here any more.
     """
+    return await _explained(parts, name, figure, limit, cursor, unregistered=unregistered)
+
+
+@router.get("/agent/explain", responses=_ANSWERS)
+async def explain_by_query(
+    parts: PartsOf,
+    name: Annotated[str, Query(examples=["ANDROMEDA"])],
+    figure: _Figure,
+    limit: _Limit = 50,
+    cursor: _Cursor = None,
+    *,
+    unregistered: _Unregistered = False,
+) -> Response:
+    """The same with the name in the query: for any name."""
+    return await _explained(parts, name, figure, limit, cursor, unregistered=unregistered)
+
+
+async def _explained(
+    parts: Parts, name: str, figure: Figure, limit: int, cursor: str | None, *, unregistered: bool
+) -> Response:
     found = None
     place = decode_cursor(cursor)
     if "\x00" not in name:  # which Postgres has in no name

@@ -10,7 +10,7 @@ from nova_stream.api import links
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.cursors import decode_cursor, encode_cursor
-from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage import read
 
@@ -40,13 +40,25 @@ async def builds(
 
 
 @router.get(
-    "/builds/{id:path}",
+    "/builds/{id:text}",
     responses=answers("BuildWithTasks", "The build.", 404, 504),
 )
 async def build(
     parts: PartsOf, build_id: Annotated[str, Path(alias="id", examples=["b0001"])]
 ) -> Response:
     """A build with its tasks, by phase and creation."""
+    return await _build(parts, build_id)
+
+
+@router.get("/build", responses=answers("BuildWithTasks", "The build.", 404, 504))
+async def build_by_query(
+    parts: PartsOf, build_id: Annotated[str, Query(alias="id", examples=["b0001"])]
+) -> Response:
+    """The same with the id in the query: for any id, `stats` and `history` included."""
+    return await _build(parts, build_id)
+
+
+async def _build(parts: Parts, build_id: str) -> Response:
     found = None
     if "\x00" not in build_id:  # which Postgres has in no id
         async with parts.database.connection() as connection:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from nova_stream.api import links
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import NOT_MODIFIED, Items, answer, answers
-from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.reads import Read
 from nova_stream.storage import read
@@ -52,7 +52,7 @@ async def agents_stats(
 
 
 @router.get(
-    "/agents/{name:path}/stats",
+    "/agents/{name:text}/stats",
     responses=answers("NamedAgentStats", "The agent.", 404, 504),
 )
 async def agent_stats(
@@ -64,6 +64,26 @@ async def agent_stats(
     """One agent by name. Of several agents of one name it is the first by id, and
     `otherAgentIds` names the others.
     """
+    return await _agent(parts, name, unregistered=unregistered)
+
+
+@router.get(
+    "/agent/stats",
+    responses=answers("NamedAgentStats", "The agent.", 404, 504),
+)
+async def agent_stats_by_query(
+    parts: PartsOf,
+    name: Annotated[str, Query(examples=["ANDROMEDA"])],
+    *,
+    unregistered: _Unregistered = False,
+) -> Response:
+    """The same with the name in the query: for any name, those that an address cannot hold (`..`,
+    or what a proxy takes away) included.
+    """
+    return await _agent(parts, name, unregistered=unregistered)
+
+
+async def _agent(parts: Parts, name: str, *, unregistered: bool) -> Response:
     found = None
     if "\x00" not in name:  # which Postgres has in no name
         async with parts.database.connection() as connection:

@@ -161,7 +161,7 @@ async def test_metrics(client: httpx.AsyncClient) -> None:
     await client.get("/api/v1/agents/MARS/stats")
     await client.get("/nothing/here")
     text = (await client.get("/metrics")).text
-    route = 'method="GET",route="/api/v1/agents/{name:path}/stats"'
+    route = 'method="GET",route="/api/v1/agents/{name:text}/stats"'
     assert f'nova_api_requests_total{{{route},status="503"}} 1.0' in text
     assert f"nova_api_request_seconds_count{{{route}}} 1.0" in text
     assert 'route="(none)",status="404"} 1.0' in text

@@ -42,7 +42,7 @@ def task(**fields: Any) -> dict[str, Any]:
         b"\x00",
         b'{"op":"c"} x',
         b'{"op":NaN}',
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
         b'{"op":"c","after":{"id":"\xff","status":"done"}}',
         b'{"op":"c","after":{"id":"\xed\xa0\x80","status":"done"}}',
         b'{"op":"c","after":{"id":"a\nb","status":"done"}}',

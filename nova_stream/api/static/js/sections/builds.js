@@ -35,7 +35,7 @@ function Tasks({ id, build }) {
   useEffect(() => {
     let current = true;
     const look = () =>
-      ask(`/api/v1/builds/${encodeURIComponent(id)}`).then(
+      ask(`/api/v1/build?id=${encodeURIComponent(id)}`).then(
         (answer) => current && (setTasks(answer.tasks), setFailure(null)),
         (error) => current && setFailure(error),
       );

@@ -28,7 +28,7 @@ function useExplanation(agent, figure) {
   const path = (cursor) => {
     const query = new URLSearchParams({ figure, limit: "100", ...(cursor && { cursor }) });
     if (!agent.registered) query.set("unregistered", "true");
-    return `/api/v1/agents/${encodeURIComponent(agent.agentName)}/explain?${query}`;
+    return `/api/v1/agent/explain?name=${encodeURIComponent(agent.agentName)}&${query}`;
   };
   useEffect(() => {
     let current = true;
