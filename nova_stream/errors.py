@@ -42,6 +42,20 @@ class TopicError(NovaStreamError):
     """A topic's partitions or settings cannot work."""
 
 
+class SourceRefusedError(NovaStreamError):
+    """A source of documents refuses its address, key or plan: a person has to act."""
+
+    exit_status = 2
+
+
+class CursorExpiredError(NovaStreamError):
+    """A source no longer has the changes or the snapshot that a cursor stands for."""
+
+
+class LeadershipLostError(NovaStreamError):
+    """Another instance does this work now; what this one still does must not be stored."""
+
+
 class LocalStackError(NovaStreamError):
     """The local Kafka or Postgres could not be started."""
 

@@ -19,10 +19,13 @@ from pydantic_settings import (
 )
 
 from nova_stream.database_url import DatabaseUrl, parse_database_url
+from nova_stream.deployment_url import deployment_url
 from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
 
-_SECRETS = {"database_url", "api_token", "api_tokens", "kafka_password", "alert_webhook_url"}
+_SECRETS = {
+    "database_url", "api_token", "api_tokens", "kafka_password", "alert_webhook_url", "convex_key",
+}  # fmt: skip
 
 #: Variables that something else of nova-stream reads: the local stack, the pytest fixtures, Faust.
 _NO_SETTINGS = re.compile(r"NOVA_(CACHE_DIR|STACK_DIR|TEST_\w+|FAUST\w*)")
@@ -51,6 +54,10 @@ class Settings(BaseSettings):
     kafka_key_file: str | None = None
 
     database_url: SecretStr = SecretStr("postgresql://nova:nova@127.0.0.1:5432/nova")
+
+    convex_url: str | None = None
+    convex_key: SecretStr | None = None
+    convex_poll_seconds: float = Field(1, ge=0.1, le=3600)
 
     topic_prefix: str = Field("nova", pattern=r"^[A-Za-z0-9._-]{1,150}$")
     topic_agents: str | None = None
@@ -195,6 +202,19 @@ class Settings(BaseSettings):
             return parse_database_url(self.database_url.get_secret_value())
         except ValueError as error:
             raise SettingsError(f"NOVA_DATABASE_URL: {error} (value not shown)") from None
+
+    @field_validator("convex_url")
+    @classmethod
+    def _deployment(cls, value: str | None) -> str | None:
+        return deployment_url(value) if value else None
+
+    @field_validator("convex_key")
+    @classmethod
+    def _printable(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value is not None else ""
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("a deploy key is one line of printable characters")
+        return SecretStr(key) if key else None
 
     def topic(self, entity: Entity) -> str:
         """The Kafka topic of an entity: ``NOVA_TOPIC_<ENTITY>``, else prefix and entity."""

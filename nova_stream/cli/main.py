@@ -19,6 +19,7 @@ from nova_stream.cli import (
     archive,
     audit,
     bench,
+    capture,
     dead_letters,
     demo,
     dev_command,
@@ -55,6 +56,7 @@ app.command("doctor", rich_help_panel=_START)(doctor.doctor)
 app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
 app.command("worker", rich_help_panel=_RUN)(worker.worker)
 app.command("api", rich_help_panel=_RUN)(api.api)
+app.add_typer(capture.app, name="capture", rich_help_panel=_RUN)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=_LOOK)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)

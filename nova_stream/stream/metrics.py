@@ -75,20 +75,25 @@ class Metrics:
             self.flush_failures.labels(fault.value)
 
     def serve(self, host: str, port: int) -> tuple[int, object]:
-        """Serve ``/metrics`` there; port 0 = any free one. Gives the port and the server.
+        """Serve ``/metrics`` there; see ``serve``."""
+        return serve(self.registry, host, port)
 
-        Raises SettingsError when the port is taken, or the address is none of this machine.
-        """
-        try:
-            server, _ = _serve(port, addr=host, registry=self.registry)
-        except OSError as error:
-            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-                raise SettingsError(
-                    f"NOVA_METRICS_HOST={host!r}: {error.strerror or error}; an address of this "
-                    "machine is allowed, such as 127.0.0.1, or 0.0.0.0 for all of them"
-                ) from None
+
+def serve(registry: CollectorRegistry, host: str, port: int) -> tuple[int, object]:
+    """Serve a registry's ``/metrics`` there; port 0 = any free one. Gives the port and the server.
+
+    Raises SettingsError when the port is taken, or the address is none of this machine.
+    """
+    try:
+        server, _ = _serve(port, addr=host, registry=registry)
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise SettingsError(
-                f"NOVA_METRICS_PORT={port}: {error.strerror or error}; a port that is free, or 0 "
-                "for any free one, is allowed (each worker of a machine needs its own)"
+                f"NOVA_METRICS_HOST={host!r}: {error.strerror or error}; an address of this "
+                "machine is allowed, such as 127.0.0.1, or 0.0.0.0 for all of them"
             ) from None
-        return server.server_port, server
+        raise SettingsError(
+            f"NOVA_METRICS_PORT={port}: {error.strerror or error}; a port that is free, or 0 "
+            "for any free one, is allowed (each process of a machine needs its own)"
+        ) from None
+    return server.server_port, server

@@ -15,7 +15,9 @@ from prometheus_client import CollectorRegistry, Metric
 from pydantic import SecretStr
 
 from nova_stream.api.metrics import ApiMetrics
+from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.cli.main import app
+from nova_stream.clock import system_clock
 from nova_stream.jobs.job_metrics import JobMetrics
 from nova_stream.jobs.registry import JOBS
 from nova_stream.jobs.schedule import snake
@@ -35,7 +37,7 @@ OTHERS = {
     "NOVA_TEST_DATABASE_URL", "NOVA_TEST_POSTGRES_IMAGE",
 }  # fmt: skip
 #: The parts whose log lines an operator reads.
-SPEAKING = ("api", "cli", "jobs", "stream")
+SPEAKING = ("api", "capture", "cli", "jobs", "stream")
 #: What a metric's name ends with that counts nothing; those that count things name the things.
 UNITS = ("_seconds", "_bytes", "_records", "_partitions")
 COUNTED = {"nova_api_streams", "nova_job_running"}
@@ -113,7 +115,8 @@ def test_a_page_names_only_variables_that_exist(page: Path) -> None:
 def metrics() -> Iterator[Metric]:
     worker, jobs = Metrics().registry, CollectorRegistry()
     JobMetrics(jobs)
-    for registry in (worker, jobs, ApiMetrics().registry):
+    capture = CaptureMetrics(system_clock).registry
+    for registry in (worker, jobs, ApiMetrics().registry, capture):
         yield from registry.collect()
 
 
@@ -136,7 +139,8 @@ def test_every_metric_has_a_help_and_its_unit_in_its_name() -> None:
 
 
 def test_no_label_is_one_that_prometheus_gives() -> None:
-    for metric in (Metrics(), JobMetrics(CollectorRegistry()), ApiMetrics()):
+    capture = CaptureMetrics(system_clock)
+    for metric in (Metrics(), JobMetrics(CollectorRegistry()), ApiMetrics(), capture):
         for found in vars(metric).values():
             assert not {"job", "instance"} & set(getattr(found, "_labelnames", ()))
 

@@ -4,7 +4,7 @@ The migrations make them; ``make check`` compares the two. The hot path does not
 models: it speaks to asyncpg with the statements of ``storage.sql``.
 """
 
-from nova_stream.storage.models import api, entities, jobs, stream
+from nova_stream.storage.models import api, entities, jobs, sources, stream
 from nova_stream.storage.models.base import Base
 
-__all__ = ["Base", "api", "entities", "jobs", "stream"]
+__all__ = ["Base", "api", "entities", "jobs", "sources", "stream"]

@@ -1,0 +1,1 @@
+"""Capturing: the changes of other databases, published as change events."""

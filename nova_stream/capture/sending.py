@@ -1,0 +1,124 @@
+"""Changes into Kafka: through the publisher, and what it refuses as it is.
+
+A document that cannot be applied must be lost to nobody: its record goes out all the same, becomes
+a dead letter with its bytes, and hinders no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nova_stream.capture.mapping import Rejected
+from nova_stream.capture.metrics import CaptureMetrics
+from nova_stream.clock import Clock, to_millis
+from nova_stream.errors import RejectedError
+from nova_stream.events.change import Version
+from nova_stream.events.encode import cloudevents_headers, encode_key
+from nova_stream.events.json_text import encode_json
+from nova_stream.events.lines import ChangeLine
+from nova_stream.kafka.records import MAX_RECORD_BYTES, RecordMaker
+from nova_stream.publish.publisher import ChangePublisher
+from nova_stream.publish.raw import RawPublisher, RawRecord
+from nova_stream.settings import Settings
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+SOURCE_NAME = "convex"
+#: Beyond every topic's partitions, so that the key decides.
+_BY_KEY = 2**31 - 1
+
+
+class Sender:
+    """Sends changes and comes back once Kafka has acknowledged all of them."""
+
+    def __init__(self, settings: Settings, metrics: CaptureMetrics, clock: Clock) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._publisher = ChangePublisher(settings, source_name=SOURCE_NAME, clock=clock)
+        self._started = False
+        self._maker = RecordMaker(SOURCE_NAME, clock)
+        self._told: set[tuple[str, str]] = set()
+
+    async def send(self, changes: Sequence[ChangeLine | Rejected]) -> None:
+        """Publish all changes, in their order but for those that are rejected.
+
+        Raises KafkaUnavailableError, PublishError or TopicError; to send them again is safe.
+        """
+        if not self._started:
+            await self._publisher.start()
+            self._started = True
+        lines = [change for change in changes if isinstance(change, ChangeLine)]
+        rejected = [change for change in changes if isinstance(change, Rejected)]
+        try:
+            await self._publisher.publish(lines)
+        except RejectedError:
+            # Nothing of a list is sent when one is refused, which is rare: look for it.
+            lines, more = self._sort(lines)
+            rejected += more
+            await self._publisher.publish(lines)
+        if rejected:
+            async with RawPublisher(self._settings) as raw:
+                await raw.send([self._record(change) for change in rejected])
+        self._count(lines, rejected)
+
+    async def close(self) -> None:
+        """Let go of everything; may be repeated."""
+        await self._publisher.close()
+        self._started = False
+
+    def _sort(self, lines: Iterable[ChangeLine]) -> tuple[list[ChangeLine], list[Rejected]]:
+        good, bad = [], []
+        for line in lines:
+            try:
+                self._maker.make(line)
+            except RejectedError as error:
+                assert line.seq is not None
+                bad.append(
+                    Rejected(
+                        line.entity, line.id, line.op, line.seq, line.ts_ms,
+                        dict(line.document or {}), error,
+                    )
+                )  # fmt: skip
+            else:
+                good.append(line)
+        return good, bad
+
+    def _record(self, change: Rejected) -> RawRecord:
+        ts_ms = to_millis(self._clock()) if change.ts_ms is None else change.ts_ms
+        value = _value_of(change, change.document, ts_ms)
+        if len(value) > MAX_RECORD_BYTES:
+            told = f"a document of {len(value)} bytes, too large for a record; it is in Convex"
+            value = _value_of(change, told, ts_ms)
+        headers = cloudevents_headers(
+            change.entity, change.op, change.id, Version(change.seq), ts_ms=ts_ms,
+            source_name=SOURCE_NAME,
+        )  # fmt: skip
+        topic = self._settings.topic(change.entity)
+        return RawRecord(topic, _BY_KEY, encode_key(change.id), value, headers)
+
+    def _count(self, lines: Iterable[ChangeLine], rejected: Iterable[Rejected]) -> None:
+        for line in lines:
+            self._metrics.published.labels(
+                line.entity.value, "deleted" if line.op == "d" else "document"
+            ).inc()
+        for change in rejected:
+            self._metrics.rejected.labels(change.entity.value).inc()
+            kind = (change.entity.value, change.reason.reason)
+            if kind not in self._told:
+                self._told.add(kind)
+                _log.warning(
+                    "documents become dead letters", entity=change.entity.value,
+                    reason=change.reason.reason, id=change.id, error=str(change.reason),
+                    then="others of this kind are counted, not named",
+                )  # fmt: skip
+
+
+def _value_of(change: Rejected, after: object, ts_ms: int) -> bytes:
+    """The change record as the publisher would make it, unchecked."""
+    source = {"connector": "nova", "name": SOURCE_NAME, "seq": change.seq, "minor": 0,
+              "ts_ms": ts_ms}  # fmt: skip
+    return encode_json(
+        {"op": change.op, "ts_ms": ts_ms, "before": None, "after": after, "source": source}
+    )

@@ -1,0 +1,68 @@
+"""``nova-stream capture``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nova_stream.cli.start import prepare_long_run, prepare_quiet
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+
+app = typer.Typer(
+    help="Publish what changes in another database, which needs to know nothing of it.",
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback()
+def _capture() -> None:
+    """Keeps the source a word of its own while there is one only."""
+
+
+@app.command("convex")
+def convex(
+    *,
+    new_snapshot: Annotated[
+        bool,
+        typer.Option(
+            "--new-snapshot", metavar="",
+            help="Have the capture read the whole deployment anew, and end.",
+        ),
+    ] = False,
+) -> int:  # fmt: skip
+    """Publish the documents of the Convex deployment at NOVA_CONVEX_URL, and what changes.
+
+    Start as many as wanted: one works, the others take over when it is gone. SIGTERM or Ctrl-C
+    stops one, and loses nothing.
+    """
+    if new_snapshot:
+        settings = prepare_quiet()
+        asyncio.run(_begin_anew(settings))
+        return 0
+    settings = prepare_long_run("nova-stream-capture")
+    from nova_stream.capture.process import run_capture
+
+    return run_capture(settings)
+
+
+async def _begin_anew(settings: Settings) -> None:
+    from nova_stream.capture.client import address_and_key
+    from nova_stream.capture.process import SOURCE
+    from nova_stream.storage.database import check_schema, connect
+    from nova_stream.storage.migrate import newest_revision
+    from nova_stream.storage.source_cursor import begin_anew
+
+    address, _ = address_and_key(settings)
+    connection = await connect(settings, "capture")
+    try:
+        await check_schema(connection, newest_revision())
+        await begin_anew(connection, SOURCE, address)
+    finally:
+        await connection.close()
+    typer.echo(f"the capture of {address} begins anew with a snapshot; one that runs does so now")

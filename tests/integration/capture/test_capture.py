@@ -1,0 +1,271 @@
+"""Captures of a deployment: whatever happens, the topics say in the end what its tables hold."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from nova_stream.capture.metrics import CaptureMetrics
+from nova_stream.capture.process import capture
+from nova_stream.clock import system_clock
+from nova_stream.errors import SettingsError, SourceRefusedError
+from nova_stream.events.change import Entity
+from nova_stream.settings import Settings
+from tests.integration.capture.harness import Topics, capturing, fetch, instance, until
+from tests.integration.capture.stand_in import Deployment, Fault, Int64, Server, Write
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+
+def task(n: int, status: str = "done") -> dict[str, Any]:
+    return {"taskId": f"T-{n}", "title": f"Task {n}", "agent": "MARS", "status": status,
+            "dependencies": [], "phase": 1, "attempts": 0,
+            "createdAt": "2026-02-20T11:00:00.000Z"}  # fmt: skip
+
+
+def fill(deployment: Deployment, tasks: int = 20) -> list[str]:
+    """An agent and some tasks; the tasks' ids."""
+    deployment.insert("agents", {"name": "MARS", "role": "coder"})
+    return [deployment.insert("tasks", task(n)) for n in range(tasks)]
+
+
+async def test_a_snapshot_and_what_changes_afterwards(
+    deployment: Deployment, settings: Settings
+) -> None:
+    deployment.snapshot_page = 7
+    ids = fill(deployment)
+    deployment.insert("userProfiles", {"userId": "u1", "tier": "pro", "visits": Int64(2**60)})
+    deployment.insert("patterns", {"name": "none of ours"})
+    deployment.insert("tasks", task(99), component="workpool")
+    async with capturing(settings), Topics(settings) as topics:
+        await topics.shows(deployment)
+        first = {r.op for r in topics.records}
+        deployment.patch("tasks", ids[0], {"status": "failed"})
+        deployment.delete("tasks", ids[1])
+        created = deployment.insert("builds", {"prdId": "p", "status": "running"})
+        deployment.insert("patterns", {"name": "none of ours"})
+        await topics.shows(deployment)
+        # In one transaction, and one document twice in one page.
+        deployment.transact([Write("builds", created, None), Write("tasks", ids[2], task(2))])
+        deployment.patch("tasks", ids[3], {"status": "running"})
+        deployment.delete("tasks", ids[3])
+        await topics.shows(deployment)
+    assert first == {"r"}
+    assert len({(r.id, r.version) for r in topics.records}) == len(topics.records)
+    (cursor,) = await fetch(settings, "SELECT * FROM source_cursors")
+    assert (cursor["phase"], cursor["holder"]) == ("deltas", None)
+    known = await fetch(settings, "SELECT id FROM source_documents WHERE entity = 'tasks'")
+    assert {row["id"] for row in known} == set(deployment.documents("tasks"))
+
+
+async def test_the_version_is_the_time_of_the_transaction(
+    deployment: Deployment, settings: Settings
+) -> None:
+    identity = deployment.new_id()
+    written = deployment.transact([Write("agents", identity, {"name": "MARS"})])
+    async with capturing(settings), Topics(settings) as topics:
+        await topics.shows(deployment)
+        changed = deployment.transact([Write("agents", identity, {"name": "VENUS"})])
+        await topics.shows(deployment)
+        gone = deployment.transact([Write("agents", identity, None)])
+        await topics.shows(deployment)
+    assert [(r.op, r.version) for r in topics.records] == [
+        ("r", (written, 0)), ("u", (changed, 0)), ("d", (gone, 0))
+    ]  # fmt: skip
+
+
+async def test_a_new_instance_goes_on_from_the_cursor(
+    deployment: Deployment, settings: Settings
+) -> None:
+    ids = fill(deployment)
+    async with Topics(settings) as topics:
+        async with capturing(settings):
+            await topics.shows(deployment)
+        deployment.delete("tasks", ids[0])
+        deployment.requests.clear()
+        async with capturing(settings):
+            await topics.shows(deployment)
+    assert "list_snapshot" not in {endpoint for endpoint, _ in deployment.requests}
+
+
+async def test_a_cursor_that_is_too_old_leads_to_a_snapshot_that_deletes_what_is_gone(
+    deployment: Deployment, settings: Settings
+) -> None:
+    deployment.snapshot_page = 6
+    ids = fill(deployment)
+    async with Topics(settings) as topics:
+        async with capturing(settings):
+            await topics.shows(deployment)
+        deployment.delete("tasks", ids[0])
+        deployment.patch("tasks", ids[1], {"status": "failed"})
+        deployment.insert("tasks", task(50))
+        deployment.forget_before = deployment.now()
+        with capture_logs() as lines:
+            async with capturing(settings):
+                await topics.shows(deployment)
+                # A later change of what is gone outranks its deletion.
+                deployment.transact([Write("tasks", ids[0], task(0, "running"))])
+                await topics.shows(deployment)
+    said = [line["event"] for line in lines if line["log_level"] == "warning"]
+    assert said == ["the source no longer has what follows the cursor"]
+
+
+async def test_a_snapshot_that_expires_is_begun_anew(
+    deployment: Deployment, settings: Settings
+) -> None:
+    deployment.snapshot_page = 3
+    ids = fill(deployment)
+    async with Topics(settings) as topics:
+        deployment.faults.extend([None] * 4 + [Fault("drop")])
+
+        async def expire() -> None:
+            await until("some pages are read", lambda: not deployment.faults)
+            deployment.delete("tasks", ids[0])
+            deployment.delete("tasks", ids[-1])
+            deployment.refuse_snapshots_before = deployment.now()
+            deployment.forget_before = deployment.now()
+
+        async with capturing(settings):
+            await expire()
+            await topics.shows(deployment)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(429, {"Retry-After": "1"}), Fault(429, {"Retry-After": "soon"}), Fault(500),
+        Fault(502), Fault(503), Fault(408), Fault("drop"), Fault("garbage"),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_what_passes_is_waited_for_and_told_once(
+    deployment: Deployment, settings: Settings, fault: Fault
+) -> None:
+    fill(deployment)
+    deployment.faults.extend([fault, fault, None, fault])
+    with capture_logs() as lines:
+        async with capturing(settings), Topics(settings) as topics:
+            await topics.shows(deployment)
+    said = [line["event"] for line in lines if "waiting" in line["event"]]
+    once = ["waiting", "no longer waiting"]
+    # A connection that is dropped between two requests is opened again without a word.
+    assert said in ((once, once * 2) if fault.kind == "drop" else (once * 2,))
+
+
+async def test_a_document_that_cannot_be_applied_hinders_no_other(
+    deployment: Deployment, settings: Settings
+) -> None:
+    fill(deployment, 3)
+    bad = deployment.insert("tasks", task(7, "lost"))
+    deployment.insert("executions", {"agent": "MARS", "prompt": "\1" * 2_000_000})
+    metrics = CaptureMetrics(system_clock)
+    running = asyncio.create_task(capture(settings, metrics, system_clock))
+    async with Topics(settings) as topics:
+
+        async def all_is_there() -> bool:
+            state = await topics.state()
+            return len(state[Entity.TASKS]) == 4 and len(state[Entity.EXECUTIONS]) == 1
+
+        await until("all is published", all_is_there)
+        (letter,) = [r for r in topics.records if r.id == bad]
+        assert letter.after is not None
+        assert letter.after["status"] == "lost"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert metrics.registry.get_sample_value(
+        "nova_capture_rejected_total", {"entity": "tasks"}
+    ) == 1  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", ["key", "plan", "path"])
+async def test_what_a_person_must_see_to_ends_it_with_one_line(
+    deployment: Deployment, settings: Settings, problem: str
+) -> None:
+    if problem == "key":
+        deployment.key = "another"
+    if problem == "plan":
+        deployment.streaming_export_enabled = False
+    if problem == "path":
+        settings = settings.model_copy(update={"convex_url": f"{settings.convex_url}/nowhere"})
+    with pytest.raises(SourceRefusedError) as caught:
+        await capture(settings, CaptureMetrics(system_clock), system_clock)
+    message = str(caught.value)
+    wanted = {"key": "NOVA_CONVEX_KEY", "plan": "Professional", "path": "NOVA_CONVEX_URL"}
+    assert wanted[problem] in message
+    assert "\n" not in message
+    assert settings.convex_key is not None
+    assert settings.convex_key.get_secret_value() not in message
+
+
+async def test_a_wrong_key_is_exit_status_2_without_a_traceback(
+    deployment: Deployment, settings: Settings, tmp_path: Path
+) -> None:
+    with instance(settings, tmp_path / "log", NOVA_CONVEX_KEY="wrong|secret") as started:
+        assert await started.ends() == 2
+    (line,) = [line for line in started.log.splitlines() if line.startswith("error: ")]
+    assert "refuses the key in NOVA_CONVEX_KEY: 403 BadDeployKey" in line
+    assert "Traceback" not in started.log
+    assert "secret" not in started.log
+
+
+async def test_another_deployment_is_refused_until_a_new_snapshot_is_asked_for(
+    deployment: Deployment, settings: Settings, server: Server, tmp_path: Path
+) -> None:
+    fill(deployment, 3)
+    async with Topics(settings) as topics, capturing(settings):
+        await topics.shows(deployment)
+    moved = settings.model_copy(update={"convex_url": f"http://localhost:{server.port}"})
+    with pytest.raises(SettingsError, match=r"holds what was captured from http://127\.0\.0\.1"):
+        await capture(moved, CaptureMetrics(system_clock), system_clock)
+
+
+async def test_sigterm_lets_the_next_one_take_over_at_once(
+    deployment: Deployment, settings: Settings, tmp_path: Path
+) -> None:
+    fill(deployment)
+    with instance(settings, tmp_path / "first") as first:
+        await first.says("snapshot complete")
+        with instance(settings, tmp_path / "second") as second:
+            await second.says("standing by")
+            first.signal(signal.SIGTERM)
+            await second.says("capturing", 5)
+            assert await first.ends(10) == 0
+            assert first.lines("stopped")
+            deployment.insert("agents", {"name": "VENUS"})
+            async with Topics(settings) as topics:
+                await topics.shows(deployment)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_second_instance_takes_over_within_10_seconds(
+    deployment: Deployment, settings: Settings, tmp_path: Path, how: signal.Signals
+) -> None:
+    ids = fill(deployment)
+    with (
+        instance(settings, tmp_path / "first") as first,
+        instance(settings, tmp_path / "second") as second,
+    ):
+        await until(
+            "a snapshot",
+            lambda: first.lines("snapshot complete") or second.lines("snapshot complete"),
+        )
+        old, new = (first, second) if first.lines("capturing") else (second, first)
+        await new.says("standing by")
+        old.signal(how)
+        deployment.patch("tasks", ids[0], {"status": "failed"})
+        await new.says("capturing", 10)
+        async with Topics(settings) as topics:
+            await topics.shows(deployment, 5)
+            deployment.delete("tasks", ids[1])
+            await topics.shows(deployment, 5)
+            if how == signal.SIGSTOP:
+                old.signal(signal.SIGCONT)
+                await old.says("standing by", 10)
+                deployment.insert("tasks", task(40))
+                await topics.shows(deployment, 5)
+                assert len(await fetch(settings, "SELECT 1 FROM source_cursors")) == 1
