@@ -1,0 +1,73 @@
+"""Plain texts of values whose forms differ between a source's column and a document."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from nova_stream.errors import RejectedError
+from nova_stream.events.documents import Kind
+from nova_stream.events.json_text import parse_json
+from nova_stream.events.times import parse_time, time_text
+
+_NUMBER = re.compile(r"-?[0-9]{1,301}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?")
+_INFINITE = frozenset({"infinity", "-infinity"})
+_encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
+
+
+def loose_text(kind: Kind, text: str | None) -> str | None:
+    """The plain text of a loose field; a value that has none of the kind's forms as it stands."""
+    if text is None:
+        return None
+    if kind is Kind.TIME:
+        return _time(text)
+    if kind in {Kind.NUMBER, Kind.DURATION}:
+        return number_text(Decimal(text)) if _NUMBER.fullmatch(text) else text
+    if kind in {Kind.LIST, Kind.JSON, Kind.ANY}:
+        return _json(text)
+    return text.rstrip(" ")
+
+
+def number_text(number: Decimal) -> str:
+    """A number without exponent and without zeros at its end, as Postgres' ``trim_scale``."""
+    if not number:
+        return "0"
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _time(text: str) -> str | None:
+    if text.lower() in _INFINITE:
+        return None
+    try:
+        return time_text(parse_time(Decimal(text) if _NUMBER.fullmatch(text) else text, "time"))
+    except RejectedError:
+        return text
+
+
+def _json(text: str) -> str | None:
+    """JSON in one form; text that holds JSON is that JSON, as connectors write JSON columns."""
+    value = _parsed(text)
+    if isinstance(value, str):
+        value = _parsed(value)
+    return None if value is None else _encode(_plain(value)).decode()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse_json(text.encode("utf-8", "surrogatepass"), "value")
+    except RejectedError:
+        return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else value.normalize()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
