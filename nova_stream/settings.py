@@ -22,6 +22,7 @@ from nova_stream.database_url import DatabaseUrl, parse_database_url
 from nova_stream.deployment_url import deployment_url
 from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
+from nova_stream.events.placeholders import DEFAULT, placeholder_bytes
 
 _SECRETS = {
     "database_url", "api_token", "api_tokens", "kafka_password", "alert_webhook_url", "convex_key",
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     flush_records: int = Field(8000, ge=1, le=50_000)
     buffer_bytes: int = Field(16 * 1024 * 1024, ge=1024 * 1024)
     chunk_transport: bool = True
+    unavailable_value: str = Field(DEFAULT, min_length=1)
 
     api_url: str = "http://127.0.0.1:8600"
     api_token: SecretStr | None = None
@@ -174,6 +176,15 @@ class Settings(BaseSettings):
     @classmethod
     def _postgres_only(cls, value: SecretStr) -> SecretStr:
         parse_database_url(value.get_secret_value())
+        return value
+
+    @field_validator("unavailable_value")
+    @classmethod
+    def _placeholder(cls, value: str) -> str:
+        try:
+            placeholder_bytes(value)
+        except ValueError:
+            raise ValueError("a text, or hex: and an even number of hexadecimal digits") from None
         return value
 
     @field_validator("archive_url")

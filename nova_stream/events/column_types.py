@@ -176,7 +176,8 @@ _WORDS = {
 
 def type_name(declared: ColumnType) -> str:
     """The name by which a message calls a declared type."""
-    return declared.name or declared.type
+    of_items = f" of {type_name(declared.items)}" if declared.items else ""
+    return declared.name or f"{declared.type}{of_items}"
 
 
 def source_type(declared: ColumnType) -> SourceType | None:
@@ -205,20 +206,27 @@ def declared_value(value: Any, declared: ColumnType, kind: Kind, where: str) -> 
         return value.split(",") if value else []
     if known.meaning is Meaning.JSON and kind is not Kind.LIST and isinstance(value, str):
         return _parsed(value, declared, where)
-    return _inner(value, declared, kind, where)
+    if _holds_bytes(declared):
+        _unfit(declared, kind, where, f"which holds bytes{_BYTES_REMEDY}")
+    return _inner(value, declared, where)
 
 
-def _inner(value: Any, declared: ColumnType, kind: Kind, where: str) -> Any:
+def _holds_bytes(declared: ColumnType) -> bool:
+    known = source_type(declared)
+    if declared.items is not None:
+        return _holds_bytes(declared.items)
+    return known is not None and known.meaning is Meaning.BYTES
+
+
+def _inner(value: Any, declared: ColumnType, where: str) -> Any:
     """A value with all that it holds read by the declared types; instants as text again."""
     known = source_type(declared)
     if known is None or value is None:
         return value
-    if known.meaning is Meaning.BYTES:
-        _unfit(declared, kind, where, _is(known))
     if isinstance(value, list) and declared.items:
-        return [_inner(item, declared.items, kind, where) for item in value]
+        return [_inner(item, declared.items, where) for item in value]
     if isinstance(value, dict) and declared.items:
-        return {name: _inner(item, declared.items, kind, where) for name, item in value.items()}
+        return {name: _inner(item, declared.items, where) for name, item in value.items()}
 
     try:
         found = _read(known, value, declared, where)

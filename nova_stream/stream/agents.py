@@ -45,6 +45,7 @@ class Pumps:
         flusher: Flusher,
         tables: PartialTables,
         metrics: Metrics,
+        decoders: Mapping[Entity, Decoder],
         *,
         reread: Callable[[tuple[str, int]], Awaitable[None]],
         acknowledge: Callable[[tuple[str, int], int], None],
@@ -56,7 +57,7 @@ class Pumps:
         self._reread = reread
         self._acknowledge = acknowledge
         self._chunk_records = chunk_records
-        self._decoders: Mapping[Entity, Decoder] = {entity: Decoder(entity) for entity in Entity}
+        self._decoders = decoders
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = asyncio.Event()
 

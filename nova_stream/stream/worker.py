@@ -17,6 +17,9 @@ from nova_stream.errors import (
     DatabaseUnavailableError,
     KafkaUnavailableError,
 )
+from nova_stream.events.change import Entity
+from nova_stream.events.decode import Decoder
+from nova_stream.events.placeholders import Placeholders
 from nova_stream.kafka.queries import Found
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.settings import Settings
@@ -153,8 +156,10 @@ class Worker:
                 chunks=settings.chunk_transport,
             ),
         )
+        placeholders = Placeholders(settings.unavailable_value)
         pumps = Pumps(
             flusher, tables, self._metrics,
+            {entity: Decoder(entity, placeholders) for entity in Entity},
             reread=app.consumer.seek_again,
             acknowledge=app.consumer.acknowledge,
             chunk_records=max(1, settings.flush_records // 2),

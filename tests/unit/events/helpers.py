@@ -106,6 +106,16 @@ def document(entity: Entity, **fields: Any) -> dict[str, Any]:
     return DOCUMENTS[entity] | fields
 
 
+def wrapped(payload: Any, **columns: Any) -> dict[str, Any]:
+    """``payload`` in Connect's wrapper; ``columns`` are the schemas of the documents' fields."""
+    fields = [
+        {"field": name, **(schema if isinstance(schema, dict) else {"name": schema})}
+        for name, schema in columns.items()
+    ]
+    parts = [{"type": "struct", "field": part, "fields": fields} for part in ("before", "after")]
+    return {"schema": {"type": "struct", "fields": parts}, "payload": payload}
+
+
 def dumps(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 

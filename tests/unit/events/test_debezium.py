@@ -24,6 +24,7 @@ from .helpers import (
     envelope,
     read,
     reason,
+    wrapped,
 )
 
 NOON_US = NOON_MS * 1000
@@ -88,16 +89,6 @@ ROWS: dict[Entity, dict[str, Any]] = {
         "last_active_at": NOON_US,
     },
 }
-
-
-def wrapped(payload: Any, **columns: Any) -> dict[str, Any]:
-    """``payload`` in Connect's wrapper; ``columns`` are the schemas of the documents' fields."""
-    fields = [
-        {"field": name, **(schema if isinstance(schema, dict) else {"name": schema})}
-        for name, schema in columns.items()
-    ]
-    parts = [{"type": "struct", "field": part, "fields": fields} for part in ("before", "after")]
-    return {"schema": {"type": "struct", "fields": parts}, "payload": payload}
 
 
 @pytest.mark.parametrize("entity", Entity)
