@@ -44,15 +44,16 @@ _DECIMAL = {
         "value": {"type": "string", "contentEncoding": "base64"},
     },
 }
+_DECIMAL_REF = {"$ref": "#/$defs/decimal"}
 _PART = {"type": ["integer", "null"]}
+_INSTANT: list[Schema] = [{"type": "string", "pattern": TIME_TEXT}, {"type": "number"}]
 _TIME = {
     "description": "ISO 8601 with any offset (none = UTC), or an epoch in s, ms, us or ns of the "
     "years 1973 to 5138, told apart by magnitude; what no year from 1 to 9999 has becomes null",
     "anyOf": [
-        {"type": "string", "pattern": TIME_TEXT},
+        *_INSTANT,
         {"type": "string", "pattern": BEYOND_TEXT},
-        {"type": "number"},
-        _DECIMAL,
+        _DECIMAL_REF,
         {
             "description": "Debezium's StructuredDate, StructuredTimestamp, "
             "StructuredZonedTimestamp",
@@ -68,7 +69,7 @@ _NUMBER = {
         {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST},
         {"type": "string", "pattern": NUMBER_TEXT},
         {"enum": sorted(NO_NUMBER)},
-        _DECIMAL,
+        _DECIMAL_REF,
     ]
 }
 _DURATION = {
@@ -78,7 +79,7 @@ _DURATION = {
         {"type": "string", "pattern": POSITIVE_TEXT},
         {"type": "string", "pattern": LENGTH_TEXT},
         {"enum": sorted(NO_NUMBER)},
-        _DECIMAL,
+        _DECIMAL_REF,
         *(
             {
                 "description": f"Debezium's {name}",
@@ -107,7 +108,7 @@ _BY_KIND: dict[Kind, Schema] = {
         "anyOf": [
             {"enum": [True, False, 0, 1]},
             {"type": "string", "pattern": FLAG_TEXT},
-            _DECIMAL,
+            _DECIMAL_REF,
         ]
     },
     Kind.LIST: _LIST,
@@ -136,6 +137,8 @@ def record_schema(entity: Entity) -> Schema:
             "cloudEvent": _CLOUD_EVENT,
             "identity": _IDENTITY,
             "unavailable": _UNAVAILABLE,
+            "decimal": _DECIMAL,
+            **{kind.value: schema for kind, schema in _BY_KIND.items()},
         },
     }
 
@@ -159,10 +162,12 @@ def _field(rule: Rule) -> Schema:
     if rule.kind in {Kind.JSON, Kind.ANY}:
         return {}
     allowed = (
-        [_of_text(rule)] if rule.kind in {Kind.TEXT, Kind.REFERENCE} else [_BY_KIND[rule.kind]]
+        [_of_text(rule)]
+        if rule.kind in {Kind.TEXT, Kind.REFERENCE}
+        else [{"$ref": f"#/$defs/{rule.kind.value}"}]
     )
     if rule.kind is Kind.REFERENCE:
-        allowed += [{"type": "integer"}, _DECIMAL]
+        allowed += [{"type": "integer"}, _DECIMAL_REF]
     if not rule.required:
         allowed.append({"type": "null"})
     return {"anyOf": [*allowed, {"$ref": "#/$defs/unavailable"}]}
@@ -180,7 +185,7 @@ _IDENTITY: Schema = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": 1024},
         {"type": "integer"},
-        _DECIMAL,
+        _DECIMAL_REF,
     ],
     "not": {"$ref": "#/$defs/unavailable"},
 }
@@ -210,7 +215,7 @@ _SOURCE: Schema = {
                 {"type": "null"},
             ]
         },
-        "ts_ms": {"anyOf": [_TIME, {"type": "null"}]},
+        "ts_ms": {"anyOf": [*_INSTANT, {"type": "null"}]},
     },
     "if": {"not": {"required": ["seq"], "properties": {"seq": {"not": {"type": "null"}}}}},
     "then": {"properties": {"lsn": _VERSION}},
@@ -222,7 +227,7 @@ _RECORD: Schema = {
     "required": ["op"],
     "properties": {
         "op": {"enum": ["c", "u", "d", "r"]},
-        "ts_ms": {"anyOf": [_TIME, {"type": "null"}]},
+        "ts_ms": {"anyOf": [*_INSTANT, {"type": "null"}]},
         "source": {"$ref": "#/$defs/source"},
         "before": {"description": "The last known state; only its id is read, of a deletion."},
     },
@@ -235,7 +240,7 @@ _RECORD: Schema = {
                         "anyOf": [
                             {"type": "string", "maxLength": 1024},
                             {"type": ["integer", "null"]},
-                            _DECIMAL,
+                            _DECIMAL_REF,
                             {"$ref": "#/$defs/unavailable"},
                         ]
                     }
