@@ -13,13 +13,15 @@ from nova_stream.settings import Settings
 
 
 class RawRecord(NamedTuple):
-    """A record and where it belongs; of a topic with fewer partitions now, its key decides."""
+    """A record and where it belongs; of a topic with fewer partitions now, its key decides. A
+    header's value may be null.
+    """
 
     topic: str
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class RawPublisher:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -19,6 +18,7 @@ from nova_stream.settings import Settings
 from nova_stream.stats.fold import generation_number
 from nova_stream.storage import sql_dead_letters
 from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.dead_letters import RecordHeader, read_headers
 from nova_stream.storage.migrate import newest_revision
 
 State = Literal["open", "retried", "discarded"]
@@ -50,7 +50,7 @@ class Letter(msgspec.Struct, frozen=True):
     listed: Listed
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[RecordHeader]
 
 
 class _Original:
@@ -95,7 +95,7 @@ class DeadLetterStore:
 
     async def _letters(self, ids: Sequence[int]) -> list[Letter]:
         rows = await self._connection.fetch(sql_dead_letters.READ, ids)
-        return [Letter(listed(r), r["key"], r["value"], _headers(r["headers"])) for r in rows]
+        return [Letter(listed(r), r["key"], r["value"], read_headers(r["headers"])) for r in rows]
 
     async def require(self, ids: Sequence[int]) -> None:
         """Raise UsageError, naming them, when there are no letters with some of these numbers."""
@@ -152,10 +152,6 @@ async def open_store(settings: Settings) -> AsyncIterator[DeadLetterStore]:
 def listed(row: asyncpg.Record) -> Listed:
     """A letter without its bytes, from a row that has its columns."""
     return Listed(**{name: row[name] for name in Listed.__struct_fields__})
-
-
-def _headers(text: str) -> list[tuple[str, bytes]]:
-    return [(name, base64.b64decode(value)) for name, value in msgspec.json.decode(text)]
 
 
 def _again(letter: Letter) -> RawRecord:

@@ -16,6 +16,9 @@ from nova_stream.storage import sql
 
 _MESSAGE_LIMIT = 2000
 
+#: A header of a record; Kafka tells a null value from an empty one.
+RecordHeader = tuple[str, bytes | None]
+
 
 class DeadLetter(msgspec.Struct):
     """A record that could not be applied: where it was, its bytes, and why."""
@@ -51,11 +54,31 @@ def dead_letter(
 
 
 def _headers(headers: Any) -> str:
-    pairs = [
-        [_storable(str(name)), base64.b64encode(value or b"").decode()]
-        for name, value in headers or ()
-    ]
-    return msgspec.json.encode(pairs).decode()
+    return msgspec.json.encode(
+        [_stored(str(name), value) for name, value in headers or ()]
+    ).decode()
+
+
+def _stored(name: str, value: bytes | None) -> list[str | None]:
+    """A header as JSON: name, value in base64 or null, and, where Postgres cannot store the name,
+    that in base64, too.
+    """
+    encoded = None if value is None else base64.b64encode(value).decode()
+    shown = _storable(name)
+    if shown == name:
+        return [name, encoded]
+    return [shown, encoded, base64.b64encode(name.encode("utf-8", "surrogatepass")).decode()]
+
+
+def read_headers(text: str) -> list[RecordHeader]:
+    """The headers of a stored letter, as the record had them: order, doubles and nulls included."""
+    return [_header(*stored) for stored in msgspec.json.decode(text)]
+
+
+def _header(name: str, value: str | None, whole_name: str | None = None) -> RecordHeader:
+    if whole_name is not None:
+        name = base64.b64decode(whole_name).decode("utf-8", "surrogatepass")
+    return name, None if value is None else base64.b64decode(value)
 
 
 def _storable(text: str) -> str:

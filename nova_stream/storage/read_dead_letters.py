@@ -43,7 +43,7 @@ class DeadLetterRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class LetterHeader(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A header of the record; ``value`` where it is UTF-8."""
+    """A header of the record; ``value`` where it is UTF-8. Both are null for a null value."""
 
     name: str
     value: str | None

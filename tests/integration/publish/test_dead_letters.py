@@ -175,6 +175,14 @@ def test_retried_ones_are_in_kafka_as_they_were_with_the_version_that_they_had(
     assert capsys.readouterr().out == "retried 0\n"
 
 
+def test_headers_are_in_kafka_again_as_they_were(database: Settings) -> None:
+    headers = [("x", None), ("x", b""), ("x", b"1"), ("", b"no name"), ("X", None), ("a\0b", b"2")]
+    put(database, [letter(database, Record(40, WITH_SEQ, headers=headers))])
+    assert run(["dead-letters", "retry", "--all"]) == 0
+    (found,) = asyncio.run(read_all(database, Entity.USERS, decoded=False))
+    assert found.all_headers == headers
+
+
 def test_the_version_of_a_retried_record_is_its_old_one(database: Settings) -> None:
     put(database, [letter(database, Record(7, PLAIN)), letter(database, Record(8, WITH_SEQ))])
 

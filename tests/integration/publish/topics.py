@@ -27,6 +27,8 @@ class Published(NamedTuple):
     value: bytes | None
     headers: dict[str, bytes]
     change: Change | None
+    #: With doubles and nulls, in order.
+    all_headers: list[tuple[str, bytes | None]]
 
 
 def make_topics(settings: Settings, config: Mapping[str, str] | None = None) -> None:
@@ -63,6 +65,7 @@ async def read_all(settings: Settings, entity: Entity, *, decoded: bool = True) 
             r.value,
             dict(r.headers),
             decode(entity, r, r.partition) if decoded else None,
+            list(r.headers),
         )
         for r in found
     ]

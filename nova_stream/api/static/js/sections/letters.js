@@ -52,7 +52,7 @@ function useLetter(letter) {
 function Headers({ headers }) {
   if (headers.length === 0) return NOTHING;
   return html`<ul class="bare">${headers.map(({ name, value, valueBase64 }, place) => html`
-    <li key=${place}><code>${name}: ${value ?? `${valueBase64} (base64)`}</code></li>`)}</ul>`;
+    <li key=${place}><code>${name}: ${valueBase64 === null ? "null" : value ?? `${valueBase64} (base64)`}</code></li>`)}</ul>`;
 }
 
 function Bytes({ whole }) {
