@@ -201,13 +201,20 @@ def _instant(text: str | None) -> datetime | None:
         return None
     from datetime import UTC, datetime
 
+    from nova_stream.jobs.model import check_believed
+
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
             f"--at {text!r} is no time; ISO 8601 is allowed, such as 2026-02-20T12:00:00Z"
         ) from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+        check_believed(instant)
+    except (ValueError, OverflowError):  # another offset may lead out of all years
+        raise UsageError(f"--at {text!r}: a time from 1970 to 9998 is allowed") from None
+    return instant
 
 
 def _row(line: RunLine) -> tuple[object, ...]:

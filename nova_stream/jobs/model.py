@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from nova_stream.clock import EPOCH
 from nova_stream.settings import Settings
 
 if TYPE_CHECKING:
     import asyncpg
 
     from nova_stream.publish.publisher import ChangePublisher
+
+
+#: What a job can be made to believe: its cutoffs lie up to 100 years before.
+EARLIEST, LATEST = EPOCH, datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def check_believed(at: datetime) -> None:
+    """Raise ValueError unless a job can be made to believe that it is ``at``."""
+    if not EARLIEST <= at < LATEST:
+        raise ValueError("a time from 1970 to 9998 is allowed")
 
 
 class Missed(StrEnum):

@@ -20,13 +20,35 @@ from nova_stream.settings import Settings
 
 ALLOWED = (
     "five cron fields in UTC are allowed (minute 0-59, hour 0-23, day 1-31, month 1-12 or jan-dec, "
-    "weekday 0-7 or sun-sat), each *, a number, a range a-b, a step */n or a-b/n, or several of "
-    "them with commas, such as */5 * * * *"
+    "weekday 0-7 or sun-sat), each *, a number, a range a-b, a step */n or a-b/n no larger than "
+    "its range, or several of them with commas, such as */5 * * * *; or one of @hourly, @daily, "
+    "@midnight, @weekly, @monthly, @yearly and @annually"
 )
+
+_NAMED = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_PART = re.compile(r"(?:(\*)|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:/([0-9]{1,2}))?")
+_PART = re.compile(r"(?:(\*)|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:/([0-9]{1,9}))?")
+#: What other schedulers have, and this one has not.
+_OF_OTHERS = (
+    (re.compile(r"(cron_)?tz=.*"), "names a time zone; schedules are in UTC"),
+    (re.compile(r"@.*"), "is none of the names"),
+    (re.compile(r".*\?.*"), "has ?, as Quartz has it; * is allowed"),
+    (
+        re.compile(r".*#.*|.*([0-9]|\b)l(w|-[0-9]+)?|.*([0-9]|l)w"),
+        "has L, W or #, as Quartz has it",
+    ),
+    (re.compile(r"h(\(.*\))?(/.*)?|.*~.*"), "asks for a random time; a spread does that"),
+)
 _SUNDAY_AGAIN = 7
 #: The rarest slot there is, 29 February on one weekday, comes within 40 years.
 _RAREST = timedelta(days=40 * 366)
@@ -89,9 +111,12 @@ class Schedule(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=256)
 def parse(text: str) -> Schedule:
     """The schedule of a cron expression; raises ValueError with what is wrong."""
-    fields = text.lower().split()
+    words = text.lower().split()
+    fields = _NAMED[words[0]].split() if len(words) == 1 and words[0] in _NAMED else words
+    _refuse_others(fields)
     if len(fields) != 5:
-        raise ValueError(f"it has {len(fields)} fields")
+        seconds = " (seconds and years are not possible)" if len(fields) in {6, 7} else ""
+        raise ValueError(f"it has {len(fields)} fields{seconds}")
 
     minute, hour, day, month, weekday = fields
     schedule = Schedule(
@@ -107,6 +132,13 @@ def parse(text: str) -> Schedule:
     if next(schedule._days(date(2024, 1, 1), 1), None) is None:
         raise ValueError("its day never comes")
     return schedule
+
+
+def _refuse_others(fields: list[str]) -> None:
+    for part in (part for field in fields for part in field.split(",")):
+        for form, what in _OF_OTHERS:
+            if form.fullmatch(part):
+                raise ValueError(f"its {part!r} {what}")
 
 
 def schedule_of(settings: Settings, job: Job) -> Schedule:
@@ -169,6 +201,8 @@ def _numbers(
         elif step_text is not None and not star:
             raise ValueError(f"its {name} {part!r} has a step without a range")
         step = 1 if step_text is None else int(step_text)
+        if step > max(last - first, 1):
+            raise ValueError(f"its {name} {part!r} has a step that is larger than its range")
         if not low <= first <= last <= high or step == 0:
             raise ValueError(f"its {name} {part!r} is outside of {low}-{high} or runs backwards")
         found.update(range(first, last + 1, step))

@@ -19,6 +19,7 @@ from nova_stream.clock import EPOCH, system_clock
 from nova_stream.errors import UsageError
 from nova_stream.events.times import parse_time
 from nova_stream.jobs.ledger import LONGEST_REASON, sayable
+from nova_stream.jobs.model import check_believed
 from nova_stream.jobs.overview import job_overviews
 from nova_stream.jobs.registry import JOBS
 from nova_stream.storage import read_jobs, retention
@@ -222,6 +223,8 @@ def _instant(given: Any) -> datetime | None:
     if not isinstance(given, str):
         raise bad_option("at must be a time as text")
     at = parse_time(given, "at")
-    if at < EPOCH:
-        raise bad_option("at must be later than 1970")
+    try:
+        check_believed(at)
+    except ValueError as error:
+        raise bad_option(f"at: {error}") from None
     return at

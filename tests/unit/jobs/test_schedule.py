@@ -79,6 +79,31 @@ def test_next_and_previous_agree(text: str, at: datetime) -> None:
         ("* * * foo *", "cannot be read"),
         ("٣ * * * *", "cannot be read"),
         ("0 0 30 2 *", "never comes"),
+        ("*/60 * * * *", "larger than its range"),
+        ("*/90 * * * *", "larger than its range"),
+        ("*/999999999 * * * *", "larger than its range"),
+        ("0 */24 * * *", "larger than its range"),
+        ("0 0 */31 * *", "larger than its range"),
+        ("0 0 * */12 *", "larger than its range"),
+        ("0 0 * * */8", "larger than its range"),
+        ("0-10/11 * * * *", "larger than its range"),
+        ("5-5/2 * * * *", "larger than its range"),
+        ("0 0 * * fri-mon", "runs backwards"),
+        ("0 0 * 11-2 *", "runs backwards"),
+        ("0 24 * * *", "outside of 0-23"),
+        ("@reboot", "none of the names"),
+        ("@every 5m", "none of the names"),
+        ("0 0 12 * * ?", "as Quartz has it"),
+        ("0 0 0 1 1 * 2027", "seconds and years are not possible"),
+        ("0 0 L * *", "as Quartz has it"),
+        ("0 0 L-3 * *", "as Quartz has it"),
+        ("0 0 15W * *", "as Quartz has it"),
+        ("0 0 * * 5L", "as Quartz has it"),
+        ("0 0 * * FRI#2", "as Quartz has it"),
+        ("H/15 * * * *", "a spread does that"),
+        ("0~30 * * * *", "a spread does that"),
+        ("CRON_TZ=Europe/Rome 0 5 * * *", "schedules are in UTC"),
+        ("TZ=UTC 0 5 * * *", "schedules are in UTC"),
     ],
 )
 def test_errors_name_variable_value_and_what_is_allowed(text: str, what: str) -> None:
@@ -89,6 +114,45 @@ def test_errors_name_variable_value_and_what_is_allowed(text: str, what: str) ->
     assert message.startswith(f"NOVA_SCHEDULE_COMPUTE_AGENT_STATS={text!r}: ")
     assert what in message
     assert "five cron fields in UTC are allowed" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("@hourly", "0 * * * *"),
+        ("@DAILY", "0 0 * * *"),
+        ("@midnight", "0 0 * * *"),
+        ("@weekly", "0 0 * * 0"),
+        ("@monthly", "0 0 1 * *"),
+        ("@yearly", "0 0 1 1 *"),
+        ("@annually", "0 0 1 1 *"),
+        ("0 0 * JAN-MAR MON-FRI", "0 0 * 1-3 1-5"),
+        ("*/59 * * * *", "0,59 * * * *"),
+    ],
+)
+def test_names_are_what_they_stand_for(name: str, fields: str) -> None:
+    assert parse(name).next(NOON) == parse(fields).next(NOON)
+    assert parse(name).previous(NOON) == parse(fields).previous(NOON)
+
+
+FIELD = st.text("0123456789*/-,", min_size=1, max_size=6)
+
+
+@given(FIELD)
+def test_a_minute_that_is_read_means_what_its_parts_say(field: str) -> None:
+    """Whatever is not refused is exactly the minutes that its parts name: no step lost."""
+    try:
+        found = parse(f"{field} * * * *").minutes
+    except ValueError:
+        return
+    wanted = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = ("0-59" if span == "*" else span).partition("-")
+        every = range(int(first), int(last or first) + 1, int(step or 1))
+        assert len(every) > 1 or not step or step == "1" or step.strip("0") == "1"
+        wanted |= set(every)
+    assert set(found) == wanted
 
 
 def test_settings_come_before_the_job() -> None:
