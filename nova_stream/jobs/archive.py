@@ -1,6 +1,7 @@
 """The archive of old executions' documents: a folder or an S3 bucket, named by NOVA_ARCHIVE_URL.
 
-For S3 the usual AWS_… variables tell keys, region and endpoint.
+For S3 the usual AWS_… variables, and the profile that AWS_PROFILE names, tell keys, region and
+endpoint.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -21,6 +22,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from nova_stream.errors import NovaStreamError
+from nova_stream.jobs.aws_profile import store_options
 
 _CHUNK = 1024 * 1024
 #: Parts of an upload in memory at a time, 5 MiB each.
@@ -88,24 +90,23 @@ class Archive:
         if self._root is not None:
             return LocalStore(self._root, mkdir=True)
 
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+        options: dict[str, Any] = store_options(os.environ)
         return S3Store.from_url(
             self._url,
-            region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-            or "us-east-1",
+            **options,
             client_options={
-                "allow_http": endpoint.startswith("http://"),
+                "allow_http": options.get("endpoint", "").startswith("http://"),
                 "timeout": _CLIENT_LIMIT,
                 "connect_timeout": timedelta(seconds=5),
             },
             retry_config={"max_retries": RETRIES, "retry_timeout": 2 * _CLIENT_LIMIT},
-        )  # fmt: skip
+        )
 
     @contextmanager
     def _failing(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
             raise ArchiveError(
                 f"the archive {self._url}: {what}: {reason or type(error).__name__}. "
