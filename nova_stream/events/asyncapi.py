@@ -22,9 +22,9 @@ _HEADERS = {
         "content-type": {"type": "string"},
         "nova_version": {
             "type": "string",
-            "pattern": "^offset:[0-9]{1,19}$",
-            "description": "The version of a dead letter that is published again, where that is "
-            "the offset which it had.",
+            "pattern": "^(offset:[0-9]{1,19}|lsn(:[0-9]{1,18}){4})$",
+            "description": "Of a dead letter that is published again: its version, where that is "
+            "the offset which it had, or where a record with an lsn stood.",
         },
     },
 }

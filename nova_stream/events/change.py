@@ -35,6 +35,20 @@ class Version(NamedTuple):
     minor: int = 0
 
 
+#: What a snapshot's row adds to its minor number where versions are lsns: at an equal lsn it ranks
+#: below every streamed change, and what nova-stream itself adds to such a row stays below too.
+SNAPSHOT_MINOR = -(2**30)
+
+
+class Origin(NamedTuple):
+    """Where a record stood that was published again, and the generation of its source there."""
+
+    generation: int
+    partition: int
+    offset: int
+    source_generation: int
+
+
 class SourceRecord(Protocol):
     """A Kafka record as the decoder needs it (aiokafka's ConsumerRecord fits)."""
 
@@ -57,7 +71,8 @@ class Change(msgspec.Struct, gc=False):
     deletion); ``values`` are the typed columns in the order of ``COLUMNS[entity]``, all None for
     a deletion. ``unavailable`` names the document's fields that came as
     ``__debezium_unavailable_value`` and are to keep what is known so far; they are absent
-    from ``doc``, and the typed column of such a field is None.
+    from ``doc``, and the typed column of such a field is None. A truncation (op t) is a deletion
+    without an id.
     """
 
     id: str
@@ -74,6 +89,24 @@ class Change(msgspec.Struct, gc=False):
     #: Whether the record states its number (a dead letter published again): it is an offset that
     #: has been put into its topic's generation already.
     stated: bool = False
+    #: Whether it is a snapshot's row (op r) whose version the topic decides: an offset, or where
+    #: versions are lsns the lowest of all.
+    snapshot: bool = False
+    #: Whether ``changed_at`` is the time that the source itself gives.
+    timed: bool = False
+    #: The generation of its source, where the record states it.
+    source_generation: int | None = None
+    #: Where the record stood first, when it was published again.
+    origin: Origin | None = None
+    #: Where versions are lsns, once it is ranked: the generation of its source, which comes first,
+    #: and its place in the partition in its topic's generation: of equal versions the later counts.
+    rank_generation: int = 0
+    place: int = 0
+
+    @property
+    def truncates(self) -> bool:
+        """Whether it empties its whole entity instead of changing one document."""
+        return not self.id
 
 
 #: Typed columns that are stored besides ``doc`` (snake_case in the database), by entity, in

@@ -8,13 +8,21 @@ numbers, and all that is wrong) takes the careful way, which alone decides what 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
 from nova_stream.clock import EPOCH, from_millis
 from nova_stream.errors import RejectedError
-from nova_stream.events.change import COLUMNS, Change, Entity, SourceRecord, VersionKind
+from nova_stream.events.change import (
+    COLUMNS,
+    SNAPSHOT_MINOR,
+    Change,
+    Entity,
+    SourceRecord,
+    VersionKind,
+)
 from nova_stream.events.envelope import (
     MAX_MINOR,
     MAX_VERSION,
@@ -23,25 +31,29 @@ from nova_stream.events.envelope import (
     header,
     key_id,
     open_envelope,
-    version_of,
 )
 from nova_stream.events.json_text import refuse_unstorable_text, storable_json, too_deep
 from nova_stream.events.normalise import Normaliser, read_id
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 from nova_stream.events.plain import PlainReader
+from nova_stream.events.record_version import StatedVersion, version_of
 from nova_stream.events.times import MILLI, parse_time
 from nova_stream.events.wording import described
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)] | None
 # Milliseconds of 1973 to 2096: surely no other unit, and exact as a double of seconds.
 _Millis = Annotated[int, msgspec.Meta(ge=10**11, lt=4 * 10**12)] | None
+#: A change happens between these, the bounds of what can be published as milliseconds: a source
+#: that writes another number there (0 above all) does not know the time.
+_EARLIEST, _LATEST = from_millis(10**11), from_millis(10**14)
 
 
 class _Source(msgspec.Struct, gc=False):
     seq: _Number = None
-    lsn: _Number = None
+    lsn: _Number | msgspec.UnsetType = msgspec.UNSET
     minor: Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR)] = 0
     ts_ms: _Millis = None
+    generation: int | None = None
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -54,6 +66,7 @@ class _Record(msgspec.Struct, gc=False):
 _NO_SOURCE = _Source()
 _NOT_DELETED = False
 _UPSERTS = frozenset("cur")
+_DELETIONS = frozenset("dt")
 _SEQ, _LSN, _OFFSET = VersionKind.SEQ, VersionKind.LSN, VersionKind.OFFSET
 
 
@@ -91,19 +104,43 @@ class Decoder:
         millis = source.ts_ms or found.ts_ms
         if found.op not in _UPSERTS or millis is None or too_deep(value):
             raise ValueError(found.op)
-        number, kind = source.seq, _SEQ
+        number = source.seq
         if number is None:
-            number, kind = source.lsn, _LSN
-            if number is None:
-                if record.headers:
-                    raise ValueError("the headers may tell the version")
-                number, kind = record.offset, _OFFSET
+            return self._without_seq(record, found, source, millis, partition)
 
         identity, doc, columns = self._read_document(found.after)
         return Change(
             identity,
             number,
             source.minor,
+            _SEQ,
+            _NOT_DELETED,
+            datetime.fromtimestamp(millis / 1000, UTC),
+            doc,
+            columns,
+            partition,
+            record.offset,
+        )
+
+    def _without_seq(
+        self, record: SourceRecord, found: _Record, source: _Source, millis: int, partition: int
+    ) -> Change:
+        """The fast way where the version is an lsn or the offset."""
+        read = found.op == "r"
+        if source.lsn is msgspec.UNSET:
+            if record.headers:
+                raise ValueError("the headers may tell the version")
+            number, minor, kind = record.offset, source.minor, _OFFSET
+        elif source.lsn is None or source.generation is not None or _is_repeated(record):
+            raise ValueError("more tells the version")
+        else:
+            number, minor, kind = source.lsn, source.minor + SNAPSHOT_MINOR * read, _LSN
+
+        identity, doc, columns = self._read_document(found.after)
+        return Change(
+            identity,
+            number,
+            minor,
             kind,
             _NOT_DELETED,
             datetime.fromtimestamp(millis / 1000, UTC),
@@ -111,6 +148,8 @@ class Decoder:
             columns,
             partition,
             record.offset,
+            snapshot=read and kind is _OFFSET,
+            timed=source.ts_ms is not None,
         )
 
     def _decode_any(self, record: SourceRecord, value: bytes, partition: int) -> Change | None:
@@ -128,22 +167,15 @@ class Decoder:
         envelope = open_envelope(value, record.headers)
         if envelope is None:
             return None
-        kind, version = version_of(envelope.source, envelope.where, record)
-        changed_at = _time_of_change(envelope)
-        if envelope.op == "d":
-            return Change(
-                id=_deleted_id(envelope, record, self._placeholders),
-                number=version.number,
-                minor=version.minor,
-                kind=kind,
-                deleted=True,
-                changed_at=changed_at or _kafka_time(record),
-                doc=None,
-                values=self._nothing,
-                partition=partition,
-                offset=record.offset,
-                stated=_states_number(record),
-            )
+        stated = version_of(envelope, record)
+        changed_at, timed = _time_of_change(envelope)
+        if envelope.op in _DELETIONS:
+            truncates = envelope.op == "t"
+            identity = "" if truncates else _deleted_id(envelope, record, self._placeholders)
+            return self._change(
+                record, partition, stated, id=identity, deleted=True, timed=timed,
+                changed_at=changed_at or _kafka_time(record), doc=None, values=self._nothing,
+            )  # fmt: skip
 
         after = self._normalise(
             _after(envelope),
@@ -151,19 +183,27 @@ class Decoder:
             _id_of_key(envelope, record, self._placeholders),
             envelope.schemas,
         )
-        return Change(
-            id=after.id,
-            number=version.number,
-            minor=version.minor,
-            kind=kind,
-            deleted=False,
+        return self._change(
+            record, partition, stated, id=after.id, deleted=False, timed=timed,
             changed_at=changed_at or after.own_time or _kafka_time(record),
             doc=storable_json(after.document, f"{envelope.where}.after"),
-            values=after.values,
+            values=after.values, unavailable=after.unavailable,
+        )  # fmt: skip
+
+    def _change(
+        self, record: SourceRecord, partition: int, stated: StatedVersion, **fields: Any
+    ) -> Change:
+        return Change(
+            number=stated.version.number,
+            minor=stated.version.minor,
+            kind=stated.kind,
             partition=partition,
             offset=record.offset,
-            unavailable=after.unavailable,
-            stated=_states_number(record),
+            stated=stated.kept,
+            snapshot=stated.snapshot,
+            source_generation=stated.source_generation,
+            origin=stated.origin,
+            **fields,
         )
 
 
@@ -178,8 +218,8 @@ def decode(entity: Entity, record: SourceRecord, partition: int) -> Change | Non
     return _DECODERS[entity].decode(record, partition)
 
 
-def _states_number(record: SourceRecord) -> bool:
-    return header(record.headers, VERSION_HEADER) is not None
+def _is_repeated(record: SourceRecord) -> bool:
+    return bool(record.headers) and header(record.headers, VERSION_HEADER) is not None
 
 
 def _after(envelope: Envelope) -> dict[str, Any]:
@@ -217,16 +257,29 @@ def _deleted_id(envelope: Envelope, record: SourceRecord, placeholders: Placehol
     return identity
 
 
-def _time_of_change(envelope: Envelope) -> datetime | None:
-    """``source.ts_ms``, else ``ts_ms``; both must be readable where they are given."""
-    times = [
-        None if millis is None else parse_time(millis, f"{envelope.where}.{name}", small=MILLI)
-        for name, millis in (
-            ("source.ts_ms", envelope.source.get("ts_ms")),
-            ("ts_ms", envelope.fields.get("ts_ms")),
-        )
-    ]
-    return times[0] or times[1]
+def _time_of_change(envelope: Envelope) -> tuple[datetime | None, bool]:
+    """``source.ts_ms``, else ``ts_ms``, and whether it is the source's own; both must be readable
+    where they are given. Of a source, a number that is no time of our days says nothing: 0 above
+    all.
+    """
+    where = envelope.where
+    given, written = envelope.source.get("ts_ms"), envelope.fields.get("ts_ms")
+    own = None
+    if given is not None and not (_is_number(given) and given <= 0):
+        own = parse_time(given, f"{where}.source.ts_ms", small=MILLI)
+        own = own if _EARLIEST <= own < _LATEST else None
+    second = None
+    if written is not None and not _is_zero(written):
+        second = parse_time(written, f"{where}.ts_ms", small=MILLI)
+    return own or second, own is not None
+
+
+def _is_zero(value: object) -> bool:
+    return _is_number(value) and value == 0
+
+
+def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _kafka_time(record: SourceRecord) -> datetime:

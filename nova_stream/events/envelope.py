@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
-from nova_stream.events.change import SourceRecord, Version, VersionKind
 from nova_stream.events.connect_schema import ColumnType, column_type, document_types
 from nova_stream.events.decimals import is_variable_scale
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text, whole_number
@@ -21,13 +20,15 @@ from nova_stream.events.normalise import read_id
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 from nova_stream.events.wording import described, quoted
 
-#: Set when a dead letter is published again whose version is a Kafka offset: ``offset:<n>``.
+#: Set when a record is published again; ``record_version`` reads it.
 VERSION_HEADER = "nova_version"
 MAX_VERSION = 2**63 - 1
 MAX_MINOR = 2**31 - 1
 
-_OPERATIONS = {"c", "u", "r", "d"}
-_UNSUPPORTED = {"t": "truncate", "m": "message"}
+#: Create, update, read (a snapshot's row), delete, truncate.
+_OPERATIONS = {"c", "u", "r", "d", "t"}
+#: A logical decoding message of the source, which changes no entity.
+_MESSAGE = "m"
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _PARTS = ("before", "after")
 
@@ -46,10 +47,11 @@ class Envelope(NamedTuple):
 
 
 def open_envelope(value: bytes, headers: Any) -> Envelope | None:
-    """The change record in a Kafka value; None for a tombstone inside of the wrapper.
+    """The change record in a Kafka value; None for a tombstone inside of the wrapper,
+    and for a logical decoding message (op m).
 
     Raises RejectedError (bad_json, too_deep, unstorable_text, unstorable_number, wrong_shape,
-    bad_op, unsupported_op, wrong_type).
+    bad_op, wrong_type).
     """
     found, where = parse_json(value, "$"), "$"
     attributes: Mapping[str, Any] = {}
@@ -70,7 +72,9 @@ def open_envelope(value: bytes, headers: Any) -> Envelope | None:
     return _checked(_with_attributes(found, attributes), where, schemas)
 
 
-def _checked(fields: Mapping[str, Any], where: str, schemas: Mapping[str, ColumnType]) -> Envelope:
+def _checked(
+    fields: Mapping[str, Any], where: str, schemas: Mapping[str, ColumnType]
+) -> Envelope | None:
     op = fields.get("op")
     if op is None and not any(part in fields for part in _PARTS):
         raise RejectedError(
@@ -78,12 +82,10 @@ def _checked(fields: Mapping[str, Any], where: str, schemas: Mapping[str, Column
             f'{where} is an object without "op"; a change record is '
             '{"op": ..., "before": ..., "after": ..., "source": ...}, or that as "payload"',
         )
-    if isinstance(op, str) and op in _UNSUPPORTED:
-        raise RejectedError(
-            "unsupported_op", f'{where}.op is "{op}" ({_UNSUPPORTED[op]}), which changes no entity'
-        )
+    if op == _MESSAGE:
+        return None
     if not isinstance(op, str) or op not in _OPERATIONS:
-        raise RejectedError("bad_op", f"{where}.op is {quoted(op)}; allowed is c, u, r or d")
+        raise RejectedError("bad_op", f"{where}.op is {quoted(op)}; allowed is c, u, r, d, t or m")
 
     source = fields.get("source")
     if source is not None and not isinstance(source, dict):
@@ -91,21 +93,6 @@ def _checked(fields: Mapping[str, Any], where: str, schemas: Mapping[str, Column
             "wrong_type", f"{where}.source is {described(source)}; allowed is an object"
         )
     return Envelope(op, fields, source or {}, where, schemas)
-
-
-def version_of(
-    source: Mapping[str, Any], where: str, record: SourceRecord
-) -> tuple[VersionKind, Version]:
-    """The version of a change: ``seq``, else ``lsn``, else the record's offset.
-
-    Raises RejectedError ``bad_version``.
-    """
-    minor = version_minor(source.get("minor"), f"{where}.source.minor")
-    for kind in (VersionKind.SEQ, VersionKind.LSN):
-        given = source.get(kind.value)
-        if given is not None:
-            return kind, Version(version_number(given, f"{where}.source.{kind.value}"), minor)
-    return VersionKind.OFFSET, Version(_offset(record), minor)
 
 
 def version_number(value: object, where: str) -> int:
@@ -182,17 +169,6 @@ def _parsed_key(key: bytes, text: str) -> Any:
         if error.reason != "bad_json":
             raise
         return text  # just text that begins like JSON
-
-
-def _offset(record: SourceRecord) -> int:
-    """The record's offset, or the one that it had when it became a dead letter."""
-    original = header(record.headers, VERSION_HEADER)
-    if original is None:
-        return record.offset
-    name, _, number = original.decode("utf-8", "replace").partition(":")
-    if name != "offset":
-        _bad_version(original, f"the header {VERSION_HEADER}", "offset:<n>")
-    return version_number(number, f"the header {VERSION_HEADER}")
 
 
 def _is_cloud_event(found: object, headers: Any) -> bool:

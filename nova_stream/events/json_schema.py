@@ -220,34 +220,36 @@ _SOURCE: Schema = {
     "if": {"not": {"required": ["seq"], "properties": {"seq": {"not": {"type": "null"}}}}},
     "then": {"properties": {"lsn": _VERSION}},
 }
+_DELETION: Schema = {
+    "properties": {
+        "before": {
+            "properties": {
+                "id": {
+                    "anyOf": [
+                        {"type": "string", "maxLength": 1024},
+                        {"type": ["integer", "null"]},
+                        _DECIMAL_REF,
+                        {"$ref": "#/$defs/unavailable"},
+                    ]
+                }
+            }
+        }
+    }
+}
 _RECORD: Schema = {
     "description": "c = created, u = updated, r = snapshot, d = deleted; of a deletion, after is "
-    "null and the id is before.id, else the Kafka key.",
+    "null and the id is before.id, else the Kafka key. t = truncated: all of them are deleted. "
+    "m = a message of the source's log, which is ignored.",
     "type": "object",
     "required": ["op"],
     "properties": {
-        "op": {"enum": ["c", "u", "d", "r"]},
+        "op": {"enum": ["c", "u", "d", "r", "t", "m"]},
         "ts_ms": {"anyOf": [*_INSTANT, {"type": "null"}]},
         "source": {"$ref": "#/$defs/source"},
         "before": {"description": "The last known state; only its id is read, of a deletion."},
     },
-    "if": {"properties": {"op": {"const": "d"}}},
-    "then": {
-        "properties": {
-            "before": {
-                "properties": {
-                    "id": {
-                        "anyOf": [
-                            {"type": "string", "maxLength": 1024},
-                            {"type": ["integer", "null"]},
-                            _DECIMAL_REF,
-                            {"$ref": "#/$defs/unavailable"},
-                        ]
-                    }
-                }
-            }
-        }
-    },
+    "if": {"properties": {"op": {"enum": ["d", "t", "m"]}}},
+    "then": {"if": {"properties": {"op": {"const": "d"}}}, "then": _DELETION},
     "else": {"required": ["after"], "properties": {"after": {"$ref": "#/$defs/document"}}},
 }
 _WRAPPED: Schema = {

@@ -82,7 +82,7 @@ async def _settle(connection: Connection, found: list[Verdict]) -> tuple[bool, s
     """
     end = time.monotonic() + WAIT
     while True:
-        fates = await stalled.fates(connection, [v.key for v in found])
+        fates = await stalled.fates(connection, [v.asked for v in found])
         applied = all(fate.applied for fate in fates)
         if applied or time.monotonic() >= end:
             return applied, {fate.id for fate in fates if fate.applied and not fate.ours}

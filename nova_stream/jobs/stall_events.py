@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from nova_stream.events.change import Entity, Version, VersionKind
+from nova_stream.events.change import SNAPSHOT_MINOR, Entity, Version, VersionKind
 from nova_stream.events.encode import cloudevents_headers, encode_key
 from nova_stream.events.envelope import VERSION_HEADER
 from nova_stream.events.json_text import encode_json, parse_json
@@ -42,8 +42,14 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, int, int, str]:
-        """Build, version, minor, activity: what ``storage.stalled.fates`` asks by."""
-        return (self.build.id, self.build.version, self.failure.minor, self.activity_id)
+        """Build, its version with the next minor number, activity."""
+        build = self.build
+        return (build.id, build.version, build.version_minor + 1, self.activity_id)
+
+    @property
+    def asked(self) -> tuple[str, int, int, str, int]:
+        """What ``storage.stalled.fates`` asks by: the key, and the version's generation."""
+        return (*self.key, self.build.version_generation)
 
     def withdrawal(self) -> ChangeLine:
         """The deletion of the activity, for a build that finished at the same moment."""
@@ -58,6 +64,10 @@ def verdict_of(build: Stalled, now: datetime, minutes: int) -> Verdict:
     """The verdict on a build that nothing has happened to for ``minutes``."""
     document: dict[str, Any] = parse_json(build.doc.encode(), "the build")
     minor, time = build.version_minor + 1, time_text(now)
+    # On top of a snapshot's row of an lsn: a snapshot's row too, or it would outrank the changes
+    # that follow the snapshot at that lsn.
+    op = "u" if minor >= 0 else "r"
+    minor -= 0 if minor >= 0 else SNAPSHOT_MINOR
     failed = {
         **document,
         "status": "failed",
@@ -80,7 +90,7 @@ def verdict_of(build: Stalled, now: datetime, minutes: int) -> Verdict:
         build=build,
         activity_id=activity_id,
         failure=change_line(
-            {"entity": Entity.BUILDS, "op": "u", "after": failed, "before": before, **common}
+            {"entity": Entity.BUILDS, "op": op, "after": failed, "before": before, **common}
         ),
         activity=change_line({"entity": Entity.ACTIVITIES, "op": "c", "after": activity, **common}),
     )
@@ -100,28 +110,44 @@ class StallPublisher:
         """Publish activities, then failures: a build that has failed has its activity, wherever
         this ends. Raises what publishing raises; to say it again is safe.
         """
-        await self._send(self._activities, [(v.activity, _BY_KEY) for v in verdicts])
-        await self._send(self._builds, [(v.failure, v.build.partition) for v in verdicts])
+        await self._send(self._activities, [_Said(v.activity, _BY_KEY) for v in verdicts])
+        failures = [
+            _Said(v.failure, v.build.partition, v.build.version_generation) for v in verdicts
+        ]
+        await self._send(self._builds, failures)
 
     async def withdraw(self, verdicts: Sequence[Verdict]) -> None:
         """Publish the deletion of activities whose builds did not fail after all."""
-        await self._send(self._activities, [(v.withdrawal(), _BY_KEY) for v in verdicts])
+        await self._send(self._activities, [_Said(v.withdrawal(), _BY_KEY) for v in verdicts])
 
-    async def _send(self, kind: VersionKind, lines: Sequence[tuple[ChangeLine, int]]) -> None:
+    async def _send(self, kind: VersionKind, said: Sequence[_Said]) -> None:
         if kind is VersionKind.SEQ:
             publisher = await self._context.publisher()
-            await publisher.publish([line for line, _ in lines])
+            await publisher.publish([item.line for item in said])
             return
         settings = self._context.settings
         async with RawPublisher(settings) as raw:
             await raw.send(
-                [_raw(line, kind, settings.topic(line.entity), place) for line, place in lines]
+                [
+                    _raw(s.line, kind, settings.topic(s.line.entity), s.partition, s.generation)
+                    for s in said
+                ]
             )
 
 
-def _raw(line: ChangeLine, kind: VersionKind, topic: str, partition: int) -> RawRecord:
+class _Said(NamedTuple):
+    """A change to publish: its partition, and the generation of the source of its version."""
+
+    line: ChangeLine
+    partition: int
+    generation: int = 0
+
+
+def _raw(
+    line: ChangeLine, kind: VersionKind, topic: str, partition: int, generation: int = 0
+) -> RawRecord:
     """The record of a change whose version is no ``seq``; where that is an offset, a header tells
-    which one.
+    which one. ``generation`` is that of the source of an lsn.
     """
     assert line.seq is not None
     ts_ms = line.ts_ms or 0
@@ -131,7 +157,7 @@ def _raw(line: ChangeLine, kind: VersionKind, topic: str, partition: int) -> Raw
         source_name=_SOURCE,
     )  # fmt: skip
     if kind is VersionKind.LSN:
-        source["lsn"] = line.seq
+        source |= {"lsn": line.seq, "generation": generation}
     else:
         headers.append((VERSION_HEADER, f"{VersionKind.OFFSET.value}:{line.seq}".encode()))
     value = encode_json(

@@ -36,6 +36,11 @@ class Chunk(msgspec.Struct):
         """Topic and partition."""
         return (self.topic, self.partition)
 
+    @property
+    def truncates(self) -> bool:
+        """Whether a truncation is among the changes, which has no id."""
+        return "" in [change.id for change in self.changes]
+
     def record_at(self, offset: int) -> SourceRecord:
         """The raw record with this offset, which must be in the chunk."""
         place = bisect_left(self.records, offset, key=lambda record: record.offset)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal
@@ -11,8 +12,9 @@ import asyncpg
 import msgspec
 
 from nova_stream.errors import RejectedError, UsageError
-from nova_stream.events.change import VersionKind
-from nova_stream.events.envelope import VERSION_HEADER, header, open_envelope, version_of
+from nova_stream.events.change import Origin, Version, VersionKind
+from nova_stream.events.envelope import VERSION_HEADER, header, open_envelope
+from nova_stream.events.record_version import StatedVersion, origin_header, version_of
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.stats.fold import generation_number
@@ -126,8 +128,13 @@ class DeadLetterStore:
         async with RawPublisher(settings) as publisher:
             for some in _groups(sorted(ids)):
                 letters = await self.read(some)
-                await publisher.send([_again(letter) for letter in letters])
+                sources = await self._sources([letter.listed.topic for letter in letters])
+                await publisher.send([_again(letter, sources) for letter in letters])
                 await self._connection.execute(sql_dead_letters.MARK_RETRIED, some)
+
+    async def _sources(self, topics: Sequence[str]) -> dict[tuple[str, int, int], Sequence[int]]:
+        rows = await self._connection.fetch(sql_dead_letters.SOURCES, topics)
+        return {(r["topic"], r["generation"], r["partition"]): r["source_offsets"] for r in rows}
 
     async def discard(self, ids: Sequence[int]) -> None:
         """Set letters aside; their bytes are kept. Raises UsageError."""
@@ -154,26 +161,38 @@ def listed(row: asyncpg.Record) -> Listed:
     return Listed(**{name: row[name] for name in Listed.__struct_fields__})
 
 
-def _again(letter: Letter) -> RawRecord:
-    """The record as it was; where its version was its offset, a header keeps that."""
+def _again(letter: Letter, sources: Mapping[tuple[str, int, int], Sequence[int]]) -> RawRecord:
+    """The record as it was; a header keeps the version that is its offset, or with an lsn the place
+    and the generation of the source.
+
+    ``sources`` has the offsets where those begin, by topic, its generation and partition.
+    """
     headers = list(letter.headers)
     listed = letter.listed
-    if header(headers, VERSION_HEADER) is None and _has_offset_version(letter):
+    stated = _version_of(letter)
+    if stated is None:
+        return RawRecord(listed.topic, listed.partition, letter.key, letter.value, headers)
+    if stated.kind is VersionKind.OFFSET and header(headers, VERSION_HEADER) is None:
         number = generation_number(listed.offset, listed.generation)
         headers.append((VERSION_HEADER, f"offset:{number}".encode()))
+    elif stated.kind is VersionKind.LSN:
+        place = stated.origin or Origin(listed.generation, listed.partition, listed.offset, 0)
+        begins = sources.get((listed.topic, place.generation, place.partition), ())
+        origin = place._replace(source_generation=bisect_right(begins, place.offset))
+        headers = [(name, value) for name, value in headers if name != VERSION_HEADER]
+        headers.append(origin_header(origin))
     return RawRecord(listed.topic, listed.partition, letter.key, letter.value, headers)
 
 
-def _has_offset_version(letter: Letter) -> bool:
-    """Whether the record has no version of its own; true as well when that cannot be told."""
+def _version_of(letter: Letter) -> StatedVersion | None:
+    """What the record says of its version, an offset where that cannot be told; None when it
+    changes nothing.
+    """
     try:
         envelope = open_envelope(letter.value or b"", letter.headers)
-        if envelope is None:
-            return False
-        kind, _ = version_of(envelope.source, envelope.where, _Original(letter))
+        return None if envelope is None else version_of(envelope, _Original(letter))
     except RejectedError:
-        return True
-    return kind is VersionKind.OFFSET
+        return StatedVersion(VersionKind.OFFSET, Version(letter.listed.offset))
 
 
 def _groups(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -10,6 +10,7 @@ import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
+from nova_stream.stats.fold import offset_of_place
 from nova_stream.storage import read, sql_explain
 from nova_stream.storage.read import Connection, shown
 from nova_stream.storage.rows import Place
@@ -200,7 +201,7 @@ def _event(asked: _Asked, entity: Entity, row: Any) -> Event:
     return Event(
         topic=asked.settings.topic(entity),
         partition=row["src_partition"],
-        offset=row["src_offset"],
+        offset=offset_of_place(row["src_offset"]),
         changed_at=shown(row["changed_at"]),
         entity_id=row["id"],
     )

@@ -11,28 +11,38 @@ import asyncpg
 import msgspec
 
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
-from nova_stream.stats.fold import newest, rank_offset
-from nova_stream.storage import dead_letters, sql, unavailable
+from nova_stream.stats.fold import newest, newest_by_lsn
+from nova_stream.storage import (
+    dead_letters,
+    moves,
+    sources,
+    sql,
+    sql_truncate,
+    truncations,
+    unavailable,
+)
+from nova_stream.storage.admission import (
+    Admission,
+    Admitted,
+    Applied,
+    GapError,
+    GenerationError,
+    RereadError,
+    entities,
+)
 from nova_stream.storage.chunk import Chunk
-from nova_stream.storage.dead_letters import DeadLetter, dead_letter
+
+__all__ = [
+    "Applied",
+    "Flush",
+    "GapError",
+    "GenerationError",
+    "Position",
+    "RereadError",
+    "read_partials",
+]
 
 _LOCKS = 256
-
-
-class RereadError(Exception):
-    """A chunk cannot be applied as it was read; ``key`` names its topic and partition."""
-
-    def __init__(self, key: tuple[str, int], message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-class GapError(RereadError):
-    """A chunk begins above its partition's position."""
-
-
-class GenerationError(RereadError):
-    """A chunk comes from an earlier life of a topic that has been made again since."""
 
 
 class Position(msgspec.Struct):
@@ -43,34 +53,13 @@ class Position(msgspec.Struct):
     epoch: int
 
 
-class Applied(msgspec.Struct):
-    """What a flush did with one chunk.
-
-    ``partials`` are the partition's partials that changed, by agent ('' for builds), as the
-    figures that now stand in Postgres; with ``complete`` they are all that Postgres has.
-    """
-
-    next_offset: int
-    epoch: int
-    changes: int = 0
-    dead: int = 0
-    complete: bool = False
-    partials: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
-
-
-class _Admitted(msgspec.Struct):
-    chunk: Chunk
-    changes: list[Change]
-    dead: list[DeadLetter]
-    applied: Applied
-
-
 class Flush:
     """Applies chunks in one transaction on ``connection``.
 
     ``expected`` is what this worker believes of each partition, (next offset, epoch): where
     Postgres says otherwise, somebody else has been here and the partials come back complete.
-    Raises GapError, GenerationError, or what asyncpg raises; then nothing was applied.
+    Raises GapError, GenerationError, or what asyncpg raises; then nothing was applied, but for a
+    part of what a truncation of a large entity takes, in transactions of their own.
     """
 
     def __init__(
@@ -78,10 +67,15 @@ class Flush:
         connection: asyncpg.Connection[Any],
         chunks: Sequence[Chunk],
         expected: dict[tuple[str, int], tuple[int, int]],
+        *,
+        step_rows: int = truncations.STEP_ROWS,
     ) -> None:
         self._connection = connection
         self._chunks = sorted(chunks, key=lambda chunk: chunk.key)
         self._expected = expected
+        self._step_rows = step_rows
+        #: The last id that a truncation has taken, by its topic, partition and offset.
+        self._emptied: dict[tuple[str, int, int], str] = {}
         self._names: set[str] = set()
         self._agent_ids: list[str] = []
         self._builds_moved = False
@@ -90,117 +84,112 @@ class Flush:
         """Apply and commit; gives one result a chunk, in the order of the chunks given sorted by
         topic and partition.
         """
+        while True:
+            admitted = await self._transaction()
+            if admitted is not None:
+                return [a.applied for a in admitted]
+
+    async def _transaction(self) -> list[Admitted] | None:
+        """Apply everything; None when only a part of a truncation was."""
         connection = self._connection
+        self._names, self._agent_ids, self._builds_moved = set(), [], False
         await connection.execute(sql.BEGIN)
         try:
-            admitted = await self._admit()
-            for entity in Entity:
-                await self._apply(entity, [a for a in admitted if a.chunk.entity is entity])
+            admitted = await Admission(connection, self._chunks, self._expected).admit()
+            whole = await self._truncate([a for a in admitted if a.truncations])
+            if whole:
+                for entity, some in entities(admitted).items():
+                    await self._apply(entity, some)
             await self._refresh_caches()
-            await self._finish(admitted)
+            if whole:
+                await self._finish(admitted)
             await connection.execute(sql.COMMIT)
         except BaseException:
             if not connection.is_closed():
                 await connection.execute(sql.ROLLBACK)
             raise
-        return [a.applied for a in admitted]
+        return admitted if whole else None
 
-    async def _admit(self) -> list[_Admitted]:
-        topics = [chunk.topic for chunk in self._chunks]
-        partitions = [chunk.partition for chunk in self._chunks]
-        rows = await self._connection.fetch(sql.LOCK_POSITIONS, topics, partitions)
-        found = {(row["topic"], row["partition"]): row for row in rows}
-        kinds = {row["topic"]: row["version_kind"] for row in rows}
-        admitted = []
-        for chunk in self._chunks:
-            row = found.get(chunk.key)
-            if row is None:
-                raise GapError(chunk.key, "the position is gone")
-            if chunk.generation != row["generation"]:
-                raise GenerationError(chunk.key, f"{chunk.topic} has been made again")
-            position = row["next_offset"]
-            if position < chunk.start:
-                raise GapError(chunk.key, f"the chunk begins at {chunk.start}, not at {position}")
-            kinds[chunk.topic] = kinds[chunk.topic] or await self._fix_kind(chunk, position)
-            admitted.append(self._admit_chunk(chunk, row, kinds[chunk.topic]))
-        return admitted
+    async def _truncate(self, admitted: list[Admitted]) -> bool:
+        """Empty entities as of their truncations; False when more is left of one."""
+        rows = self._step_rows
+        for a in admitted:
+            a.applied.complete = True
+            for truncation in a.truncations:
+                key = (*a.chunk.key, truncation.offset)
+                after = self._emptied.get(key, "")
+                entity, topic = a.chunk.entity, a.chunk.topic
+                ids = await truncations.take(self._connection, entity, truncation, after, rows)
+                if ids:
+                    moved = await truncations.empty(
+                        self._connection, entity, truncation, topic, ids
+                    )
+                    self._note_moves(entity, moved, {})
+                    self._emptied[key] = ids[-1]
+                rows -= len(ids)
+                if rows <= 0:
+                    await self._connection.execute(sql_truncate.RAISE_EPOCHS, topic)
+                    return False
+        return True
 
-    async def _fix_kind(self, chunk: Chunk, position: int) -> str | None:
-        first = next((c for c in chunk.changes if c.offset >= position), None)
-        if first is None:
-            return None
-        kind: str = await self._connection.fetchval(
-            sql.FIX_VERSION_KIND, chunk.topic, first.kind.value
-        )
-        return kind
-
-    def _admit_chunk(self, chunk: Chunk, row: asyncpg.Record, kind: str | None) -> _Admitted:
-        position = row["next_offset"]
-        changes = chunk.changes
-        if position > chunk.start:
-            changes = [change for change in changes if change.offset >= position]
-        dead = [letter for letter in chunk.dead if letter.offset >= position]
-        if kind is not None and _has_other(changes, kind):
-            others = [change for change in changes if change.kind != kind]
-            dead += [_other_kind(chunk, change, kind) for change in others]
-            changes = [change for change in changes if change.kind == kind]
-        if kind == VersionKind.OFFSET and chunk.generation:
-            for change in changes:
-                rank_offset(change, chunk.generation)
-        applied = Applied(
-            next_offset=max(position, chunk.end),
-            epoch=row["epoch"],
-            changes=len(changes),
-            dead=len(dead),
-            complete=self._expected.get(chunk.key) != (position, row["epoch"]),
-        )
-        return _Admitted(chunk=chunk, changes=changes, dead=dead, applied=applied)
-
-    async def _apply(self, entity: Entity, admitted: list[_Admitted]) -> None:
+    async def _apply(self, entity: Entity, admitted: list[Admitted]) -> None:
         # One statement a topic: an entity has one topic, unless the setting was changed.
         kept = await self._kept(entity, admitted)
         if not kept:
             return
         changes = [kept[id_] for id_ in sorted(kept, key=str.encode)]
-        columns = _columns(entity, changes)
-        topic = admitted[0].chunk.topic
-        by_partition = {a.chunk.partition: a.applied for a in admitted}
-        fetch = self._connection.fetch
+        by_lsn = admitted[0].kind is VersionKind.LSN
+        upsert = (sql.UPSERT_BY_LSN if by_lsn else sql.UPSERT)[entity]
+        columns = _columns(entity, changes, by_lsn=by_lsn)
+        match entity:
+            case Entity.TASKS | Entity.EXECUTIONS | Entity.BUILDS:
+                rows = await self._connection.fetch(upsert, *columns, admitted[0].chunk.topic)
+            case Entity.AGENTS:
+                rows = await self._connection.fetch(upsert, *columns)
+            case _:
+                await self._connection.execute(upsert, *columns)
+                return
+        self._note_moves(entity, rows, {a.chunk.partition: a.applied for a in admitted})
+
+    def _note_moves(
+        self, entity: Entity, rows: list[asyncpg.Record], by_partition: dict[int, Applied]
+    ) -> None:
+        """Remember which caches are to be refreshed, and what the partials have become."""
         match entity:
             case Entity.TASKS | Entity.EXECUTIONS:
-                for row in await fetch(sql.UPSERT[entity], *columns, topic):
+                for row in rows:
                     figures = dict(row)
                     agent = figures.pop("agent")
-                    by_partition[figures.pop("partition")].partials[agent] = figures
                     self._names.add(agent)
+                    if (applied := by_partition.get(figures.pop("partition"))) is not None:
+                        applied.partials[agent] = figures
             case Entity.BUILDS:
-                for row in await fetch(sql.UPSERT[entity], *columns, topic):
+                for row in rows:
                     figures = dict(row)
-                    by_partition[figures.pop("partition")].partials[""] = figures
                     self._builds_moved = True
+                    if (applied := by_partition.get(figures.pop("partition"))) is not None:
+                        applied.partials[""] = figures
             case Entity.AGENTS:
-                for row in await fetch(sql.UPSERT[entity], *columns):
+                for row in rows:
                     self._agent_ids.append(row["id"])
                     self._names |= {n for n in (row["old_name"], row["new_name"]) if n is not None}
-            case _:
-                await self._connection.execute(sql.UPSERT[entity], *columns)
 
-    async def _kept(self, entity: Entity, admitted: list[_Admitted]) -> dict[str, Change]:
+    async def _kept(self, entity: Entity, admitted: list[Admitted]) -> dict[str, Change]:
         """The newest change of each document, completed; what cannot be counted becomes a dead
         letter.
         """
+        by_lsn = bool(admitted) and admitted[0].kind is VersionKind.LSN
         while True:
             everything = [change for a in admitted for change in a.changes]
-            kept = newest(everything)
+            kept = newest_by_lsn(everything) if by_lsn else newest(everything)
+            if by_lsn and await moves.find(self._connection, entity, admitted, kept):
+                continue
             lacking = await unavailable.complete(self._connection, entity, everything, kept)
             if not lacking:
                 return kept
             for change in lacking:
                 a = next(a for a in admitted if a.chunk.partition == change.partition)
-                a.changes = [other for other in a.changes if other is not change]
-                a.dead = [*a.dead, _unknown(a.chunk, entity, change)]
-                a.applied.changes -= 1
-                a.applied.dead += 1
+                a.bury(change, "missing_field", _unknown(entity, change))
 
     async def _refresh_caches(self) -> None:
         connection = self._connection
@@ -218,7 +207,7 @@ class Flush:
         if self._builds_moved:
             await connection.execute(sql.REFRESH_BUILDS)
 
-    async def _finish(self, admitted: list[_Admitted]) -> None:
+    async def _finish(self, admitted: list[Admitted]) -> None:
         connection = self._connection
         dead = [letter for a in admitted for letter in a.dead]
         if dead:
@@ -228,6 +217,9 @@ class Flush:
                 a.applied.partials = await read_partials(
                     connection, a.chunk.entity, a.chunk.topic, a.chunk.partition
                 )
+        by_lsn = [a for a in admitted if a.kind is VersionKind.LSN]
+        if by_lsn:
+            await sources.keep(connection, [(*a.chunk.key, a.source) for a in by_lsn])
         await connection.execute(
             sql.MOVE_POSITIONS,
             [a.chunk.topic for a in admitted],
@@ -251,7 +243,7 @@ async def read_partials(
     return dict(found)
 
 
-def _columns(entity: Entity, changes: list[Change]) -> list[list[Any]]:
+def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[list[Any]]:
     columns: list[list[Any]] = [
         [c.id for c in changes],
         [c.number for c in changes],
@@ -259,42 +251,23 @@ def _columns(entity: Entity, changes: list[Change]) -> list[list[Any]]:
         [c.changed_at for c in changes],
         _unless_all([c.deleted for c in changes], usual=False),
         [c.partition for c in changes],
-        [c.offset for c in changes],
+        [c.place for c in changes] if by_lsn else [c.offset for c in changes],
         [c.doc for c in changes],
     ]
     values = [c.values for c in changes]
     columns.extend([row[place] for row in values] for place in range(len(COLUMNS[entity])))
+    if by_lsn:
+        columns.append([c.rank_generation for c in changes])
     return columns
 
 
-def _unknown(chunk: Chunk, entity: Entity, change: Change) -> DeadLetter:
-    return dead_letter(
-        chunk.topic,
-        chunk.partition,
-        chunk.generation,
-        chunk.record_at(change.offset),
-        "missing_field",
+def _unknown(entity: Entity, change: Change) -> str:
+    return (
         f"$.after.{unavailable.missing(entity, change)} was left out as unchanged, and no value "
-        "of it is known: publish the whole document once (op r)",
+        "of it is known: publish the whole document once (op r)"
     )
-
-
-def _has_other(changes: list[Change], kind: str) -> bool:
-    return [change.kind for change in changes].count(kind) != len(changes)  # type: ignore[arg-type]
 
 
 def _unless_all(values: list[Any], usual: object) -> list[Any]:
     """The values, or none of them where all are what the statement takes for a missing one."""
     return [] if values.count(usual) == len(values) else values
-
-
-def _other_kind(chunk: Chunk, change: Change, kind: str) -> DeadLetter:
-    return dead_letter(
-        chunk.topic,
-        chunk.partition,
-        chunk.generation,
-        chunk.record_at(change.offset),
-        "version_kind",
-        f"the record's version is of kind {change.kind.value}, this topic's versions are of "
-        f"kind {kind}: publish all changes of a topic with one kind of version",
-    )

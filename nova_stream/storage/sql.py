@@ -7,6 +7,7 @@ change of a row moves the figures (``_TASK_MOVES`` and so on).
 from __future__ import annotations
 
 from nova_stream.events.change import COLUMNS, Entity
+from nova_stream.stats.fold import GENERATION_BITS
 
 TABLES: dict[Entity, str] = {
     Entity.AGENTS: "agents",
@@ -35,12 +36,17 @@ ROLLBACK = "ROLLBACK"
 # -- positions -------------------------------------------------------------------------------
 
 LOCK_POSITIONS = """
-SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind
+SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind,
+    s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high,
+    s.moved_offset
 FROM stream_positions s JOIN stream_topics t USING (topic)
 WHERE (s.topic, s.partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
 ORDER BY s.topic, s.partition
 FOR UPDATE OF s
 """
+
+#: As LOCK_POSITIONS, with all partitions of the topics $3.
+LOCK_TOPICS = LOCK_POSITIONS.replace("ORDER BY", "    OR s.topic = ANY($3::text[])\nORDER BY")
 
 READ_POSITIONS = """
 SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch
@@ -54,11 +60,16 @@ FROM stream_positions ORDER BY topic, partition
 """
 
 ENSURE_POSITIONS = """
-INSERT INTO stream_positions (topic, partition, generation)
-SELECT u.topic, u.partition, t.generation
+INSERT INTO stream_positions
+    (topic, partition, generation, truncation, source_generation, source_offsets)
+SELECT u.topic, u.partition, t.generation, t.truncation, t.source_generation,
+    array_fill(0::bigint, ARRAY[t.source_generation])
 FROM unnest($1::text[], $2::int[]) AS u (topic, partition)
 JOIN stream_topics t USING (topic)
+WHERE NOT EXISTS (
+    SELECT FROM stream_positions s WHERE (s.topic, s.partition) = (u.topic, u.partition))
 ORDER BY 1, 2
+FOR SHARE OF t
 ON CONFLICT DO NOTHING
 """
 
@@ -106,7 +117,14 @@ WHERE version_kind = 'offset' AND topic = ANY($1::text[]) ORDER BY topic
 """
 RESTART_POSITIONS = """
 UPDATE stream_positions
-SET generation = $2, next_offset = 0, epoch = epoch + 1, updated_at = now()
+SET generation = $2, next_offset = 0, epoch = epoch + 1, updated_at = now(), moved_offset = NULL,
+    moved_at = NULL
+WHERE topic = $1
+"""
+#: What a topic holds that was made again is of its present source.
+BEGIN_WITH_SOURCE = """
+UPDATE stream_positions
+SET source_offsets = array_fill(0::bigint, ARRAY[source_generation]), lsn_high = NULL
 WHERE topic = $1
 """
 
@@ -132,16 +150,32 @@ def _finite(time: str) -> str:
     return f"CASE WHEN {time} = '-infinity' THEN {_FIRST_INSTANT} ELSE {time} END"
 
 
-def _upsert(entity: Entity) -> str:
+_NEWER = "(excluded.version, excluded.version_minor) > (t.version, t.version_minor)"
+#: Where versions are lsns: those of a later source outrank all before, and of equal ones the later
+#: place in the partition counts, or the one in the topic's later life.
+_NEWER_BY_LSN = f"""(excluded.version_generation, excluded.version, excluded.version_minor)
+        > (t.version_generation, t.version, t.version_minor)
+    OR (excluded.version_generation, excluded.version, excluded.version_minor)
+        = (t.version_generation, t.version, t.version_minor)
+        AND (excluded.src_offset > t.src_offset AND excluded.src_partition = t.src_partition
+            OR excluded.src_offset >> {GENERATION_BITS} > t.src_offset >> {GENERATION_BITS})"""
+
+
+def _upsert(entity: Entity, *, by_lsn: bool = False) -> str:
+    more = ("version_generation",) if by_lsn else ()
     typed = COLUMNS[entity]
-    stored = [*_MARKERS, "doc", *typed]
-    arrays = [*_MARKER_ARRAYS, *(f"{_TYPES.get(column, 'text')}[]" for column in typed)]
+    stored = [*_MARKERS, "doc", *typed, *more]
+    arrays = [
+        *_MARKER_ARRAYS,
+        *(f"{_TYPES.get(column, 'text')}[]" for column in typed),
+        *("int[]" for _ in more),
+    ]
     parameters = ", ".join(f"${n}::{array}" for n, array in enumerate(arrays, 1))
     given = ", ".join(
         ("id", "version", "version_minor", "changed_at", "deleted", "src_partition", "src_offset",
-         "doc", *typed)
+         "doc", *typed, *more)
     )  # fmt: skip
-    values = ", ".join(_value(column) for column in typed)
+    values = ", ".join([*(_value(column) for column in typed), *more])
     return f"""
 INSERT INTO {TABLES[entity]} AS t (id, {", ".join(stored)})
 SELECT id, version, coalesce(version_minor, 0), {_finite("changed_at")},
@@ -149,11 +183,11 @@ SELECT id, version, coalesce(version_minor, 0), {_finite("changed_at")},
     {values}
 FROM unnest({parameters}) AS u ({given})
 ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in stored)}
-WHERE (excluded.version, excluded.version_minor) > (t.version, t.version_minor)"""
+WHERE {_NEWER_BY_LSN if by_lsn else _NEWER}"""
 
 
-def _parameter(entity: Entity) -> int:
-    return len(_MARKER_ARRAYS) + len(COLUMNS[entity]) + 1
+def _parameter(entity: Entity, *, by_lsn: bool = False) -> int:
+    return len(_MARKER_ARRAYS) + len(COLUMNS[entity]) + by_lsn + 1
 
 
 _PARTIAL_FIGURES = (
@@ -170,9 +204,10 @@ def _add(figures: tuple[str, ...]) -> str:
     return ", ".join(f"{f} = p.{f} + excluded.{f}" for f in figures)
 
 
-def _tasks() -> str:
+def _tasks(changed: str, topic: str) -> str:
+    """Sums up what ``changed`` moves; ``topic`` is the parameter that names it."""
     return f"""
-WITH up AS ({_upsert(Entity.TASKS)}
+WITH up AS ({changed}
     RETURNING new.src_partition AS p, old.agent AS old_agent, old.status AS old_status,
         new.agent AS new_agent, new.status AS new_status
 ), moves AS (
@@ -183,7 +218,7 @@ WITH up AS ({_upsert(Entity.TASKS)}
 INSERT INTO agent_stats_partials AS p
     (topic, partition, agent, total_tasks, completed_tasks, failed_tasks, running_tasks,
      active_tasks)
-SELECT ${_parameter(Entity.TASKS)}, p, agent, sum(w),
+SELECT {topic}, p, agent, sum(w),
     coalesce(sum(w) FILTER (WHERE status = 'done'), 0),
     coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
     coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
@@ -193,9 +228,9 @@ ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(_PARTIAL_FIGURES)}
 RETURNING partition, agent, {", ".join(_PARTIAL_FIGURES)}"""
 
 
-def _executions() -> str:
+def _executions(changed: str, topic: str) -> str:
     return f"""
-WITH up AS ({_upsert(Entity.EXECUTIONS)}
+WITH up AS ({changed}
     RETURNING new.src_partition AS p, old.agent AS old_agent, old.duration AS old_duration,
         new.agent AS new_agent, new.duration AS new_duration
 ), moves AS (
@@ -204,18 +239,18 @@ WITH up AS ({_upsert(Entity.EXECUTIONS)}
     SELECT p, old_agent, old_duration, -1 FROM up WHERE old_agent IS NOT NULL
 )
 INSERT INTO agent_stats_partials AS p (topic, partition, agent, executions, duration_sum)
-SELECT ${_parameter(Entity.EXECUTIONS)}, p, agent,
+SELECT {topic}, p, agent,
     coalesce(sum(w) FILTER (WHERE d IS NOT NULL), 0), coalesce(sum(w * d), 0)
 FROM moves GROUP BY p, agent ORDER BY agent, p
 ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(_PARTIAL_FIGURES)}
 RETURNING partition, agent, {", ".join(_PARTIAL_FIGURES)}"""
 
 
-def _builds() -> str:
+def _builds(changed: str, topic: str) -> str:
     duration = "extract(epoch FROM {0}.completed_at - {0}.started_at) * 1000"
     timed = "CASE WHEN {0}.status = 'completed' THEN " + duration + " END"
     return f"""
-WITH up AS ({_upsert(Entity.BUILDS)}
+WITH up AS ({changed}
     RETURNING new.src_partition AS p,
         old.status AS old_status, {timed.format("old")} AS old_ms,
         new.status AS new_status, {timed.format("new")} AS new_ms
@@ -227,7 +262,7 @@ WITH up AS ({_upsert(Entity.BUILDS)}
 INSERT INTO build_stats_partials AS p
     (topic, partition, total_builds, completed_builds, failed_builds, running_builds,
      timed_builds, duration_sum_ms)
-SELECT ${_parameter(Entity.BUILDS)}, p, sum(w),
+SELECT {topic}, p, sum(w),
     coalesce(sum(w) FILTER (WHERE status = 'completed'), 0),
     coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
     coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
@@ -237,25 +272,44 @@ ON CONFLICT (topic, partition) DO UPDATE SET {_add(_BUILD_FIGURES)}
 RETURNING partition, {", ".join(_BUILD_FIGURES)}"""
 
 
+def with_moves(entity: Entity, changed: str, topic: str) -> str:
+    """``changed``, which writes rows of the entity, with what follows from it for the figures."""
+    match entity:
+        case Entity.TASKS:
+            return _tasks(changed, topic)
+        case Entity.EXECUTIONS:
+            return _executions(changed, topic)
+        case Entity.BUILDS:
+            return _builds(changed, topic)
+        case Entity.AGENTS:
+            return f"{changed}\nRETURNING new.id AS id, old.name AS old_name, new.name AS new_name"
+        case _:
+            return changed
+
+
+def _upserts(*, by_lsn: bool) -> dict[Entity, str]:
+    return {
+        entity: with_moves(
+            entity, _upsert(entity, by_lsn=by_lsn), f"${_parameter(entity, by_lsn=by_lsn)}"
+        )
+        for entity in Entity
+    }
+
+
 #: Upserts by entity. Parameters: the arrays of ``Change`` in the order id, number, minor,
 #: changed_at, deleted, partition, offset, doc, typed columns; then, where figures are kept,
 #: the topic. An array may be empty where all values are 0 (minor) or false (deleted). Rows that an
 #: older or equal version would change are left alone and not returned.
-UPSERT: dict[Entity, str] = {
-    Entity.AGENTS: _upsert(Entity.AGENTS)
-    + "\nRETURNING new.id AS id, old.name AS old_name, new.name AS new_name",
-    Entity.BUILDS: _builds(),
-    Entity.TASKS: _tasks(),
-    Entity.EXECUTIONS: _executions(),
-    Entity.ACTIVITIES: _upsert(Entity.ACTIVITIES),
-    Entity.USERS: _upsert(Entity.USERS),
-}
+UPSERT: dict[Entity, str] = _upserts(by_lsn=False)
+#: The same where versions are lsns: the offset is the place, and the sources' generations follow
+#: the typed columns.
+UPSERT_BY_LSN: dict[Entity, str] = _upserts(by_lsn=True)
 
 
 def _stored_documents(entity: Entity) -> str:
     typed = "".join(f", {c}{'::text' if c == 'duration' else ''}" for c in COLUMNS[entity])
     return f"""
-SELECT id, version, version_minor, doc::text AS doc{typed}
+SELECT id, version_generation, version, version_minor, src_offset, doc::text AS doc{typed}
 FROM {TABLES[entity]} WHERE id = ANY($1::text[])
 ORDER BY id COLLATE "C" FOR UPDATE"""
 

@@ -37,6 +37,12 @@ SELECT id, topic, partition, "offset", generation, record_time, reason, message,
 FROM dead_letters WHERE id = ANY($1::bigint[]) ORDER BY id
 """
 
+#: Where the sources of $1 topics begin.
+SOURCES = """
+SELECT topic, generation, partition, source_offsets FROM stream_positions
+WHERE topic = ANY($1::text[])
+"""
+
 EXISTING = "SELECT id FROM dead_letters WHERE id = ANY($1::bigint[])"
 
 #: $1 reason or null. In the order in which they failed, which is a partition's own order.

@@ -16,7 +16,10 @@ POLITE = "SET max_parallel_workers_per_gather = 0"
 
 # -- cleanupOldActivity ----------------------------------------------------------------------------
 
-_ACTIVITY = "id, timestamp, version, version_minor, changed_at, src_partition, src_offset, doc"
+_ACTIVITY = (
+    "id, timestamp, version_generation, version, version_minor, changed_at, src_partition, "
+    "src_offset, doc"
+)
 
 #: Archives and deletes a batch. $1 cutoff, ($2, $3) the place where the batch before ended,
 #: $4 rows, $5 the run. Gives how many were deleted and the new place. Rows are locked in the
@@ -36,7 +39,8 @@ WITH locked AS MATERIALIZED (
     INSERT INTO activity_archive AS x ({_ACTIVITY}, run_id, archived_at)
     SELECT {_ACTIVITY}, $5, now() FROM gone
     ON CONFLICT (run_id, id) DO UPDATE SET
-        timestamp = excluded.timestamp, version = excluded.version,
+        timestamp = excluded.timestamp, version_generation = excluded.version_generation,
+        version = excluded.version,
         version_minor = excluded.version_minor, changed_at = excluded.changed_at,
         src_partition = excluded.src_partition, src_offset = excluded.src_offset,
         doc = excluded.doc, archived_at = excluded.archived_at, restored_at = NULL,
@@ -65,11 +69,13 @@ WITH chosen AS MATERIALIZED (
     INSERT INTO agent_activity_feed AS t ({_ACTIVITY})
     SELECT {_ACTIVITY} FROM marked ORDER BY id COLLATE "C"
     ON CONFLICT (id) DO UPDATE SET
-        timestamp = excluded.timestamp, version = excluded.version,
+        timestamp = excluded.timestamp, version_generation = excluded.version_generation,
+        version = excluded.version,
         version_minor = excluded.version_minor, changed_at = excluded.changed_at,
         deleted_at = NULL, src_partition = excluded.src_partition,
         src_offset = excluded.src_offset, doc = excluded.doc
-    WHERE (excluded.version, excluded.version_minor) > (t.version, t.version_minor)
+    WHERE (excluded.version_generation, excluded.version, excluded.version_minor)
+        > (t.version_generation, t.version, t.version_minor)
     RETURNING t.id
 )
 SELECT (SELECT count(*) FROM back) AS restored, (SELECT count(*) FROM locked) AS seen
@@ -99,7 +105,8 @@ DELETE FROM activity_archive WHERE ctid = ANY (ARRAY(
 
 #: Running builds that began before $1, a batch behind the place ($2, $3), $4 rows.
 _STALLED = """
-SELECT b.id, b.version, b.version_minor, b.src_partition, b.doc::text AS doc, b.started_at
+SELECT b.id, b.version, b.version_minor, b.version_generation, b.src_partition,
+    b.doc::text AS doc, b.started_at
 FROM builds b
 WHERE b.status = 'running' AND b.started_at < $1
     AND (b.started_at, b.id) > ($2::text::timestamptz, $3::text) {activity}
@@ -120,14 +127,17 @@ STALLED_BUILDS = {
 
 VERSION_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
 
-#: How far what was published for builds ($1 ids, $2 versions, $3 minors) and activities ($4 ids)
+#: How far what was published for builds ($1 ids, $2, $3 and $5 versions) and activities ($4 ids)
 #: has been applied: by build whether our version stands, whether one at least as new does.
 STALL_APPLIED = """
-SELECT u.id, (b.version, b.version_minor) = (u.version, u.version_minor) AS ours,
-    (b.version, b.version_minor) >= (u.version, u.version_minor)
+SELECT u.id,
+    (b.version_generation, b.version, b.version_minor)
+        = (u.version_generation, u.version, u.version_minor) AS ours,
+    (b.version_generation, b.version, b.version_minor)
+        >= (u.version_generation, u.version, u.version_minor)
         AND EXISTS (SELECT FROM agent_activity_feed a WHERE a.id = u.activity) AS applied
-FROM unnest($1::text[], $2::bigint[], $3::int[], $4::text[])
-    AS u (id, version, version_minor, activity)
+FROM unnest($1::text[], $2::bigint[], $3::int[], $4::text[], $5::int[])
+    AS u (id, version, version_minor, activity, version_generation)
 JOIN builds b ON b.id = u.id
 """
 

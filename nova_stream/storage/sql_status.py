@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nova_stream.stats.fold import GENERATION_BITS
+
 POSITIONS = """
 SELECT topic, partition, next_offset, updated_at FROM stream_positions ORDER BY topic, partition
 """
@@ -26,7 +28,8 @@ FROM (
     SELECT src_partition, src_offset, changed_at FROM {table}
     WHERE timestamp IS NOT NULL {condition} ORDER BY timestamp DESC, id DESC LIMIT 100
 ) x JOIN stream_positions s
-    ON s.topic = {topic} AND s.partition = x.src_partition AND s.next_offset = x.src_offset + 1"""  # noqa: S608
+    ON s.topic = {topic} AND s.partition = x.src_partition
+        AND s.next_offset = x.src_offset % (1::bigint << {GENERATION_BITS}) + 1"""  # noqa: S608
 
 
 #: $1 the topic of executions, $2 of activities: how old the newest change was when it was

@@ -22,6 +22,7 @@ class Stalled(msgspec.Struct, frozen=True):
     partition: int
     doc: str
     started_at: datetime
+    version_generation: int = 0
 
 
 class Fate(msgspec.Struct, frozen=True):
@@ -51,7 +52,7 @@ async def stalled_builds(
     found = await connection.fetch(sql_job_work.STALLED_BUILDS[basis], cutoff, *place, rows)
     return [
         Stalled(r["id"], r["version"], r["version_minor"], r["src_partition"], r["doc"],
-                r["started_at"])
+                r["started_at"], r["version_generation"])
         for r in found
     ]  # fmt: skip
 
@@ -66,9 +67,11 @@ async def version_kinds(
 
 async def fates(
     connection: asyncpg.Connection[Any],
-    published: Sequence[tuple[str, int, int, str]],
+    published: Sequence[tuple[str, int, int, str, int]],
 ) -> list[Fate]:
-    """What became of changes, each given as build, version, minor, and the activity's id."""
+    """What became of changes, each given as build, version, minor, the activity's id, and the
+    generation of the version's source.
+    """
     columns = [list(column) for column in zip(*published, strict=True)]
     rows = await connection.fetch(sql_job_work.STALL_APPLIED, *columns)
     return [Fate(id=r["id"], applied=r["applied"], ours=r["ours"]) for r in rows]

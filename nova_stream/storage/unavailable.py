@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from nova_stream.events.change import COLUMNS, Change, Entity, Version
+from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.documents import RULES
-from nova_stream.stats.fold import older_versions, version_of
+from nova_stream.stats.fold import older_versions, order_of
 from nova_stream.storage import sql
 
 #: A document's fields as they stand in its text: numbers keep every digit, of any size.
@@ -24,7 +24,7 @@ _NEEDED = {
 
 
 class _Known(msgspec.Struct):
-    version: Version
+    order: tuple[int, int, int, int]
     fields: dict[str, msgspec.Raw]
     unavailable: frozenset[str]
     columns: dict[str, Any]
@@ -47,12 +47,13 @@ async def complete(
         return []
     older = older_versions(all_changes, kept)
     rows = await connection.fetch(sql.STORED_DOCUMENTS[entity], sorted(incomplete))
-    stored = {row["id"]: _from_row(entity, row) for row in rows}
+    by_lsn = all_changes[0].kind is VersionKind.LSN
+    stored = {row["id"]: _from_row(entity, row, by_lsn=by_lsn) for row in rows}
     for id_ in incomplete:
         known = [_from_change(entity, change) for change in older.get(id_, ())]
         if id_ in stored:
             known.append(stored[id_])
-        known.sort(key=lambda item: item.version, reverse=True)
+        known.sort(key=lambda item: item.order, reverse=True)
         _fill(entity, kept[id_], known)
     return [kept[id_] for id_ in sorted(incomplete) if missing(entity, kept[id_])]
 
@@ -85,16 +86,17 @@ def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
 
 def _from_change(entity: Entity, change: Change) -> _Known:
     return _Known(
-        version=version_of(change),
+        order=order_of(change),
         fields=_fields_of(change.doc),
         unavailable=frozenset(change.unavailable),
         columns=dict(zip(COLUMNS[entity], change.values, strict=True)),
     )
 
 
-def _from_row(entity: Entity, row: asyncpg.Record) -> _Known:
+def _from_row(entity: Entity, row: asyncpg.Record, *, by_lsn: bool) -> _Known:
+    rank = (row["version_generation"], row["version"], row["version_minor"])
     return _Known(
-        version=Version(row["version"], row["version_minor"]),
+        order=(*rank, row["src_offset"] if by_lsn else 0),
         fields=_fields_of(row["doc"]),
         unavailable=frozenset(),
         columns={column: row[column] for column in COLUMNS[entity]},

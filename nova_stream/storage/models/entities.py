@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_stream.storage.models.base import DELETED, TIME, Base
+from nova_stream.storage.models.base import DELETED, TIME, ZERO, Base
 
 
 def _read(expression: str, type_: Any = Text) -> Any:
@@ -31,7 +31,8 @@ class EntityRow:
     """What every entity's row has: its version, where it came from, its document.
 
     A deleted entity keeps its row as a tombstone (``deleted_at`` set, typed columns and ``doc``
-    null), so that an older change that arrives late cannot bring it back.
+    null), so that an older change that arrives late cannot bring it back. ``version_generation``
+    counts the sources that versions of lsns came from: it ranks before ``version``.
     """
 
     id: Mapped[str] = mapped_column(Text, primary_key=True, sort_order=-1)
@@ -41,6 +42,7 @@ class EntityRow:
     deleted_at: Mapped[datetime | None] = mapped_column(TIME, sort_order=1)
     src_partition: Mapped[int] = mapped_column(Integer, sort_order=1)
     src_offset: Mapped[int] = mapped_column(BigInteger, sort_order=1)
+    version_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO, sort_order=1)
     doc: Mapped[dict[str, Any] | None] = mapped_column(JSONB, sort_order=1)
 
 

@@ -146,6 +146,7 @@ class ArchivedActivity(Base):
     changed_at: Mapped[datetime] = mapped_column(TIME)
     src_partition: Mapped[int] = mapped_column(Integer)
     src_offset: Mapped[int] = mapped_column(BigInteger)
+    version_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
     doc: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     __table_args__ = (
         Index("activity_archive_kept", "id", postgresql_where=text("kept_until IS NOT NULL")),

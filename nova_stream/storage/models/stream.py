@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nova_stream.storage.models.base import TIME, ZERO, Base
@@ -105,7 +105,8 @@ class StreamTopic(Base):
     """A topic as nova-stream knows it: its id in Kafka, its generation, its kind of version.
 
     ``enlarged_at`` is set where it got more partitions while its versions are offsets: those of
-    two partitions do not compare.
+    two partitions do not compare. ``source_generation`` counts the servers that its lsns came
+    from, ``truncation`` is what the last truncation means for partitions that are new.
     """
 
     __tablename__ = "stream_topics"
@@ -115,10 +116,18 @@ class StreamTopic(Base):
     version_kind: Mapped[str | None] = mapped_column(Text)
     partitions: Mapped[int | None] = mapped_column(Integer)
     enlarged_at: Mapped[datetime | None] = mapped_column(TIME)
+    source_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
+    truncation: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
 
 class StreamPosition(Base):
-    """The next offset to apply of a partition: the only truth about what has been applied."""
+    """The next offset to apply of a partition: the only truth about what has been applied.
+
+    Where versions are lsns: ``source_generation`` is that of the topic, ``source_offsets`` has the
+    offset where each generation after the first begins, ``lsn_high`` the highest lsn of the last.
+    ``moved_offset`` is the first record that seems to be of another server. ``truncation`` says
+    which changes the last truncation leaves without effect.
+    """
 
     __tablename__ = "stream_positions"
     topic: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -127,6 +136,14 @@ class StreamPosition(Base):
     next_offset: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     epoch: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     updated_at: Mapped[datetime] = mapped_column(TIME, server_default=text("now()"))
+    source_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
+    source_offsets: Mapped[list[int]] = mapped_column(
+        ARRAY(BigInteger), server_default=text("'{}'")
+    )
+    lsn_high: Mapped[int | None] = mapped_column(BigInteger)
+    moved_offset: Mapped[int | None] = mapped_column(BigInteger)
+    moved_at: Mapped[datetime | None] = mapped_column(TIME)
+    truncation: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from nova_stream.events.change import Entity
 from nova_stream.stats import fold
-from nova_stream.storage import flush, sql
+from nova_stream.storage import admission, flush, sql
 from tests.integration.storage.conftest import WORKERS, Stage
 from tests.integration.storage.histories import History, histories
 
@@ -56,9 +56,9 @@ MUTATIONS = {
         "UPSERT", "old.name AS old_name", "NULL AS old_name", WORKERS
     ),
     "a deleted agent stays": Mutation("DROP_AGENTS_FROM_CACHE", "IS NOT NULL", "IS NULL AND false"),
-    "gaps are admitted": Mutation("_admit", "if position < chunk.start:", "if False:"),
+    "gaps are admitted": Mutation("admit", "if position < chunk.start:", "if False:"),
     "old generations are admitted": Mutation(
-        "_admit", 'if chunk.generation != row["generation"]:', "if False:", WORKERS
+        "admit", 'if chunk.generation != row["generation"]:', "if False:", WORKERS
     ),
     "offsets are not ranked by generation": Mutation(
         "_admit_chunk", "rank_offset(change, chunk.generation)", "pass"
@@ -95,9 +95,9 @@ def mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
         text = getattr(sql, where)
         assert old in text
         monkeypatch.setattr(sql, where, text.replace(old, new))
-    elif hasattr(flush.Flush, where):
-        function = _recompiled(getattr(flush.Flush, where), old, new, vars(flush))
-        monkeypatch.setattr(flush.Flush, where, function)
+    elif hasattr(admission.Admission, where):
+        function = _recompiled(getattr(admission.Admission, where), old, new, vars(admission))
+        monkeypatch.setattr(admission.Admission, where, function)
     else:
         monkeypatch.setattr(flush, where, _recompiled(getattr(fold, where), old, new, vars(fold)))
 

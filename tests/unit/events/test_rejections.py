@@ -78,10 +78,9 @@ def test_an_operation_outside_of_the_list_is_a_bad_op(op: Any) -> None:
     assert reason(TASKS, envelope(DOCUMENTS[TASKS], op)) == "bad_op"
 
 
-@pytest.mark.parametrize("op", ["t", "m"])
-def test_truncations_and_messages_are_not_supported(op: str) -> None:
-    assert reason(TASKS, {"op": op, "ts_ms": 1}) == "unsupported_op"
-    assert reason(TASKS, {"payload": {"op": op}}) == "unsupported_op"
+def test_a_truncation_of_lsns_without_one_cannot_be_put_in_order() -> None:
+    source = {"connector": "postgresql", "lsn": None}
+    assert reason(TASKS, {"op": "t", "ts_ms": 1, "source": source}) == "bad_version"
 
 
 @pytest.mark.parametrize(
