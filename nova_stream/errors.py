@@ -70,3 +70,23 @@ class RejectedError(NovaStreamError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class SchemaNeededError(NovaStreamError):
+    """A record can only be read with a schema that has to be fetched first, then it is to be
+    decoded again.
+
+    ``reference`` is the schema's id, or its GUID as text.
+    """
+
+    def __init__(self, reference: int | str) -> None:
+        super().__init__(f"the schema {reference} has to be fetched from the Schema Registry")
+        self.reference = reference
+
+
+class RegistryUnavailableError(NovaStreamError):
+    """The Schema Registry does not answer, or not with a schema; it is worth asking again."""
+
+
+class RegistryRefusedError(RegistryUnavailableError):
+    """The Schema Registry answers and refuses what the settings give: a person has to act."""

@@ -26,6 +26,7 @@ from nova_stream.events.placeholders import DEFAULT, placeholder_bytes
 
 _SECRETS = {
     "database_url", "api_token", "api_tokens", "kafka_password", "alert_webhook_url", "convex_key",
+    "schema_registry_url", "schema_registry_password", "schema_registry_token",
 }  # fmt: skip
 
 #: Variables that something else of nova-stream reads: the local stack, the pytest fixtures, Faust.
@@ -59,6 +60,13 @@ class Settings(BaseSettings):
     convex_url: str | None = None
     convex_key: SecretStr | None = None
     convex_poll_seconds: float = Field(1, ge=0.1, le=3600)
+    schema_registry_url: str | None = None
+    schema_registry_username: str | None = None
+    schema_registry_password: SecretStr | None = None
+    schema_registry_token: SecretStr | None = None
+    schema_registry_cluster: str | None = None
+    schema_registry_ca_file: str | None = None
+    flattened_prefix: str = Field("__", pattern=r"^[A-Za-z0-9._-]{1,40}$")
 
     topic_prefix: str = Field("nova", pattern=r"^[A-Za-z0-9._-]{1,150}$")
     topic_agents: str | None = None
@@ -194,6 +202,20 @@ class Settings(BaseSettings):
         if not ((parts.scheme == "file" and parts.path) or (parts.scheme == "s3" and parts.netloc)):
             raise ValueError("file:///folder, file:folder or s3://bucket/folder is allowed")
         return value
+
+    @field_validator("schema_registry_url")
+    @classmethod
+    def _registry_address(cls, value: str | None) -> str | None:
+        for url in value.split(",") if value else ():
+            parts = urlsplit(url.strip())
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError("http://host:port or https://host:port is allowed")
+            if parts.username or parts.password:
+                raise ValueError(
+                    "an address without credentials is allowed; they belong into "
+                    "NOVA_SCHEMA_REGISTRY_USERNAME and NOVA_SCHEMA_REGISTRY_PASSWORD"
+                )
+        return value or None
 
     @field_validator("alert_webhook_url")
     @classmethod

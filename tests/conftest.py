@@ -9,6 +9,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+pytest_plugins = ("tests.sources.registry",)
+
 #: ``pytest --hypothesis-profile=thorough FILE``: for a quiet machine and a long break.
 settings.register_profile("thorough", max_examples=3000, deadline=None)
 

@@ -49,10 +49,13 @@ async def _examine(*, show: bool) -> list[Finding]:
                 _show(finding)
         return found
 
+    from nova_stream.cli.check_registry import check_registry
     from nova_stream.cli.checks import Finding, examine
     from nova_stream.clock import system_clock
 
     found = [Finding("settings", ok=True, message="can be read"), *_misspelt()]
+    if (registry := await check_registry(settings)) is not None:
+        found.append(registry)
     if show:
         for finding in found:
             _show(finding)

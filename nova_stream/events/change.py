@@ -89,6 +89,8 @@ class Change(msgspec.Struct, gc=False):
     #: Whether the record states its number (a dead letter published again): it is an offset that
     #: has been put into its topic's generation already.
     stated: bool = False
+    #: Whether the record was a row alone, from a source whose deletions may be tombstones.
+    flattened: bool = False
     #: Whether it is a snapshot's row (op r) whose version the topic decides: an offset, or where
     #: versions are lsns the lowest of all.
     snapshot: bool = False

@@ -8,13 +8,11 @@ numbers, and all that is wrong) takes the careful way, which alone decides what 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 
 import msgspec
 
-from nova_stream.clock import EPOCH, from_millis
-from nova_stream.errors import RejectedError
+from nova_stream.errors import RejectedError, SchemaNeededError
 from nova_stream.events.change import (
     COLUMNS,
     SNAPSHOT_MINOR,
@@ -23,29 +21,30 @@ from nova_stream.events.change import (
     SourceRecord,
     VersionKind,
 )
+from nova_stream.events.documents import field_names
 from nova_stream.events.envelope import (
     MAX_MINOR,
     MAX_VERSION,
     VERSION_HEADER,
     Envelope,
-    header,
-    key_id,
     open_envelope,
 )
+from nova_stream.events.forms import PREFIX, Forms
+from nova_stream.events.framing import VALUE_HEADER, SchemaLookup
+from nova_stream.events.headers import header
 from nova_stream.events.json_text import refuse_unstorable_text, storable_json, too_deep
+from nova_stream.events.keys import key_id
 from nova_stream.events.normalise import Normaliser, read_id
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 from nova_stream.events.plain import PlainReader
+from nova_stream.events.record_time import kafka_time, time_of_change
 from nova_stream.events.record_version import StatedVersion, version_of
-from nova_stream.events.times import MILLI, parse_time
+from nova_stream.events.tombstones import TombstoneReader
 from nova_stream.events.wording import described
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)] | None
 # Milliseconds of 1973 to 2096: surely no other unit, and exact as a double of seconds.
 _Millis = Annotated[int, msgspec.Meta(ge=10**11, lt=4 * 10**12)] | None
-#: A change happens between these, the bounds of what can be published as milliseconds: a source
-#: that writes another number there (0 above all) does not know the time.
-_EARLIEST, _LATEST = from_millis(10**11), from_millis(10**14)
 
 
 class _Source(msgspec.Struct, gc=False):
@@ -73,29 +72,50 @@ _SEQ, _LSN, _OFFSET = VersionKind.SEQ, VersionKind.LSN, VersionKind.OFFSET
 class Decoder:
     """Decodes the records of one entity's topic; ``decode`` is safe to call from any thread.
 
-    ``placeholders`` are what stands for a large column that did not change.
+    ``placeholders`` are what stands for a large column that did not change, ``prefix`` is the one
+    of what flattened records add; without ``schemas``, records that were framed for a Schema
+    Registry are rejected.
     """
 
-    def __init__(self, entity: Entity, placeholders: Placeholders = PLACEHOLDERS) -> None:
-        self._placeholders = placeholders
+    def __init__(
+        self,
+        entity: Entity,
+        placeholders: Placeholders = PLACEHOLDERS,
+        *,
+        prefix: str = PREFIX,
+        schemas: SchemaLookup | None = None,
+    ) -> None:
+        self._forms = Forms(field_names(entity), prefix, schemas, placeholders)
+        #: A tombstone as the deletion that it is on a topic of flattened records.
+        self.read_tombstone = TombstoneReader(entity, self._forms).read
+        self._decode_fast = self._decode_plain
+        if schemas is not None:
+            self._decode_fast = self._decode_unless_framed
         self._nothing = (None,) * len(COLUMNS[entity])
         self._read_record = msgspec.json.Decoder(_Record).decode
         self._read_document = PlainReader(entity, placeholders).read
         self._normalise = Normaliser(entity, placeholders).read
 
     def decode(self, record: SourceRecord, partition: int) -> Change | None:
-        """The change that ``record`` asks for; None for a tombstone, which is ignored.
+        """The change that ``record`` asks for; None for a tombstone, and for whatever else changes
+        nothing by itself: ``read_tombstone`` says what it means on a topic of flattened records.
 
-        Raises RejectedError, and nothing else whatever the bytes, when the record belongs among
-        the dead letters.
+        Raises RejectedError when the record belongs among the dead letters, SchemaNeededError when
+        a schema has to be fetched first, and nothing else whatever the bytes.
         """
         value = record.value
         if value is None:
             return None
         try:
-            return self._decode_plain(record, value, partition)
+            return self._decode_fast(record, value, partition)
         except (ValueError, OverflowError, RecursionError):  # msgspec's errors are ValueErrors
             return self._decode_any(record, value, partition)
+
+    def _decode_unless_framed(self, record: SourceRecord, value: bytes, partition: int) -> Change:
+        """The fast way where a header may name a schema, which then tells what the JSON means."""
+        if record.headers and header(record.headers, VALUE_HEADER) is not None:
+            raise ValueError("a schema tells what this means")
+        return self._decode_plain(record, value, partition)
 
     def _decode_plain(self, record: SourceRecord, value: bytes, partition: int) -> Change:
         """The fast way; ValueError (or what msgspec raises) when the record needs the other."""
@@ -155,7 +175,7 @@ class Decoder:
     def _decode_any(self, record: SourceRecord, value: bytes, partition: int) -> Change | None:
         try:
             return self._decode_carefully(record, value, partition)
-        except RejectedError:
+        except (RejectedError, SchemaNeededError):
             raise
         except Exception as error:
             # A promise to the stream, which one bad record must never stop.
@@ -164,30 +184,30 @@ class Decoder:
     def _decode_carefully(
         self, record: SourceRecord, value: bytes, partition: int
     ) -> Change | None:
-        envelope = open_envelope(value, record.headers)
+        envelope = open_envelope(value, record.headers, self._forms)
         if envelope is None:
             return None
         stated = version_of(envelope, record)
-        changed_at, timed = _time_of_change(envelope)
+        changed_at, timed = time_of_change(envelope)
         if envelope.op in _DELETIONS:
-            truncates = envelope.op == "t"
-            identity = "" if truncates else _deleted_id(envelope, record, self._placeholders)
+            identity = "" if envelope.op == "t" else _deleted_id(envelope, record, self._forms)
             return self._change(
                 record, partition, stated, id=identity, deleted=True, timed=timed,
-                changed_at=changed_at or _kafka_time(record), doc=None, values=self._nothing,
+                changed_at=changed_at or kafka_time(record), doc=None, values=self._nothing,
+                flattened=envelope.flattened,
             )  # fmt: skip
 
         after = self._normalise(
             _after(envelope),
-            f"{envelope.where}.after",
-            _id_of_key(envelope, record, self._placeholders),
+            envelope.document,
+            _id_of_key(envelope, record, self._forms),
             envelope.schemas,
         )
         return self._change(
             record, partition, stated, id=after.id, deleted=False, timed=timed,
-            changed_at=changed_at or after.own_time or _kafka_time(record),
-            doc=storable_json(after.document, f"{envelope.where}.after"),
-            values=after.values, unavailable=after.unavailable,
+            changed_at=changed_at or after.own_time or kafka_time(record),
+            doc=storable_json(after.document, envelope.document),
+            values=after.values, unavailable=after.unavailable, flattened=envelope.flattened,
         )  # fmt: skip
 
     def _change(
@@ -233,57 +253,27 @@ def _after(envelope: Envelope) -> dict[str, Any]:
     return after
 
 
-def _id_of_key(envelope: Envelope, record: SourceRecord, placeholders: Placeholders) -> str | None:
+def _id_of_key(envelope: Envelope, record: SourceRecord, forms: Forms) -> str | None:
     """The key's id, where the document has none: a key that is not needed may be anything."""
     given = _after(envelope).get("id")
-    if given not in (None, "") and not placeholders.stand_for(given):
+    if given not in (None, "") and not forms.placeholders.stand_for(given):
         return None
-    return key_id(record.key, envelope.schemas.get("id"), placeholders)
+    return _key_id(envelope, record, forms)
 
 
-def _deleted_id(envelope: Envelope, record: SourceRecord, placeholders: Placeholders) -> str:
+def _key_id(envelope: Envelope, record: SourceRecord, forms: Forms) -> str | None:
     declared = envelope.schemas.get("id")
-    before = envelope.fields.get("before")
+    return key_id(record.key, declared, forms, record.headers, of_mongodb=envelope.of_mongodb)
+
+
+def _deleted_id(envelope: Envelope, record: SourceRecord, forms: Forms) -> str:
+    before, where = envelope.fields.get("before"), envelope.deleted_document
     identity = None
     if isinstance(before, dict):
-        identity = read_id(before.get("id"), f"{envelope.where}.before.id", declared, placeholders)
-    identity = identity or key_id(record.key, declared, placeholders)
+        declared = envelope.schemas.get("id")
+        identity = read_id(before.get("id"), f"{where}.id", declared, forms.placeholders)
+    identity = identity or _key_id(envelope, record, forms)
     if not identity:
-        raise RejectedError(
-            "missing_id",
-            f"{envelope.where}.before.id is missing or empty, and the key has no id",
-        )
-    refuse_unstorable_text(identity, f"{envelope.where}.before.id")
+        raise RejectedError("missing_id", f"{where}.id is missing or empty, and the key has no id")
+    refuse_unstorable_text(identity, f"{where}.id")
     return identity
-
-
-def _time_of_change(envelope: Envelope) -> tuple[datetime | None, bool]:
-    """``source.ts_ms``, else ``ts_ms``, and whether it is the source's own; both must be readable
-    where they are given. Of a source, a number that is no time of our days says nothing: 0 above
-    all.
-    """
-    where = envelope.where
-    given, written = envelope.source.get("ts_ms"), envelope.fields.get("ts_ms")
-    own = None
-    if given is not None and not (_is_number(given) and given <= 0):
-        own = parse_time(given, f"{where}.source.ts_ms", small=MILLI)
-        own = own if _EARLIEST <= own < _LATEST else None
-    second = None
-    if written is not None and not _is_zero(written):
-        second = parse_time(written, f"{where}.ts_ms", small=MILLI)
-    return own or second, own is not None
-
-
-def _is_zero(value: object) -> bool:
-    return _is_number(value) and value == 0
-
-
-def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-
-
-def _kafka_time(record: SourceRecord) -> datetime:
-    try:
-        return from_millis(record.timestamp)
-    except OverflowError:  # a writer may put anything there
-        return EPOCH

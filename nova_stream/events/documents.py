@@ -266,3 +266,8 @@ COLUMN_NAMES: dict[Entity, dict[str, str]] = {
     }
     for entity, document in DOCUMENTS.items()
 }
+
+
+def field_names(entity: Entity) -> frozenset[str]:
+    """The names of an entity's fields and columns, but for the id, which everything has."""
+    return frozenset({*RULES[entity], *COLUMN_NAMES[entity]} - {"id"})

@@ -1,7 +1,8 @@
 """The shapes in which a change record travels, down to its operation, documents and version.
 
-Debezium's record comes plain, inside of the schema/payload wrapper, or as the data of a
-CloudEvent in structured mode; keys come as text, as JSON, or as a struct.
+Debezium's record comes plain, inside of the schema/payload wrapper, as the data of a CloudEvent in
+structured mode, or framed for a Schema Registry; as a whole or flattened to its row; MongoDB's
+with its documents as text. Keys come as text, as JSON, as a struct, or framed.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from enum import Enum
 from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
-from nova_stream.events.connect_schema import ColumnType, column_type, document_types
-from nova_stream.events.decimals import is_variable_scale
-from nova_stream.events.json_text import parse_json, refuse_unstorable_text, whole_number
-from nova_stream.events.normalise import read_id
-from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
+from nova_stream.events import mongodb
+from nova_stream.events.connect_schema import ColumnType, column_type
+from nova_stream.events.flattened import is_flattened, open_flattened
+from nova_stream.events.forms import ANY_ENTITY, Forms
+from nova_stream.events.framing import VALUE_HEADER, framed, unframe
+from nova_stream.events.headers import header
+from nova_stream.events.json_text import parse_json, whole_number
 from nova_stream.events.wording import described, quoted
 
 #: Set when a record is published again; ``record_version`` reads it.
@@ -31,12 +35,13 @@ _OPERATIONS = {"c", "u", "r", "d", "t"}
 _MESSAGE = "m"
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _PARTS = ("before", "after")
+_WRAPPER = {"schema", "payload"}
 
 
 class Envelope(NamedTuple):
     """A change record's parts, unchecked but for the operation, with their JSON path.
 
-    ``schemas`` has the declared types of the documents' columns where the wrapper tells them.
+    ``schemas`` has the declared types of the documents' columns where a schema tells them.
     """
 
     op: str
@@ -44,43 +49,128 @@ class Envelope(NamedTuple):
     source: Mapping[str, Any]
     where: str
     schemas: Mapping[str, ColumnType]
+    #: Whether the record is the row itself, without an envelope around it.
+    flattened: bool = False
+
+    @property
+    def document(self) -> str:
+        """The JSON path of the document."""
+        return self.where if self.flattened else f"{self.where}.after"
+
+    @property
+    def deleted_document(self) -> str:
+        """The JSON path of the document that a deletion had."""
+        return self.where if self.flattened else f"{self.where}.before"
+
+    @property
+    def of_mongodb(self) -> bool:
+        """Whether MongoDB's connector wrote it, with Extended JSON in its key."""
+        return not self.flattened and self.source.get("connector") == mongodb.CONNECTOR
 
 
-def open_envelope(value: bytes, headers: Any) -> Envelope | None:
-    """The change record in a Kafka value; None for a tombstone inside of the wrapper,
+class _Content(NamedTuple):
+    """What is in a value or a key, with its JSON path and its declared type."""
+
+    found: Any
+    where: str
+    declared: ColumnType | None = None
+
+
+def open_envelope(value: bytes, headers: Any, forms: Forms = ANY_ENTITY) -> Envelope | None:
+    """The change record in a Kafka value; None for a null in whatever wrapper or frame,
     and for a logical decoding message (op m).
 
     Raises RejectedError (bad_json, too_deep, unstorable_text, unstorable_number, wrong_shape,
-    bad_op, wrong_type).
+    bad_op, wrong_type, partial_document, and what a framed record is refused for)
+    and SchemaNeededError.
     """
+    content, attributes = _unwrapped(value, headers, forms)
+    found, where = content.found, content.where
+    if found is None and not attributes:
+        return None
+    if not isinstance(found, dict):
+        raise RejectedError(
+            "wrong_shape", f"{where} is {described(found)}; a change record is an object"
+        )
+    columns = content.declared.fields if content.declared is not None else {}
+    fields = _with_attributes(found, attributes)
+    if _is_bare(fields) and is_flattened(fields, headers, forms.known, forms.prefix):
+        row = open_flattened(fields, headers, where, forms.prefix)
+        return Envelope(row.op, row.fields, row.source, where, columns, flattened=True)
+    return _checked(fields, where, _document_columns(columns))
+
+
+class Nothing(Enum):
+    """How a value that is there can say that there is none."""
+
+    SOMETHING = 1
+    ORDINARY = 2  # as an old converter wrote tombstones
+    FLATTENED = 3  # a null with a schema: a deletion that has lost its envelope
+
+
+def nothing_in(value: bytes, headers: Any, forms: Forms = ANY_ENTITY) -> Nothing:
+    """Whether a value is null, in whatever wrapper or frame; raises as ``open_envelope`` does."""
+    content, attributes = _unwrapped(value, headers, forms)
+    if content.found is not None or attributes:
+        return Nothing.SOMETHING
+    in_wrapper = content.where != "$"
+    return Nothing.ORDINARY if in_wrapper and content.declared is None else Nothing.FLATTENED
+
+
+def _unwrapped(value: bytes, headers: Any, forms: Forms) -> tuple[_Content, Mapping[str, Any]]:
+    """What a value holds, and the attributes of the CloudEvent that it came in."""
+    framing = framed(value, headers, VALUE_HEADER)
+    if framing is not None:
+        unframed = unframe(framing, forms.schemas, "$")
+        return _Content(unframed.content, "$", unframed.declared), {}
+
     found, where = parse_json(value, "$"), "$"
     attributes: Mapping[str, Any] = {}
     if _is_cloud_event(found, headers):
         attributes = found
         found, where = _event_data(found)
-    schemas: Mapping[str, ColumnType] = {}
-    if isinstance(found, dict) and "op" not in found and "payload" in found:
-        schemas, where = document_types(found.get("schema")), f"{where}.payload"
-        found = found["payload"]
-        if found is None:
-            return None
+    return _without_wrapper(found, where), attributes
 
-    if not isinstance(found, dict):
-        raise RejectedError(
-            "wrong_shape", f"{where} is {described(found)}; a change record is an object"
+
+def _without_wrapper(found: Any, where: str) -> _Content:
+    """What Connect's JSON converter has put into its wrapper."""
+    if (
+        isinstance(found, dict)
+        and "op" not in found
+        and "payload" in found
+        and (
+            found.keys() <= _WRAPPER
+            or (isinstance(found["payload"], dict) and "op" in found["payload"])
         )
-    return _checked(_with_attributes(found, attributes), where, schemas)
+    ):
+        return _Content(found["payload"], f"{where}.payload", column_type(found.get("schema")))
+    return _Content(found, where)
+
+
+def _document_columns(columns: Mapping[str, ColumnType]) -> Mapping[str, ColumnType]:
+    """The declared types of the documents in an envelope, from those of its parts."""
+    found: dict[str, ColumnType] = {}
+    for part in _PARTS:
+        if part in columns:
+            found.update(columns[part].fields)
+    return found
+
+
+def _is_bare(fields: Mapping[str, Any]) -> bool:
+    """Whether an object has nothing of an envelope."""
+    return "op" not in fields and not any(part in fields for part in _PARTS)
 
 
 def _checked(
     fields: Mapping[str, Any], where: str, schemas: Mapping[str, ColumnType]
 ) -> Envelope | None:
     op = fields.get("op")
-    if op is None and not any(part in fields for part in _PARTS):
+    if op is None and _is_bare(fields):
         raise RejectedError(
             "wrong_shape",
-            f'{where} is an object without "op"; a change record is '
-            '{"op": ..., "before": ..., "after": ..., "source": ...}, or that as "payload"',
+            f"{where} is an object that is neither a change record "
+            '{"op": ..., "before": ..., "after": ..., "source": ...} nor a row as '
+            "ExtractNewRecordState writes it, which has at least one of the entity's fields",
         )
     if op == _MESSAGE:
         return None
@@ -92,7 +182,26 @@ def _checked(
         raise RejectedError(
             "wrong_type", f"{where}.source is {described(source)}; allowed is an object"
         )
+    fields = _with_documents(fields, source or {}, where)
+    if fields.get("after") is None and fields.get("updateDescription") is not None and op != "d":
+        raise RejectedError(
+            "partial_document",
+            f"{where} has no document, only its changes: set the connector's capture.mode "
+            "to change_streams_update_full (where it is, the document has been deleted since, and "
+            "its deletion follows)",
+        )
     return Envelope(op, fields, source or {}, where, schemas)
+
+
+def _with_documents(fields: Mapping[str, Any], source: Mapping[str, Any], where: str) -> Any:
+    """The record with its documents as objects, where MongoDB's connector wrote them as text."""
+    is_mongodb = source.get("connector") == mongodb.CONNECTOR
+    read = {}
+    for part in _PARTS if is_mongodb else ("after",):
+        text = fields.get(part)
+        if isinstance(text, str) and text.lstrip().startswith("{"):
+            read[part] = mongodb.read_document(text, f"{where}.{part}")
+    return {**fields, **read} if read else fields
 
 
 def version_number(value: object, where: str) -> int:
@@ -110,65 +219,6 @@ def version_minor(value: object, where: str) -> int:
     if number is None or not 0 <= number <= MAX_MINOR:
         _bad_version(value, where, f"a whole number from 0 to {MAX_MINOR}")
     return number
-
-
-def key_id(
-    key: bytes | None,
-    declared: ColumnType | None = None,
-    placeholders: Placeholders = PLACEHOLDERS,
-) -> str | None:
-    """The entity's id in a Kafka key: text, a JSON text, or a struct with ``id``, with or without
-    the wrapper. None when there is none. Its type is the one that the key's own schema declares,
-    else ``declared``, the document's id's.
-
-    Raises RejectedError ``id_too_long``, ``unstorable_text`` or ``wrong_type``.
-    """
-    if not key or key == b"null":
-        return None
-    try:
-        found: Any = key.decode()
-    except UnicodeDecodeError:
-        return None  # no id is in it; whoever needs one says so
-
-    if key.lstrip()[:1] in {b'"', b"{"}:
-        found = _parsed_key(key, found)
-        found, declared = _id_in_key(found, declared)
-    identity = read_id(found, "the key's id", declared, placeholders)
-    if identity:
-        refuse_unstorable_text(identity, "the key's id")
-    return identity
-
-
-def header(headers: Any, name: str) -> bytes | None:
-    """The last value of a Kafka header, given as pairs or as a mapping; names in any case."""
-    pairs: Iterable[Any] = headers.items() if isinstance(headers, Mapping) else headers or ()
-    found = None
-    for key, value in pairs:
-        if isinstance(key, str) and key.lower() == name and isinstance(value, bytes):
-            found = value
-    return found
-
-
-def _id_in_key(found: Any, declared: ColumnType | None) -> tuple[Any, ColumnType | None]:
-    """What a key of JSON has as its id, and the type that it has."""
-    if isinstance(found, dict) and "id" not in found and "payload" in found:
-        of_key, found = column_type(found.get("schema")), found["payload"]
-        if not isinstance(found, dict) or is_variable_scale(found):
-            declared = of_key or declared
-        elif of_key is not None:
-            declared = of_key.fields.get("id", declared)
-    if isinstance(found, dict) and not is_variable_scale(found):
-        found = found.get("id")
-    return found, declared
-
-
-def _parsed_key(key: bytes, text: str) -> Any:
-    try:
-        return parse_json(key, "the key")
-    except RejectedError as error:
-        if error.reason != "bad_json":
-            raise
-        return text  # just text that begins like JSON
 
 
 def _is_cloud_event(found: object, headers: Any) -> bool:

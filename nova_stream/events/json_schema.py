@@ -123,16 +123,19 @@ def record_schema(entity: Entity) -> Schema:
         "$id": f"urn:nova-stream:nova.{word}",
         "title": f"nova.{word}",
         "description": f"A change of one of the {word}: a Debezium change record, plain, inside of "
-        "the schema/payload wrapper, or as the data of a CloudEvent. The Kafka key is the id.",
+        "the schema/payload wrapper, or as the data of a CloudEvent; or its row alone, "
+        "flattened. The Kafka key is the id.",
         "anyOf": [
             {"$ref": "#/$defs/record"},
             {"$ref": "#/$defs/wrapped"},
             {"$ref": "#/$defs/cloudEvent"},
+            {"$ref": "#/$defs/row"},
         ],
         "$defs": {
             "document": document_schema(entity),
             "record": _RECORD,
             "source": _SOURCE,
+            "row": _ROW,
             "wrapped": _WRAPPED,
             "cloudEvent": _CLOUD_EVENT,
             "identity": _IDENTITY,
@@ -252,6 +255,29 @@ _RECORD: Schema = {
     "then": {"if": {"properties": {"op": {"const": "d"}}}, "then": _DELETION},
     "else": {"required": ["after"], "properties": {"after": {"$ref": "#/$defs/document"}}},
 }
+_DELETED: Schema = {
+    "anyOf": [
+        {"required": ["__deleted"], "properties": {"__deleted": {"enum": ["true", True]}}},
+        {"required": ["__op"], "properties": {"__op": {"const": "d"}}},
+    ]
+}
+_ROW: Schema = {
+    "description": "The row alone, as ExtractNewRecordState writes it, with or without what it "
+    "adds; of such a topic a tombstone deletes what its key names.",
+    "type": "object",
+    "properties": {
+        "__op": {"enum": ["c", "u", "d", "r", None]},
+        "__deleted": {"enum": ["true", "false", True, False, None]},
+    },
+    "not": {
+        "anyOf": [
+            {"required": [name]} for name in ("op", "before", "after", "payload", "specversion")
+        ]
+    },
+    "if": _DELETED,
+    "then": {"required": ["id"], "properties": {"id": {"$ref": "#/$defs/identity"}}},
+    "else": {"$ref": "#/$defs/document"},
+}
 _WRAPPED: Schema = {
     "description": "As Kafka Connect's JSON converter writes it with schemas; a null payload is a "
     "tombstone.",
@@ -263,7 +289,13 @@ _WRAPPED: Schema = {
     },
     "not": {"required": ["op"]},
     "if": {"properties": {"schema": {"required": ["fields"], "type": "object"}}},
-    "else": {"properties": {"payload": {"anyOf": [{"$ref": "#/$defs/record"}, {"type": "null"}]}}},
+    "else": {
+        "properties": {
+            "payload": {
+                "anyOf": [{"$ref": "#/$defs/record"}, {"$ref": "#/$defs/row"}, {"type": "null"}]
+            }
+        }
+    },
 }
 _CLOUD_EVENT: Schema = {
     "description": "CloudEvents 1.0 in structured mode.",

@@ -10,10 +10,10 @@ from nova_stream.events.change import SNAPSHOT_MINOR, Origin, SourceRecord, Vers
 from nova_stream.events.envelope import (
     VERSION_HEADER,
     Envelope,
-    header,
     version_minor,
     version_number,
 )
+from nova_stream.events.headers import header
 from nova_stream.events.wording import quoted
 
 # The header of a record that is published again: ``offset:<number>`` is the version of one whose

@@ -60,6 +60,8 @@ class Admitted(msgspec.Struct):
     kind: VersionKind | None
     source: Source
     truncations: list[Change] = msgspec.field(default_factory=list)
+    #: Deletions of flattened records that have only an offset, where versions are none.
+    unversioned: list[Change] = msgspec.field(default_factory=list)
 
     def bury(self, change: Change, reason: str, message: str) -> None:
         """Make a dead letter of a change."""
@@ -104,6 +106,7 @@ class Admission:
         """What each chunk asks for; raises GapError or GenerationError."""
         found = self._rows = await self._lock()
         kinds = {row["topic"]: row["version_kind"] for row in found.values()}
+        self._flattened = {row["topic"] for row in found.values() if row["flattened"]}
         admitted = []
         for chunk in self._chunks:
             row = found.get(chunk.key)
@@ -115,6 +118,7 @@ class Admission:
             if position < chunk.start:
                 raise GapError(chunk.key, f"the chunk begins at {chunk.start}, not at {position}")
             kinds[chunk.topic] = kinds[chunk.topic] or await self._fix_kind(chunk, position)
+            await self._notice_flattening(chunk, position, kinds[chunk.topic])
             admitted.append(self._admit_chunk(chunk, row, kinds[chunk.topic]))
         await self._keep_floors(admitted)
         return admitted
@@ -131,7 +135,8 @@ class Admission:
         return {(row["topic"], row["partition"]): row for row in rows}
 
     async def _fix_kind(self, chunk: Chunk, position: int) -> str | None:
-        first = next((c for c in chunk.changes if c.offset >= position), None)
+        given = (c for c in chunk.changes if c.offset >= position and not _is_unversioned(c))
+        first = next(given, None)
         if first is None:
             return None
         kind: str = await self._connection.fetchval(
@@ -139,12 +144,26 @@ class Admission:
         )
         return kind
 
+    async def _notice_flattening(self, chunk: Chunk, position: int, kind: str | None) -> None:
+        """Remember for good that a topic has flattened records, so that tombstones delete."""
+        if chunk.topic in self._flattened:
+            return
+        shown = [c for c in chunk.changes if c.flattened and (c.deleted or c.kind == kind)]
+        shown += [change for change in chunk.tombstones if change.flattened]
+        if any(c.offset >= position for c in shown):
+            await self._connection.execute(sql.SET_FLATTENED, chunk.topic)
+            self._flattened.add(chunk.topic)
+
     def _admit_chunk(self, chunk: Chunk, row: asyncpg.Record, kind: str | None) -> Admitted:
         position = row["next_offset"]
         changes = chunk.changes
         if position > chunk.start:
             changes = [change for change in changes if change.offset >= position]
         dead = [letter for letter in chunk.dead if letter.offset >= position]
+        unversioned: list[Change] = []
+        if chunk.topic in self._flattened:
+            changes, unversioned = _with_deletions(chunk, changes, position, kind)
+            dead += [letter for letter in chunk.dead_tombstones if letter.offset >= position]
         if kind is not None and _has_other(changes, kind):
             changes = [_of_kind(change, kind) for change in changes]
             others = [change for change in changes if change.kind != kind]
@@ -167,7 +186,7 @@ class Admission:
         )
         return Admitted(
             chunk=chunk, changes=changes, dead=dead, applied=applied, source=source,
-            kind=None if kind is None else VersionKind(kind),
+            kind=None if kind is None else VersionKind(kind), unversioned=unversioned,
         )  # fmt: skip
 
     async def _keep_floors(self, admitted: list[Admitted]) -> None:
@@ -222,6 +241,35 @@ def letter_of(chunk: Chunk, change: Change, reason: str, message: str) -> DeadLe
 def entities(admitted: list[Admitted]) -> dict[Entity, list[Admitted]]:
     """What was admitted, by entity, in the order in which rows are written."""
     return {entity: [a for a in admitted if a.chunk.entity is entity] for entity in Entity}
+
+
+def _with_deletions(
+    chunk: Chunk, changes: list[Change], position: int, kind: str | None
+) -> tuple[list[Change], list[Change]]:
+    """The changes of a topic of flattened records, its tombstones among them; and the deletions
+    that have to be given a version first.
+    """
+    tombstones = [c for c in chunk.tombstones if c.offset >= position]
+    for tombstone in tombstones:
+        tombstone.flattened = True
+    if tombstones:
+        changes = sorted([*changes, *tombstones], key=lambda change: change.offset)
+    if kind == VersionKind.OFFSET:
+        return changes, []
+    unversioned = [c for c in changes if _is_unversioned(c)]
+    if unversioned:
+        changes = [c for c in changes if not _is_unversioned(c)]
+    return changes, unversioned
+
+
+def _is_unversioned(change: Change) -> bool:
+    """Whether a flattened record's deletion has only its offset."""
+    return (
+        change.flattened
+        and change.deleted
+        and change.kind is VersionKind.OFFSET
+        and not change.stated
+    )
 
 
 def _has_other(changes: list[Change], kind: str) -> bool:

@@ -30,6 +30,10 @@ class Chunk(msgspec.Struct):
     changes: list[Change]
     dead: list[DeadLetter]
     size: int = 0
+    #: What records without a value mean on a topic of flattened records, and those that mean
+    #: nothing there; elsewhere both count nothing.
+    tombstones: Sequence[Change] = ()
+    dead_tombstones: Sequence[DeadLetter] = ()
 
     @property
     def key(self) -> tuple[str, int]:
@@ -66,4 +70,6 @@ class Chunk(msgspec.Struct):
             records=[r for r in self.records if start <= r.offset < end],
             changes=[c for c in self.changes if start <= c.offset < end],
             dead=[d for d in self.dead if start <= d.offset < end],
+            tombstones=[c for c in self.tombstones if start <= c.offset < end],
+            dead_tombstones=[d for d in self.dead_tombstones if start <= d.offset < end],
         )

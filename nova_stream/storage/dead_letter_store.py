@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal
@@ -11,11 +11,15 @@ from typing import Any, Literal
 import asyncpg
 import msgspec
 
-from nova_stream.errors import RejectedError, UsageError
+from nova_stream.errors import RejectedError, SchemaNeededError, UsageError
 from nova_stream.events.change import Origin, Version, VersionKind
-from nova_stream.events.envelope import VERSION_HEADER, header, open_envelope
+from nova_stream.events.envelope import VERSION_HEADER, open_envelope
+from nova_stream.events.forms import Forms
+from nova_stream.events.headers import header
 from nova_stream.events.record_version import StatedVersion, origin_header, version_of
+from nova_stream.events.tombstones import tombstone_envelope
 from nova_stream.publish.raw import RawPublisher, RawRecord
+from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.stats.fold import generation_number
 from nova_stream.storage import sql_dead_letters
@@ -122,14 +126,16 @@ class DeadLetterStore:
         overwrite something newer, and mark them.
 
         Each is marked when it is in Kafka: after an error, retry again. Raises UsageError,
-        KafkaUnavailableError, PublishError, TopicError.
+        KafkaUnavailableError, PublishError, TopicError, RegistryUnavailableError.
         """
         await self.require(ids)
-        async with RawPublisher(settings) as publisher:
+        async with RawPublisher(settings) as publisher, _versions(settings) as version_of_letter:
             for some in _groups(sorted(ids)):
                 letters = await self.read(some)
                 sources = await self._sources([letter.listed.topic for letter in letters])
-                await publisher.send([_again(letter, sources) for letter in letters])
+                stated = [await version_of_letter(letter) for letter in letters]
+                records = zip(letters, stated, strict=True)
+                await publisher.send([_again(*record, sources) for record in records])
                 await self._connection.execute(sql_dead_letters.MARK_RETRIED, some)
 
     async def _sources(self, topics: Sequence[str]) -> dict[tuple[str, int, int], Sequence[int]]:
@@ -161,7 +167,11 @@ def listed(row: asyncpg.Record) -> Listed:
     return Listed(**{name: row[name] for name in Listed.__struct_fields__})
 
 
-def _again(letter: Letter, sources: Mapping[tuple[str, int, int], Sequence[int]]) -> RawRecord:
+def _again(
+    letter: Letter,
+    stated: StatedVersion | None,
+    sources: Mapping[tuple[str, int, int], Sequence[int]],
+) -> RawRecord:
     """The record as it was; a header keeps the version that is its offset, or with an lsn the place
     and the generation of the source.
 
@@ -169,7 +179,6 @@ def _again(letter: Letter, sources: Mapping[tuple[str, int, int], Sequence[int]]
     """
     headers = list(letter.headers)
     listed = letter.listed
-    stated = _version_of(letter)
     if stated is None:
         return RawRecord(listed.topic, listed.partition, letter.key, letter.value, headers)
     if stated.kind is VersionKind.OFFSET and header(headers, VERSION_HEADER) is None:
@@ -184,12 +193,38 @@ def _again(letter: Letter, sources: Mapping[tuple[str, int, int], Sequence[int]]
     return RawRecord(listed.topic, listed.partition, letter.key, letter.value, headers)
 
 
-def _version_of(letter: Letter) -> StatedVersion | None:
-    """What the record says of its version, an offset where that cannot be told; None when it
-    changes nothing.
-    """
+@asynccontextmanager
+async def _versions(
+    settings: Settings,
+) -> AsyncIterator[Callable[[Letter], Awaitable[StatedVersion | None]]]:
+    """What a record says of its version, with the schemas that it needs for that."""
+    schemas = Schemas(settings) if settings.schema_registry_url is not None else None
+    forms = Forms(prefix=settings.flattened_prefix, schemas=schemas)
+
+    async def stated(letter: Letter) -> StatedVersion | None:
+        while True:
+            try:
+                return _version_of(letter, forms)
+            except SchemaNeededError as needed:
+                assert schemas is not None  # only then is one asked for
+                await schemas.fetch(needed.reference)
+
     try:
-        envelope = open_envelope(letter.value or b"", letter.headers)
+        yield stated
+    finally:
+        if schemas is not None:
+            await schemas.close()
+
+
+def _version_of(letter: Letter, forms: Forms) -> StatedVersion | None:
+    """What the record says of its version, an offset where that cannot be told; None when it
+    changes nothing. Raises SchemaNeededError.
+    """
+    value, headers = letter.value, letter.headers
+    try:
+        envelope = tombstone_envelope(value, headers, forms)
+        if envelope is None and value is not None:
+            envelope = open_envelope(value, headers, forms)
         return None if envelope is None else version_of(envelope, _Original(letter))
     except RejectedError:
         return StatedVersion(VersionKind.OFFSET, Version(letter.listed.offset))

@@ -14,6 +14,7 @@ from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.stats.fold import newest, newest_by_lsn
 from nova_stream.storage import (
     dead_letters,
+    deletions,
     moves,
     sources,
     sql,
@@ -134,6 +135,7 @@ class Flush:
 
     async def _apply(self, entity: Entity, admitted: list[Admitted]) -> None:
         # One statement a topic: an entity has one topic, unless the setting was changed.
+        await deletions.place(self._connection, entity, admitted)
         kept = await self._kept(entity, admitted)
         if not kept:
             return

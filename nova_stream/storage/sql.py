@@ -36,7 +36,7 @@ ROLLBACK = "ROLLBACK"
 # -- positions -------------------------------------------------------------------------------
 
 LOCK_POSITIONS = """
-SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind,
+SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind, t.flattened,
     s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high,
     s.moved_offset
 FROM stream_positions s JOIN stream_topics t USING (topic)
@@ -91,6 +91,8 @@ UPDATE stream_topics SET version_kind = coalesce(version_kind, $2)
 WHERE topic = $1 RETURNING version_kind
 """
 
+SET_FLATTENED = "UPDATE stream_topics SET flattened = true WHERE topic = $1"
+
 # -- topics made again -------------------------------------------------------------------------
 
 LOCK_TOPIC = "SELECT topic_id, generation FROM stream_topics WHERE topic = $1 FOR UPDATE"
@@ -99,7 +101,7 @@ SELECT partition FROM stream_positions WHERE topic = $1 ORDER BY partition FOR U
 """
 SET_TOPIC_ID = "UPDATE stream_topics SET topic_id = $2 WHERE topic = $1"
 NEXT_GENERATION = """
-UPDATE stream_topics SET topic_id = $2, generation = generation + 1
+UPDATE stream_topics SET topic_id = $2, generation = generation + 1, flattened = false
 WHERE topic = $1 RETURNING generation
 """
 FORGET_PARTITIONS = """

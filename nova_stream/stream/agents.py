@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from nova_stream.errors import RejectedError
+from nova_stream.errors import RejectedError, SchemaNeededError
 from nova_stream.events.change import Change, Entity, SourceRecord
 from nova_stream.events.decode import Decoder
 from nova_stream.storage.chunk import Chunk
@@ -18,6 +18,7 @@ from nova_stream.stream.flusher import Flusher, RevokedError
 from nova_stream.stream.intake import Batch, Intake
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.schema_wait import SchemaWait
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -50,6 +51,7 @@ class Pumps:
         reread: Callable[[tuple[str, int]], Awaitable[None]],
         acknowledge: Callable[[tuple[str, int], int], None],
         chunk_records: int,
+        schemas: SchemaWait | None = None,
     ) -> None:
         self._flusher = flusher
         self._tables = tables
@@ -58,6 +60,7 @@ class Pumps:
         self._acknowledge = acknowledge
         self._chunk_records = chunk_records
         self._decoders = decoders
+        self._schemas = schemas
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = asyncio.Event()
 
@@ -99,6 +102,9 @@ class Pumps:
                 chunk = await self._decode(intake, batch)
                 if flushing is not None:
                     await self._finish(intake, flushing)
+            except RevokedError:  # the intake is closed: it gives nothing more
+                intake.give_back(batch.size)
+                continue
             except BaseException:
                 intake.give_back(batch.size)
                 raise
@@ -126,8 +132,10 @@ class Pumps:
         self._acknowledge(intake.key, applied.next_offset)
 
     async def _decode(self, intake: Intake, batch: Batch) -> Chunk:
+        """Raises RevokedError when the partition is taken away while a schema is waited for."""
         changes: list[Change] = []
         dead: list[DeadLetter] = []
+        nothing: list[SourceRecord] = []
         decode = self._decoders[intake.entity].decode
         partition = intake.partition
         for begin in range(0, len(batch.records), _DECODE_STEP):
@@ -136,11 +144,17 @@ class Pumps:
             for record in batch.records[begin : begin + _DECODE_STEP]:
                 try:
                     change = decode(record, partition)
-                except RejectedError as error:
-                    dead.append(_reject(intake, record, error))
-                else:
-                    if change is not None:
-                        changes.append(change)
+                except (RejectedError, SchemaNeededError) as error:
+                    settled = await self._settle(intake, decode, record, error)
+                    if isinstance(settled, DeadLetter):
+                        dead.append(settled)
+                        continue
+                    change = settled
+                if change is not None:
+                    changes.append(change)
+                elif record.key:
+                    nothing.append(record)
+        tombstones, dead_tombstones = await self._read_tombstones(intake, nothing)
         return Chunk(
             topic=intake.topic,
             entity=intake.entity,
@@ -151,8 +165,49 @@ class Pumps:
             records=batch.records,
             changes=changes,
             dead=dead,
+            tombstones=tombstones,
+            dead_tombstones=dead_tombstones,
             size=batch.size,
         )
+
+    async def _settle(
+        self,
+        intake: Intake,
+        decode: Callable[[SourceRecord, int], Change | None],
+        record: SourceRecord,
+        error: RejectedError | SchemaNeededError,
+    ) -> Change | DeadLetter | None:
+        """What comes of a record that ``decode`` did not take: its dead letter, or, when the
+        schemas that it needs have come, its change.
+        """
+        while isinstance(error, SchemaNeededError):
+            assert self._schemas is not None  # only then does a decoder ask
+            if not await self._schemas.bring(error.reference, lambda: not intake.closed):
+                raise RevokedError
+            try:
+                return decode(record, intake.partition)
+            except (RejectedError, SchemaNeededError) as next_error:
+                error = next_error
+        return _reject(intake, record, error)
+
+    async def _read_tombstones(
+        self, intake: Intake, records: list[SourceRecord]
+    ) -> tuple[list[Change], list[DeadLetter]]:
+        """What tombstones mean if the topic turns out to have flattened records."""
+        found: list[Change] = []
+        dead: list[DeadLetter] = []
+        read = self._decoders[intake.entity].read_tombstone
+        for record in records:
+            settled: Change | DeadLetter | None
+            try:
+                settled = read(record, intake.partition)
+            except (RejectedError, SchemaNeededError) as error:
+                settled = await self._settle(intake, read, record, error)
+            if isinstance(settled, DeadLetter):
+                dead.append(settled)
+            elif settled is not None:
+                found.append(settled)
+        return found, dead
 
 
 def _giving_back(intake: Intake, size: int) -> Callable[[asyncio.Future[Applied]], None]:

@@ -60,6 +60,16 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
 
+        self.registry_up = Gauge(
+            "nova_schema_registry_up",
+            "1 unless a schema that is needed cannot be had, then 0.",
+            registry=registry,
+        )
+        self.registry_up.set(1)
+        self.registry_failures = Counter(
+            "nova_schema_registry_failures", "Requests to the Schema Registry that failed.",
+            registry=registry,
+        )  # fmt: skip
         self.mixed_offsets = Gauge(
             "nova_topic_offsets_mixed",
             "1 where versions are offsets and the topic got more partitions, else 0.",

@@ -17,11 +17,9 @@ from nova_stream.errors import (
     DatabaseUnavailableError,
     KafkaUnavailableError,
 )
-from nova_stream.events.change import Entity
-from nova_stream.events.decode import Decoder
-from nova_stream.events.placeholders import Placeholders
 from nova_stream.kafka.queries import Found
 from nova_stream.kafka.topics import TopicAdmin
+from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.storage import positions
 from nova_stream.storage.database import check_schema, connect
@@ -29,10 +27,12 @@ from nova_stream.storage.flush import Position
 from nova_stream.storage.migrate import newest_revision
 from nova_stream.stream import app as wiring
 from nova_stream.stream.agents import Pumps
+from nova_stream.stream.decoders import decoders_of
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.schema_wait import SchemaWait
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.stream.transport import Source
 from nova_stream.telemetry import get_logger
@@ -77,6 +77,9 @@ class Worker:
         self._lookup: asyncpg.Connection[Any] | None = None
         self._lookup_lock = asyncio.Lock()
         self._found: dict[str, Found] = {}
+        self._schemas: SchemaWait | None = None
+        if settings.schema_registry_url is not None:
+            self._schemas = SchemaWait(Schemas(settings), metrics)
 
     def request_stop(self) -> None:
         """Ask for the end; safe to repeat."""
@@ -91,6 +94,8 @@ class Worker:
             return await self._run()
         finally:
             await self._admin.close()
+            if self._schemas is not None:
+                await self._schemas.schemas.close()
 
     async def _run(self) -> Outcome:
         prepared = await self._until_stopped(self._prepare())
@@ -156,13 +161,14 @@ class Worker:
                 chunks=settings.chunk_transport,
             ),
         )
-        placeholders = Placeholders(settings.unavailable_value)
+        schemas = self._schemas
         pumps = Pumps(
             flusher, tables, self._metrics,
-            {entity: Decoder(entity, placeholders) for entity in Entity},
+            decoders_of(settings, schemas.schemas if schemas is not None else None),
             reread=app.consumer.seek_again,
             acknowledge=app.consumer.acknowledge,
             chunk_records=max(1, settings.flush_records // 2),
+            schemas=schemas,
         )  # fmt: skip
         wiring.add_agents(app, self._topics, pumps)
         for timer in self._timers:

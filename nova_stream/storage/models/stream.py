@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Double,
     Index,
@@ -107,6 +108,7 @@ class StreamTopic(Base):
     ``enlarged_at`` is set where it got more partitions while its versions are offsets: those of
     two partitions do not compare. ``source_generation`` counts the servers that its lsns came
     from, ``truncation`` is what the last truncation means for partitions that are new.
+    ``flattened`` is whether it has had records without an envelope: its tombstones delete.
     """
 
     __tablename__ = "stream_topics"
@@ -118,6 +120,7 @@ class StreamTopic(Base):
     enlarged_at: Mapped[datetime | None] = mapped_column(TIME)
     source_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
     truncation: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    flattened: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
 
 class StreamPosition(Base):

@@ -56,15 +56,25 @@ def chunk_of(
     kept = [record for record in records if start <= record.offset < end]
     changes: list[Change] = []
     dead: list[DeadLetter] = []
+    tombstones: list[Change] = []
+    dead_tombstones: list[DeadLetter] = []
     for record in kept:
         try:
             change = _DECODERS[entity].decode(record, partition)
         except RejectedError as error:
             letter = dead_letter(topic, partition, generation, record, error.reason, str(error))
             dead.append(letter)
+            continue
+        if change is not None:
+            changes.append(change)
+            continue
+        try:
+            tombstone = _DECODERS[entity].read_tombstone(record, partition)
+        except RejectedError as error:
+            letter = dead_letter(topic, partition, generation, record, error.reason, str(error))
+            dead_tombstones.append(letter)
         else:
-            if change is not None:
-                changes.append(change)
+            tombstones += [] if tombstone is None else [tombstone]
     return Chunk(
         topic=topic,
         entity=entity,
@@ -75,4 +85,6 @@ def chunk_of(
         records=kept,
         changes=changes,
         dead=dead,
+        tombstones=tombstones,
+        dead_tombstones=dead_tombstones,
     )

@@ -38,11 +38,12 @@ class Desk:
         self.expected: dict[tuple[str, int], tuple[int, int]] = {}
 
     def add(
-        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = ()
-    ) -> None:
+        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = (),
+        key: bytes | None = b"k",
+    ) -> None:  # fmt: skip
         """Put records at the end of a log."""
         log = self.logs[entity, partition]
-        log += [Record(len(log) + n, v, b"k", headers=headers) for n, v in enumerate(values)]
+        log += [Record(len(log) + n, v, key, headers=headers) for n, v in enumerate(values)]
 
     def chunk(
         self, entity: Entity, start: int = 0, end: int | None = None, *,
@@ -60,11 +61,12 @@ class Desk:
         return await Flush(self.connection, chunks, self.expected).run()
 
     async def put(
-        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = ()
-    ) -> Applied:
+        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = (),
+        key: bytes | None = b"k",
+    ) -> Applied:  # fmt: skip
         """Add records and flush them as one chunk."""
         start = len(self.logs[entity, partition])
-        self.add(entity, *values, partition=partition, headers=headers)
+        self.add(entity, *values, partition=partition, headers=headers, key=key)
         (applied,) = await self.flush(self.chunk(entity, start, partition=partition))
         return applied
 

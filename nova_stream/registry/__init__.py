@@ -1,0 +1,1 @@
+"""Schemas from a Schema Registry, through the client that Confluent makes for it."""
