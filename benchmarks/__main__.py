@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import freshness, memory, report, throughput
+from benchmarks import freshness, memory, report, source_audit, throughput
 
 NAMES = ("throughput", "freshness", "memory")
 
@@ -20,7 +20,7 @@ def _arguments() -> argparse.Namespace:
         prog="nova-stream bench",
         description="Measure nova-stream on this machine, with a Kafka and a Postgres of its own.",
     )
-    parser.add_argument("name", nargs="?", default="all", choices=(*NAMES, "all"))
+    parser.add_argument("name", nargs="?", default="all", choices=(*NAMES, "source-audit", "all"))
     parser.add_argument("--events", type=int, default=throughput.EVENTS, metavar="N",
                         help="throughput: events in the backlog (%(default)s)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=throughput.ROUNDS, metavar="N",
@@ -33,6 +33,8 @@ def _arguments() -> argparse.Namespace:
                         help="freshness: how long each load lasts (%(default)s)")  # fmt: skip
     parser.add_argument("--entities", type=int, nargs="+", default=memory.ENTITIES, metavar="N",
                         help="memory: distinct entities (%(default)s)")  # fmt: skip
+    parser.add_argument("--rows", type=int, default=source_audit.ROWS, metavar="N",
+                        help="source-audit: rows on each side (%(default)s)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     return parser.parse_args()
 
@@ -55,6 +57,9 @@ def main() -> None:
     if given.name in {"memory", "all"}:
         results["memory"] = memory.measure(report.say, entities=tuple(given.entities))
         report.memory(results["memory"])
+    if given.name == "source-audit":  # not a part of all: about the audit, not the stream
+        results["source_audit"] = source_audit.measure(report.say, rows=given.rows)
+        report.source_audit(results["source_audit"])
     if given.json is not None:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
 

@@ -82,3 +82,22 @@ def memory(result: dict[str, Any]) -> None:
             for one in result["steps"]
         ],
     )
+
+
+def source_audit(result: dict[str, Any]) -> None:
+    """Time and memory of a comparison, equal and with differences."""
+    _table(
+        f"Comparison with a source of {result['rows']:,} rows",
+        ("", "seconds", "peak MB", "compared", "found", "exact"),
+        [
+            (
+                name,
+                f"{result[name]['seconds']:.1f}",
+                f"{result[name]['peak_mb']:,}",
+                f"{result[name]['compared']:,}",
+                ", ".join(f"{count} {kind}" for kind, count in result[name]["found"].items()),
+                "yes" if result["exact"] else "NO",
+            )
+            for name in ("equal", "broken")
+        ],
+    )
