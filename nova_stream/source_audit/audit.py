@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import groupby, islice
@@ -14,7 +14,7 @@ import msgspec
 
 from nova_stream.clock import Clock
 from nova_stream.errors import RejectedError, UsageError
-from nova_stream.events.change import Entity, VersionKind
+from nova_stream.events.change import Entity
 from nova_stream.kafka.offsets import lag_of, log_ends
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
@@ -23,7 +23,7 @@ from nova_stream.source_audit.barrier import Barrier, Offsets
 from nova_stream.source_audit.compare import Difference, difference, is_own
 from nova_stream.source_audit.interface import SourceTable, SourceTables
 from nova_stream.source_audit.merge import Merge, Mismatch
-from nova_stream.source_audit.repair import Refused, kind_for, repair_record
+from nova_stream.source_audit.repair import Place, Refused, kind_for, repair_record
 from nova_stream.source_audit.settle import Candidate, Settled, Settling
 from nova_stream.source_audit.spool import Spool
 from nova_stream.storage import read
@@ -101,7 +101,7 @@ class SourceAudit:
         self._tell = tell
         self._cutoff = clock() - timedelta(days=settings.activity_days)
         self._tables: dict[Entity, SourceTable] = {}
-        self._kinds: dict[Entity, VersionKind | None] = {}
+        self._topics: dict[Entity, nova.Topic] = {}
         self._compared = 0
         self._own = 0
 
@@ -112,15 +112,17 @@ class SourceAudit:
         try:
             await check_schema(connection, newest_revision())
             await connection.execute(nova.SESSION)
-            self._kinds = await nova.version_kinds(connection, self._settings)
             with ExitStack() as stack:
                 candidates = stack.enter_context(Spool(Candidate))
                 found = stack.enter_context(Spool(Difference))
                 behind = await self._catch_up(connection)
+                self._topics = await nova.topics(connection, self._settings)
                 await self._first_look(connection, candidates)
                 settled = await self._settled(connection, candidates, found)
                 report = self._report(found, settled, absent, behind)
-                if repair and len(found):
+                if repair and behind:
+                    self._tell("nothing was published: first let the stream come to the end")
+                elif repair and len(found):
                     return await self._repaired(connection, found, report)
                 return report
         finally:
@@ -149,7 +151,7 @@ class SourceAudit:
         """Wait until what is in Kafka now is applied, as long as the stream moves: a row that is
         yet to come cannot be seen to differ. Gives how many records are not applied even so.
         """
-        stream = _Stream(self._settings, connection, ())
+        stream = _Stream(self._settings, connection, {})
         ends, before, since = await stream.log_ends(), None, self._monotonic()
         while (behind := lag_of(ends, await stream.positions())) > 0:
             if behind != before:
@@ -208,7 +210,7 @@ class SourceAudit:
             self._settle,
         )
         settling = Settling(
-            self._source, connection, self._tables, self._kinds, barrier,
+            self._source, connection, self._tables, list(self._comparable()), barrier,
             cutoff=self._cutoff, clock=self._monotonic, limit=self._settle * _ROUNDS + 5,
         )  # fmt: skip
         settled = await settling.run(candidates, found)
@@ -216,9 +218,15 @@ class SourceAudit:
             self._tell(line)
         return settled
 
-    def _comparable(self) -> list[Entity]:
-        """The entities whose versions are the source's positions."""
-        return [e for e in self._tables if self._kinds.get(e) == self._source.kind]
+    def _comparable(self) -> dict[Entity, int]:
+        """The entities whose versions are the source's positions, each with the generation of its
+        source.
+        """
+        return {
+            entity: topic.source_generation
+            for entity, topic in self._topics.items()
+            if topic.kind is self._source.kind and entity in self._tables
+        }
 
     def _report(
         self, found: Spool[Difference], settled: Settled, absent: list[Entity], behind: int
@@ -270,11 +278,11 @@ class SourceAudit:
         """What makes the batch's rows equal to the source as it is now, ours read before it."""
         table = self._tables[batch[0].entity]
         ids = [item.id for item in batch]
-        kind = kind_for(table.entity, self._kinds, self._source.kind)
         rows = await nova.read(connection, table, ids)
         async with self._source.snapshot() as snapshot:
             values = await snapshot.values(table, ids)
             documents = await snapshot.documents(table, ids)
+        place = self._place(table.entity, snapshot.floor)
         records, refused = [], []
         for id_ in ids:
             source, row = values.get(id_), rows.get(id_)
@@ -282,16 +290,21 @@ class SourceAudit:
             if differs is None or is_own(differs, source, row, self._cutoff):
                 continue
             try:
-                record = repair_record(
-                    differs, documents.get(id_), row,
-                    kind=kind, floor=snapshot.floor if kind is self._source.kind else None,
-                    topic=self._settings.topic(table.entity), clock=self._clock,
-                )  # fmt: skip
+                record = repair_record(differs, documents.get(id_), row, place, self._clock)
             except RejectedError as error:
                 refused.append(Refused(table.entity, id_, str(error)))
             else:
                 records.append(record)
         return records, refused
+
+    def _place(self, entity: Entity, floor: int | None) -> Place:
+        kind = kind_for(entity, self._topics, self._source.kind)
+        return Place(
+            topic=self._settings.topic(entity),
+            kind=kind,
+            generation=self._topics[entity].source_generation,
+            floor=floor if kind is self._source.kind else None,
+        )
 
 
 class _Stream:
@@ -301,7 +314,7 @@ class _Stream:
         self,
         settings: Settings,
         connection: asyncpg.Connection[Any],
-        comparable: Sequence[Entity],
+        comparable: Mapping[Entity, int],
     ) -> None:
         self._settings = settings
         self._connection = connection
@@ -314,7 +327,10 @@ class _Stream:
         return await read.positions(self._connection)
 
     async def newest_version(self) -> int | None:
-        found = [await nova.newest_version(self._connection, e) for e in self._comparable]
+        found = [
+            await nova.newest_version(self._connection, entity, generation)
+            for entity, generation in self._comparable.items()
+        ]
         return max((number for number in found if number is not None), default=None)
 
 

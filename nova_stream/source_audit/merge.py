@@ -104,7 +104,8 @@ class _Side:
             return True
         if self.ended:
             return False
-        batch = await (self._next or asyncio.create_task(self._fetch()))
+        self._next = self._next or asyncio.create_task(self._fetch())
+        batch = await self._next
         self._next = None
         if not batch:
             self.rows, self.place, self.ended = (), 0, True

@@ -29,8 +29,10 @@ SESSION = (
     "SET transaction_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
     "SET max_parallel_workers_per_gather = 0; SET work_mem = '64MB'"
 )
-_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
-_NEWEST = "SELECT max(version) FROM {table} WHERE version_minor = 0"
+_TOPICS = """
+SELECT topic, version_kind, source_generation FROM stream_topics WHERE topic = ANY($1::text[])
+"""
+_NEWEST = "SELECT max(version) FROM {table} WHERE version_minor = 0 AND version_generation = $1"
 _CLEANED_UP = """
 SELECT DISTINCT id FROM activity_archive WHERE restored_at IS NULL AND id = ANY($1::text[])
 """
@@ -39,10 +41,12 @@ SELECT DISTINCT id FROM activity_archive WHERE restored_at IS NULL AND id = ANY(
 class NovaRow(NamedTuple):
     """A row: what names this very state of it, and its fields' plain texts.
 
+    ``generation`` is that of the source of its version, which comes before the version.
     ``figures`` are those in typed columns, ``document`` those in the document, None where it is
     archived. A tombstone is not ``live`` and has neither.
     """
 
+    generation: int
     version: Version
     partition: int
     offset: int
@@ -53,7 +57,17 @@ class NovaRow(NamedTuple):
     @property
     def state(self) -> str:
         """Equal for two looks at a row when nothing was applied to it between them."""
-        return f"{self.version.number}.{self.version.minor}.{self.partition}.{self.offset}"
+        number, minor = self.version
+        return f"{self.generation}.{number}.{minor}.{self.partition}.{self.offset}"
+
+
+class Topic(NamedTuple):
+    """An entity's topic: the kind of its versions, None where no record has fixed it yet, and the
+    generation of its source.
+    """
+
+    kind: VersionKind | None
+    source_generation: int
 
 
 async def rows(
@@ -78,27 +92,35 @@ async def read(
                 figures[field.name] = _read(field, row[f"figure {field.name}"])
             document[field.name] = _read(field, row[field.name])
         found[row["(id)"]] = NovaRow(
-            Version(row["version"], row["version_minor"]), row["src_partition"], row["src_offset"],
-            row["deleted_at"] is None, figures, None if row["archived"] else document,
-        )  # fmt: skip
+            row["version_generation"],
+            Version(row["version"], row["version_minor"]),
+            row["src_partition"],
+            row["src_offset"],
+            row["deleted_at"] is None,
+            figures,
+            None if row["archived"] else document,
+        )
     return found
 
 
-async def version_kinds(
-    connection: asyncpg.Connection[Any], settings: Settings
-) -> dict[Entity, VersionKind | None]:
-    """The kind of versions of each entity's topic, None where no record has fixed it yet."""
-    found = await connection.fetch(_KINDS, list(settings.topics()))
-    kinds = {row["topic"]: row["version_kind"] for row in found if row["version_kind"]}
-    return {
-        entity: VersionKind(kinds[topic]) if topic in kinds else None
-        for topic, entity in settings.topics().items()
+async def topics(connection: asyncpg.Connection[Any], settings: Settings) -> dict[Entity, Topic]:
+    """Each entity's topic as the stream knows it."""
+    found = {
+        row["topic"]: Topic(
+            VersionKind(row["version_kind"]) if row["version_kind"] else None,
+            row["source_generation"],
+        )
+        for row in await connection.fetch(_TOPICS, list(settings.topics()))
     }
+    return {entity: found.get(topic, Topic(None, 0)) for topic, entity in settings.topics().items()}
 
 
-async def newest_version(connection: asyncpg.Connection[Any], entity: Entity) -> int | None:
-    """The highest version that a change of the source itself has brought."""
-    found: int | None = await connection.fetchval(_NEWEST.format(table=TABLES[entity]))
+async def newest_version(
+    connection: asyncpg.Connection[Any], entity: Entity, generation: int
+) -> int | None:
+    """The highest version that a change of the source of this generation has brought."""
+    statement = _NEWEST.format(table=TABLES[entity])
+    found: int | None = await connection.fetchval(statement, generation)
     return found
 
 
@@ -191,7 +213,7 @@ def _values(table: SourceTable) -> str:
         if f.name in columns
     ]
     return f"""
-SELECT r.id AS "(id)", r.version, r.version_minor, r.src_partition, r.src_offset, r.deleted_at,
-    {_archived(table)} AS archived, {", ".join(texts)}
+SELECT r.id AS "(id)", r.version_generation, r.version, r.version_minor, r.src_partition,
+    r.src_offset, r.deleted_at, {_archived(table)} AS archived, {", ".join(texts)}
 FROM {_from(table, "id = ANY($1::text[])")}
 """  # noqa: S608 - made from our own names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -10,11 +11,12 @@ import msgspec
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.documents import Kind
+from nova_stream.events.durations import NoLengthError, length_of_text
 from nova_stream.events.json_text import parse_json
-from nova_stream.events.times import parse_time, time_text
+from nova_stream.events.times import OutOfRangeError, parse_time, time_text
 
 _NUMBER = re.compile(r"-?[0-9]{1,301}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?")
-_INFINITE = frozenset({"infinity", "-infinity"})
+_FLAGS = {"0": "false", "1": "true"}
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
 
@@ -25,7 +27,9 @@ def loose_text(kind: Kind, text: str | None) -> str | None:
     if kind is Kind.TIME:
         return _time(text)
     if kind in {Kind.NUMBER, Kind.DURATION}:
-        return number_text(Decimal(text)) if _NUMBER.fullmatch(text) else text
+        return _number(kind, text)
+    if kind is Kind.FLAG:
+        return _FLAGS.get(_number(kind, text), text)
     if kind in {Kind.LIST, Kind.JSON, Kind.ANY}:
         return _json(text)
     return text.rstrip(" ")
@@ -39,11 +43,22 @@ def number_text(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _number(kind: Kind, text: str) -> str:
+    if _NUMBER.fullmatch(text):
+        return number_text(Decimal(text))
+    length = None
+    if kind is Kind.DURATION:
+        with suppress(NoLengthError):
+            length = length_of_text(text)
+    return text if length is None else number_text(length)
+
+
 def _time(text: str) -> str | None:
-    if text.lower() in _INFINITE:
-        return None
+    value = Decimal(text) if "." in text and _NUMBER.fullmatch(text) else text
     try:
-        return time_text(parse_time(Decimal(text) if _NUMBER.fullmatch(text) else text, "time"))
+        return time_text(parse_time(value, "time"))
+    except OutOfRangeError:
+        return None
     except RejectedError:
         return text
 

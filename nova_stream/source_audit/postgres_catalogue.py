@@ -135,10 +135,12 @@ def _table(
     return compared, PostgresTable(name, texts, quoted, types[columns["id"]])
 
 
-def _columns_of_fields(entity: Entity, types: Mapping[str, Any]) -> dict[str, str]:
+def _columns_of_fields(entity: Entity, types: Mapping[str, sql.ColumnType]) -> dict[str, str]:
     """The column of each field: the document's own name, else its snake_case one."""
-    found = {field: column for column, field in COLUMN_NAMES[entity].items() if column in types}
-    return found | {field: field for field in RULES[entity] if field in types}
+    # What bytes mean as a text depends on the connector's settings.
+    usable = {column for column, type_ in types.items() if type_.name != "bytea"}
+    found = {field: column for column, field in COLUMN_NAMES[entity].items() if column in usable}
+    return found | {field: field for field in RULES[entity] if field in usable}
 
 
 def _quoted(name: str) -> str:

@@ -8,7 +8,7 @@ front of everything that the snapshot did not show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nova_stream.clock import Clock, to_millis
@@ -20,7 +20,7 @@ from nova_stream.events.json_text import encode_json
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.publish.raw import RawRecord
 from nova_stream.source_audit.compare import Difference
-from nova_stream.source_audit.nova import NovaRow
+from nova_stream.source_audit.nova import NovaRow, Topic
 
 _SOURCE = "nova-stream"
 #: Beyond every topic's partitions, so that the key decides.
@@ -37,87 +37,94 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Place(NamedTuple):
+    """Where a repair is to stand: in a topic of this ``kind`` of versions whose source is of this
+    ``generation``. ``floor`` is a version in front of every change that the repair does not know,
+    None when none is known.
+    """
+
+    topic: str
+    kind: VersionKind
+    generation: int = 0
+    floor: int | None = None
+
+
 class Rank(NamedTuple):
-    """How a repair is published: a snapshot's row (r) or a change (u), and its version's number,
-    None for one that ranks below every version.
+    """How a repair is published: a snapshot's row (r) or a change (u), and its version; the number
+    None ranks below every version.
     """
 
     op: Op
+    generation: int
     number: int | None
     minor: int
 
 
-def rank_of(row: NovaRow | None, kind: VersionKind, floor: int | None) -> Rank:
-    """What outranks nova-stream's ``row`` and no change that the source may yet send.
-
-    ``floor`` is a version of this ``kind`` in front of every change that the repair does not know,
-    None when none is known.
-    """
+def rank_of(row: NovaRow | None, place: Place) -> Rank:
+    """What outranks nova-stream's ``row`` and no change that the source may yet send."""
+    floor, generation = place.floor, place.generation
     if row is None:
-        unknown = None if kind is VersionKind.LSN else 0
-        return Rank("r", unknown, 0) if floor is None else Rank("r", floor, _MINOR)
+        if floor is not None:
+            return Rank("r", generation, floor, _MINOR)
+        return Rank("r", generation, None if place.kind is VersionKind.LSN else 0, 0)
     number, minor = row.version
-    if floor is not None and floor > number:
-        return Rank("r", floor, _MINOR)
-    if kind is VersionKind.LSN:
+    if floor is not None and (generation, floor) > (row.generation, number):
+        return Rank("r", generation, floor, _MINOR)
+    if place.kind is VersionKind.LSN:
         # A snapshot's row ranks below a streamed change of its lsn; its minor number is below 0.
-        return Rank("u", number, max(minor + 1, 0))
-    return Rank("r", number, minor + 1)
+        return Rank("u", row.generation, number, max(minor + 1, 0))
+    return Rank("r", row.generation, number, minor + 1)
 
 
 def repair_record(
     difference: Difference,
     document: Mapping[str, Any] | None,
     row: NovaRow | None,
-    *,
-    kind: VersionKind,
-    floor: int | None,
-    topic: str,
+    place: Place,
     clock: Clock,
 ) -> RawRecord:
     """The record that makes nova-stream's row what the source has: ``document``, or nothing.
 
     Raises RejectedError for a document that would become a dead letter.
     """
-    rank = rank_of(row, kind, floor)
+    rank = rank_of(row, place)
     op: Op = "d" if document is None else rank.op
     line = change_line(
         {"entity": difference.entity, "op": op, "after": document, "before": {"id": difference.id}}
     )
     if line.id != difference.id:
         raise RejectedError("wrong_type", f"its id is read as {line.id!r}")
-    ts_ms = to_millis(clock())
     partition = _BY_KEY if row is None else row.partition
-    return _record(line, rank, kind, ts_ms, topic, partition)
+    return _record(line, rank, place, to_millis(clock()), partition)
 
 
-def kind_for(
-    entity: Entity, kinds: Mapping[Entity, VersionKind | None], otherwise: VersionKind
-) -> VersionKind:
+def kind_for(entity: Entity, topics: Mapping[Entity, Topic], otherwise: VersionKind) -> VersionKind:
     """The kind of versions of an entity's topic; where no record has fixed it, that of the others.
 
     The first record fixes it for ever, so a repair must not be one that the source's own changes
     could not follow.
     """
-    known = kinds.get(entity)
-    if known is not None:
-        return known
-    others: Sequence[VersionKind] = [kind for kind in kinds.values() if kind is not None]
-    return others[0] if others else otherwise
+    known = topics[entity].kind
+    others = [topic.kind for topic in topics.values() if topic.kind is not None]
+    return known or (others[0] if others else otherwise)
 
 
-def _record(
-    line: ChangeLine, rank: Rank, kind: VersionKind, ts_ms: int, topic: str, partition: int
-) -> RawRecord:
-    source = {"connector": "nova", "name": _SOURCE, "minor": rank.minor, "ts_ms": ts_ms}
+def _record(line: ChangeLine, rank: Rank, place: Place, ts_ms: int, partition: int) -> RawRecord:
+    source: dict[str, Any] = {"name": _SOURCE, "minor": rank.minor, "ts_ms": ts_ms}
     headers = cloudevents_headers(
         line.entity, line.op, line.id, Version(rank.number or 0, rank.minor), ts_ms=ts_ms,
         source_name=_SOURCE,
     )  # fmt: skip
-    if kind is VersionKind.OFFSET:
+    if place.kind is VersionKind.OFFSET:
         headers.append((VERSION_HEADER, f"{VersionKind.OFFSET.value}:{rank.number}".encode()))
+    else:
+        source[place.kind.value] = rank.number
+    if place.kind is VersionKind.LSN and rank.number is not None:
+        source["generation"] = rank.generation
+    # Without an lsn it is what a connector writes of its incremental snapshot.
+    source["connector"] = "nova" if rank.number is not None else "postgresql"
     before = line.before if line.op == "d" else None
-    record = {"op": line.op, "ts_ms": ts_ms, "before": before, "after": line.after}
-    stated = {} if kind is VersionKind.OFFSET else {kind.value: rank.number}
-    value = encode_json({**record, "source": {**source, **stated}})
-    return RawRecord(topic, partition, encode_key(line.id), value, headers)
+    value = encode_json(
+        {"op": line.op, "ts_ms": ts_ms, "before": before, "after": line.after, "source": source}
+    )
+    return RawRecord(place.topic, partition, encode_key(line.id), value, headers)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from nova_stream.events.change import Entity, VersionKind
+from nova_stream.events.change import Entity
 from nova_stream.source_audit import nova
 from nova_stream.source_audit.barrier import Barrier
 from nova_stream.source_audit.compare import Difference, difference, is_own
@@ -55,14 +55,17 @@ class Settled(msgspec.Struct):
 
 
 class Settling:
-    """Looks at candidates again until it is clear what they are."""
+    """Looks at candidates again until it is clear what they are.
+
+    ``comparable`` are the entities whose versions are the source's positions.
+    """
 
     def __init__(
         self,
         source: SourceTables,
         connection: asyncpg.Connection[Any],
         tables: Mapping[Entity, SourceTable],
-        kinds: Mapping[Entity, VersionKind | None],
+        comparable: Collection[Entity],
         barrier: Barrier,
         *,
         cutoff: datetime,
@@ -72,7 +75,7 @@ class Settling:
         self._source = source
         self._connection = connection
         self._tables = tables
-        self._kinds = kinds
+        self._comparable = comparable
         self._barrier = barrier
         self._cutoff = cutoff
         self._clock = clock
@@ -140,7 +143,7 @@ class Settling:
         return snapshot.position
 
     def _passed(self, candidate: Candidate) -> bool:
-        by_sign = self._kinds.get(candidate.entity) == self._source.kind
+        by_sign = candidate.entity in self._comparable
         return candidate.mark >= 0 and self._barrier.passed(candidate.mark, by_sign=by_sign)
 
     async def _cleaned(self, table: SourceTable, ids: list[str]) -> set[str]:

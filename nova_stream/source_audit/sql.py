@@ -56,15 +56,14 @@ def plain_sql(kind: Kind, column: str, type_: ColumnType) -> Text:
         return reader(column, type_)
     if kind in {Kind.ID, Kind.REFERENCE} and not type_.is_array and type_.name in _NUMBERS:
         return Text(_exact(column, type_))
+    # Connectors send the blanks at the end of a char(n), others do not.
     return Text(text_sql(column, type_), loose=type_.name == "bpchar" and kind is not Kind.ID)
 
 
 def text_sql(column: str, type_: ColumnType) -> str:
-    """A value as text: what its type writes, bytes as base64."""
+    """A value as text: what its type writes."""
     if type_.is_array:
         return f"to_jsonb({column})::text"
-    if type_.name == "bytea":
-        return f"translate(encode({column}, 'base64'), E'\\n', '')"
     if type_.name == "bpchar":  # a cast to text would cut blanks off, which connectors send
         return f"CASE WHEN {column} IS NOT NULL THEN concat({column}) END"
     return f"{column}::text"
@@ -73,7 +72,7 @@ def text_sql(column: str, type_: ColumnType) -> str:
 def native_array(column: str, type_: ColumnType, parameter: str) -> str:
     """A condition for rows whose id is among the texts of ``parameter``, along the id's index."""
     name = type_.name
-    if type_.is_array or name in _FLOATS | {"money", "bytea"}:
+    if type_.is_array or name in _FLOATS | {"money"}:
         return f"{plain_sql(Kind.ID, column, type_).sql} = ANY({parameter}::text[])"
     if name in {"text", "varchar"}:
         return f"{column} = ANY({parameter}::text[])"
@@ -98,11 +97,12 @@ def _time(column: str, type_: ColumnType) -> Text:
     if type_.is_array or type_.name not in _INSTANTS:
         numeric = not type_.is_array and type_.name in _NUMBERS
         return Text(_exact(column, type_) if numeric else text_sql(column, type_), loose=True)
-    finite = f"CASE WHEN isfinite({column}) THEN {column} END"
+    # Infinity, and years that nova-stream has no instants of, are as if there was no value.
+    within = f"CASE WHEN {column} >= '0001-01-01' AND {column} < '10000-01-01' THEN {column} END"
     if type_.name == "timestamptz":
-        return Text(instant_sql(finite))
+        return Text(instant_sql(within))
     # A date is its midnight, and a time without zone is UTC: what the session is set to.
-    return Text(instant_sql(f"({finite})::timestamp::timestamptz"))
+    return Text(instant_sql(f"({within})::timestamp::timestamptz"))
 
 
 def _number(column: str, type_: ColumnType) -> Text:
@@ -114,6 +114,9 @@ def _number(column: str, type_: ColumnType) -> Text:
         return Text(_scaled(_interval_ms(column)))
     if type_.name == "time":
         return Text(_scaled(f"extract(epoch FROM {column})::numeric * 1000"))
+    if type_.name == "timetz":  # in UTC, as connectors write it
+        seconds = f"(extract(epoch FROM {column})::numeric + 86400) % 86400"
+        return Text(_scaled(f"{seconds} * 1000"))
     return Text(text_sql(column, type_), loose=True)
 
 
@@ -128,13 +131,15 @@ def _interval_ms(column: str) -> str:
 
 
 def _exact(column: str, type_: ColumnType) -> str:
+    """A number with all its digits; NaN and infinity are as if there was no value."""
     if type_.name in _INTEGERS:
         return f"{column}::text"
-    if type_.name in _FLOATS:  # a cast to numeric would round to 15 digits, the text has all
-        finite = f"{column} NOT IN ('Infinity', '-Infinity')"
-        scaled = _scaled(f"CASE WHEN {finite} THEN {column}::text::numeric END")
-        return f"CASE WHEN {finite} THEN {scaled} ELSE {column}::text END"
-    return _scaled(f"{column}::numeric")
+    # A cast of a float to numeric would round to 15 digits, the text has all.
+    number = f"{column}::text::numeric" if type_.name in _FLOATS else f"{column}::numeric"
+    if type_.name == "money":
+        return _scaled(number)
+    finite = f"{column}::text NOT IN ('NaN', 'Infinity', '-Infinity')"
+    return _scaled(f"CASE WHEN {finite} THEN {number} END")
 
 
 def _scaled(number: str) -> str:
@@ -143,8 +148,10 @@ def _scaled(number: str) -> str:
 
 def _flag(column: str, type_: ColumnType) -> Text:
     text = text_sql(column, type_)
-    if type_.is_array or type_.name not in _NUMBERS | {"bit"}:
+    if type_.is_array or type_.name == "bool":
         return Text(text)
+    if type_.name not in _NUMBERS | {"bit"}:
+        return Text(text, loose=True)
     exact = _exact(column, type_) if type_.name in _NUMBERS else text
     return Text(f"CASE {exact} WHEN '0' THEN 'false' WHEN '1' THEN 'true' ELSE {text} END")
 
@@ -158,7 +165,8 @@ def _list(column: str, type_: ColumnType) -> Text:
 
 
 def _json(column: str, type_: ColumnType) -> Text:
-    return Text(f"to_jsonb({column})::text" if type_.is_array else f"{column}::text", loose=True)
+    whole = type_.is_array or type_.name == "hstore"
+    return Text(f"to_jsonb({column})::text" if whole else f"{column}::text", loose=True)
 
 
 _READERS: dict[Kind, Callable[[str, ColumnType], Text]] = {

@@ -71,6 +71,7 @@ class Source:
         self.url = url
         self.stage = stage
         self.delay = 0.0
+        self.version: str | None = "lsn"  # the kind of versions; None: the offset
         self.lost: set[str] = set()  # ids whose changes the connector loses
         self._producer = stage.producer()
         self._connector: asyncio.Task[None] | None = None
@@ -141,10 +142,12 @@ class Source:
         id_ = str((new or old or {})["id"])
         if id_ in self.lost:
             return
-        record = {
+        record: dict[str, Any] = {
             "op": _OPS[row["op"]], "ts_ms": 1771588800000, "before": old, "after": new,
-            "source": {"connector": "postgresql", "lsn": row["lsn"], "ts_ms": 1771588800000},
+            "source": {"connector": "postgresql", "ts_ms": 1771588800000},
         }  # fmt: skip
+        if self.version is not None:
+            record["source"][self.version] = row["lsn"]
         self.publish(Entity(row["entity"]), record, id_)
 
     def publish(self, entity: Entity, record: dict[str, Any], id_: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 
+import asyncpg
 import pytest
 
 from nova_stream.events.change import Entity
+from nova_stream.storage.database import connect
 from tests.integration.source_audit.harness import Source, counts, ids
 
 pytestmark = pytest.mark.integration
@@ -145,3 +147,73 @@ async def test_a_difference_is_found_beside_writers(source: Source) -> None:
         stop.set()
         await writer
     assert counts(report) == (1, 1, 1), report
+
+
+async def test_a_repair_never_outranks_a_change_that_is_yet_to_be_committed(
+    source: Source,
+) -> None:
+    await _break(source)
+    connection = await asyncpg.connect(source.url)
+    change = connection.transaction()
+    await change.start()
+    # Written now, committed after the repair: its place in the log is before it.
+    await connection.execute("UPDATE tasks SET status = 'failed' WHERE id = 't8'")
+    await connection.execute("UPDATE executions SET duration = 9 WHERE id = 'e9'")
+    report = await source.audit(repair=True)
+    assert report.good, report
+    assert report.repaired == 5
+    await change.commit()
+    await connection.close()
+    await source.emptied()
+    assert counts(await source.audit()) == (0, 0, 0)
+    rows = await source.stage.fetch("SELECT status FROM tasks WHERE id = 't8'")
+    assert rows == [{"status": "failed"}]
+
+
+@pytest.mark.parametrize("kind", ["seq", None])
+async def test_topics_of_other_versions_are_repaired_too(source: Source, kind: str | None) -> None:
+    source.version = kind
+    await _break(source)
+    report = await source.audit(repair=True)
+    assert (report.repaired, report.remaining) == (5, 0), report
+    await source.sql("UPDATE tasks SET status = 'failed' WHERE id IN ('t400', 't8')")
+    await source.sql("INSERT INTO tasks (id, status) VALUES ('t7', 'ready')")
+    await source.emptied()
+    assert counts(await source.audit()) == (0, 0, 0)
+
+
+async def test_what_jobs_changed_on_purpose_is_no_difference(source: Source) -> None:
+    await _fill(source)
+    await source.emptied()
+    source.lost = {"old", "cleaned"}
+    await source.sql(
+        "INSERT INTO activities (id, timestamp) VALUES ('old', now() - interval '8 days'), "
+        "('cleaned', now())"
+    )
+    await source.sql("INSERT INTO builds (id, status) VALUES ('stalled', 'running')")
+    await source.sql("UPDATE executions SET response = 'other' WHERE id = 'e1'")
+    await source.emptied()
+    assert counts(await source.audit(Entity.BUILDS, Entity.EXECUTIONS)) == (0, 0, 0)
+    rows = await source.stage.fetch("SELECT version FROM builds WHERE id = 'stalled'")
+    told = {
+        "id": "stalled", "status": "failed", "completedAt": _NOW,
+        "error": "Build stalled (no activity for 30+ minutes)",
+    }  # fmt: skip
+    version = {"lsn": rows[0]["version"], "minor": 1, "ts_ms": 1771588800000}
+    source.publish(Entity.BUILDS, {"op": "u", "after": told, "source": version}, "stalled")
+    stall = {"id": "stalled-" + "0" * 32, "timestamp": _NOW}
+    source.publish(Entity.ACTIVITIES, {"op": "c", "after": stall, "source": version}, "s")
+    await source.stage.row("builds", "stalled", status="failed")
+    await source.stage.row("agent_activity_feed", stall["id"])
+    connection = await connect(source.stage.settings, "test")
+    await connection.execute(
+        "INSERT INTO activity_archive (id, timestamp, version, version_minor, changed_at, "
+        "src_partition, src_offset, run_id, archived_at) "
+        "VALUES ('cleaned', now(), 1, 0, now(), 0, 0, 1, now())"
+    )
+    await connection.execute("UPDATE executions SET doc = NULL, archive_object = 1 WHERE id = 'e1'")
+    await connection.close()
+    report = await source.audit(repair=True)
+    assert counts(report) == (0, 0, 0), report
+    assert report.own == 4
+    assert report.good
