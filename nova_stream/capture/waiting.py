@@ -30,7 +30,8 @@ class Outage:
         from half a second to half a minute, spread by chance so that not all come at once.
         """
         if not self._failures:
-            _log.warning("waiting", what=self._what, reason=str(error).splitlines()[0])
+            reason = " ".join(str(error).split()) or type(error).__name__
+            _log.warning("waiting", what=self._what, reason=reason)
         pause = min(_FIRST * 2.0 ** min(self._failures, 10), _LONGEST)
         self._failures += 1
         spread: float = pause * (0.5 + random.random() / 2)  # noqa: S311 - no secret hangs on it
