@@ -68,7 +68,7 @@ def change_of(entity: Entity, row: Row, *, op: Op) -> ChangeLine | Rejected:
     ts_ms = time_of(row.ts)
     document: dict[str, Any] = {}
     try:
-        document = _document(entity, row)
+        document = document_of(entity, row)
         return change_line(
             {"entity": entity, "op": op, "seq": row.ts, "ts_ms": ts_ms, "after": document}
         )
@@ -93,7 +93,8 @@ def time_of(version: int) -> int | None:
     return millis if millis in _MILLIS else None
 
 
-def _document(entity: Entity, row: Row) -> dict[str, Any]:
+def document_of(entity: Entity, row: Row) -> dict[str, Any]:
+    """The document that a row stands for; raises ValueError for what holds no value of Convex."""
     document = {
         name: plain_value(value)
         for name, value in row.fields.items()

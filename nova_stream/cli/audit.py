@@ -22,7 +22,7 @@ def audit(
     *,
     source: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Compare with this database: postgresql://…"),
+        typer.Option(metavar="URL", help="Compare with this database: postgresql://… or convex."),
     ] = None,
     entity: Annotated[
         list[str] | None,
@@ -96,7 +96,7 @@ async def _compare(
     from nova_stream.source_audit.audit import SourceAudit
     from nova_stream.source_audit.sources import open_source
 
-    async with open_source(url, tables) as source:
+    async with open_source(url, tables, settings) as source:
         audit = SourceAudit(
             settings,
             source,

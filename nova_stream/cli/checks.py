@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from nova_stream.cli.check_convex import check_convex
 from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import NovaStreamError
 from nova_stream.kafka.markers import only_markers
@@ -69,6 +70,8 @@ async def examine(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
             yield await check_offsets(connection, partitions, settings)
         if schema.ok:
             yield await check_dead_letters(DeadLetterStore(connection))
+            async for good, message, advice in check_convex(connection, settings, clock):
+                yield Finding("convex", ok=good, message=message, advice=advice)
     finally:
         await connection.close()
 

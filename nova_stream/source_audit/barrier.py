@@ -117,8 +117,8 @@ class Barrier:
             missing = positions[0] - behind.position
             state = "" if behind.active else ", which is not active,"
             lines.append(
-                f"the replication slot {behind.name}{state} has confirmed all but {missing} bytes "
-                "of the source's log: differences may be on their way in a connector that stands"
+                f"{behind.what} {behind.name}{state} has confirmed all but {missing} "
+                f"{behind.unit}: differences may be on their way in a connector that stands"
             )
         if unsettled and any(mark.ends_waited and not mark.passed for mark in self._marks):
             lines.append(

@@ -58,11 +58,16 @@ class Digest(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """Who takes the source's changes away: how far it has confirmed them, and whether it runs."""
+    """Who takes the source's changes away: how far it has confirmed them, and whether it runs.
+
+    ``what`` it is and the ``unit`` of its position are words for messages.
+    """
 
     name: str
     position: int
     active: bool
+    what: str = "the replication slot"
+    unit: str = "bytes of the source's log"
 
 
 class SourceSnapshot(Protocol):

@@ -104,12 +104,13 @@ class Topics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings), auto_offset_reset="earliest", enable_auto_commit=False
-        )
         self.records: list[Record] = []
 
     async def __aenter__(self) -> Topics:
+        self._consumer = AIOKafkaConsumer(
+            **client_options(self._settings), auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )  # fmt: skip
         await self._consumer.start()
         self._places = [
             TopicPartition(topic, n) for topic in self._settings.topics() for n in range(PARTITIONS)

@@ -74,7 +74,7 @@ class Fault(NamedTuple):
 class Deployment:
     """Documents, their history, and how they are served."""
 
-    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns, *, first_id: int = 0) -> None:
         self.key = KEY
         self.snapshot_page = 1024
         self.deltas_page = 128
@@ -85,7 +85,7 @@ class Deployment:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self._now_ns = now_ns
         self._last = 0
-        self._made = 0
+        self._made = first_id
         self._log: list[Revision] = []
         self._current: dict[tuple[str, str], dict[str, Document]] = {}
         self._views: dict[tuple[int, str, str], list[Revision]] = {}

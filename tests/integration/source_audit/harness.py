@@ -113,9 +113,10 @@ class Source:
         told: list[str] | None = None,
     ) -> SourceReport:
         lines: list[str] = [] if told is None else told
-        async with open_source(url or self.url, tables or {}) as source:
+        settings = self.stage.settings
+        async with open_source(url or self.url, tables or {}, settings) as source:
             return await SourceAudit(
-                self.stage.settings, source, settle=settle, clock=system_clock,
+                settings, source, settle=settle, clock=system_clock,
                 monotonic=time.monotonic, tell=lines.append,
             ).run(entities, repair=repair)  # fmt: skip
 
