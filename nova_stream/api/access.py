@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Security
+from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from nova_stream.api.parts import PartsOf
-from nova_stream.api.tokens import Scope
+from nova_stream.api.tokens import Scope, access_of
 from nova_stream.publish.tokens import PositionToken
 
 _bearer = HTTPBearer(
@@ -20,14 +20,17 @@ _bearer = HTTPBearer(
 )
 
 
-def needs(scope: Scope) -> Any:
-    """A route's dependency: the request carries a token with ``scope``."""
+def needs(scope: Scope, *, confirm: bool = True) -> Any:
+    """A route's dependency: the request carries a token with ``scope``, and still may when its
+    answer goes out, unless that has nothing of the database (``confirm``).
+    """
 
     async def check(
-        parts: PartsOf,
+        request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     ) -> None:
-        parts.tokens.check(credentials.credentials if credentials else None, scope)
+        given = credentials.credentials if credentials else None
+        access_of(request.scope).check(given, scope, confirm=confirm)
 
     return Depends(check)
 

@@ -103,7 +103,7 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
 
 def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Add what stands around the routes, innermost first."""
-    app.add_middleware(ShortWay, ways=stats.short_ways(), tokens=parts.tokens, reads=parts.reads)
+    app.add_middleware(ShortWay, ways=stats.short_ways(), reads=parts.reads)
     app.add_middleware(Gzip, minimum_size=_GZIP_FROM, compresslevel=_GZIP_LEVEL)
     paths = [route.path for routes in _ROUTES for route in routes.router.routes]
     app.add_middleware(ExactPaths, routes=paths)
@@ -139,7 +139,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
         settings=settings,
         ledger=Ledger(settings, JOBS, system_clock, "api"),
         stream=StreamWatch(settings, database),
-        changes=Changes(database, metrics, settings.api_streams, tokens.refresh),
+        changes=Changes(database, metrics, settings.api_streams, tokens),
         reads=SharedReads(database),
         convex=Backend(settings, database, lazy, watch),
     )

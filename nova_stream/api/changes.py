@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 
@@ -12,6 +12,7 @@ from nova_stream.api.board import Board, Wanted
 from nova_stream.api.database import Database
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError
+from nova_stream.api.tokens import Tokens
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.storage import read
 from nova_stream.storage.database import UNAVAILABLE
@@ -57,7 +58,7 @@ class Client:
         self._sent_at = self._checked_at = time.monotonic()
         self._served_at = float("-inf")
         self._serving = False
-        self._greeted = False
+        self._greeted = self._begun = False
         self._waits: asyncio.Future[bytes] | None = None
 
     async def frame(self) -> bytes:
@@ -78,13 +79,14 @@ class Client:
         self.ended = True
         self._give(b"")
 
-    def serve(self, board: Board, *, whole: bool) -> bool:
+    def serve(self, board: Board, *, whole: bool, recheck: bool) -> bool:
         """Give what is due, if it takes anything; whether something was given.
 
-        ``whole`` tells that the board shows a full picture.
+        ``whole`` tells that the board shows a full picture, which those may see who have seen
+        nothing yet; ``recheck`` that tokens are others.
         """
         now = time.monotonic()
-        if now - self._checked_at >= _CHECK:
+        if recheck or now - self._checked_at >= _CHECK:
             self._checked_at = now
             if not self.allowed():
                 self.end()
@@ -100,14 +102,15 @@ class Client:
     def _next(self, board: Board, now: float, *, whole: bool) -> bytes:
         if now - self._served_at < _PAUSE - INTERVAL / 4:  # looks are no more regular than that
             return b""
-        if self.seen is not None:
-            frame = board.since(self.seen, self.wanted)
-        elif whole:
-            frame = board.whole(self.wanted)
-        else:  # nothing is known yet but that
+        if not whole and not self._begun:  # nothing is known yet but that
             frame = b"" if self._greeted else board.since(0, _NOTHING)
             self._greeted = True
             return frame
+        if self.seen is not None:
+            frame = board.since(self.seen, self.wanted)
+        else:
+            frame = board.whole(self.wanted)
+        self._begun = True
         self.seen = board.number
         return frame
 
@@ -127,12 +130,11 @@ class Changes:
         database: Database,
         metrics: ApiMetrics,
         limit: int,
-        renew: Callable[[], Awaitable[None]],
+        tokens: Tokens,
     ) -> None:
-        """``renew`` is called before each look: it brings what clients' ``allowed`` looks at up to
-        date.
-        """
-        self._renew = renew
+        """``tokens``: what clients' ``allowed`` looks at; brought up to date around each look."""
+        self._tokens = tokens
+        self._checked = 0
         self._database = database
         self._metrics = metrics
         self._limit = limit
@@ -199,7 +201,7 @@ class Changes:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(_LOOK_LIMIT):
-                    await self._renew()
+                    await self._tokens.refresh()
                     await self._look()
             except Exception as error:  # whatever it is, streams say so and go on
                 self._tell_away(error)
@@ -212,6 +214,10 @@ class Changes:
         with self._metrics.looks.time():
             async with self._database.connection() as connection:
                 found = await read.changes(connection, self._marker, self._ids)
+        # Postgres may have stood still, and a token been made or revoked, since they were asked.
+        await self._tokens.refresh(insist=True)
+        if not self._tokens.fresh:
+            raise TimeoutError
         if found is not None:
             self._show(found)
         self._tell(connected=True)
@@ -226,10 +232,13 @@ class Changes:
         self._board.put("state", "state", {"connected": connected})
 
     async def _serve(self) -> None:
-        whole = self._marker is not None
+        # Who comes while Postgres does not answer has to wait, unless there is a token to go by.
+        whole = self._marker is not None and (self._tokens.fresh or not self._tokens.open)
+        recheck = self._checked != self._tokens.version
+        self._checked = self._tokens.version
         given = 0
         for client in list(self._clients):
-            if client.serve(self._board, whole=whole):
+            if client.serve(self._board, whole=whole, recheck=recheck):
                 given += 1
                 if given % _TURN == 0:
                     await asyncio.sleep(_TURN_PAUSE)

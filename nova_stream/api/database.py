@@ -38,7 +38,13 @@ class Database:
         async with asyncio.timeout(_LIMIT):
             pool = await self._pool.get()
             async with pool.acquire() as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncio.CancelledError:
+                    # Else it would go back only when the server has taken note, and one that
+                    # stands still never does.
+                    connection.terminate()
+                    raise
 
     async def close(self) -> None:
         """Close all connections; those in use are cut off after 2 s."""

@@ -14,7 +14,7 @@ from nova_stream.api.head import asked_method
 from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError, problem_of, problem_response
-from nova_stream.api.tokens import Tokens, bearer_of, secret_of_path
+from nova_stream.api.tokens import ACCESS, Access, Tokens, bearer_of, secret_of_path
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNMATCHED = "(none)"
@@ -25,6 +25,9 @@ _OTHER = "other"
 _PROTECTED = ("/api/", "/c/", "/metrics")
 _BODILESS = {"GET", "HEAD"}
 _BODY = 1024 * 1024
+_REFUSALS = 400
+#: Of problems those that tell what there is.
+_TELLING = {404, 409}
 
 
 class Outermost:
@@ -70,7 +73,9 @@ class Outermost:
 
 
 class Guard:
-    """Brings stored tokens up to date, guards an API without any, holds callers to their rate."""
+    """Brings stored tokens up to date, guards an API without any, holds callers to their rate, and
+    lets an answer with data out only while the caller still may have it.
+    """
 
     def __init__(
         self, app: ASGIApp, tokens: Tokens, rate: RateLimit, origins: Collection[str] = ()
@@ -88,11 +93,29 @@ class Guard:
             protected = scope["path"].startswith(_PROTECTED)
             if protected:
                 await self._tokens.refresh()
-            if self._tokens.open:
+            if self._tokens.open or self._tokens.unknown:
                 _guard_open(headers, self._origins)
             if protected:
                 self._count(scope, headers)
+                scope[ACCESS] = access = Access(self._tokens, reads=scope["method"] == "GET")
+                await self._confirmed(access, scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    async def _confirmed(self, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; what tells something of the data goes out if the access still holds."""
+
+        async def confirming(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < _REFUSALS:
+                await access.confirm()
+            await send(message)
+
+        try:
+            await self._app(scope, receive, confirming)
+        except ProblemError as error:
+            if error.status in _TELLING:
+                await access.confirm()
+            raise
 
     def _count(self, scope: Scope, headers: Headers) -> None:
         secret = bearer_of(headers) or secret_of_path(scope["path"])

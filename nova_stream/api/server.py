@@ -45,7 +45,14 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """
     app = create_app(settings)
     configured = not Tokens(settings).open
-    listener = _listen(host, port, has_tokens=lambda: configured or _stores_tokens(settings))
+
+    def has_tokens() -> bool:
+        if not configured and _stores_tokens(settings):
+            app.state.parts.tokens.assume_stored()
+            return True
+        return configured
+
+    listener = _listen(host, port, has_tokens=has_tokens)
     with listener:
         _allow_open_files(settings.api_streams + _OTHER_FILES)
         config = uvicorn.Config(

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova_stream.api.reads import Read, SharedReads
-from nova_stream.api.tokens import Tokens, bearer_of
+from nova_stream.api.tokens import access_of, bearer_of
 
 
 class _Route(NamedTuple):
@@ -25,12 +25,9 @@ class _Route(NamedTuple):
 class ShortWay:
     """Answers ``GET`` of the paths of ``ways``; everything else goes on."""
 
-    def __init__(
-        self, app: ASGIApp, ways: Mapping[str, Read], tokens: Tokens, reads: SharedReads
-    ) -> None:
+    def __init__(self, app: ASGIApp, ways: Mapping[str, Read], reads: SharedReads) -> None:
         self._app = app
         self._ways = ways
-        self._tokens = tokens
         self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,6 +37,6 @@ class ShortWay:
             return
         scope["route"] = _Route(scope["path"])
         request = Request(scope)
-        self._tokens.check(bearer_of(request.headers), "read")
+        access_of(scope).check(bearer_of(request.headers), "read")
         made = await self._reads.get(read)
         await made.answer(request)(scope, receive, send)

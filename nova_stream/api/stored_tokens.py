@@ -44,6 +44,7 @@ class StoredTokens:
         self._lock = asyncio.Lock()
         self._tokens: dict[bytes, KnownToken] = {}
         self._any: bool | None = None
+        self._version = 0
         self._read_at = self._failed_at = float("-inf")
         self._noted: dict[int, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
@@ -54,17 +55,35 @@ class StoredTokens:
         return self._seconds() - self._read_at < _KEEP
 
     @property
-    def any(self) -> bool | None:
-        """Whether a token was ever stored; None while nobody knows."""
-        return self._any
+    def fresh(self) -> bool:
+        """Whether the list is as new as it ever has to be."""
+        return self._seconds() - self._read_at < _FRESH
 
-    async def refresh(self) -> None:
-        """Bring the list up to date; it stays as it is while Postgres is away."""
-        if self._seconds() - self._read_at < _FRESH:
+    @property
+    def any(self) -> bool | None:
+        """Whether a token was ever stored; None while nobody knows. That none was is known for as
+        long as the list counts; that one was, for ever.
+        """
+        return self._any if self._any or self.known else None
+
+    @property
+    def version(self) -> int:
+        """Rises whenever the list is another one."""
+        return self._version
+
+    def assume_any(self) -> None:
+        """Take it that a token was stored: somebody has seen it."""
+        self._any = True
+
+    async def refresh(self, *, insist: bool = False) -> None:
+        """Bring the list up to date; it stays as it is while Postgres is away. After a failure the
+        next look comes a second later, unless somebody insists.
+        """
+        came = self._seconds()
+        if self.fresh:
             return
         async with self._lock:
-            now = self._seconds()
-            if now - self._read_at < _FRESH or now - self._failed_at < _PAUSE:
+            if self.fresh or self._failed_at >= (came if insist else self._seconds() - _PAUSE):
                 return
             try:
                 async with asyncio.timeout(_LIMIT):
@@ -93,8 +112,11 @@ class StoredTokens:
         started = self._seconds()
         async with self._database.connection() as connection:
             found = await token_store.known(connection)
-            self._any = bool(found) or await token_store.any_stored(connection)
-        self._tokens = {token.digest: token for token in found}
+            any_stored = bool(found) or await token_store.any_stored(connection)
+        tokens = {token.digest: token for token in found}
+        if (any_stored, tokens) != (self._any, self._tokens):
+            self._version += 1
+        self._any, self._tokens = any_stored, tokens
         self._read_at = started
 
     async def _note(self, token: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Literal, NamedTuple, get_args
+from collections.abc import MutableMapping
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from starlette.datastructures import Headers
 
@@ -57,13 +58,33 @@ class Tokens:
 
     @property
     def open(self) -> bool:
-        """Whether there is no token, as far as is known."""
-        return not self._tokens and not (self._stored is not None and self._stored.any)
+        """Whether it is known that there is no token."""
+        return not self._tokens and (self._stored is None or self._stored.any is False)
 
-    async def refresh(self) -> None:
+    @property
+    def unknown(self) -> bool:
+        """Whether there may be tokens or none, and Postgres has not told yet."""
+        return not self._tokens and self._stored is not None and self._stored.any is None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether what is known of stored tokens is as new as it ever has to be."""
+        return self._stored is None or self._stored.fresh
+
+    @property
+    def version(self) -> int:
+        """Rises whenever the stored tokens are others."""
+        return 0 if self._stored is None else self._stored.version
+
+    def assume_stored(self) -> None:
+        """Take it that there are stored tokens, before Postgres is asked."""
+        if self._stored is not None:
+            self._stored.assume_any()
+
+    async def refresh(self, *, insist: bool = False) -> None:
         """Bring the stored tokens up to date; what follows tells by them."""
         if self._stored is not None:
-            await self._stored.refresh()
+            await self._stored.refresh(insist=insist)
 
     async def close(self) -> None:
         """Wait for what is being written about stored tokens."""
@@ -72,13 +93,12 @@ class Tokens:
 
     def check(self, given: str | None, scope: Scope) -> None:
         """Raise ProblemError 401 unless ``given`` is a token, 403 unless it has ``scope``, 503
-        while Postgres is away and cannot tell.
+        while Postgres is away and cannot tell: unknown is no.
         """
         if self.open:
-            # Reads need Postgres themselves, so that they may try; nothing else happens unasked.
-            if scope != "read" and self._stored is not None and self._stored.any is None:
-                raise _cannot_tell()
             return
+        if self.unknown:
+            raise _cannot_tell()
         if not given:
             raise ProblemError(
                 401,
@@ -119,6 +139,45 @@ class Tokens:
             raise _cannot_tell()
         stored = self._stored.find(given)
         return None if stored is None else stored.scopes
+
+
+class Access:
+    """What one request was allowed, by which token: its answer goes out if that still holds."""
+
+    def __init__(self, tokens: Tokens, *, reads: bool) -> None:
+        """``reads``: the request does nothing but read."""
+        self._tokens = tokens
+        self._reads = reads
+        self._allowed: tuple[str | None, Scope] | None = None
+
+    def check(self, given: str | None, scope: Scope, *, confirm: bool = True) -> None:
+        """As ``Tokens.check``; ``confirm``: the answer is to have data that are yet to be read."""
+        self._tokens.check(given, scope)
+        # What publishes or acts has done so by then; its answer has nothing to hide.
+        if confirm and (self._reads or scope == "read"):
+            self._allowed = given, scope
+
+    async def confirm(self) -> None:
+        """Raise ProblemError unless what was allowed is allowed by what is known now.
+
+        Postgres may have stood still between the check and the data, and a token made or revoked
+        meanwhile. Costs nothing while what is known is fresh.
+        """
+        if self._allowed is None:
+            return
+        await self._tokens.refresh(insist=True)
+        self._tokens.check(*self._allowed)
+        if self._tokens.open and not self._tokens.fresh:
+            raise _cannot_tell()
+
+
+#: Where a request's scope has its Access.
+ACCESS = "nova_stream.access"
+
+
+def access_of(scope: MutableMapping[str, Any]) -> Access:
+    """The access of a request to a protected path."""
+    return cast("Access", scope[ACCESS])
 
 
 def bearer_of(headers: Headers) -> str | None:

@@ -13,7 +13,7 @@ from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.convex.failures import FunctionError, RequestError
 from nova_stream.api.convex.functions import Kind
 from nova_stream.api.parts import Parts, PartsOf
-from nova_stream.api.tokens import Scope
+from nova_stream.api.tokens import Scope, access_of
 
 router = APIRouter(tags=["the main app"])
 
@@ -102,7 +102,7 @@ async def mutation_with_token(request: Request, parts: PartsOf, token: _Secret) 
 
 
 async def _call(request: Request, parts: Parts, kind: Kind, secret: str | None) -> Response:
-    parts.tokens.check(secret, _SCOPES[kind])
+    access_of(request.scope).check(secret, _SCOPES[kind])
     try:
         call = protocol.read_request(await request.body(), request.headers.get("content-type"))
     except RequestError as error:

@@ -157,10 +157,11 @@ async def test_a_mistake_of_ours_is_no_traceback() -> None:
     assert "secret" not in response.text
 
 
-async def test_metrics(client: httpx.AsyncClient) -> None:
-    await client.get("/api/v1/agents/MARS/stats")
-    await client.get("/nothing/here")
-    text = (await client.get("/metrics")).text
+async def test_metrics(guarded: httpx.AsyncClient) -> None:
+    headers = {"Authorization": "Bearer r"}
+    await guarded.get("/api/v1/agents/MARS/stats", headers=headers)
+    await guarded.get("/nothing/here")
+    text = (await guarded.get("/metrics", headers=headers)).text
     route = 'method="GET",route="/api/v1/agents/{name:text}/stats"'
     assert f'nova_api_requests_total{{{route},status="503"}} 1.0' in text
     assert f"nova_api_request_seconds_count{{{route}}} 1.0" in text

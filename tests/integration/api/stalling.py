@@ -1,0 +1,70 @@
+"""A way to Postgres that can be made to stand still."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from nova_stream.settings import Settings
+
+
+class Stall:
+    """A relay to a server: while it is held, nothing comes through, new connections included."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = host, port
+        self._goes = asyncio.Event()
+        self._goes.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def hold(self) -> None:
+        self._goes.clear()
+
+    def release(self) -> None:
+        self._goes.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._goes.wait()
+        other_reader, other_writer = await asyncio.open_connection(*self._target)
+        for one, other in ((reader, other_writer), (other_reader, writer)):
+            task = asyncio.create_task(self._pass_on(one, other))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                await self._goes.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def stalling(settings: Settings) -> AsyncIterator[tuple[Settings, Stall]]:
+    """These settings with a database that is reached over the relay, and the relay."""
+    url = settings.database_url.get_secret_value()
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    stall = Stall(parts.hostname, parts.port)
+    server = await asyncio.start_server(stall.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    user = parts.netloc.rpartition("@")[0]
+    relayed = url.replace(parts.netloc, f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}")
+    try:
+        yield settings.model_copy(update={"database_url": SecretStr(relayed)}), stall
+    finally:
+        stall.release()
+        server.close()
+        await stall.close()
