@@ -5,34 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova_stream.api.problems import ProblemError
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
-class _Text(Convertor[str]):
-    """Any text, slashes and line breaks included: a name or an id in a path, ``{name:text}``."""
+class _Text(PathConvertor):
+    """Any text: Starlette's own takes slashes, but no line breaks."""
 
     regex = "(?s:.*)"
 
-    def convert(self, value: str) -> str:
-        """The text as it is."""
-        return value
 
-    def to_string(self, value: str) -> str:
-        """The text as it is."""
-        return value
-
-
-register_url_convertor("text", _Text())
+register_url_convertor("path", _Text())
 
 
 class ExactPaths:
-    """Refuses paths whose escapes are no UTF-8, which would name something else, and fixed paths
-    with a line break behind them, which routing overlooks.
+    """Has a path name exactly what it says: escapes that are no UTF-8 name nothing, instead of
+    another thing, and a fixed path with a line break behind it, which routing overlooks, is none.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[str]) -> None:
@@ -49,14 +42,15 @@ class ExactPaths:
                     "There is nothing at this path, which ends with a line break; a name that ends "
                     "so goes into the query: /api/v1/build?id=, /api/v1/agent/stats?name=.",
                 )
-            if "\ufffd" in path and not _is_utf8(scope.get("raw_path") or b""):
-                raise ProblemError(400, "bad-path", "The path's escapes are no UTF-8.")
+            if "\ufffd" in path:
+                # With a NUL, which is in no name.
+                scope["path"] = _NOT_UTF8.sub("\0", _decoded(scope.get("raw_path") or b"") or path)
+            if b"%" in scope["query_string"] and _NOT_UTF8.search(_decoded(scope["query_string"])):
+                raise ProblemError(422, "invalid-request", "The query's escapes are no UTF-8.")
         await self._app(scope, receive, send)
 
 
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), raw).decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _decoded(raw: bytes) -> str:
+    """Unescaped text, bytes that are no UTF-8 as lone surrogates."""
+    data = _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), raw)
+    return data.decode("utf-8", "surrogateescape")

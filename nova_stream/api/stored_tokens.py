@@ -45,6 +45,8 @@ class StoredTokens:
         self._tokens: dict[bytes, KnownToken] = {}
         self._any: bool | None = None
         self._version = 0
+        #: Why the last look failed that did.
+        self.failure: Exception | None = None
         self._read_at = self._failed_at = float("-inf")
         self._noted: dict[int, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
@@ -88,8 +90,8 @@ class StoredTokens:
             try:
                 async with asyncio.timeout(_LIMIT):
                     await self._read()
-            except _AWAY:
-                self._failed_at = self._seconds()
+            except _AWAY as error:
+                self._failed_at, self.failure = self._seconds(), error
 
     def find(self, secret: str) -> KnownToken | None:
         """The token with this secret, unless it is revoked or has expired; its use is noted."""

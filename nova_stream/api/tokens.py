@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.stored_tokens import StoredTokens
-from nova_stream.errors import SettingsError
+from nova_stream.errors import SchemaVersionError, SettingsError
 from nova_stream.settings import Settings
 from nova_stream.storage.token_store import PREFIX, digest_of
 
@@ -93,12 +93,12 @@ class Tokens:
 
     def check(self, given: str | None, scope: Scope) -> None:
         """Raise ProblemError 401 unless ``given`` is a token, 403 unless it has ``scope``, 503
-        while Postgres is away and cannot tell: unknown is no.
+        or SchemaVersionError while Postgres cannot tell: unknown is no.
         """
         if self.open:
             return
         if self.unknown:
-            raise _cannot_tell()
+            raise self._why_unknown()
         if not given:
             raise ProblemError(
                 401,
@@ -112,12 +112,18 @@ class Tokens:
         if scope not in scopes:
             raise _lacking(scope, scopes)
 
+    def _why_unknown(self) -> Exception:
+        failure = None if self._stored is None else self._stored.failure
+        return failure if isinstance(failure, SchemaVersionError) else _cannot_tell()
+
     def allows(self, given: str | None, scope: Scope) -> bool:
         """Whether ``given`` still has ``scope``; true while nobody can tell."""
         try:
             self.check(given, scope)
         except ProblemError as error:
             return error.status == 503
+        except SchemaVersionError:
+            pass
         return True
 
     def caller(self, given: str | None) -> bytes | None:

@@ -27,7 +27,7 @@ _Unregistered = Annotated[bool, Query(description="Also a name that no registere
 _ANSWERS = answers("Explanation", "The figure.", 404, 504)
 
 
-@router.get("/agents/{name:text}/explain", responses=_ANSWERS)
+@router.get("/agents/{name:path}/explain", responses=_ANSWERS)
 async def explain(
     parts: PartsOf,
     name: Annotated[str, Path(examples=["ANDROMEDA"])],

@@ -40,7 +40,7 @@ async def builds(
 
 
 @router.get(
-    "/builds/{id:text}",
+    "/builds/{id:path}",
     responses=answers("BuildWithTasks", "The build.", 404, 504),
 )
 async def build(

@@ -52,7 +52,7 @@ async def agents_stats(
 
 
 @router.get(
-    "/agents/{name:text}/stats",
+    "/agents/{name:path}/stats",
     responses=answers("NamedAgentStats", "The agent.", 404, 504),
 )
 async def agent_stats(

@@ -200,7 +200,7 @@ async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
     assert response.json()["type"] == "about:blank"
     response = await client.delete("/api/v1/overview")
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
     assert response.headers["content-type"] == "application/problem+json"
 
 

@@ -39,9 +39,11 @@ NOWHERE = "postgresql://nova:nova@127.0.0.1:1/nova"
 
 
 @contextmanager
-def serving(database_url: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    database_url: str, folder: Path, token: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A serving process and its address."""
-    environment = {**os.environ, "NOVA_DATABASE_URL": database_url, "NOVA_API_TOKEN": ""}
+    environment = {**os.environ, "NOVA_DATABASE_URL": database_url, "NOVA_API_TOKEN": token}
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, "0"],
         env=environment,

@@ -221,8 +221,12 @@ async def test_postgres_goes_away_and_comes_back(
 
 
 async def test_without_postgres_a_stream_says_so(tmp_path: Path) -> None:
-    with serving(NOWHERE, tmp_path) as (_, address):
-        async with httpx.AsyncClient(base_url=address) as client, stream(client) as events:
+    with serving(NOWHERE, tmp_path, token="t") as (_, address):
+        headers = {"Authorization": "Bearer t"}
+        async with (
+            httpx.AsyncClient(base_url=address, headers=headers) as client,
+            stream(client) as events,
+        ):
             event = await events.next()
             assert (event.name, event.data) == ("state", {"connected": False})
 

@@ -162,7 +162,7 @@ async def test_metrics(guarded: httpx.AsyncClient) -> None:
     await guarded.get("/api/v1/agents/MARS/stats", headers=headers)
     await guarded.get("/nothing/here")
     text = (await guarded.get("/metrics", headers=headers)).text
-    route = 'method="GET",route="/api/v1/agents/{name:text}/stats"'
+    route = 'method="GET",route="/api/v1/agents/{name:path}/stats"'
     assert f'nova_api_requests_total{{{route},status="503"}} 1.0' in text
     assert f"nova_api_request_seconds_count{{{route}}} 1.0" in text
     assert 'route="(none)",status="404"} 1.0' in text

@@ -107,6 +107,7 @@ class Stored:
 
     def __init__(self, any_: bool | None, *, known: bool = True, **scopes: str) -> None:
         self.any = any_
+        self.failure = None
         self.known = known
         self._scopes = scopes
 
