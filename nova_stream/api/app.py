@@ -169,6 +169,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             await parts.tokens.close()
             parts.ledger.close()
             await parts.kafka.close()
+            await parts.stream.close()
             await parts.publisher.close()
             await parts.database.close()
 

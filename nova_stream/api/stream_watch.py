@@ -8,41 +8,45 @@ from collections import deque
 from typing import NamedTuple
 
 import asyncpg
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from nova_stream.api.database import Database
-from nova_stream.clock import isoformat
-from nova_stream.errors import DatabaseUnavailableError
-from nova_stream.kafka.offsets import Offsets, lag_of, log_ends_by
-from nova_stream.kafka.options import admin_options
+from nova_stream.clock import from_millis, isoformat, system_clock
+from nova_stream.errors import DatabaseUnavailableError, KafkaUnavailableError
+from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.markers import RecordCounter
+from nova_stream.kafka.model import Held, Key
+from nova_stream.kafka.offsets import Logs, backlog_of, read_logs
 from nova_stream.settings import Settings
 from nova_stream.storage.database import UNAVAILABLE
-from nova_stream.storage.read_status import StreamFacts, StreamStatus, stream_facts
+from nova_stream.storage.read_status import HeldBack, StreamFacts, StreamStatus, stream_facts
 
 #: Seconds for which a look is shown to others.
 _KEEP = 1.0
 #: Seconds that either of the two may take; then it counts as away.
 _LIMIT = 1.5
+#: Seconds for one answer of Kafka.
+_ANSWER_LIMIT = 1.2
+#: Seconds for counting the records that wait; else their offsets are told.
+_PATIENCE = 0.4
 #: Seconds over which the throughput is taken, and the fewest that say something.
 _SPAN, _FEWEST = 10.0, 0.3
 
 
 class _Kafka(NamedTuple):
-    ends: Offsets
+    logs: Logs
     workers: int
 
 
 class StreamWatch:
-    """Looks at the stream's state for all who ask."""
+    """Looks at the stream's state for all who ask; ``close`` it."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
         self._lock = asyncio.Lock()
-        self._client: AdminClient | None = None
-        self._asking: asyncio.Task[_Kafka | None] | None = None
-        self._samples: deque[tuple[float, dict[tuple[str, int], int]]] = deque()
+        self._admin = KafkaAdmin(settings, _ANSWER_LIMIT)
+        self._counter = RecordCounter(settings, _PATIENCE)
+        self._samples: deque[tuple[float, dict[Key, int]]] = deque()
         self._status: StreamStatus | None = None
         self._looked_at = float("-inf")
 
@@ -57,14 +61,27 @@ class StreamWatch:
                 self._looked_at = time.monotonic()
             return self._status
 
+    async def close(self) -> None:
+        """End the connections to Kafka."""
+        await self._counter.close()
+        await self._admin.close()
+
     async def _look(self) -> StreamStatus:
         kafka, facts = await asyncio.gather(self._of_kafka(), self._of_database())
+        backlog = None
         if facts is not None:
-            self._samples.append((time.monotonic(), facts.positions))
+            self._samples.append(
+                (time.monotonic(), {key: at.next_offset for key, at in facts.positions.items()})
+            )
+        if kafka and facts:
+            backlog = await backlog_of(
+                kafka.logs, facts.positions, self._counter.count, system_clock()
+            )
         return StreamStatus(
             database_up=facts is not None,
             kafka_up=kafka is not None,
-            lag=lag_of(kafka.ends, facts.positions) if kafka and facts else None,
+            lag=backlog.lag if backlog else None,
+            held_back=[_held_back(held) for held in kafka.logs.held] if kafka else None,
             partitions=len(facts.positions) if facts else None,
             throughput=self._throughput(),
             freshness_ms=facts.freshness_ms if facts else None,
@@ -83,33 +100,15 @@ class StreamWatch:
             return None
 
     async def _of_kafka(self) -> _Kafka | None:
-        # A thread cannot be cut off: one that still asks is not joined by a second.
-        if self._asking is None:
-            self._asking = asyncio.create_task(asyncio.to_thread(self._ask))
-        done, _ = await asyncio.wait({self._asking}, timeout=_LIMIT)
-        if not done:
-            return None
-        asked, self._asking = self._asking, None
-        return asked.result()
-
-    def _ask(self) -> _Kafka | None:
-        if self._client is None:
-            self._client = AdminClient(admin_options(self._settings))
         try:
-            ends = log_ends_by(self._client, self._settings, _LIMIT)
-            return _Kafka(ends, self._members(self._client))
-        except KafkaException:
+            async with asyncio.timeout(_LIMIT):
+                logs, group = await asyncio.gather(
+                    read_logs(self._admin, list(self._settings.topics())),
+                    self._admin.group(self._settings.consumer_group),
+                )
+        except (KafkaUnavailableError, TimeoutError):
             return None
-
-    def _members(self, client: AdminClient) -> int:
-        group = self._settings.consumer_group
-        described = client.describe_consumer_groups([group], request_timeout=_LIMIT)
-        try:
-            return len(described[group].result(_LIMIT).members)
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return 0
-            raise
+        return _Kafka(logs, group.members)
 
     def _throughput(self) -> float | None:
         """Records a second between the newest look and the oldest one of the last seconds."""
@@ -124,3 +123,15 @@ class StreamWatch:
         # A topic that was made again starts at 0.
         applied = sum(max(0, offset - before.get(key, 0)) for key, offset in after.items())
         return round(applied / (ended - began), 1)
+
+
+def _held_back(held: Held) -> HeldBack:
+    transaction = held.transaction
+    return HeldBack(
+        topic=held.topic,
+        partition=held.partition,
+        records=held.records,
+        producer_id=transaction.producer_id if transaction else None,
+        transactional_id=transaction.name if transaction else None,
+        last_write_at=isoformat(from_millis(transaction.last_write_ms)) if transaction else None,
+    )

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from nova_stream.cli.check_convex import check_convex
 from nova_stream.clock import Clock, isoformat
-from nova_stream.errors import NovaStreamError
-from nova_stream.kafka.markers import only_markers
-from nova_stream.kafka.options import admin_options
+from nova_stream.errors import KafkaUnavailableError, NovaStreamError
+from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.markers import count_records
+from nova_stream.kafka.model import Applied, Key, Log
+from nova_stream.kafka.offsets import Backlog, backlog_of, read_logs
 from nova_stream.settings import Settings
-from nova_stream.storage import sql
 from nova_stream.storage.database import check_schema, connect, describe
 from nova_stream.storage.dead_letter_store import DeadLetterStore
 from nova_stream.storage.migrate import newest_revision
-from nova_stream.storage.positions import enlarged
+from nova_stream.storage.positions import enlarged, standing
 
 #: Seconds to wait for an answer of Kafka.
 _LIMIT = 5.0
-_LOOK_AGAIN = 0.1
-_NOT_YET = {"NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS"}
 #: A worker that has something to do moves its positions many times a second.
 _STANDS_AFTER = timedelta(seconds=30)
 
@@ -46,16 +42,22 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def examine(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     """All checks, one after the other; what rests on something that failed is left out."""
-    client = AdminClient(admin_options(settings))
+    async with KafkaAdmin(settings, _LIMIT) as admin:
+        async for finding in _examine(settings, clock, admin):
+            yield finding
+
+
+async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> AsyncIterator[Finding]:
     partitions = None
     try:
-        partitions = _partitions(client)
-    except KafkaException as error:
-        yield _no_kafka(settings, error)
+        partitions = {name: found.partitions for name, found in (await admin.topics()).items()}
+    except KafkaUnavailableError as error:
+        message, _, advice = str(error).partition(". Check ")
+        yield _problem("kafka", message, f"check {advice}")
     else:
         yield Finding("kafka", ok=True, message=f"answers at {', '.join(settings.kafka_brokers)}")
         yield check_topics(partitions, settings)
-        yield check_workers(client, settings)
+        yield await check_workers(admin, settings)
     try:
         connection = await connect(settings, "doctor")
     except NovaStreamError as error:
@@ -66,7 +68,8 @@ async def examine(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
         schema = await check_newest_schema(connection)
         yield schema
         if schema.ok and partitions is not None:
-            yield await check_lag(connection, client, partitions, settings, clock)
+            for finding in await check_lag(connection, admin, settings, clock):
+                yield finding
             yield await check_offsets(connection, partitions, settings)
         if schema.ok:
             yield await check_dead_letters(DeadLetterStore(connection))
@@ -89,12 +92,12 @@ def check_topics(partitions: Mapping[str, int], settings: Settings) -> Finding:
     return Finding("topics", ok=True, message=f"{shown} partitions")
 
 
-def check_workers(client: AdminClient, settings: Settings) -> Finding:
+async def check_workers(admin: KafkaAdmin, settings: Settings) -> Finding:
     """Whether the consumer group has members."""
     group = settings.consumer_group
     try:
-        members = _members(client, group)
-    except (KafkaException, TimeoutError) as error:
+        members = (await admin.group(group)).members
+    except KafkaUnavailableError as error:
         return _problem("workers", f"group {group} cannot be looked at: {error}")
     if not members:
         return _problem("workers", f"none runs (group {group})", "start one: nova-stream worker")
@@ -121,38 +124,22 @@ async def check_newest_schema(connection: asyncpg.Connection[Any]) -> Finding:
 
 
 async def check_lag(
-    connection: asyncpg.Connection[Any],
-    client: AdminClient,
-    partitions: Mapping[str, int],
-    settings: Settings,
-    clock: Clock,
-) -> Finding:
-    """How many records wait to be applied, and whether that goes on."""
-    rows = await connection.fetch(sql.ALL_POSITIONS)
-    positions = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-    wanted = [(t, p) for t in settings.topics() for p in range(partitions.get(t, 0))]
+    connection: asyncpg.Connection[Any], admin: KafkaAdmin, settings: Settings, clock: Clock
+) -> list[Finding]:
+    """How many records wait to be applied, whether that goes on, and what holds others back."""
+    applied = await standing(connection)
     try:
-        ends = _ends(client, wanted)
-    except KafkaException as error:
-        return _problem("lag", f"the ends of the topics cannot be read: {_said(error)}")
-    ahead = sorted(key for key in wanted if positions.get(key, 0) > ends[key])
-    if ahead:
-        key = ahead[0]
-        return _problem(
-            "lag",
-            f"the position of {key[0]}/{key[1]} is {positions[key]}, but the end is {ends[key]}",
-            "Kafka has lost records or the topic was made again; a running worker notices and says "
-            "what it does",
-        )
-    found = _lag(
-        wanted, positions, ends, max((row["updated_at"] for row in rows), default=None), clock
+        logs = await read_logs(admin, list(settings.topics()))
+    except KafkaUnavailableError as error:
+        return [_problem("lag", f"the ends of the topics cannot be read: {error}")]
+    for key, log in sorted(logs.logs.items()):
+        at = applied.get(key)
+        if at is not None and at.next_offset > log.end:
+            return [_ahead(key, at, log)]
+    backlog = await backlog_of(
+        logs, applied, lambda wanted: count_records(settings, wanted, _LIMIT)
     )
-    waiting = {key: positions.get(key, 0) for key in wanted if positions.get(key, 0) < ends[key]}
-    if not found.ok and only_markers(settings, waiting, _LIMIT):
-        return Finding(
-            "lag", ok=True, message="0: everything is applied but markers of transactions"
-        )
-    return found
+    return [_lag(backlog, applied, clock), *_transactions(backlog, clock)]
 
 
 async def check_offsets(
@@ -185,20 +172,25 @@ async def check_dead_letters(store: DeadLetterStore) -> Finding:
     )
 
 
-def _lag(
-    wanted: list[tuple[str, int]],
-    positions: Mapping[tuple[str, int], int],
-    ends: Mapping[tuple[str, int], int],
-    moved_at: datetime | None,
-    clock: Clock,
-) -> Finding:
+def _ahead(key: Key, at: Applied, log: Log) -> Finding:
+    return _problem(
+        "lag",
+        f"the position of {key[0]}/{key[1]} is {at.next_offset}, but the end is {log.end}",
+        "Kafka has lost records or the topic was made again; a running worker notices and says "
+        "what it does",
+    )
+
+
+def _lag(backlog: Backlog, applied: Mapping[Key, Applied], clock: Clock) -> Finding:
+    total = f"{'' if backlog.exact else 'up to '}{backlog.lag}"
+    if not backlog.lag:
+        all_ = "all that can be read" if backlog.held else "everything"
+        return Finding("lag", ok=True, message=f"0: {all_} is applied")
     behind: dict[str, int] = defaultdict(int)
-    for key in wanted:
-        behind[key[0]] += ends[key] - positions.get(key, 0)
-    total = sum(behind.values())
-    if not total:
-        return Finding("lag", ok=True, message="0: everything is applied")
-    shown = ", ".join(f"{topic} {count}" for topic, count in behind.items() if count)
+    for (topic, _), count in backlog.waiting.items():
+        behind[topic] += count
+    shown = ", ".join(f"{topic} {count}" for topic, count in behind.items())
+    moved_at = max((at.moved_at for at in applied.values()), default=None)
     if moved_at is not None and clock() - moved_at < _STANDS_AFTER:
         return Finding(
             "lag", ok=True, message=f"{total} records wait and are being applied: {shown}"
@@ -211,45 +203,18 @@ def _lag(
     )
 
 
-def _members(client: AdminClient, group: str) -> int:
-    deadline = time.monotonic() + _LIMIT
-    while True:
-        described = client.describe_consumer_groups([group], request_timeout=_LIMIT)
-        try:
-            return len(described[group].result(_LIMIT).members)
-        except KafkaException as error:
-            # A new Kafka makes its topic for groups when it is first asked about one.
-            if error.args[0].name() not in _NOT_YET or time.monotonic() > deadline:
-                raise
-        time.sleep(_LOOK_AGAIN)
-
-
-def _partitions(client: AdminClient) -> dict[str, int]:
-    topics = client.list_topics(timeout=_LIMIT).topics
-    return {name: len(topic.partitions) for name, topic in topics.items()}
-
-
-def _ends(client: AdminClient, wanted: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    if not wanted:
-        return {}
-    asked = {TopicPartition(topic, partition): OffsetSpec.latest() for topic, partition in wanted}
-    answers = client.list_offsets(asked, request_timeout=_LIMIT)
-    return {
-        (place.topic, place.partition): answer.result().offset for place, answer in answers.items()
-    }
-
-
-def _no_kafka(settings: Settings, error: KafkaException) -> Finding:
-    return _problem(
-        "kafka",
-        f"cannot be used at {', '.join(settings.kafka_brokers)}: {_said(error)}",
-        "check NOVA_KAFKA_BROKERS, and NOVA_KAFKA_SECURITY where it wants TLS or a password; or "
-        "start everything here: nova-stream dev",
-    )
-
-
-def _said(error: KafkaException) -> str:
-    return str(error.args[0].str())
+def _transactions(backlog: Backlog, clock: Clock) -> list[Finding]:
+    """What open transactions hold back: a problem where a producer seems to have left one."""
+    return [
+        Finding(
+            "transactions",
+            ok=not held.stands(clock()),
+            message=str(held),
+            advice="it is read when the producer ends the transaction, or Kafka does after the "
+            "producer's transaction.timeout.ms; kafka-transactions.sh abort ends one by hand",
+        )
+        for held in backlog.held
+    ]
 
 
 def _problem(check: str, message: str, advice: str = "") -> Finding:

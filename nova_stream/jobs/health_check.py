@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 
 import asyncpg
 import msgspec
@@ -11,7 +11,8 @@ import msgspec
 from nova_stream.errors import NovaStreamError
 from nova_stream.events.times import time_text
 from nova_stream.jobs.model import JobContext
-from nova_stream.kafka.offsets import Offsets, lag_of, log_ends
+from nova_stream.kafka.model import Applied, Held, Key
+from nova_stream.kafka.offsets import Backlog, read_backlog
 from nova_stream.storage.database import UNAVAILABLE
 from nova_stream.storage.health import DatabaseHealth, database_health
 
@@ -33,9 +34,9 @@ class Result(msgspec.Struct, rename="camel"):
     """Sizes count live entities, None where the database does not tell.
 
     ``status`` is ``error`` when the database does not answer within NOVA_HEALTH_SECONDS,
-    ``warning`` when a table is above its threshold, Kafka or the archive does not answer, or the
-    lag is above NOVA_LAG_WARNING, else ``healthy``; ``problems`` says what. ``last_runs`` are
-    seconds since each job last ended well.
+    ``warning`` when a table is above its threshold, Kafka or the archive does not answer, the
+    lag is above NOVA_LAG_WARNING, or a transaction has long been open, else ``healthy``;
+    ``problems`` says what. ``last_runs`` are seconds since each job last ended well.
     """
 
     build_table_size: int | None
@@ -54,7 +55,6 @@ class Result(msgspec.Struct, rename="camel"):
 async def run_once(context: JobContext) -> Result:
     """Look at everything; what does not answer is in the result. Raises SettingsError."""
     archive = asyncio.create_task(_archive(context))
-    kafka = asyncio.create_task(_kafka(context))
     try:
         found = await _database(context)
         error = None
@@ -63,10 +63,12 @@ async def run_once(context: JobContext) -> Result:
         limit = context.settings.health_seconds
         what = f"it did not answer within {limit:g} s" if _is_late(raised) else str(raised)
         error = f"database: {what}"
-    ends, away = await kafka
-    behind = lag_of(ends, found.positions) if found and ends is not None else None
+    backlog, away = await _kafka(context, found.positions if found else {})
+    behind = backlog.lag if found and backlog else None
     problems = [error] if error else _too_large(context, found)
-    problems += [problem for problem in (away, _far(context, behind), await archive) if problem]
+    problems += [problem for problem in (away, _far(context, behind)) if problem]
+    problems += _held_back(context, backlog.held if backlog else ())
+    problems += [problem for problem in (await archive,) if problem]
     sizes = found.sizes if found else {}
     return Result(
         build_table_size=sizes.get("build_table_size"),
@@ -111,9 +113,11 @@ def _too_large(context: JobContext, found: DatabaseHealth | None) -> list[str]:
     ]
 
 
-async def _kafka(context: JobContext) -> tuple[Offsets | None, str | None]:
+async def _kafka(
+    context: JobContext, positions: Mapping[Key, Applied]
+) -> tuple[Backlog | None, str | None]:
     try:
-        return await log_ends(context.settings, _OTHERS), None
+        return await read_backlog(context.settings, positions, _OTHERS), None
     except NovaStreamError as error:
         return None, f"kafka: {error}"
 
@@ -123,6 +127,12 @@ def _far(context: JobContext, behind: int | None) -> str | None:
     if behind is None or behind <= limit:
         return None
     return f"the stream is {behind} records behind, more than {limit}"
+
+
+def _held_back(context: JobContext, held: Sequence[Held]) -> list[str]:
+    """Transactions that have written nothing for a while, or hold back more than a lag may be."""
+    limit = context.settings.lag_warning
+    return [str(found) for found in held if found.records > limit or found.stands(context.now)]
 
 
 async def _archive(context: JobContext) -> str | None:

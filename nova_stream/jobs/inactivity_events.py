@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
-
-from nova_stream.errors import KafkaUnavailableError, TopicError
 from nova_stream.events.encode import encode_key
 from nova_stream.events.json_text import encode_json
 from nova_stream.events.times import time_text
-from nova_stream.kafka.options import admin_options
+from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.storage.inactivity import InactivityEvent
@@ -35,7 +30,7 @@ async def send(settings: Settings, events: Sequence[InactivityEvent]) -> None:
     SettingsError; some of the events may have been sent then.
     """
     topic = inactivity_topic(settings)
-    await asyncio.to_thread(_ensure, settings, topic)
+    await _ensure(settings, topic)
     async with RawPublisher(settings) as publisher:
         await publisher.send(
             [
@@ -64,20 +59,7 @@ def _body(event: InactivityEvent) -> bytes:
     )
 
 
-def _ensure(settings: Settings, topic: str) -> None:
-    client = AdminClient(admin_options(settings))
-    try:
-        if topic in client.list_topics(timeout=_TIMEOUT).topics:
-            return
-        wanted = NewTopic(topic, settings.partitions, settings.replication)
-        client.create_topics([wanted], operation_timeout=_TIMEOUT)[topic].result(_TIMEOUT)
-    except KafkaException as error:
-        name = error.args[0].name()
-        if name == "TOPIC_ALREADY_EXISTS":
-            return
-        if name.startswith("_"):
-            brokers = ", ".join(settings.kafka_brokers)
-            raise KafkaUnavailableError(
-                f"no Kafka broker answers at {brokers} ({name}). Check NOVA_KAFKA_BROKERS"
-            ) from None
-        raise TopicError(f"topic {topic} cannot be made: {error.args[0].str()}") from None
+async def _ensure(settings: Settings, topic: str) -> None:
+    async with KafkaAdmin(settings, _TIMEOUT) as admin:
+        if topic not in await admin.describe([topic]):
+            await admin.make_topics({topic: settings.partitions}, {})

@@ -19,8 +19,8 @@ from aiokafka.protocol.admin import CreatePartitionsRequest, CreateTopicsRequest
 from nova_stream.errors import TopicError
 from nova_stream.kafka import queries
 from nova_stream.kafka.faults import told, unavailable
+from nova_stream.kafka.model import Found, Group, Key, Log, OpenTransaction
 from nova_stream.kafka.options import client_options
-from nova_stream.kafka.queries import Found, Group, Key, Log, OpenTransaction
 from nova_stream.settings import Settings
 
 T = TypeVar("T")

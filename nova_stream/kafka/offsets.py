@@ -1,55 +1,116 @@
-"""How far the stream is behind Kafka, asked from outside of the worker."""
+"""How far the stream is behind Kafka: one meaning of lag for all who tell it.
+
+Lag is records that are there to be applied. Markers of transactions, what was aborted, what
+compaction or retention took away, and what an open transaction holds back are none: the last is
+told by itself.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.kafka.options import admin_options
+from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.markers import Stretch, count_records
+from nova_stream.kafka.model import Applied, Held, Key, Log
 from nova_stream.settings import Settings
 
-#: Next offsets by topic and partition.
-Offsets = Mapping[tuple[str, int], int]
+#: A partition whose position moved within so many seconds is being read: its position steps over
+#: what is no record by itself, and counting would come too late.
+_MOVING = timedelta(seconds=2)
 
 
-async def log_ends(settings: Settings, limit: float) -> Offsets:
-    """Where the logs of the six topics end; topics that are not there have no logs.
+class Logs(NamedTuple):
+    """The logs of the six topics, and what open transactions hold back of them."""
+
+    logs: dict[Key, Log]
+    held: tuple[Held, ...]
+
+
+class Backlog(NamedTuple):
+    """Records that are there to be applied, by partition, where there are any.
+
+    ``exact`` is False where one of the numbers may count what is no record: the offsets were too
+    many to look at, or are just being read.
+    """
+
+    waiting: dict[Key, int]
+    exact: bool
+    held: tuple[Held, ...]
+
+    @property
+    def lag(self) -> int:
+        """All records that are there to be applied."""
+        return sum(self.waiting.values())
+
+
+async def read_logs(admin: KafkaAdmin, topics: Collection[str]) -> Logs:
+    """Ask Kafka about the logs of those of ``topics`` that exist.
+
+    Raises KafkaUnavailableError, SettingsError.
+    """
+    logs = await admin.logs(topics)
+    open_ = {key: log for key, log in logs.items() if log.stable < log.end}
+    transactions = {}
+    if open_:
+        # Who it is may be told by the next look.
+        with contextlib.suppress(KafkaUnavailableError):
+            transactions = await admin.open_transactions(open_)
+    held = [
+        Held(*key, log.end - log.stable, next(iter(transactions.get(key, ())), None))
+        for key, log in sorted(open_.items())
+    ]
+    return Logs(logs, tuple(held))
+
+
+def stretches(logs: Mapping[Key, Log], applied: Mapping[Key, Applied]) -> dict[Key, Stretch]:
+    """What is not applied of the logs and can be read, by partition, where there is any.
+
+    A position that is not there, or of a former life of its topic, stands at the log's start.
+    """
+    found = {}
+    for key, log in logs.items():
+        at = applied.get(key)
+        known = at is not None and at.topic_id in (None, log.topic_id)
+        first = max(log.start, at.next_offset if at is not None and known else 0)
+        if first < log.stable:
+            found[key] = (first, log.stable)
+    return found
+
+
+async def backlog_of(
+    logs: Logs,
+    applied: Mapping[Key, Applied],
+    count: Callable[[Mapping[Key, Stretch]], Awaitable[dict[Key, int]]],
+    now: datetime | None = None,
+) -> Backlog:
+    """The backlog, its records counted by ``count`` where that can tell them.
+
+    With ``now`` given, those of partitions that are just being read are not counted.
+    """
+    waiting = stretches(logs.logs, applied)
+    still = {key: s for key, s in waiting.items() if not _moves(applied.get(key), now)}
+    counted = await count(still)
+    records = {key: counted.get(key, end - first) for key, (first, end) in waiting.items()}
+    return Backlog(
+        waiting={key: count for key, count in records.items() if count},
+        exact=counted.keys() == waiting.keys(),
+        held=logs.held,
+    )
+
+
+async def read_backlog(settings: Settings, applied: Mapping[Key, Applied], limit: float) -> Backlog:
+    """The backlog by connections of its own, for who asks once.
 
     Raises KafkaUnavailableError when Kafka does not answer within ``limit`` seconds, SettingsError.
     """
-    try:
-        async with asyncio.timeout(limit + 1):
-            return await asyncio.to_thread(_log_ends, settings, limit)
-    except (KafkaException, TimeoutError):
-        brokers = ", ".join(settings.kafka_brokers)
-        raise KafkaUnavailableError(f"no Kafka broker answers at {brokers}") from None
+    async with KafkaAdmin(settings, limit) as admin:
+        logs = await read_logs(admin, list(settings.topics()))
+    return await backlog_of(logs, applied, lambda wanted: count_records(settings, wanted, limit))
 
 
-def _log_ends(settings: Settings, limit: float) -> Offsets:
-    return log_ends_by(AdminClient(admin_options(settings)), settings, limit)
-
-
-def lag_of(ends: Offsets, positions: Offsets) -> int:
-    """How many records are not applied yet."""
-    return sum(max(0, end - positions.get(place, 0)) for place, end in ends.items())
-
-
-def log_ends_by(client: AdminClient, settings: Settings, limit: float) -> Offsets:
-    """``log_ends`` by a client that is there; blocks, and raises KafkaException."""
-    topics = client.list_topics(timeout=limit / 2).topics
-    wanted = [
-        TopicPartition(topic, partition)
-        for topic in settings.topics()
-        if topic in topics
-        for partition in topics[topic].partitions
-    ]
-    if not wanted:
-        return {}
-    answers = client.list_offsets(
-        {place: OffsetSpec.latest() for place in wanted}, request_timeout=limit / 2
-    )
-    return {(place.topic, place.partition): x.result().offset for place, x in answers.items()}
+def _moves(applied: Applied | None, now: datetime | None) -> bool:
+    return applied is not None and now is not None and now - applied.moved_at < _MOVING

@@ -9,60 +9,19 @@ import asyncio
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import BrokerResponseError, KafkaError, StaleMetadata, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.offset import OffsetRequest
 
+from nova_stream.kafka.model import Found, Group, Key, Log, OpenTransaction
 from nova_stream.kafka.protocol import ProducersRequest, TopicsRequest, TransactionsRequest
-
-#: A partition of a topic.
-Key = tuple[str, int]
 
 _UNKNOWN_TOPIC, _NO_LEADER = 3, 5
 _EARLIEST, _LATEST = -2, -1
 _READ_UNCOMMITTED, _READ_COMMITTED = 0, 1
-
-
-class Found(NamedTuple):
-    """A topic as Kafka has it: one that is made again has another id."""
-
-    id: str
-    partitions: int
-
-
-class Log(NamedTuple):
-    """A partition's log, as offsets: its first, its last stable one and its end.
-
-    Who reads what is committed comes to ``stable``, which is below ``end`` while a transaction is
-    open.
-    """
-
-    start: int
-    stable: int
-    end: int
-
-
-class Group(NamedTuple):
-    """A consumer group: its state as Kafka calls it (``Stable``, ``Empty``, …), its members."""
-
-    state: str
-    members: int
-
-
-class OpenTransaction(NamedTuple):
-    """A transaction in which a producer has written to a partition and that has not ended.
-
-    ``name`` is its transactional id, None where the broker does not tell; ``last_write_ms`` is
-    since the epoch.
-    """
-
-    producer_id: int
-    name: str | None
-    start: int
-    last_write_ms: int
 
 
 async def describe(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, Found]:
@@ -109,17 +68,19 @@ async def logs_of(client: AIOKafkaClient, topics: Collection[str]) -> dict[Key, 
     """The logs of all partitions of those of ``topics`` that exist."""
     if not topics:
         return {}
-    leaders = _leaders(await metadata_of(client, sorted(topics)))
+    metadata = await metadata_of(client, sorted(topics))
+    leaders, ids = _leaders(metadata), {name: found.id for name, found in _found(metadata).items()}
     start, stable, end = await asyncio.gather(
         _offsets(client, leaders, _EARLIEST, _READ_UNCOMMITTED),
         _offsets(client, leaders, _LATEST, _READ_COMMITTED),
         _offsets(client, leaders, _LATEST, _READ_UNCOMMITTED),
     )
-    # Asked side by side, so that the one may have moved past the other.
-    return {
-        key: Log(start[key], max(stable[key], start[key]), max(end[key], stable[key], start[key]))
-        for key in leaders
-    }
+    # Asked side by side, so that one may have moved past another.
+    found = {}
+    for key in leaders:
+        first, readable = start[key], max(start[key], stable[key])
+        found[key] = Log(ids[key[0]], first, readable, max(readable, end[key]))
+    return found
 
 
 def _leaders(metadata: Any) -> dict[Key, int]:

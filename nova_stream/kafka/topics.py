@@ -8,7 +8,7 @@ from typing import Self
 
 from nova_stream.errors import TopicError
 from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.kafka.queries import Found
+from nova_stream.kafka.model import Found
 from nova_stream.settings import Settings
 
 _SOURCE_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": str(10 * 1024 * 1024)}

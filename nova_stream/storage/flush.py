@@ -227,6 +227,7 @@ class Flush:
             [a.chunk.topic for a in admitted],
             [a.chunk.partition for a in admitted],
             [a.applied.next_offset for a in admitted],
+            [a.chunk.records[-1].offset + 1 if a.chunk.records else None for a in admitted],
         )
 
 

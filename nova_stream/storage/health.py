@@ -8,16 +8,17 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from nova_stream.storage import read, sql_job_work
+from nova_stream.kafka.model import Applied, Key
+from nova_stream.storage import positions, sql_job_work
 
 
 class DatabaseHealth(msgspec.Struct, frozen=True):
-    """Sizes count live entities. ``positions`` are the stream's next offsets by topic and
-    partition, ``last_runs`` the seconds since each job last ended well, None where it never has.
+    """Sizes count live entities. ``positions`` are how far partitions are applied,
+    ``last_runs`` the seconds since each job last ended well, None where it never has.
     """
 
     sizes: dict[str, int]
-    positions: dict[tuple[str, int], int]
+    positions: dict[Key, Applied]
     dead_letters: int
     last_runs: dict[str, float | None]
 
@@ -31,7 +32,7 @@ async def database_health(
     assert sizes is not None
     return DatabaseHealth(
         sizes=dict(sizes),
-        positions=await read.positions(connection),
+        positions=await positions.standing(connection),
         dead_letters=await connection.fetchval(sql_job_work.OPEN_DEAD_LETTERS),
         last_runs={
             row["job"]: None if row["age"] is None else round(row["age"], 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from nova_stream.kafka.model import Applied
 from nova_stream.storage import sql
 from nova_stream.storage.flush import Position
 
@@ -30,6 +31,21 @@ async def read(connection: asyncpg.Connection[Any], keys: Iterable[Key]) -> dict
     return {
         (row["topic"], row["partition"]): Position(
             generation=row["generation"], next_offset=row["next_offset"], epoch=row["epoch"]
+        )
+        for row in rows
+    }
+
+
+async def standing(connection: asyncpg.Connection[Any]) -> dict[Key, Applied]:
+    """How far every partition is applied."""
+    return by_partition(await connection.fetch(sql.STANDING))
+
+
+def by_partition(rows: Iterable[asyncpg.Record]) -> dict[Key, Applied]:
+    """The rows of ``sql.STANDING``."""
+    return {
+        (row["topic"], row["partition"]): Applied(
+            row["next_offset"], row["topic_id"], row["updated_at"]
         )
         for row in rows
     }

@@ -9,8 +9,9 @@ import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
+from nova_stream.kafka.model import Applied, Key
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_status
+from nova_stream.storage import positions, sql, sql_status
 from nova_stream.storage.read import Connection
 from nova_stream.storage.rows import Time
 
@@ -25,12 +26,30 @@ class AuditRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     run_id: int
 
 
+class HeldBack(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Up to so many records of a partition that cannot be read before a transaction has ended.
+
+    The producer's number and name (transactional id) are null where the broker does not tell.
+    """
+
+    topic: str
+    partition: int
+    records: int
+    producer_id: int | None
+    transactional_id: str | None
+    last_write_at: Time | None
+
+
 class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """How the stream is doing; what cannot be told at the moment is null."""
 
     database_up: bool
     kafka_up: bool
-    lag: Annotated[int | None, msgspec.Meta(description="Records that are not applied yet.")]
+    lag: Annotated[int | None, msgspec.Meta(description="Records that are there to be applied.")]
+    held_back: Annotated[
+        list[HeldBack] | None,
+        msgspec.Meta(description="What open transactions of producers hold back; it is no lag."),
+    ]
     partitions: Annotated[int | None, msgspec.Meta(description="Partitions that are followed.")]
     throughput: Annotated[
         float | None,
@@ -50,7 +69,7 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the database knows, as one state."""
 
-    positions: dict[tuple[str, int], int]
+    positions: dict[Key, Applied]
     applied_at: datetime | None
     freshness_ms: float | None
     open_dead_letters: int
@@ -62,7 +81,7 @@ async def stream_facts(connection: Connection, settings: Settings) -> StreamFact
     """Read it all; raises what asyncpg raises, and needs a connection that is in no transaction."""
     topics = (settings.topic(Entity.EXECUTIONS), settings.topic(Entity.ACTIVITIES))
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        positions = await connection.fetch(sql_status.POSITIONS)
+        rows = await connection.fetch(sql.STANDING)
         freshness = await connection.fetchval(sql_status.FRESHNESS, *topics)
         letters = await connection.fetchval(sql_status.OPEN_DEAD_LETTERS)
         audits = {
@@ -74,8 +93,8 @@ async def stream_facts(connection: Connection, settings: Settings) -> StreamFact
             for row in await connection.fetch(sql_status.AUDITS, [_AGENTS, _BUILDS])
         }
     return StreamFacts(
-        positions={(row["topic"], row["partition"]): row["next_offset"] for row in positions},
-        applied_at=max((r["updated_at"] for r in positions if r["next_offset"]), default=None),
+        positions=positions.by_partition(rows),
+        applied_at=max((r["updated_at"] for r in rows if r["next_offset"]), default=None),
         freshness_ms=None if freshness is None else round(float(freshness), 1),
         open_dead_letters=letters,
         agents_audit=audits.get(_AGENTS),

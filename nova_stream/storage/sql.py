@@ -54,9 +54,9 @@ FROM stream_positions s
 WHERE (s.topic, s.partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
 """
 
-ALL_POSITIONS = """
-SELECT topic, partition, generation, next_offset, epoch, updated_at
-FROM stream_positions ORDER BY topic, partition
+STANDING = """
+SELECT s.topic, s.partition, s.next_offset, s.updated_at, t.topic_id
+FROM stream_positions s JOIN stream_topics t USING (topic)
 """
 
 ENSURE_POSITIONS = """
@@ -79,10 +79,14 @@ SELECT topic FROM unnest($1::text[]) AS topic ORDER BY 1
 ON CONFLICT DO NOTHING
 """
 
+#: ``records_end`` is null where there was no record: then it and the time stay.
 MOVE_POSITIONS = """
 UPDATE stream_positions s
-SET next_offset = u.next_offset, updated_at = date_trunc('milliseconds', clock_timestamp())
-FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u (topic, partition, next_offset)
+SET next_offset = u.next_offset, records_end = coalesce(u.records_end, s.records_end),
+    updated_at = CASE WHEN u.records_end IS NULL THEN s.updated_at
+        ELSE date_trunc('milliseconds', clock_timestamp()) END
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
+    AS u (topic, partition, next_offset, records_end)
 WHERE s.topic = u.topic AND s.partition = u.partition
 """
 
@@ -119,8 +123,8 @@ WHERE version_kind = 'offset' AND topic = ANY($1::text[]) ORDER BY topic
 """
 RESTART_POSITIONS = """
 UPDATE stream_positions
-SET generation = $2, next_offset = 0, epoch = epoch + 1, updated_at = now(), moved_offset = NULL,
-    moved_at = NULL
+SET generation = $2, next_offset = 0, records_end = NULL, epoch = epoch + 1, updated_at = now(),
+    moved_offset = NULL, moved_at = NULL
 WHERE topic = $1
 """
 #: What a topic holds that was made again is of its present source.

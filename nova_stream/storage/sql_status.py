@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from nova_stream.stats.fold import GENERATION_BITS
 
-POSITIONS = """
-SELECT topic, partition, next_offset, updated_at FROM stream_positions ORDER BY topic, partition
-"""
-
 OPEN_DEAD_LETTERS = "SELECT count(*) FROM dead_letters WHERE state = 'open'"
 
 #: $1 jobs: the newest run of each that went well.
@@ -29,7 +25,7 @@ FROM (
     WHERE timestamp IS NOT NULL {condition} ORDER BY timestamp DESC, id DESC LIMIT 100
 ) x JOIN stream_positions s
     ON s.topic = {topic} AND s.partition = x.src_partition
-        AND s.next_offset = x.src_offset % (1::bigint << {GENERATION_BITS}) + 1"""  # noqa: S608
+        AND s.records_end = x.src_offset % (1::bigint << {GENERATION_BITS}) + 1"""  # noqa: S608
 
 
 #: $1 the topic of executions, $2 of activities: how old the newest change was when it was

@@ -72,7 +72,7 @@ class Pumps:
         now = time.monotonic()
         if not intake.closed and self._tables.due(intake.key, now):
             self._tables.write(intake.entity, intake.key, now)
-        if intake.waiting and not intake.pumping:
+        if (intake.waiting or intake.steps(now)) and not intake.pumping:
             intake.pumping = True
             task = asyncio.create_task(self._run(intake), name=f"pump {intake.key}")
             self._tasks.add(task)
@@ -92,6 +92,8 @@ class Pumps:
         flushing: _Flushing | None = None
         while True:
             batch = intake.take(self._chunk_records)
+            if batch is None and flushing is None:
+                batch = intake.take_step(time.monotonic())
             if batch is None:
                 if flushing is None:
                     break
@@ -111,7 +113,8 @@ class Pumps:
             future = self._flusher.submit(chunk, lambda: not intake.closed)
             future.add_done_callback(_giving_back(intake, batch.size))
             flushing = _Flushing(batch, future)
-            self._metrics.chunk.observe(len(batch.records))
+            if batch.records:
+                self._metrics.chunk.observe(len(batch.records))
         # Nothing is awaited between the last take and this, so that no arrival goes unnoticed.
         intake.pumping = False
 

@@ -50,6 +50,10 @@ def memory_of(records: Sequence[SourceRecord]) -> int:
     return RECORD_OVERHEAD * len(values) + sum([len(value) for value in values if value])
 
 
+#: Seconds between two batches without a record, which cost a transaction each.
+STEP_EVERY = 0.1
+
+
 class Intake:
     """The growing chunk of one assigned partition.
 
@@ -72,7 +76,11 @@ class Intake:
         #: Whether the partition's pump runs; it takes what comes without being told.
         self.pumping = False
         self.closed = False
-        self._start = start
+        # What was taken ends at the first, what may be taken at the second: records, and then
+        # offsets that hold none.
+        self._start = self._end = start
+        self._step_at = float("-inf")
+        self._after: dict[int, int] = {}
         self._blocks: deque[_Block] = deque()
         self._budget = budget
 
@@ -86,6 +94,10 @@ class Intake:
         """Whether records wait."""
         return bool(self._blocks)
 
+    def steps(self, now: float) -> bool:
+        """Whether a batch without a record should be taken: offsets that hold none stand alone."""
+        return self._end > self._start and not self._blocks and now >= self._step_at
+
     def append(self, records: list[SourceRecord]) -> int:
         """Add fetched records, which follow ``next_offset``; ignored once closed.
 
@@ -96,8 +108,26 @@ class Intake:
             return size
         self._blocks.append(_Block(records, size))
         self._budget.used += size
-        self.next_offset = max(self.next_offset, records[-1].offset + 1)
+        self._end = records[-1].offset + 1
+        self.next_offset = max(self.next_offset, self._end)
+        if self._end in self._after:
+            self._end = self._after.pop(self._end)
         return size
+
+    def reach(self, offset: int) -> bool:
+        """Note that no record follows below ``offset``; gives whether that is new.
+
+        Only for who knows that everything before ``next_offset`` has come here.
+        """
+        if self.closed or offset <= self.next_offset:
+            return False
+        if self._end == self.next_offset:
+            self._end = offset
+        else:
+            # One message an event: the last ones are still on their way to the agent.
+            self._after[self.next_offset] = offset
+        self.next_offset = offset
+        return True
 
     def take(self, limit: int) -> Batch | None:
         """Up to ``limit`` records from the front, None when nothing waits.
@@ -114,8 +144,17 @@ class Intake:
                 block = self._split(block, limit - len(taken))
             taken += block.records
             size += block.size
-        start, self._start = self._start, taken[-1].offset + 1
-        return Batch(start, self._start, taken, size)
+        end = taken[-1].offset + 1 if self._blocks else self._end
+        start, self._start = self._start, end
+        return Batch(start, end, taken, size)
+
+    def take_step(self, now: float) -> Batch | None:
+        """A batch of offsets that hold no record, where ``steps``."""
+        if not self.steps(now):
+            return None
+        self._step_at = now + STEP_EVERY
+        start, self._start = self._start, self._end
+        return Batch(start, self._end, [], 0)
 
     def _split(self, block: _Block, count: int) -> _Block:
         """The first ``count`` records of a block; the rest waits on."""

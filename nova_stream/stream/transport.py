@@ -10,6 +10,8 @@ changes, and why:
   nothing of that intake is announced yet. Fetching pauses while too many bytes wait.
 - partitions that nobody reads now are paused in aiokafka too, and one fetch is bounded.
 - records stay as aiokafka's C code reads them, instead of a dataclass each.
+- what aiokafka steps over because it is no record (markers of transactions, what was aborted or
+  compacted away) moves the position, too, so that it stands at the log's end when all is applied.
 - what is acknowledged to Kafka is what Postgres has, for others' lag tools.
 - changes of a transaction that was aborted are not read: they never happened.
 - ``subscribe``: Faust subscribes again 45 s after every rebalance, to the same topics, which would
@@ -45,6 +47,10 @@ Key = tuple[str, int]
 
 _SEEK_AGAIN = 0.5
 _FETCH_WAIT_MS = 100
+#: Seconds that one fetch may wait: what is no record ends no wait.
+_LONGEST_FETCH = 0.2
+#: Seconds between two looks whether what was stepped over had been deleted.
+_EXPLAIN_EVERY = 0.5
 #: What one look at fetched records takes: more would stop the event loop for too long, and
 #: overrun the budget of memory.
 _DRAIN_BYTES = 4 * 1024 * 1024
@@ -73,6 +79,17 @@ class Source(NamedTuple):
     chunks: bool
 
 
+class _Fetched(dict[TP, Any]):
+    """Records by partition, and from where to where each partition was read for them.
+
+    Between the two places the partition has these records and no others.
+    """
+
+    def __init__(self, records: Mapping[TP, Any], read: Mapping[TP, tuple[int, int]]) -> None:
+        super().__init__(records)
+        self.read = read
+
+
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread in which aiokafka lives, with its fetching brought to what is wanted."""
 
@@ -98,7 +115,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         active_partitions: set[TP],
         timeout: float | None = None,
         max_records: int | None = None,
-    ) -> Any:
+    ) -> _Fetched:
         """Fetch of the active partitions only, and not more at a time than a chunk or two.
 
         Faust pauses partitions in its own books alone: aiokafka would fetch the tables' changelogs
@@ -111,9 +128,13 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         if wanted := [tp for tp in paused if tp in active_partitions]:
             consumer.resume(*wanted)
         at_most = max(_LEAST_DRAIN, min(_MOST_DRAIN, _DRAIN_BYTES // self.average_record))
-        return await super()._fetch_records(
-            consumer, active_partitions, timeout=timeout, max_records=at_most
-        )
+        before = _places(consumer, active_partitions)
+        records = await super()._fetch_records(
+            consumer, active_partitions, timeout=min(timeout or 0.0, _LONGEST_FETCH),
+            max_records=at_most,
+        )  # fmt: skip
+        after = _places(consumer, before)
+        return _Fetched(records, {tp: (before[tp], place) for tp, place in after.items()})
 
 
 class ChunkConsumer(Consumer):  # type: ignore[misc]
@@ -127,12 +148,14 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self.intakes: dict[TP, Intake] = {}
         self._unsought: set[TP] = set()
         self._seek_at = 0.0
-        self._gaps_seen: dict[TP, tuple[int, int]] = {}
-        self._gappy: set[str] = set()
         self._subscribed: set[str] = set()
         self._acknowledged: dict[TP, int] = {}
         self._applied: dict[TP, int] = {}
-        self._looked: dict[TP, tuple[Intake, int]] = {}
+        self._fetched = _Fetched({}, {})
+        #: The intakes when the last fetch began, and what each had to get next.
+        self._expected: dict[TP, tuple[Intake, int]] = {}
+        self._stepped: dict[TP, int] = {}
+        self._explain_at = 0.0
         self._trouble = False
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
@@ -173,7 +196,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._unsought.clear()
         self._acknowledged.clear()
         self._applied.clear()
-        self._gaps_seen.clear()
+        self._stepped.clear()
         self.source.forget()
 
     async def _seek_unsought(self) -> dict[TP, int]:
@@ -219,12 +242,12 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             return {}
         for tp in sorted(tps):
             position = positions[tp]
-            if begins[tp] > position.next_offset:
-                _say_gone(tp, position.next_offset, begins[tp])
-            self.intakes[tp] = Intake(
+            self.intakes[tp] = intake = Intake(
                 tp.topic, source.entities[tp.topic], tp.partition, start=position.next_offset,
                 generation=position.generation, budget=source.budget,
             )  # fmt: skip
+            if intake.reach(begins[tp]):
+                _say_gone(tp, position.next_offset, begins[tp])
             self._read_offset[tp] = wanted[tp] or None
             self._applied[tp] = position.next_offset
         self._unsought -= tps
@@ -247,12 +270,14 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 fresh := await self._continuing(tp, intake, fetched)
             ):
                 self._thread.average_record = intake.append(fresh) // len(fresh) or 1
+        await self._step_over()
         now = time.monotonic()
         for tp, intake in list(self.intakes.items()):
             if not self.flow_active:
                 break
             if not intake.announced and (
-                (intake.waiting and not intake.pumping) or self.source.wake_wanted(intake.key, now)
+                ((intake.waiting or intake.steps(now)) and not intake.pumping)
+                or self.source.wake_wanted(intake.key, now)
             ):
                 intake.announced = True
                 yield tp, self._announcement(tp, intake)
@@ -270,6 +295,18 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 intake.next_offset = message.offset + 1
                 message.value = Single(intake, message.value)
                 yield tp, message
+        await self._step_over()
+        now = time.monotonic()
+        for tp, intake in list(self.intakes.items()):
+            if self.flow_active and not intake.announced and intake.steps(now):
+                intake.announced = True
+                yield tp, self._announcement(tp, intake)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        self._fetched = _Fetched({}, {})
+        self._expected = {tp: (found, found.next_offset) for tp, found in self.intakes.items()}
+        self._fetched = await super()._getmany(active_partitions, timeout)
+        return self._fetched
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:
         if not self.flow_active:
@@ -306,13 +343,19 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             if tp.topic not in source.entities or (tp in self.intakes and not source.budget.full)
         }
 
+    def _read_from_expected(self, tp: TP, intake: Intake) -> bool:
+        """Whether the last fetch read a partition from where its intake had to go on."""
+        read = self._fetched.read.get(tp)
+        return read is not None and self._expected.get(tp) == (intake, read[0])
+
     async def _continuing(self, tp: TP, intake: Intake, fetched: list[Any]) -> list[Any]:
         """The fetched records if they follow what was read before, else none, and a new seek."""
         first, expected = fetched[0].offset, intake.next_offset
         if first == expected:
             return fetched
         if first > expected:
-            if tp.topic in self._gappy or await self._explained(tp, expected, first):
+            if self._read_from_expected(tp, intake):
+                self._stepped.setdefault(tp, expected)
                 return fetched
         else:
             # aiokafka went back to the log's start by itself: our position was out of range.
@@ -321,24 +364,38 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         await self.seek_again(intake.key)
         return []
 
-    async def _explained(self, tp: TP, expected: int, first: int) -> bool:
-        """Whether records are missing because the log has them no longer.
+    async def _step_over(self) -> None:
+        """Move intakes over what the last fetch read and is no record."""
+        for tp, (start, end) in self._fetched.read.items():
+            intake = self.intakes.get(tp)
+            if intake is None or self._expected.get(tp, (None, 0))[0] is not intake:
+                continue
+            records = self._fetched.get(tp)
+            if not self._read_from_expected(tp, intake):
+                if not records:
+                    # Somebody has got records, or markers, and we have not.
+                    await self.seek_again(intake.key)
+                continue
+            got_all = intake.next_offset == (records[-1].offset + 1 if records else start)
+            if got_all and intake.reach(end) and not records:
+                self._stepped.setdefault(tp, start)
+        self._fetched = _Fetched({}, {})
+        if self._stepped and (now := time.monotonic()) >= self._explain_at:
+            self._explain_at = now + _EXPLAIN_EVERY
+            stepped, self._stepped = self._stepped, {}
+            # Nobody waits for it: Kafka may just be going away.
+            self.add_future(self._explain(stepped))
 
-        Retention moved the log's start; compaction and transaction markers leave holes, which
-        look the same when they are read a second time.
-        """
-        begins = await self.earliest_offsets(tp)
-        if begins[tp] > expected:
-            if first > begins[tp]:
-                self._gappy.add(tp.topic)
-            if (self.intakes.get(tp)) is not None:
-                _say_gone(tp, expected, begins[tp])
-            return True
-        if self._gaps_seen.pop(tp, None) == (expected, first):
-            self._gappy.add(tp.topic)
-            return True
-        self._gaps_seen[tp] = (expected, first)
-        return False
+    async def _explain(self, stepped: Mapping[TP, int]) -> None:
+        """Tell what was stepped over because retention took it, and not for being no record."""
+        try:
+            begins = await self.earliest_offsets(*stepped)
+        except KafkaError:
+            self._stepped = {**stepped, **self._stepped}
+            return
+        for tp, begin in begins.items():
+            if begin > stepped[tp]:
+                _say_gone(tp, stepped[tp], begin)
 
     def _announcement(self, tp: TP, intake: Intake) -> ConsumerMessage:
         return ConsumerMessage(
@@ -362,24 +419,30 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         """Faust's own watch knows messages, not chunks; the worker's lag metric replaces it."""
 
     async def lag(self) -> dict[tuple[str, int], int]:
-        """Offsets between what Postgres has and the log's end, by partition; asks Kafka.
+        """Offsets that can be read and are not applied, by partition; asks Kafka.
 
-        A transaction's marker at the log's end is no record: where all that was fetched is applied,
-        the consumer's own place counts, which steps over markers.
+        The position steps over what is no record, so that 0 is reached behind a marker, too.
         """
         applied = dict(self._applied)
-        ends = await self.highwaters(*applied) if applied else {}
-        looked, self._looked = self._looked, {}
-        idle = {tp: self.intakes[tp] for tp, done in applied.items() if tp in self.intakes
-                and self.intakes[tp].next_offset == done < ends.get(tp, 0)}  # fmt: skip
-        for tp, intake in idle.items():
-            # The place at the look before: what was fetched up to it has come into the intake by
-            # now, or another intake is there.
-            before, place = looked.get(tp, (None, 0))
-            if before is intake:
-                applied[tp] = max(applied[tp], place)
-            self._looked[tp] = (intake, await self._thread.position(tp) or 0)
-        return {tuple(tp): max(0, ends[tp] - done) for tp, done in applied.items() if tp in ends}
+        if not applied:
+            return {}
+        begins = await self.earliest_offsets(*applied)
+        ends = await self.highwaters(*applied)
+        return {
+            tuple(tp): max(0, ends[tp] - max(done, begins[tp]))
+            for tp, done in applied.items()
+            if tp in ends and tp in begins
+        }
+
+
+def _places(consumer: Any, tps: Iterable[TP]) -> dict[TP, int]:
+    """Where aiokafka reads on in those partitions of which it knows that."""
+    subscription = consumer._subscription.subscription
+    assignment = subscription.assignment if subscription is not None else None
+    if assignment is None:
+        return {}
+    states = {tp: assignment.state_value(tp) for tp in tps if tp in assignment.tps}
+    return {tp: state.position for tp, state in states.items() if state.has_valid_position}
 
 
 def _keep_plain_records(topics: Collection[str]) -> None:

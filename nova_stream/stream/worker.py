@@ -17,7 +17,7 @@ from nova_stream.errors import (
     DatabaseUnavailableError,
     KafkaUnavailableError,
 )
-from nova_stream.kafka.queries import Found
+from nova_stream.kafka.model import Found
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings

@@ -126,6 +126,9 @@ class StreamTopic(Base):
 class StreamPosition(Base):
     """The next offset to apply of a partition: the only truth about what has been applied.
 
+    ``records_end`` is the offset after the last record that was applied, at ``updated_at``: from
+    there to ``next_offset`` there are none, but markers of transactions, say.
+
     Where versions are lsns: ``source_generation`` is that of the topic, ``source_offsets`` has the
     offset where each generation after the first begins, ``lsn_high`` the highest lsn of the last.
     ``moved_offset`` is the first record that seems to be of another server. ``truncation`` says
@@ -137,6 +140,7 @@ class StreamPosition(Base):
     partition: Mapped[int] = mapped_column(Integer, primary_key=True)
     generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
     next_offset: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    records_end: Mapped[int | None] = mapped_column(BigInteger)
     epoch: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     updated_at: Mapped[datetime] = mapped_column(TIME, server_default=text("now()"))
     source_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)

@@ -12,6 +12,7 @@ import pytest
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.jobs import health_check, registry
 from nova_stream.jobs.health_check import run_once
+from nova_stream.kafka.offsets import Backlog, read_backlog
 from nova_stream.settings import Settings
 from nova_stream.storage import sql_job_work
 from nova_stream.storage.database import connect
@@ -25,10 +26,10 @@ SIZES = ("buildTableSize", "taskTableSize", "executionTableSize", "activityTable
 
 @pytest.fixture
 def runs(nova_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
-    async def empty(*_: Any) -> Any:
-        return {}
+    async def empty(*_: Any) -> Backlog:
+        return Backlog({}, exact=True, held=())
 
-    monkeypatch.setattr(health_check, "log_ends", empty)
+    monkeypatch.setattr(health_check, "read_backlog", empty)
     archive = {"archive_url": f"file://{tmp_path}/archive"}
     return Runs(nova_settings.model_copy(update=archive))
 
@@ -103,14 +104,14 @@ async def test_no_kafka_and_a_lag(runs: Runs, monkeypatch: pytest.MonkeyPatch) -
     async def away(*_: Any) -> Any:
         raise KafkaUnavailableError("nobody there")
 
-    async def behind(*_: Any) -> Any:
-        return {("nova.tasks", 0): 4, ("nova.tasks", 1): 3}
+    async def behind(*_: Any) -> Backlog:
+        return Backlog({("nova.tasks", 0): 4, ("nova.tasks", 1): 3}, exact=True, held=())
 
-    monkeypatch.setattr(health_check, "log_ends", away)
+    monkeypatch.setattr(health_check, "read_backlog", away)
     found = await runs.run(run_once)
     assert (found["status"], found["lag"]) == ("warning", None)
     assert found["problems"] == ["kafka: nobody there"]
-    monkeypatch.setattr(health_check, "log_ends", behind)
+    monkeypatch.setattr(health_check, "read_backlog", behind)
     assert (await runs.run(run_once, lag_warning=7))["status"] == "healthy"
     assert (await runs.run(run_once, lag_warning=6))["status"] == "warning"
 
@@ -150,11 +151,10 @@ async def test_counting_reads_no_documents(runs: Runs) -> None:
 
 async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from nova_stream.events.lines import change_line
-    from nova_stream.kafka import offsets as lag
     from nova_stream.kafka.topics import TopicAdmin
     from nova_stream.publish.publisher import ChangePublisher
 
-    monkeypatch.setattr(health_check, "log_ends", lag.log_ends)
+    monkeypatch.setattr(health_check, "read_backlog", read_backlog)
     settings = runs.settings.model_copy(update={"kafka_brokers": (nova_kafka,)})
     runs.settings = settings
     assert (await runs.run(run_once))["lag"] == 0
@@ -168,4 +168,4 @@ async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.Mon
     gone = settings.model_copy(update={"kafka_brokers": ("127.0.0.1:1",)})
     async with asyncio.timeout(5):
         with pytest.raises(KafkaUnavailableError):
-            await lag.log_ends(gone, 1.0)
+            await read_backlog(gone, {}, 1.0)

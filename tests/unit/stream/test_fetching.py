@@ -16,7 +16,7 @@ from nova_stream.settings import load_settings
 from nova_stream.storage.flush import Position
 from nova_stream.stream import app as wiring
 from nova_stream.stream.intake import Budget, Intake
-from nova_stream.stream.transport import Source
+from nova_stream.stream.transport import Source, _Fetched
 
 PLACE = TP("nova.tasks", 0)
 
@@ -40,6 +40,8 @@ class Log:
         self.position = 0
         self.begin, self.end = 0, 100
         self.fetched: list[list[Record]] = []
+        #: From where to where aiokafka read in each fetch; else only its records.
+        self.read: list[tuple[int, int]] = []
         self.while_fetching: Callable[[], Any] | None = None
         app = wiring.build_app(load_settings())
         source = Source(
@@ -54,10 +56,10 @@ class Log:
         wiring.add_transport(app, source)
         self.consumer = consumer = app.consumer
         consumer._thread.thread_loop.close()
-        monkeypatch.setattr(consumer, "_thread", SimpleNamespace(seek_wait=self._seek))
+        thread = SimpleNamespace(seek_wait=self._seek, getmany=self._getmany)
+        monkeypatch.setattr(consumer, "_thread", thread)
         monkeypatch.setattr(consumer, "assignment", lambda: {PLACE})
         monkeypatch.setattr(consumer, "_get_active_partitions", lambda: {PLACE})
-        monkeypatch.setattr(consumer, "_getmany", self._getmany)
         monkeypatch.setattr(consumer, "earliest_offsets", self._begins)
         monkeypatch.setattr(consumer, "highwaters", self._ends)
         monkeypatch.setattr(Consumer, "getmany", self._singly)
@@ -76,14 +78,20 @@ class Log:
     async def _ends(self, *tps: TP) -> dict[TP, int]:
         return dict.fromkeys(tps, self.end)
 
-    async def _getmany(self, active: set[TP], *_: Any, **__: Any) -> dict[TP, list[Record]]:
+    async def _getmany(self, active: set[TP], *_: Any, **__: Any) -> _Fetched:
         if self.while_fetching is not None:
             meanwhile, self.while_fetching = self.while_fetching, None
             await meanwhile()
-        return {PLACE: self.fetched.pop(0)} if self.fetched and PLACE in active else {}
+        fetched = self.fetched.pop(0) if self.fetched and PLACE in active else []
+        found = {PLACE: fetched} if fetched else {}
+        if self.read:
+            return _Fetched(found, {PLACE: self.read.pop(0)})
+        return _Fetched(
+            found, {PLACE: (fetched[0].offset, fetched[-1].offset + 1)} if found else {}
+        )
 
     async def _singly(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        for record in (await self._getmany({PLACE})).get(PLACE, []):
+        for record in (await self.consumer._getmany({PLACE}, timeout)).get(PLACE, []):
             yield (
                 PLACE,
                 ConsumerMessage(
@@ -105,8 +113,12 @@ async def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return Log(monkeypatch, chunks=request.param)
 
 
-async def taken(log: Log, messages: list[Any]) -> list[int]:
-    """The offsets that wait in the intake once the agent has seen these messages."""
+async def taken(
+    log: Log, messages: list[Any], batches: list[tuple[int, int, list[int]]] | None = None
+) -> list[int]:
+    """The offsets that wait in the intake once the agent has seen these messages; and, in
+    ``batches``, from where to where they are.
+    """
     seen: list[Intake] = []
     pumps: Any = SimpleNamespace(on_announcement=seen.append)
     consume = wiring._agent(pumps)
@@ -116,11 +128,14 @@ async def taken(log: Log, messages: list[Any]) -> list[int]:
             yield SimpleNamespace(message=message, value=message.value)
 
     await consume(SimpleNamespace(events=events))
+    for found in seen:
+        found.announced = False
     intake = log.consumer.intakes.get(PLACE)
-    if intake is None or (batch := intake.take(10**6)) is None:
-        return []
-    offsets = [record.offset for record in batch.records]
-    assert batch.end == offsets[-1] + 1
+    offsets = []
+    while intake and (batch := intake.take(10**6) or intake.take_step(float("inf"))):
+        offsets += [record.offset for record in batch.records]
+        if batches is not None:
+            batches.append((batch.start, batch.end, [record.offset for record in batch.records]))
     return offsets
 
 
@@ -134,7 +149,6 @@ async def test_what_follows_is_taken(log: Log) -> None:
 
 async def test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(log: Log) -> None:
     await log.consumer.seek_to_committed()
-    log.consumer._gappy.add(PLACE.topic)
     log.fetched = [records(0, 9), records(10, 19), records(0, 3)]
     first = await log.messages()
     log.while_fetching = log.consumer.seek_to_committed
@@ -155,12 +169,15 @@ async def test_what_waits_for_the_agent_when_a_partition_is_read_again_is_droppe
     assert await taken(log, [*waiting[2:], *again]) == [5, 6]
 
 
-async def test_a_hole_is_believed_when_it_is_seen_twice(log: Log) -> None:
+async def test_a_hole_is_believed_where_it_was_read_and_nowhere_else(log: Log) -> None:
     await log.consumer.seek_to_committed()
-    log.fetched = [records(3, 4), records(3, 4), records(9, 9)]
-    assert await taken(log, await log.sought_messages()) == []
-    assert await taken(log, await log.sought_messages()) == [3, 4]
-    assert await taken(log, await log.sought_messages()) == [9]
+    log.fetched, log.read = [records(3, 4), records(9, 9)], [(0, 5), (5, 10)]
+    assert await taken(log, await log.messages()) == [3, 4]
+    assert await taken(log, await log.messages()) == [9]
+    log.fetched, log.read = [records(15, 15), records(10, 15)], [(15, 16), (10, 16)]
+    log.position = 10
+    assert await taken(log, await log.messages()) == [], "10 to 14 were read by nobody"
+    assert await taken(log, await log.sought_messages()) == [10, 11, 12, 13, 14, 15]
 
 
 async def test_a_log_that_went_back_is_sought_again(log: Log) -> None:
