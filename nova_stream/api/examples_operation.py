@@ -161,6 +161,7 @@ STREAM_STATUS = {
     "partitions": 48,
     "throughput": 812.4,
     "freshnessMs": 41.0,
+    "heldBack": [],
     "lastAppliedAt": "2026-02-20T12:00:03.120Z",
     "openDeadLetters": 0,
     "lastAudit": {"at": "2026-02-20T12:00:00.094Z", "drift": 0, "runId": 4711},

@@ -12,6 +12,9 @@ _NO_ANSWER = (KafkaConnectionError, NodeNotReadyError)
 
 def unavailable(error: BaseException, settings: Settings) -> KafkaUnavailableError:
     """The error that names the brokers, what is wrong with them and what to look at."""
+    if isinstance(error, NotImplementedError):
+        brokers = ", ".join(settings.kafka_brokers)
+        return KafkaUnavailableError(f"the Kafka at {brokers} is too old; 2.8 or newer is needed")
     # aiokafka tells why each broker was no good only to its log.
     silent = isinstance(error, _NO_ANSWER) or not str(error)
     detail = "nothing answers as Kafka does" if silent else told(error)

@@ -31,34 +31,6 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def admin_options(settings: Settings) -> dict[str, Any]:
-    """The same for confluent_kafka's ``AdminClient``, which is librdkafka underneath.
-
-    Its own log is off: what goes wrong comes back as an error, and is told once. Raises as
-    ``client_options`` does.
-    """
-    _check(settings)
-    options: dict[str, Any] = {
-        "bootstrap.servers": ",".join(settings.kafka_brokers),
-        "security.protocol": settings.kafka_security,
-        "log_level": 0,
-        # Half of it is what a new client waits before its first connection.
-        "reconnect.backoff.ms": 20,
-    }
-    if _encrypted(settings):
-        given = {
-            "ssl.ca.location": settings.kafka_ca_file,
-            "ssl.certificate.location": settings.kafka_cert_file,
-            "ssl.key.location": settings.kafka_key_file,
-        }
-        options |= {name: value for name, value in given.items() if value}
-    if _authenticated(settings):
-        options["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl.username"] = settings.kafka_username
-        options["sasl.password"] = _password(settings)
-    return options
-
-
 def _encrypted(settings: Settings) -> bool:
     return settings.kafka_security.endswith("SSL")
 

@@ -41,6 +41,10 @@ _LOOKS = 4
 _LOOK_PAUSE = 0.25
 
 
+#: What sends; a name for those who hand one around.
+Producer = AIOKafkaProducer
+
+
 class Connection:
     """A producer that is always usable, or says why not, within ``timeout`` seconds."""
 

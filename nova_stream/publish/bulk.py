@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
-
 from nova_stream.events.change import Entity
-from nova_stream.kafka.producer import Connection, offset_of
+from nova_stream.kafka.producer import Connection, Producer, offset_of
 from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings
@@ -52,7 +50,7 @@ class BulkWriter:
                 future.cancel()  # nobody asks any more: not the sending, only the answer
         return PositionToken(self._reached)
 
-    async def _write(self, producer: AIOKafkaProducer, records: Iterable[Outgoing]) -> None:
+    async def _write(self, producer: Producer, records: Iterable[Outgoing]) -> None:
         for count, record in enumerate(records, 1):
             place = self._places.get(record.entity) or await self._find(producer, record)
             full = self._add(producer, record, place)
@@ -65,7 +63,7 @@ class BulkWriter:
         while self._on_the_way:
             await self._wait()
 
-    async def _find(self, producer: AIOKafkaProducer, record: Outgoing) -> tuple[str, int]:
+    async def _find(self, producer: Producer, record: Outgoing) -> tuple[str, int]:
         """The topic and the number of partitions of the record's entity."""
         topic = self._settings.topic(record.entity)
         async with self._connection.failing(topic, _named(record)):
@@ -74,9 +72,7 @@ class BulkWriter:
         self._places[record.entity] = (topic, partitions)
         return topic, partitions
 
-    def _add(
-        self, producer: AIOKafkaProducer, record: Outgoing, place: tuple[str, int]
-    ) -> _Batch | None:
+    def _add(self, producer: Producer, record: Outgoing, place: tuple[str, int]) -> _Batch | None:
         """Put a record into its partition's batch; the batch before when that one was full."""
         topic, partitions = place
         partition = partition_of(record.key, partitions)
@@ -89,7 +85,7 @@ class BulkWriter:
         self._filling[record.entity, partition] = fresh
         return batch
 
-    async def _submit(self, producer: AIOKafkaProducer, batch: _Batch) -> None:
+    async def _submit(self, producer: Producer, batch: _Batch) -> None:
         while len(self._on_the_way) >= _ON_THE_WAY:
             await self._wait()
         # Else single records that are sent meanwhile would join it.

@@ -10,9 +10,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from nova_stream.events.change import Change, Entity
 from nova_stream.events.decode import decode
-from nova_stream.kafka.options import admin_options, client_options
+from nova_stream.kafka.options import client_options
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings
+from tests.confluent import admin_options
 
 PARTITIONS = 3
 

@@ -17,6 +17,15 @@ effect(() => {
   throughputs.value = [...throughputs.peek(), answer.throughput ?? null].slice(-REMEMBERED);
 });
 
+/** What a producer's open transaction keeps from being read, in words; "" where there is nothing. */
+function heldBack(now) {
+  const held = now.heldBack || [];
+  if (!held.length) return "";
+  const records = held.reduce((sum, one) => sum + one.records, 0);
+  const first = held.find((one) => one.transactionalId)?.transactionalId;
+  return `An open transaction${first ? ` of ${first}` : ""} holds back up to ${plural(records, "record")}`;
+}
+
 /** The last audit: drift 0 = the caches equal a recount of the rows. */
 function Drift({ title, audit }) {
   if (!audit) {
@@ -53,8 +62,8 @@ export function Stream() {
       <dl class="tiles">
         <${Drift} title="Agents' figures" audit=${now.lastAudit} />
         <${Drift} title="Builds' figures" audit=${now.lastBuildAudit} />
-        <${Tile} title="Lag" text=${integer(now.lag)} tone=${now.lag > 1000 ? "warn" : ""}>
-          ${now.lag === null ? "not known while Kafka is away" : `${plural(now.workers ?? 0, "worker")}, ${plural(now.partitions ?? 0, "partition")}`}<//>
+        <${Tile} title="Lag" text=${integer(now.lag)} tone=${now.lag > 1000 || heldBack(now) ? "warn" : ""}>
+          ${now.lag === null ? "not known while Kafka is away" : heldBack(now) || `${plural(now.workers ?? 0, "worker")}, ${plural(now.partitions ?? 0, "partition")}`}<//>
         <${Tile} title="Freshness" text=${duration(now.freshnessMs)}>from event to figure<//>
         <div class="tile"><dt>Throughput</dt>
           <dd class="value">${rate}<span class="unit"> events/s</span></dd>

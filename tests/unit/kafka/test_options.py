@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from nova_stream.errors import SettingsError
-from nova_stream.kafka.options import admin_options, client_options
+from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings, load_settings
 
 BROKERS = "one.example:9092,two.example:9093"
@@ -31,12 +30,6 @@ def test_without_encryption() -> None:
         "bootstrap_servers": ["one.example:9092", "two.example:9093"],
         "security_protocol": "PLAINTEXT",
     }
-    assert admin_options(settings()) == {
-        "bootstrap.servers": BROKERS,
-        "security.protocol": "PLAINTEXT",
-        "log_level": 0,
-        "reconnect.backoff.ms": 20,
-    }
 
 
 def test_with_encryption_and_password() -> None:
@@ -52,31 +45,6 @@ def test_with_encryption_and_password() -> None:
     }
 
 
-def test_librdkafka_takes_the_options() -> None:
-    options = admin_options(settings(**SASL))
-
-    assert options["sasl.password"] == "very secret"
-    AdminClient(options)
-
-
-def test_certificates_are_named_to_librdkafka(tmp_path: Path) -> None:
-    files = {name: tmp_path / f"{name}.pem" for name in ("ca", "cert", "key")}
-    for file in files.values():
-        file.write_text("")
-
-    options = admin_options(
-        settings(
-            kafka_security="SSL",
-            **{f"kafka_{name}_file": str(file) for name, file in files.items()},
-        )
-    )
-
-    assert options["ssl.ca.location"] == str(files["ca"])
-    assert options["ssl.certificate.location"] == str(files["cert"])
-    assert options["ssl.key.location"] == str(files["key"])
-
-
-@pytest.mark.parametrize("options_of", [client_options, admin_options])
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -99,9 +67,9 @@ def test_certificates_are_named_to_librdkafka(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_missing_is_named(options_of: Any, fields: dict[str, Any], message: str) -> None:
+def test_what_is_missing_is_named(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        options_of(settings(**fields))
+        client_options(settings(**fields))
 
     assert str(caught.value) == message
 
