@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 _NOTHING: Mapping[str, Any] = {}
 _PARTS = ("before", "after")
+#: What the JSON converter calls them.
+_FLOATS = {"float": "float32", "double": "float64"}
 
 
 class ColumnType(NamedTuple):
@@ -38,13 +40,13 @@ def column_type(schema: object) -> ColumnType | None:
     Never raises: what has not the form of a schema declares nothing.
     """
     if isinstance(schema, str):
-        return ColumnType(schema)
+        return ColumnType(_FLOATS.get(schema, schema))
     if not isinstance(schema, dict):
         return None
 
     kind, name, parameters = schema.get("type"), schema.get("name"), schema.get("parameters")
     found = ColumnType(
-        kind if isinstance(kind, str) else "",
+        _FLOATS.get(kind, kind) if isinstance(kind, str) else "",
         name if isinstance(name, str) else None,
         parameters if isinstance(parameters, dict) else _NOTHING,
         column_type(schema.get("items", schema.get("values"))),

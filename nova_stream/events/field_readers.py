@@ -14,7 +14,11 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.column_types import type_name
-from nova_stream.events.column_values import is_structured_time, structured_time
+from nova_stream.events.column_values import (
+    is_structured_time,
+    structured_time,
+    variable_scale_decimal,
+)
 from nova_stream.events.connect_schema import ColumnType
 from nova_stream.events.decimals import (
     FLAG_TEXT,
@@ -167,7 +171,15 @@ def _read_list(value: Any, field: Field) -> tuple[list[Any], list[Any]]:
     parsed = _parsed(value, field) if isinstance(value, str) else value
     if not isinstance(parsed, list):
         _wrong_type(value, field, "a list, or text that holds a JSON list")
-    return parsed, parsed
+    try:
+        found = [_decimal_or_item(item) for item in parsed]
+    except ValueError:
+        _wrong_type(value, field, "a list")
+    return found, found
+
+
+def _decimal_or_item(item: Any) -> Any:
+    return variable_scale_decimal(item, _UNDECLARED, "") if is_variable_scale(item) else item
 
 
 def _read_json(value: Any, field: Field) -> tuple[Any, Any]:

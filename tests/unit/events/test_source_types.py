@@ -12,6 +12,7 @@ import pytest
 
 from nova_stream.events.change import Change, Entity
 from nova_stream.events.column_types import FITTING, TYPES
+from nova_stream.events.connect_schema import column_type
 from nova_stream.events.documents import Kind
 
 from .helpers import doc_of, document, dumps, envelope, read, rejected, wrapped
@@ -124,6 +125,18 @@ EXAMPLES: list[tuple[str, Any, dict[str, Any], dict[Kind, Any]]] = [
     (f"{CONNECT}Decimal", "AJY=", {"parameters": {"scale": "2"}},
      {Kind.NUMBER: 1.5, Kind.DURATION: 1.5, Kind.JSON: 1.5, Kind.ANY: 1.5}),
     (f"{CONNECT}Decimal", 4, {"parameters": {"scale": "0"}}, whole(4)),
+    (
+        f"{CONNECT}Decimal",
+        "/w==",
+        {"parameters": {"scale": "0"}},
+        {kind: value for kind, value in whole(-1).items() if kind is not Kind.DURATION},
+    ),
+    (
+        f"{DATA}VariableScaleDecimal",
+        {"scale": 0, "value": "/tQ="},
+        {},
+        {kind: value for kind, value in whole(-300).items() if kind is not Kind.DURATION},
+    ),
     (f"{DATA}VariableScaleDecimal", {"scale": 0, "value": "Kg=="}, {}, whole(42)),
     (f"{DATA}VariableScaleDecimal", {"scale": -2, "value": "BA=="}, {}, whole(400)),
     (f"{DATA}Json", '{"key": "val"}', {}, thing({"key": "val"}, text='{"key": "val"}')),
@@ -182,11 +195,20 @@ EXAMPLES: list[tuple[str, Any, dict[str, Any], dict[Kind, Any]]] = [
 def schema_of(name: str, more: dict[str, Any]) -> dict[str, Any]:
     known = TYPES[name]
     names = {} if known.name == known.carried_as else {"name": name, "version": 1}
-    return {"type": known.carried_as, **names, **more}
+    carried_as = {"float32": "float", "float64": "double"}.get(known.carried_as, known.carried_as)
+    return {"type": carried_as, **names, **more}
 
 
 def names_both(message: str, name: str, column: str) -> bool:
     return column in message and name in message
+
+
+@pytest.mark.parametrize(("converters", "ours"), [("float", "float32"), ("double", "float64")])
+def test_the_json_converters_names_of_floats_are_connects(converters: str, ours: str) -> None:
+    for name in (converters, ours):
+        found = column_type({"type": "array", "items": {"type": name}})
+        assert found is not None
+        assert found.items == column_type(ours)
 
 
 @pytest.mark.parametrize("kind", Kind)
