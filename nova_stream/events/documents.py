@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import msgspec
 
 from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity
+from nova_stream.events.placeholders import DEFAULT_UUID
 from nova_stream.events.times import canonical_time
 
 #: Longest id, and longest value of an indexed column, in UTF-8 bytes: an entry of a Postgres
@@ -25,6 +26,7 @@ MAX_INDEXED_BYTES = 1024
 #: The largest number, durations among them: a sum of 1e8 of them is still a double.
 MAX_NUMBER = Decimal("1e300")
 
+_LEFT_OUT = [DEFAULT_UUID]
 # A text of so many characters has at most MAX_INDEXED_BYTES, whatever they are.
 _SURELY_SHORT = MAX_INDEXED_BYTES // 4
 _BUILD_STATUSES = frozenset(BUILD_STATUSES)
@@ -134,6 +136,8 @@ class TaskDocument(msgspec.Struct, rename="camel", gc=False):
         if status not in _TASK_STATUSES:
             raise ValueError(status)
         short(self.task_id)
+        if self.dependencies == _LEFT_OUT:
+            raise ValueError("a value left out")
         return short(self.build_id), short(self.agent) or "", status, plain_time(self.created_at)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nova_stream.events.change import Entity
-from nova_stream.events.documents import COLUMN_NAMES, DOCUMENTS, short
+from nova_stream.events.documents import COLUMN_NAMES, DOCUMENTS, RULES, short
 from nova_stream.events.placeholders import (
     DEFAULT,
     DEFAULT_BASE64,
@@ -17,8 +17,10 @@ from nova_stream.events.placeholders import (
     Placeholders,
 )
 
-# The first bytes of the default placeholder, as a list of numbers, with any spaces between.
-_NUMBERS = re.compile(r"95,\s*95\s*,\s*100\s*,\s*101\s*,")
+_OF_BYTES = DEFAULT_BASE64.rstrip("=")  # some writers escape the rest
+# The default placeholder as the beginning of a list: its UUID, or its first bytes as numbers.
+_NUMBERS = r"\s*,\s*".join(map(str, DEFAULT[:4].encode()))
+_finds_list = re.compile(rf'\[\s*(?:"{DEFAULT_UUID}"|{_NUMBERS}\s*,)').search
 
 
 class PlainReader:
@@ -31,7 +33,9 @@ class PlainReader:
 
     def __init__(self, entity: Entity, placeholders: Placeholders = PLACEHOLDERS) -> None:
         pattern = placeholders.own_pattern
-        self._finds_own = None if pattern is None else re.compile(pattern).search
+        self._finds_own = re.compile(pattern or "(?!)").search
+        self._refuse = self._refuse_unusual if pattern is None else self._refuse_own
+        self._has_list = "dependencies" in RULES[entity]
         self._decode = msgspec.json.Decoder(DOCUMENTS[entity]).decode
         self._columns = tuple(f'"{name}"' for name in COLUMN_NAMES[entity])
 
@@ -46,17 +50,22 @@ class PlainReader:
         if not identity:
             raise ValueError("no id")
         text = str(encoded, "utf-8")
-        self._refuse_unusual(text)
+        known = self._has_list and document.dependencies is not None  # type: ignore[union-attr]
+        self._refuse(text, known)
         short(identity)
         return identity, text, document.columns()
 
-    def _refuse_unusual(self, text: str) -> None:
+    def _refuse_unusual(self, text: str, known_lists: int) -> None:
         """Raises ValueError when the text may hold NUL, a value left out, or a snake_case column:
-        a text that only looks so is read with care, which finds nothing.
+        a text that only looks so is read with care, which finds nothing. Lists beyond those of
+        known fields, which the document itself looks at, are looked into.
         """
-        if "\\" in text and "\\u0000" in text:
-            raise ValueError("perhaps NUL")
-        if DEFAULT_BASE64 in text:
+        if "\\" in text:
+            if "\\u0000" in text:
+                raise ValueError("perhaps NUL")
+            if _OF_BYTES in text:
+                raise ValueError("perhaps a value left out")
+        elif "=" in text and DEFAULT_BASE64 in text:
             raise ValueError("perhaps a value left out")
         if "_" in text:
             if DEFAULT in text:
@@ -64,7 +73,10 @@ class PlainReader:
             for column in self._columns:
                 if column in text:
                     raise ValueError(column)
-        if "[" in text and (DEFAULT_UUID in text or ("95," in text and _NUMBERS.search(text))):
+        if "[" in text and text.count("[") > known_lists and _finds_list(text):
             raise ValueError("perhaps a value left out of a list")
-        if self._finds_own is not None and self._finds_own(text):
+
+    def _refuse_own(self, text: str, known_lists: int) -> None:
+        self._refuse_unusual(text, known_lists)
+        if self._finds_own(text):
             raise ValueError("perhaps a value left out")
