@@ -15,7 +15,7 @@ from nova_stream.errors import UsageError
 if TYPE_CHECKING:
     from nova_stream.events.change import Entity
     from nova_stream.settings import Settings
-    from nova_stream.source_audit.audit import SourceReport
+    from nova_stream.source_audit.report import SourceReport
 
 
 def audit(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import groupby, islice
@@ -15,63 +14,25 @@ import msgspec
 from nova_stream.clock import Clock
 from nova_stream.errors import RejectedError, UsageError
 from nova_stream.events.change import Entity
-from nova_stream.kafka.offsets import lag_of, log_ends
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.source_audit import nova
-from nova_stream.source_audit.barrier import Barrier, Offsets
+from nova_stream.source_audit.barrier import Barrier
 from nova_stream.source_audit.compare import Difference, difference, is_own
 from nova_stream.source_audit.interface import SourceTable, SourceTables
 from nova_stream.source_audit.merge import Merge, Mismatch
 from nova_stream.source_audit.repair import Place, Refused, kind_for, repair_record
+from nova_stream.source_audit.report import SHOWN, SourceReport
 from nova_stream.source_audit.settle import Candidate, Settled, Settling
 from nova_stream.source_audit.spool import Spool
-from nova_stream.storage import read
+from nova_stream.source_audit.stream import Stream, Tell
 from nova_stream.storage.database import check_schema, connect
 from nova_stream.storage.migrate import newest_revision
 
-#: Differences that a report shows; the others are counted.
-SHOWN = 100
 _BATCH = 200
-_KAFKA_LIMIT = 10.0
-_LOOK_AGAIN = 0.1
-#: Seconds after which a stream that does not move stands, a start of its worker included.
-_PATIENCE = 15.0
 #: How long candidates are looked at, in settling times: one for the first mark, one more for a row
 #: that changed meanwhile, and a rest.
 _ROUNDS = 3
-
-#: Told one line a step; for a terminal or a log.
-Tell = Callable[[str], None]
-
-
-class SourceReport(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a comparison found; the first five fields always stand in its JSON.
-
-    ``compared`` counts the ids on either side. ``own`` rows differ because jobs of nova-stream have
-    changed them; ``unsettled`` ones changed too often, or were on their way for too long, to be
-    told; ``behind`` records were not applied when the comparison began, because the stream stands;
-    ``repaired`` were published, and ``remaining`` differ even so.
-    """
-
-    compared: int
-    missing: int
-    surplus: int
-    different: int
-    differences: list[Difference]
-    own: int = 0
-    unsettled: int = 0
-    behind: int = 0
-    repaired: int | None = None
-    remaining: int = 0
-    not_compared: list[Entity] = msgspec.field(default_factory=list, name="notCompared")
-
-    @property
-    def good(self) -> bool:
-        """Whether the source and the rows are equal now, as far as can be told."""
-        if self.behind or (self.repaired is not None and self.remaining):
-            return False
-        return self.repaired is not None or not (self.missing or self.surplus or self.different)
 
 
 class SourceAudit:
@@ -104,6 +65,7 @@ class SourceAudit:
         self._topics: dict[Entity, nova.Topic] = {}
         self._compared = 0
         self._own = 0
+        self._stands = False
 
     async def run(self, entities: Sequence[Entity] = (), *, repair: bool = False) -> SourceReport:
         """Compare these entities, all where none is named, and publish what differs if wanted."""
@@ -115,10 +77,14 @@ class SourceAudit:
             with ExitStack() as stack:
                 candidates = stack.enter_context(Spool(Candidate))
                 found = stack.enter_context(Spool(Difference))
-                behind = await self._catch_up(connection)
+                behind = await self._stream(connection).catch_up(
+                    self._settle, self._monotonic, self._tell
+                )
                 self._topics = await nova.topics(connection, self._settings)
                 await self._first_look(connection, candidates)
                 settled = await self._settled(connection, candidates, found)
+                if self._stands:
+                    behind = max(behind, await self._stream(connection).behind())
                 report = self._report(found, settled, absent, behind)
                 if repair and behind:
                     self._tell("nothing was published: first let the stream come to the end")
@@ -147,23 +113,8 @@ class SourceAudit:
                 self._tell(f"{table.entity.value}: {table.place}; not compared: {names}")
         return absent
 
-    async def _catch_up(self, connection: asyncpg.Connection[Any]) -> int:
-        """Wait until what is in Kafka now is applied, as long as the stream moves: a row that is
-        yet to come cannot be seen to differ. Gives how many records are not applied even so.
-        """
-        stream = _Stream(self._settings, connection, {})
-        ends, before, since = await stream.log_ends(), None, self._monotonic()
-        while (behind := lag_of(ends, await stream.positions())) > 0:
-            if behind != before:
-                before, since = behind, self._monotonic()
-            elif self._monotonic() - since >= max(self._settle, _PATIENCE):
-                self._tell(
-                    f"the stream stands {behind} records before the ends of its topics: what they "
-                    "change cannot be compared. Does a worker run? (nova-stream doctor)"
-                )
-                break
-            await asyncio.sleep(_LOOK_AGAIN)
-        return behind
+    def _stream(self, connection: asyncpg.Connection[Any]) -> Stream:
+        return Stream(self._settings, connection, self._comparable())
 
     async def _first_look(
         self, connection: asyncpg.Connection[Any], candidates: Spool[Candidate]
@@ -204,7 +155,7 @@ class SourceAudit:
         found: Spool[Difference],
     ) -> Settled:
         barrier = Barrier(
-            _Stream(self._settings, connection, self._comparable()),
+            self._stream(connection),
             self._source.readers,
             self._monotonic,
             self._settle,
@@ -214,6 +165,7 @@ class SourceAudit:
             cutoff=self._cutoff, clock=self._monotonic, limit=self._settle * _ROUNDS + 5,
         )  # fmt: skip
         settled = await settling.run(candidates, found)
+        self._stands = self._stands or (settled.unsettled > 0 and barrier.stands())
         for line in barrier.complaints(settled.unsettled, len(found)):
             self._tell(line)
         return settled
@@ -252,14 +204,14 @@ class SourceAudit:
         found: Spool[Difference],
         report: SourceReport,
     ) -> SourceReport:
-        published = refused = 0
+        published = 0
+        self._topics = await nova.topics(connection, self._settings)
         with Spool(Candidate) as again, Spool(Difference) as remaining:
             async with RawPublisher(self._settings) as publisher:
                 for batch in _batches(found):
                     records, bad = await self._records(connection, batch)
                     await publisher.send(records)
                     published += len(records)
-                    refused += len(bad)
                     for no in bad:
                         self._tell(f"{no.entity.value} {no.id}: not published, {no.reason}")
             for item in found:
@@ -305,33 +257,6 @@ class SourceAudit:
             generation=self._topics[entity].source_generation,
             floor=floor if kind is self._source.kind else None,
         )
-
-
-class _Stream:
-    """What the barrier asks of nova-stream and of Kafka."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        connection: asyncpg.Connection[Any],
-        comparable: Mapping[Entity, int],
-    ) -> None:
-        self._settings = settings
-        self._connection = connection
-        self._comparable = comparable
-
-    async def log_ends(self) -> Offsets:
-        return await log_ends(self._settings, _KAFKA_LIMIT)
-
-    async def positions(self) -> Offsets:
-        return await read.positions(self._connection)
-
-    async def newest_version(self) -> int | None:
-        found = [
-            await nova.newest_version(self._connection, entity, generation)
-            for entity, generation in self._comparable.items()
-        ]
-        return max((number for number in found if number is not None), default=None)
 
 
 def _batches(found: Spool[Difference]) -> Iterator[list[Difference]]:

@@ -20,11 +20,13 @@ Offsets = Mapping[tuple[str, int], int]
 #: Seconds between a sign that the connector has passed a place and Kafka having all before it: its
 #: producer sends to several partitions at once.
 _GRACE = 1.0
+#: Seconds between two looks at the newest version, which reads all rows.
+_LOOK_AGAIN = 3.0
 #: How many times the settling time a slot that moves is waited for.
 _PATIENCE = 5
 
 
-class Stream(Protocol):
+class Progress(Protocol):
     """What the barrier asks of nova-stream and of Kafka."""
 
     async def log_ends(self) -> Offsets: ...
@@ -60,7 +62,7 @@ class Barrier:
 
     def __init__(
         self,
-        stream: Stream,
+        stream: Progress,
         readers: Callable[[], Awaitable[list[Reader]]],
         clock: Callable[[], float],
         settle: float,
@@ -91,6 +93,18 @@ class Barrier:
         mark = self._marks[number]
         return mark.passed or (by_sign and mark.passed_by_sign)
 
+    def is_waiting(self) -> bool:
+        """Whether a slot that moves is waited for although the settling time is over."""
+        now = self._clock()
+        return any(
+            not mark.waited and now - mark.at >= self._settle and mark.seen_at is None
+            for mark in self._marks
+        )
+
+    def stands(self) -> bool:
+        """Whether the stream has not come to what had to be in Kafka."""
+        return any(mark.ends_waited is not None and not mark.passed for mark in self._marks)
+
     async def look(self) -> None:
         """See how far connector and stream have come; to be called again and again."""
         now = self._clock()
@@ -120,7 +134,7 @@ class Barrier:
                 f"{behind.what} {behind.name}{state} has confirmed all but {missing} "
                 f"{behind.unit}: differences may be on their way in a connector that stands"
             )
-        if unsettled and any(mark.ends_waited and not mark.passed for mark in self._marks):
+        if unsettled and self.stands():
             lines.append(
                 "the stream has not come to the ends of its topics: does a worker run? "
                 "(nova-stream doctor)"
@@ -134,7 +148,7 @@ class Barrier:
         self.behind = slowest
         if slowest is not None and (self._slowest is None or slowest.position > self._slowest[0]):
             self._slowest = (slowest.position, now)
-        if now - self._newest[1] >= 1.0:  # counts all rows
+        if now - self._newest[1] >= _LOOK_AGAIN:
             self._newest = (await self._stream.newest_version(), now)
         signs = [slowest.position if slowest else None, self._newest[0]]
         return max((sign for sign in signs if sign is not None), default=None)

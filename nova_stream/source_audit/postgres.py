@@ -32,13 +32,15 @@ _MINIMUM_VERSION = 13
 _BATCH = 5000
 _FENCES = 64
 
-#: With row security on, hidden rows would look as if they were not there: off makes it an error.
+#: Settings, as far as the server has them. With row security on, hidden rows would look as if they
+#: were not there: off makes it an error.
 _SESSION = """
-SELECT set_config(name, value, false) FROM (VALUES
+SELECT set_config(wanted.name, value, false) FROM pg_settings s JOIN (VALUES
     ('application_name', 'nova-stream source audit'), ('timezone', 'UTC'), ('datestyle', 'ISO'),
     ('extra_float_digits', '1'), ('default_transaction_read_only', 'on'), ('row_security', 'off'),
-    ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), ('jit', 'off'),
-    ('work_mem', '64MB')) AS setting (name, value)
+    ('statement_timeout', '0'), ('transaction_timeout', '0'), ('jit', 'off'),
+    ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
+    ('work_mem', '64MB')) AS wanted (name, value) ON wanted.name = lower(s.name)
 """
 _FACTS = """
 SELECT current_setting('server_encoding') = 'UTF8' AS utf8, pg_is_in_recovery() AS standby
@@ -197,6 +199,8 @@ class PostgresSnapshot:
         with self._source._telling():
             cursor = await self._source._reading.cursor(statement)
             while rows := await cursor.fetch(_BATCH):
+                if rows[0][0] is None:
+                    raise UsageError(f"{table.place} has rows whose id is null: give them one")
                 yield [Digest(row[0], row[1], row[2], tuple(row)[3:]) for row in rows]
 
     async def values(self, table: SourceTable, ids: Sequence[str]) -> dict[str, Values]:
@@ -241,7 +245,7 @@ WHERE {condition}"""  # noqa: S608 - names from the catalogue, quoted
         order = 'id COLLATE "C"' if utf8 else "convert_to(id, 'UTF8')"
         document = [own.texts[name] for name in strict]
         return f"""
-SELECT * FROM (SELECT coalesce({own.texts["id"]}, '') AS id,
+SELECT * FROM (SELECT {own.texts["id"]} AS id,
     {sql.digest_sql(figures, utf8=utf8)}, {sql.digest_sql(document, utf8=utf8)}{loose}
     FROM {own.name}) AS source
-ORDER BY {order}"""  # noqa: S608 - names from the catalogue, quoted
+ORDER BY {order} NULLS FIRST"""  # noqa: S608 - names from the catalogue, quoted

@@ -9,7 +9,6 @@ stream made of the source's row, and not an older one. Nothing else is called a 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -51,7 +50,6 @@ class Settled(msgspec.Struct):
 
     own: int = 0
     unsettled: int = 0
-    unsettled_by_entity: Counter[str] = msgspec.field(default_factory=Counter)
 
 
 class Settling:
@@ -88,14 +86,12 @@ class Settling:
         while len(candidates):
             await self._round(candidates, found, settled)
             if len(candidates):
-                if self._clock() >= end:
+                if self._clock() >= end and not self._barrier.is_waiting():
                     break
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 await self._barrier.look()
-        for candidate in candidates:
-            settled.unsettled += 1
-            settled.unsettled_by_entity[candidate.entity.value] += 1
+        settled.unsettled = len(candidates)
         candidates.clear()
         return settled
 

@@ -140,6 +140,15 @@ async def test_a_table_that_is_not_there_is_told(still_stage: Stage, database: s
         await source.audit(tables={Entity.TASKS: "nowhere.at_all"})
     with pytest.raises(UsageError, match=r"public\.agents has no column status"):
         await source.audit(tables={Entity.TASKS: "agents"})
+    run_sql(
+        database, "ALTER TABLE agents DROP CONSTRAINT agents_pkey",
+        "ALTER TABLE agents ALTER id DROP NOT NULL", "INSERT INTO agents VALUES (NULL, 'A')",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"public\.agents has rows whose id is null"):
+        await source.audit()
+    run_sql(database, "DELETE FROM agents", "INSERT INTO agents VALUES ('a', 'A'), ('a', 'B')")
+    with pytest.raises(UsageError, match=r"public\.agents has the id 'a' twice"):
+        await source.audit()
     run_sql(database, "DROP TABLE agents")
     with pytest.raises(UsageError, match="no table for: agents, builds"):
         await source.audit()
@@ -221,7 +230,7 @@ def test_the_command_prints_one_line_of_json_and_a_status(
 async def test_records_that_nobody_applies_are_told(
     still_stage: Stage, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_stream.source_audit.audit._PATIENCE", 0.5)
+    monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE", 0.5)
     run_sql(database, _AGENTS)
     still_stage.publish(Entity.AGENTS, b'{"op": "c", "after": {"id": "a", "name": "A"}}')
     source, told = Source(database, still_stage), _lines()

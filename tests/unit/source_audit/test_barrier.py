@@ -83,7 +83,7 @@ def test_a_later_change_that_was_applied_is_a_sign() -> None:
     world.look(2)
     assert not world.passed(mark)
     world.newest = 100
-    world.look(2)
+    world.look(3)
     world.look(2)
     assert world.passed(mark)
 
@@ -98,9 +98,11 @@ def test_a_slot_that_moves_is_waited_for_and_one_that_stands_is_named() -> None:
         assert not world.passed(mark)
     world.look(29)
     assert not world.passed(mark)
+    assert world.barrier.is_waiting()
     world.look(2)
     world.look()
     assert world.passed(mark)
+    assert not world.barrier.is_waiting()
     assert world.barrier.complaints(unsettled=0, found=0) == []
     (line,) = world.barrier.complaints(unsettled=0, found=1)
     assert "slow has confirmed all but 60 bytes" in line
@@ -122,5 +124,6 @@ def test_a_stream_that_stands_is_named() -> None:
     world.position = 0
     world.look(31)
     world.look(60)
+    assert world.barrier.stands()
     (line,) = world.barrier.complaints(unsettled=3, found=0)
     assert "does a worker run" in line
