@@ -72,8 +72,10 @@ def framed(data: bytes, headers: Any, name: str) -> Framed | None:
     """The parts of a framed value or key; None for one that is not framed. ``name`` is the header
     that may have the id. Raises RejectedError ``bad_frame``.
     """
-    if headers and (told := header(headers, name)) is not None:
-        return Framed(_reference(told, f"the header {name}"), data)
+    if headers:
+        if (told := header(headers, name)) is not None:
+            return Framed(_reference(told, f"the header {name}"), data)
+        _refuse_foreign_header(data, headers, "key" if name == KEY_HEADER else "value")
     if data[:1] not in (b"\x00", b"\x01"):
         return None
     end = _ID_END if data[0] == _ID else _GUID_END
@@ -134,6 +136,22 @@ def unknown_schema(reference: SchemaReference) -> RejectedError:
     if reference == 0:
         hint = "; Apicurio's converter writes ids of 8 bytes unless it is set to 4 (as-confluent)"
     return RejectedError("unknown_schema", f"the Schema Registry has no schema {reference}{hint}")
+
+
+def _refuse_foreign_header(data: bytes, headers: Any, part: str) -> None:
+    """Apicurio's ids in headers are of another count than those of Confluent's API, and the bytes
+    behind them may look framed.
+    """
+    if data.lstrip()[:1] in (b"{", b"[", b'"'):
+        return
+    for kind in ("globalId", "contentId", "contentHash"):
+        if header(headers, f"apicurio.{part}.{kind}") is not None:
+            raise RejectedError(
+                "bad_frame",
+                f"the header apicurio.{part}.{kind} has the schema's id; let the converter write "
+                "it in front of the record: apicurio.registry.headers.enabled=false, "
+                "apicurio.registry.as-confluent=true, apicurio.registry.use-id=contentId",
+            )
 
 
 def _reference(told: bytes, where: str) -> SchemaReference:

@@ -18,9 +18,12 @@ from nova_stream.events.change import Change, Entity, VersionKind
 from nova_stream.events.connect_schema import ColumnType
 from nova_stream.events.decode import Decoder
 from nova_stream.events.framing import (
+    KEY_HEADER,
+    VALUE_HEADER,
     FramedReader,
     RegisteredSchema,
     SchemaReference,
+    framed,
     prepare,
     unknown_schema,
 )
@@ -389,6 +392,19 @@ def test_a_header_that_names_no_schema_is_told(told: bytes) -> None:
         lambda: decoded(TASKS, dumps(DOCUMENTS[TASKS]), headers=[("__value_schema_id", told)])
     )
     assert error.reason == "bad_frame"
+
+
+@pytest.mark.parametrize("kind", ("globalId", "contentId", "contentHash"))
+def test_an_id_in_a_header_of_apicurios_is_told_with_the_settings_that_help(kind: str) -> None:
+    headers = [(f"apicurio.value.{kind}", (7).to_bytes(8, "big"))]
+
+    with pytest.raises(RejectedError) as refused:
+        framed(b"\x00\x02\x08\x00\x00and so on", headers, VALUE_HEADER)
+
+    assert refused.value.reason == "bad_frame"
+    assert "apicurio.registry.headers.enabled=false" in str(refused.value)
+    assert framed(b'{"op": "c"}', headers, VALUE_HEADER) is None
+    assert framed(b"a key", headers, KEY_HEADER) is None
 
 
 def test_plain_json_is_read_as_before_beside_a_registry() -> None:
