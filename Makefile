@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup dev test test-fast test-containers check format bench bench-jobs bench-api lock clean
+.PHONY: help setup dev test test-fast test-sources test-containers check format bench bench-jobs bench-api lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ endif
 
 test-fast: setup ## unit tests only
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+test-sources: setup ## every way of a real Debezium from a source database, some 6 minutes
+	@$(BIN)/python -m pytest tests/sources -m sources $(ARGS)
 
 test-containers: setup ## the container path, with an image made by tests/containers/build-image.sh
 	@$(BIN)/python -m pytest tests/containers -m containers $(ARGS)
