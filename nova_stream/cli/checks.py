@@ -22,6 +22,7 @@ from nova_stream.storage.database import check_schema, connect, describe
 from nova_stream.storage.dead_letter_store import DeadLetterStore
 from nova_stream.storage.migrate import newest_revision
 from nova_stream.storage.positions import enlarged, standing
+from nova_stream.storage.sources import noticed
 
 #: Seconds to wait for an answer of Kafka.
 _LIMIT = 5.0
@@ -72,6 +73,7 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
                 yield finding
             yield await check_offsets(connection, partitions, settings)
         if schema.ok:
+            yield await check_sources(connection)
             yield await check_dead_letters(DeadLetterStore(connection))
             async for good, message, advice in check_convex(connection, settings, clock):
                 yield Finding("convex", ok=good, message=message, advice=advice)
@@ -156,6 +158,22 @@ async def check_offsets(
         "that moved to another partition may have had no effect",
         "make the topic again and publish all its entities (op r), as docs/operations.md has it "
         "under More partitions",
+    )
+
+
+async def check_sources(connection: asyncpg.Connection[Any]) -> Finding:
+    """Whether lsns come from another server than those known."""
+    found = await noticed(connection)
+    if not found:
+        return Finding("sources", ok=True, message="no source seems to have moved")
+    topics = sorted({item.topic for item in found})
+    letters = sum(item.letters for item in found)
+    return _problem(
+        "sources",
+        f"{', '.join(topics)}: {letters} changes are newer by their time and older by their lsn "
+        "than what is known, so that they are of another server",
+        f"if the source has moved: nova-stream topics new-source {topics[0]}, as "
+        "docs/operations.md has it under The source has moved",
     )
 
 

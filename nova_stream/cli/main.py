@@ -29,6 +29,7 @@ from nova_stream.cli import (
     migrate,
     publish,
     tokens,
+    topics,
     worker,
 )
 from nova_stream.errors import NovaStreamError
@@ -62,6 +63,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
+app.add_typer(topics.app, name="topics", rich_help_panel=_LOOK)
 app.add_typer(executions.app, name="executions", rich_help_panel=_LOOK)
 app.add_typer(archive.app, name="archive", rich_help_panel=_LOOK)
 app.command("bench", rich_help_panel=_LOOK, context_settings=bench.CONTEXT)(bench.bench)

@@ -15,6 +15,7 @@ from nova_stream.clock import Clock, isoformat
 from nova_stream.jobs.session import Session
 from nova_stream.settings import Settings
 from nova_stream.storage.alert_store import AlertLine, AlertStore, MissedFacts, RunFacts
+from nova_stream.storage.sources import Noticed
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -31,7 +32,7 @@ LOOKED_BACK = timedelta(days=2)
 
 
 class AlertKind(StrEnum):
-    """What an alert is about; its subject is a job, or a table."""
+    """What an alert is about; its subject is a job, a table or a topic."""
 
     SUCCESS_RATE = "success_rate"
     SLOW = "slow"
@@ -39,6 +40,7 @@ class AlertKind(StrEnum):
     HEALTH = "health"
     MISSED = "missed"
     DRIFT = "drift"
+    SOURCE = "source"
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -51,9 +53,14 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 def conditions(
-    settings: Settings, runs: Iterable[RunFacts], missed: Iterable[MissedFacts]
+    settings: Settings,
+    runs: Iterable[RunFacts],
+    missed: Iterable[MissedFacts],
+    moved: Iterable[Noticed] = (),
 ) -> list[Condition]:
-    """All conditions that hold, from each job's newest runs (newest first) and missed slots."""
+    """All conditions that hold, from each job's newest runs (newest first), missed slots, and
+    partitions whose source seems to have moved.
+    """
     found: list[Condition] = []
     for job, group in groupby(runs, key=lambda run: run.job):
         newest_first = list(group)
@@ -64,6 +71,10 @@ def conditions(
             found += _table_sizes(settings, newest_first)
             found += _health(newest_first)
     found += [_missed(facts) for facts in missed]
+    found += [
+        _moved(topic, list(partitions))
+        for topic, partitions in groupby(moved, key=lambda item: item.topic)
+    ]
     return found
 
 
@@ -158,6 +169,16 @@ def _missed(facts: MissedFacts) -> Condition:
     )  # fmt: skip
 
 
+def _moved(topic: str, partitions: Sequence[Noticed]) -> Condition:
+    letters = sum(item.letters for item in partitions)
+    return Condition(
+        AlertKind.SOURCE, topic,
+        f"the source of {topic} seems to have moved to another server: {letters} changes are newer "
+        f"by their time and older by their lsn than what is known. If so: nova-stream topics "
+        f"new-source {topic}", float(letters),
+    )  # fmt: skip
+
+
 class Alerts:
     """Keeps the table ``alerts`` in step with the conditions; any number of workers may."""
 
@@ -203,7 +224,7 @@ class Alerts:
     async def _conditions(self, store: AlertStore, now: datetime) -> list[Condition]:
         runs = await store.runs(max(self._settings.alert_runs, BASELINE + 1))
         missed = await store.missed(now - _MISSED_SHOWN, now - LOOKED_BACK, now)
-        return conditions(self._settings, runs, missed)
+        return conditions(self._settings, runs, missed, await store.moved())
 
     async def _reconcile(
         self, store: AlertStore, found: Sequence[Condition], now: datetime

@@ -79,7 +79,6 @@ class Admitted(msgspec.Struct):
             for change in self.changes:
                 self.source.rank(change)
             return
-        self.source.note_move(changes)
         self.applied.moved += len(changes)
         for change in changes:
             self.bury(change, REASON, ADVICE.format(topic=self.chunk.topic))

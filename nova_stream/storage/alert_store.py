@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from nova_stream.storage import sql_alerts
+from nova_stream.storage.sources import Noticed, noticed
 from nova_stream.storage.transactions import read_committed
 
 
@@ -75,6 +76,10 @@ class AlertStore:
             )
             for row in rows
         ]  # fmt: skip
+
+    async def moved(self) -> list[Noticed]:
+        """Partitions whose source seems to have moved, by topic."""
+        return await noticed(self._connection)
 
     async def missed(
         self, noted_since: datetime, lacking_since: datetime, now: datetime

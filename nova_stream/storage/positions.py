@@ -69,6 +69,7 @@ async def recognise(connection: asyncpg.Connection[Any], topic: str, topic_id: s
             await connection.execute(sql.SET_TOPIC_ID, topic, topic_id)
             return None
         await connection.execute(sql.FORGET_PARTITIONS, topic)
+        await connection.execute(sql.BEGIN_WITH_SOURCE, topic)
         return await _next_generation(connection, topic, topic_id)
 
 

@@ -37,8 +37,7 @@ ROLLBACK = "ROLLBACK"
 
 LOCK_POSITIONS = """
 SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind, t.flattened,
-    s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high,
-    s.moved_offset
+    s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high
 FROM stream_positions s JOIN stream_topics t USING (topic)
 WHERE (s.topic, s.partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
 ORDER BY s.topic, s.partition
@@ -123,8 +122,7 @@ WHERE version_kind = 'offset' AND topic = ANY($1::text[]) ORDER BY topic
 """
 RESTART_POSITIONS = """
 UPDATE stream_positions
-SET generation = $2, next_offset = 0, records_end = NULL, epoch = epoch + 1, updated_at = now(),
-    moved_offset = NULL, moved_at = NULL
+SET generation = $2, next_offset = 0, records_end = NULL, epoch = epoch + 1, updated_at = now()
 WHERE topic = $1
 """
 #: What a topic holds that was made again is of its present source.
@@ -404,6 +402,8 @@ FROM build_stats_partials WHERE topic = $1 AND partition = $2
 
 # -- dead letters ---------------------------------------------------------------------------------
 
+#: A letter that is there stays as it is; but what was read again for a new source and failed again
+#: is open again.
 INSERT_DEAD_LETTERS = """
 INSERT INTO dead_letters AS d
     (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
@@ -412,5 +412,7 @@ SELECT topic, partition, "offset", generation, key, value, headers::jsonb, recor
 FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bytea[], $6::bytea[], $7::text[],
     $8::timestamptz[], $9::text[], $10::text[])
     AS u (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
-ON CONFLICT (topic, generation, partition, "offset") DO NOTHING
+ON CONFLICT (topic, generation, partition, "offset") DO UPDATE
+SET state = 'open', reason = excluded.reason, message = excluded.message, failed_at = now()
+WHERE d.state = 'retried' AND d.reason = 'source_moved'
 """

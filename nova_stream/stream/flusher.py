@@ -199,6 +199,8 @@ class Flusher:
                     "dead letters", topic=item.chunk.topic, partition=item.chunk.partition,
                     records=applied.dead, see="nova-stream dead-letters list",
                 )  # fmt: skip
+            if applied.moved:
+                self._say_moved(item.chunk, applied)
             if not item.future.done():
                 item.future.set_result(applied)
         if self._spans is not None:
@@ -249,6 +251,15 @@ class Flusher:
             )
             _log.error("flush failed", fault=fault.value, error=str(error), then=advice)
             self._trouble = trouble
+
+    def _say_moved(self, chunk: Chunk, applied: Applied) -> None:
+        self._metrics.moved.labels(chunk.topic).inc(applied.moved)
+        _log.error(
+            "a source seems to have moved", topic=chunk.topic, partition=chunk.partition,
+            records=applied.moved,
+            then="lower lsns with newer times are dead letters; if the source is on another server "
+            f"now: nova-stream topics new-source {chunk.topic}",
+        )  # fmt: skip
 
     def _say_well(self) -> None:
         self._metrics.database_up.set(1)

@@ -28,6 +28,11 @@ class Metrics:
         self.dead_letters = Counter(
             "nova_dead_letters", "Records put among the dead letters.", ["topic"], registry=registry
         )
+        self.moved = Counter(
+            "nova_records_of_another_source",
+            "Dead letters whose lsn is of another server than those known.", ["topic"],
+            registry=registry,
+        )  # fmt: skip
         self.flushes = Counter("nova_flushes", "Committed flushes.", registry=registry)
         self.flush_failures = Counter(
             "nova_flush_failures", "Tries of a flush that failed, by kind of fault.", ["fault"],
@@ -81,6 +86,7 @@ class Metrics:
         for topic in topics:
             self.applied.labels(topic)
             self.dead_letters.labels(topic)
+            self.moved.labels(topic)
         for fault in Fault:
             self.flush_failures.labels(fault.value)
 

@@ -189,6 +189,22 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             intake.close()
             self._unsought.add(tp)
 
+    async def follow_positions(self) -> None:
+        """Read partitions again whose position in Postgres somebody has set back.
+
+        Raises what looking up positions raises.
+        """
+        held, applied = dict(self.intakes), dict(self._applied)
+        places = [tuple(tp) for tp in held if tp in applied]
+        for key, position in (await self.source.read_positions(places)).items():
+            tp = TP(*key)
+            if position.next_offset < applied[tp] and self.intakes.get(tp) is held[tp]:
+                _log.warning(
+                    "reading a partition again", topic=tp.topic, partition=tp.partition,
+                    reason=f"its position was set back to {position.next_offset}",
+                )  # fmt: skip
+                await self.seek_again(key)
+
     def _close_intakes(self) -> None:
         for intake in self.intakes.values():
             intake.close()

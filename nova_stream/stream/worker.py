@@ -41,6 +41,7 @@ from nova_stream.tracing import tracer_of
 _log = get_logger(__name__)
 
 _WATCH_TOPICS_EVERY = 3.0
+_WATCH_POSITIONS_EVERY = 2.0
 _MEASURE_EVERY = 2.0
 _MEASURE_LIMIT = 5.0
 _RETRY = 1.0
@@ -106,6 +107,7 @@ class Worker:
             asyncio.create_task(flusher.run(), name="flusher"),
             asyncio.create_task(pumps.failed(), name="pumps"),
             asyncio.create_task(self._watch_topics(), name="topics"),
+            asyncio.create_task(self._watch_positions(app), name="positions"),
             asyncio.create_task(self._measure(app), name="metrics"),
         ]
         try:
@@ -281,6 +283,21 @@ class Worker:
                            then="the worker starts anew")  # fmt: skip
                 self._rebuild.set()
                 return
+
+    async def _watch_positions(self, app: faust.App) -> None:
+        """Go back where a position was set back, for a source that moved."""
+        away = False
+        while True:
+            await asyncio.sleep(_WATCH_POSITIONS_EVERY)
+            try:
+                await app.consumer.follow_positions()
+            except Exception as error:  # the flush waits for Postgres; nothing rests on this
+                if not away:
+                    _log.warning("positions cannot be watched", error=str(error),
+                                 then="tried again until it works")  # fmt: skip
+                away = True
+            else:
+                away = False
 
     async def _measure(self, app: faust.App) -> None:
         while True:

@@ -131,8 +131,7 @@ class StreamPosition(Base):
 
     Where versions are lsns: ``source_generation`` is that of the topic, ``source_offsets`` has the
     offset where each generation after the first begins, ``lsn_high`` the highest lsn of the last.
-    ``moved_offset`` is the first record that seems to be of another server. ``truncation`` says
-    which changes the last truncation leaves without effect.
+    ``truncation`` says which changes the last truncation leaves without effect.
     """
 
     __tablename__ = "stream_positions"
@@ -148,8 +147,6 @@ class StreamPosition(Base):
         ARRAY(BigInteger), server_default=text("'{}'")
     )
     lsn_high: Mapped[int | None] = mapped_column(BigInteger)
-    moved_offset: Mapped[int | None] = mapped_column(BigInteger)
-    moved_at: Mapped[datetime | None] = mapped_column(TIME)
     truncation: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
 
@@ -175,6 +172,14 @@ class DeadLetter(Base):
     __table_args__ = (
         Index("dead_letters_record", "topic", "generation", "partition", "offset", unique=True),
         Index("dead_letters_state", "state", "id"),
+        Index(
+            "dead_letters_moved",
+            "topic",
+            "generation",
+            "partition",
+            "offset",
+            postgresql_where=text("state = 'open' AND reason = 'source_moved'"),
+        ),
         CheckConstraint(
             "state in ('open', 'retried', 'discarded')", name="dead_letters_state_known"
         ),

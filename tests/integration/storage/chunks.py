@@ -32,10 +32,14 @@ def value_of(
     before: dict[str, Any] | None = None,
     op: str | None = None,
     ts_ms: int = NOON_MS,
+    at: int | None = None,
     **source: Any,
 ) -> bytes:
-    """A change record's bytes; without ``after`` a deletion. ``source`` has the version."""
+    """A change record's bytes; without ``after`` a deletion. ``source`` has the version, ``at`` is
+    the source's own time.
+    """
     op = op or ("d" if after is None else "u")
+    source |= {} if at is None else {"ts_ms": at}
     fields = {"op": op, "ts_ms": ts_ms, "before": before, "after": after}
     return encode_json({**fields, "source": {"connector": "nova", **source}})
 

@@ -21,7 +21,7 @@ MARK = "__debezium_unavailable_value"
 def task(
     lsn: int | None, agent: str, *, op: str = "u", id_: str = "t", ts: int = 0, **fields: Any
 ) -> bytes:
-    source: dict[str, Any] = {"connector": "postgresql", "lsn": lsn, "ts_ms": NOON_MS + ts}
+    source: dict[str, Any] = {"connector": "postgresql", "lsn": lsn, "at": NOON_MS + ts}
     return value_of({"id": id_, "status": "done", "agent": agent, **fields}, op=op, **source)
 
 

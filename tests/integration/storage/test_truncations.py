@@ -23,11 +23,11 @@ TASKS = Entity.TASKS
 
 def task(id_: str, *, op: str = "u", ts: int = 0, **source: Any) -> bytes:
     document = {"id": id_, "status": "done", "agent": "MARS"}
-    return value_of(document, op=op, **({"ts_ms": NOON_MS + ts} | source))
+    return value_of(document, op=op, **({"at": NOON_MS + ts} | source))
 
 
 def truncation(ts: int = 0, **source: Any) -> bytes:
-    return value_of(None, op="t", **({"ts_ms": NOON_MS + ts} | source))
+    return value_of(None, op="t", **({"at": NOON_MS + ts} | source))
 
 
 async def alive(desk: Desk, entity: Entity = TASKS) -> list[str]:

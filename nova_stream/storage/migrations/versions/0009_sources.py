@@ -35,9 +35,12 @@ ALTER TABLE stream_positions
     ADD COLUMN source_generation INTEGER NOT NULL DEFAULT 0,
     ADD COLUMN source_offsets BIGINT[] NOT NULL DEFAULT '{}',
     ADD COLUMN lsn_high BIGINT,
-    ADD COLUMN moved_offset BIGINT,
-    ADD COLUMN moved_at TIMESTAMP WITH TIME ZONE,
     ADD COLUMN truncation JSONB"""
+    )
+    op.execute(
+        """
+CREATE INDEX dead_letters_moved ON dead_letters (topic, generation, partition, "offset")
+WHERE state = 'open' AND reason = 'source_moved'"""
     )
 
 

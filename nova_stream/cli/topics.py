@@ -1,0 +1,61 @@
+"""``nova-stream topics``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nova_stream.cli.start import prepare_quiet
+from nova_stream.errors import UsageError
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+    from nova_stream.storage.sources import NewSource
+
+app = typer.Typer(help="The topics of change events, and what their versions come from.")
+
+
+@app.command("new-source")
+def new_source(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic, such as nova.tasks.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+) -> None:
+    """Say that a topic's source has moved to another server, whose LSNs begin anew.
+
+    They outrank all LSNs before. What was set aside as too old is read again from the topic's log.
+    """
+    settings = prepare_quiet()
+    if topic not in settings.topics():
+        raise UsageError(f"{topic!r} is no topic here; allowed is {', '.join(settings.topics())}")
+    found = asyncio.run(_begin(settings, topic))
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    places = ", ".join(f"{p} from {first}" for p, first in sorted(found.read_again.items()))
+    typer.echo(f"{topic}: source {found.generation} begins")
+    typer.echo(f"read again: partition {places}" if places else "nothing of it has come yet")
+    typer.echo(f"dead letters settled: {found.letters}")
+
+
+async def _begin(settings: Settings, topic: str) -> NewSource:
+    from nova_stream.kafka.admin import KafkaAdmin
+    from nova_stream.storage.database import check_schema, connect
+    from nova_stream.storage.migrate import newest_revision
+    from nova_stream.storage.sources import begin_source
+
+    async with KafkaAdmin(settings) as admin:
+        logs = await admin.logs([topic])
+    starts = {partition: log.start for (_, partition), log in logs.items()}
+    connection = await connect(settings, "topics")
+    try:
+        await check_schema(connection, newest_revision())
+        return await begin_source(connection, topic, starts)
+    finally:
+        await connection.close()
