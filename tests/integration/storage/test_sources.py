@@ -9,8 +9,9 @@ import pytest
 
 from nova_stream.errors import UsageError
 from nova_stream.events.change import Entity
+from nova_stream.events.forms import Forms
 from nova_stream.storage import positions
-from nova_stream.storage.dead_letter_store import DeadLetterStore, _again
+from nova_stream.storage.dead_letter_store import DeadLetterStore, _again, _version_of
 from nova_stream.storage.sources import begin_source, noticed
 from tests.integration.storage.chunks import NOON_MS, value_of
 from tests.integration.storage.conftest import Desk
@@ -46,6 +47,15 @@ async def read_again(desk: Desk, partition: int = 0) -> None:
     start = (await desk.position(TASKS, partition)).next_offset
     if start < len(desk.logs[TASKS, partition]):
         await desk.flush(desk.chunk(TASKS, start, partition=partition))
+
+
+async def publish_again(desk: Desk) -> None:
+    """What ``retry`` publishes for the one letter that is open."""
+    store = DeadLetterStore(desk.connection)
+    (letter,) = await store.read(await store.open_ids())
+    sources = await store._sources([letter.listed.topic])
+    record = _again(letter, _version_of(letter, Forms()), sources)
+    await desk.put(TASKS, record.value, headers=record.headers)
 
 
 @pytest.mark.parametrize(
@@ -174,19 +184,13 @@ async def test_letters_whose_records_are_gone_from_the_log_stay_open_and_find_th
     assert await reasons(desk) == ["source_moved"]
     await desk.flush(desk.chunk(TASKS, 2))  # as where retention took the first of them
     assert (await agents(desk))["u"] == "new"
-    store = DeadLetterStore(desk.connection)
-    (letter,) = await store.read(await store.open_ids())
-    record = _again(letter, await store._sources([letter.listed.topic]))
-    await desk.put(TASKS, record.value, headers=record.headers)
+    await publish_again(desk)
     assert (await agents(desk))["t"] == "new"
 
 
 async def test_a_letter_that_is_published_again_too_soon_is_a_letter_again(desk: Desk) -> None:
     await desk.put(TASKS, task(OLD, "old", 0), task(NEW, "new", 9))
-    store = DeadLetterStore(desk.connection)
-    (letter,) = await store.read(await store.open_ids())
-    record = _again(letter, await store._sources([letter.listed.topic]))
-    await desk.put(TASKS, record.value, headers=record.headers)
+    await publish_again(desk)
     assert await reasons(desk) == ["source_moved", "source_moved"]
 
 
