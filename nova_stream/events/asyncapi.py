@@ -39,7 +39,8 @@ def asyncapi_document() -> dict[str, Any]:
             "version": "1.0.0",
             "description": "Changes of the main app's entities, one topic an entity, as Debezium "
             "change records. The key of a record is the entity's id; a null value after a "
-            "deletion is a tombstone and is ignored.",
+            "deletion is a tombstone and is ignored, but deletes on a topic of rows without an "
+            "envelope.",
         },
         "defaultContentType": "application/json",
         "channels": {entity.value: _channel(entity) for entity in Entity},

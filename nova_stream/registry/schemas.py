@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
 from nova_stream.events.framing import FramedReader, SchemaReference, prepare, unknown_schema
 from nova_stream.registry.client import NoSuchSchemaError, RegistryClient
 from nova_stream.settings import Settings
+
+_Value = TypeVar("_Value")
 
 #: Readers in memory. A stream has a few; more than this means that ids are being made up.
 _CAPACITY = 1000
@@ -27,7 +30,7 @@ class Schemas:
         self._now = now
         self._client: RegistryClient | None = None
         self._readers: OrderedDict[SchemaReference, FramedReader] = OrderedDict()
-        self._unknown: dict[SchemaReference, float] = {}
+        self._unknown: OrderedDict[SchemaReference, float] = OrderedDict()
 
     def known(self, reference: SchemaReference) -> FramedReader | None:
         """The reader of a schema, None when it has to be fetched first.
@@ -52,12 +55,10 @@ class Schemas:
         try:
             schema = await self._client.schema(reference)
         except NoSuchSchemaError:
-            self._note_unknown(reference)
+            _remember(self._unknown, reference, self._now())
             return
-        self._readers[reference] = prepare(schema, reference)
+        _remember(self._readers, reference, prepare(schema, reference))
         self._unknown.pop(reference, None)
-        while len(self._readers) > _CAPACITY:
-            self._readers.popitem(last=False)
 
     async def close(self) -> None:
         """Let the connections go; a later ``fetch`` makes new ones."""
@@ -65,7 +66,12 @@ class Schemas:
         if client is not None:
             await client.close()
 
-    def _note_unknown(self, reference: SchemaReference) -> None:
-        now = self._now()
-        self._unknown = {r: at for r, at in self._unknown.items() if now - at < _UNKNOWN_FOR}
-        self._unknown[reference] = now
+
+def _remember(
+    known: OrderedDict[SchemaReference, _Value], reference: SchemaReference, value: _Value
+) -> None:
+    """Add what is newest, and forget what is oldest above the limit."""
+    known[reference] = value
+    known.move_to_end(reference)
+    while len(known) > _CAPACITY:
+        known.popitem(last=False)

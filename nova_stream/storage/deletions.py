@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from nova_stream.events.change import Change, Entity, VersionKind
 from nova_stream.events.envelope import MAX_MINOR
-from nova_stream.stats.fold import Rank, rank_lsn, rank_of
+from nova_stream.stats.fold import GENERATION_BITS, Rank, rank_lsn, rank_of
 from nova_stream.storage.admission import Admitted
 from nova_stream.storage.sql import TABLES
 
@@ -69,7 +69,7 @@ async def place(
             placed = _placed(deletion, newest, a)
             a.changes = [*a.changes, placed]
             a.applied.changes += 1
-            if newest.partition == placed.partition:
+            if _is_of_before(newest, placed):
                 changes[placed.id].append(placed)
             else:
                 a.bury(placed, REASON, _ADVICE)
@@ -84,6 +84,16 @@ def _placed(deletion: Change, newest: _State, a: Admitted) -> Change:
     found = replace(deletion, kind=a.kind, number=number, minor=minor, rank_generation=generation)
     rank_lsn(found, a.chunk.generation)  # of equal versions the later place counts
     return found
+
+
+def _is_of_before(known: _State, deletion: Change) -> bool:
+    """Whether what a deletion finds stood before it: in its partition, or in an earlier life of
+    the topic.
+    """
+    return (
+        known.partition == deletion.partition
+        or known.place >> GENERATION_BITS < deletion.place >> GENERATION_BITS
+    )
 
 
 def _by_id(changes: Iterable[Change], ids: set[str]) -> dict[str, list[Change]]:

@@ -37,13 +37,13 @@ async def put(desk: Desk, id_: str, *values: bytes | None, **more: Any) -> None:
 
 
 @pytest.mark.parametrize("null", NULLS)
-@pytest.mark.parametrize("lsn", [None, 50])
+@pytest.mark.parametrize("version", [None, "__lsn", "__source_seq"])
 @pytest.mark.parametrize("together", [False, True])
 async def test_a_null_after_a_row_deletes_it_and_a_later_row_brings_it_back(
-    desk: Desk, null: bytes | None, lsn: int | None, together: bool
+    desk: Desk, null: bytes | None, version: str | None, together: bool
 ) -> None:
     def marks(add: int) -> dict[str, Any]:
-        return {} if lsn is None else {"__lsn": lsn + add}
+        return {} if version is None else {version: 50 + add}
 
     def values(id_: str) -> list[bytes | None]:
         return [row(id_, **marks(0)), null, row(id_, "MARS", **marks(9)), null]
@@ -103,6 +103,20 @@ async def test_a_deletion_whose_place_tells_nothing_is_told(desk: Desk) -> None:
     await put(desk, "t", None, partition=1)
     assert await alive(desk, "t")
     assert await desk.dead() == [("tasks", 1, 0, "unknown_version")]
+
+
+async def test_a_deletion_is_of_after_everything_of_the_topics_earlier_life(desk: Desk) -> None:
+    await put(desk, "t", row("t", __lsn=50))
+    await put(desk, "u", row("u", __lsn=51), partition=1)
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "a")
+    await positions.recognise(desk.connection, topic, "b")
+    desk.logs.clear()
+    desk.add(TASKS, row("v", __lsn=60), None, partition=1, key=key("t"))
+    await desk.flush(desk.chunk(TASKS, partition=1, generation=1))
+    assert not await alive(desk, "t")
+    assert await alive(desk, "u")
+    assert await desk.dead() == []
 
 
 async def test_a_deletion_of_what_nobody_knows_changes_nothing(desk: Desk) -> None:

@@ -102,3 +102,22 @@ async def test_topics_of_other_names_are_read(stage: Stage) -> None:
     stage.start_worker(topic_tasks=other)
     stage.publish(Entity.TASKS, value_of({"id": "t", "status": "done"}, seq=1), partition=2)
     await stage.row("tasks", "t")
+
+
+async def test_flattened_rows_and_the_nulls_that_delete_them_are_read(stage: Stage) -> None:
+    stage.start_worker()
+
+    def row(id_: str, **marks: Any) -> bytes:
+        return json.dumps({"id": id_, "status": "done", "agent": "ATLAS", **marks}).encode()
+
+    for number, null in enumerate((None, b"null", b'{"schema": {}, "payload": null}', b"")):
+        id_ = f"flat {number}"
+        key = json.dumps({"schema": {"type": "struct"}, "payload": {"id": id_}}).encode()
+        gone = null if null != b"" else row(id_, __deleted="true", __lsn=20)
+        stage.publish(Entity.TASKS, row(id_, __lsn=10, __deleted="false"), key=key)
+        await stage.row("tasks", id_, version=10)
+        stage.publish(Entity.TASKS, gone, key=key)
+        stage.publish(Entity.TASKS, row(f"{id_} kept", __lsn=30), key=b"k")
+        await stage.row("tasks", f"{id_} kept", deleted_at=None)
+        assert (await stage.row("tasks", id_))["deleted_at"] is not None
+    assert await stage.fetch("SELECT 1 FROM dead_letters") == []

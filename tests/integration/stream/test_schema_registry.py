@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -17,8 +18,11 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from nova_stream.cli.check_registry import check_registry
 from nova_stream.events.change import Entity
 from nova_stream.local.ports import free_port
+from nova_stream.settings import load_settings
+from nova_stream.storage.dead_letter_store import open_store
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, until
 from tests.sources.registry import Registry
@@ -144,6 +148,42 @@ async def test_partitions_wait_while_the_registry_is_away_and_nothing_is_lost(
         assert await stage.fetch("SELECT 1 FROM dead_letters") == []
     finally:
         registry.stop()
+
+
+async def test_a_letter_is_published_again_with_the_place_that_its_lsn_had(
+    stage: Stage, schema_registry: Registry
+) -> None:
+    stage.start_worker(schema_registry_url=schema_registry.url)
+    with writing(schema_registry, stage) as writer:
+        (offset,) = stage.publish(
+            EXECUTIONS, writer.avro(event("c", document("n") | {"duration": -1}, 10))
+        )
+        stage.publish(EXECUTIONS, writer.avro(event("c", document("o"), 11)))
+    await stage.row("executions", "o")
+    letter = await stage.dead_letter(EXECUTIONS, offset)
+    assert letter["reason"] == "bad_duration"
+
+    settings = stage.settings.model_copy(update={"schema_registry_url": schema_registry.url})
+    async with open_store(settings) as store:
+        await store.retry(settings, [letter["id"]])
+    await stage.caught_up()
+    again = await stage.dead_letter(EXECUTIONS, offset + 2)
+    (name, value), *_ = json.loads(again["headers"])
+    assert (name, base64.b64decode(value)) == ("nova_version", b"lsn:0:0:%d:0" % offset)
+
+
+async def test_the_doctor_asks_the_registry(
+    schema_registry: Registry, refusing_registry: str
+) -> None:
+    assert await check_registry(load_settings()) is None
+    well = await check_registry(load_settings(schema_registry_url=schema_registry.url))
+    assert well is not None
+    assert well.ok, well
+    for url in (refusing_registry, f"http://127.0.0.1:{free_port()}", f"{schema_registry.url}x"):
+        found = await check_registry(load_settings(schema_registry_url=url))
+        assert found is not None
+        assert not found.ok
+        assert url in found.message
 
 
 class _Refusing(BaseHTTPRequestHandler):
