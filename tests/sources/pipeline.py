@@ -18,7 +18,8 @@ import asyncpg
 
 from nova_stream.clock import system_clock
 from nova_stream.local.sql import run_sql
-from nova_stream.source_audit.audit import SourceAudit, SourceReport
+from nova_stream.source_audit.audit import SourceAudit
+from nova_stream.source_audit.report import SourceReport
 from nova_stream.source_audit.sources import open_source
 from nova_stream.storage.database import connect
 from nova_stream.testing.servers import fresh_database
@@ -207,7 +208,7 @@ class Pipeline:
 
     async def audit(self, *, repair: bool = False) -> SourceReport:
         """``nova-stream audit --source``."""
-        async with open_source(self.source, {}) as source:
+        async with open_source(self.source, {}, self.stage.settings) as source:
             audit = SourceAudit(
                 self.stage.settings,
                 source,
