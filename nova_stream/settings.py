@@ -24,13 +24,12 @@ from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
 from nova_stream.events.placeholders import DEFAULT, placeholder_bytes
 
-_SECRETS = {
-    "database_url", "api_token", "api_tokens", "kafka_password", "alert_webhook_url", "convex_key",
-    "schema_registry_url", "schema_registry_password", "schema_registry_token",
-}  # fmt: skip
+#: Beside those whose type says so: an address that may have a password in it.
+_SECRETS = {"schema_registry_url"}
 
 #: Variables that something else of nova-stream reads: the local stack, the pytest fixtures, Faust.
 _NO_SETTINGS = re.compile(r"NOVA_(CACHE_DIR|STACK_DIR|TEST_\w+|FAUST\w*)")
+_SHORTEST_SECRET = 16
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 #: What Kubernetes sets in every container for a service called nova-….
 _OF_A_SERVICE = re.compile(r"NOVA_\w*?(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
@@ -117,6 +116,8 @@ class Settings(BaseSettings):
     job_late_seconds: float = Field(30, ge=1, le=86_400)
 
     alert_webhook_url: SecretStr | None = None
+    alert_webhook_secret: SecretStr | None = None
+    alert_webhook_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     alert_success_rate: float = Field(95, ge=0, le=100)
     alert_runs: int = Field(20, ge=1, le=200)
     alert_slow_factor: float = Field(2, gt=1, le=1000)
@@ -226,6 +227,33 @@ class Settings(BaseSettings):
                 raise ValueError("http://host/path or https://host/path is allowed")
         return value
 
+    @field_validator("alert_webhook_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < _SHORTEST_SECRET:
+            raise ValueError(f"{_SHORTEST_SECRET} characters or more are allowed")
+        return value
+
+    @field_validator("alert_webhook_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+            if not value:
+                raise ValueError("names of hosts, several separated by commas, are allowed")
+        return value
+
+    def check_webhook(self) -> None:
+        """Raise SettingsError when the webhook's host is none of those that are allowed."""
+        if self.alert_webhook_url is None or not self.alert_webhook_hosts:
+            return
+        host = urlsplit(self.alert_webhook_url.get_secret_value()).hostname
+        if host not in self.alert_webhook_hosts:
+            raise SettingsError(
+                "NOVA_ALERT_WEBHOOK_URL: its host is none of NOVA_ALERT_WEBHOOK_HOSTS="
+                f"{','.join(self.alert_webhook_hosts)} (value not shown)"
+            )
+
     def database(self) -> DatabaseUrl:
         """Where the database is and how to connect, from ``database_url``, checked.
 
@@ -276,6 +304,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
     settings.topics()
+    settings.check_webhook()
     return settings
 
 
@@ -299,10 +328,16 @@ def unknown_variables() -> dict[str, str | None]:
     }
 
 
+def is_secret(name: str) -> bool:
+    """Whether the value of this setting is never shown."""
+    field = Settings.model_fields.get(name)
+    return name in _SECRETS or (field is not None and "SecretStr" in str(field.annotation))
+
+
 def _explain(item: Any) -> str:
     name = str(item["loc"][0]) if item["loc"] else "settings"
     allowed = str(item["msg"]).removeprefix("Value error, ")
-    if name in _SECRETS:
+    if is_secret(name):
         return f"NOVA_{name.upper()}: {allowed} (value not shown)"
 
     value = os.environ.get(f"NOVA_{name.upper()}", item.get("input"))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import random
+import time
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import msgspec
 
 from nova_stream.clock import isoformat
 from nova_stream.jobs.session import Session
@@ -17,6 +23,7 @@ from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
+SIGNATURE = "Nova-Signature"
 _TIMEOUT = 10.0
 #: While one worker may be sending a message, no other one does. Seconds.
 _HOLD = 30.0
@@ -25,11 +32,17 @@ _LONGEST_PAUSE = 300.0
 
 
 class Webhook:
-    """Posts what waits to be told; its address is never logged, since it may hold a secret."""
+    """Posts what waits to be told; its address is never logged, since it may hold a secret.
+
+    A message is taken when the address itself answers with 2xx: redirects are not followed, since
+    they would lead it to somebody else. It is signed where there is a secret.
+    """
 
     def __init__(self, settings: Settings) -> None:
         assert settings.alert_webhook_url is not None
         self._url = settings.alert_webhook_url.get_secret_value()
+        secret = settings.alert_webhook_secret
+        self._secret = None if secret is None else secret.get_secret_value().encode()
         self._settings = settings
         self._session = Session(settings, "webhook")
 
@@ -83,15 +96,39 @@ class Webhook:
     async def _post(self, body: dict[str, Any], key: str) -> str | None:
         """What went wrong, None when the message was taken."""
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
-        headers = {"Idempotency-Key": key}
+        data = msgspec.json.encode(body)
+        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+        if self._secret is not None:
+            headers[SIGNATURE] = signature(self._secret, data, int(time.time()))
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout, trust_env=True) as client,
-                client.post(self._url, json=body, headers=headers) as answer,
+                # Without trust_env, which would send a password of ~/.netrc.
+                aiohttp.ClientSession(timeout=timeout) as client,
+                client.post(
+                    self._url,
+                    data=data,
+                    headers=headers,
+                    proxy=_proxy(self._url),
+                    allow_redirects=False,
+                ) as answer,
             ):
-                return None if answer.status < 300 else f"HTTP {answer.status}"
+                return None if 200 <= answer.status < 300 else f"HTTP {answer.status}"
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return type(error).__name__
+
+
+def signature(secret: bytes, body: bytes, seconds: int) -> str:
+    """The header that proves who sent ``body`` and when, in seconds since 1970."""
+    digest = hmac.new(secret, b"%d." % seconds + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for this address."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _message(delivery: Delivery) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from nova_stream.errors import SettingsError
 from nova_stream.jobs.registry import JOBS
 from nova_stream.jobs.schedule import schedule_of
 from nova_stream.kafka.options import client_options
-from nova_stream.settings import Settings, load_settings
+from nova_stream.settings import Settings, is_secret, load_settings
 
 NAMES = sorted(Settings.model_fields)
 BLANK = ["", " ", "\t \n"]
@@ -54,6 +54,19 @@ def test_a_blank_variable_leaves_the_files_value(
     (tmp_path / ".env").write_text("NOVA_PARTITIONS=3\n")
     monkeypatch.setenv("NOVA_PARTITIONS", " ")
     assert load_settings().partitions == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_secret_by_its_type_or_its_row_is_never_shown(name: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    row = next(
+        line
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| `NOVA_{name.upper()}` |")
+    )
+    typed = "SecretStr" in str(Settings.model_fields[name].annotation)
+    assert ("*secret*" in row) is typed
+    assert is_secret(name) or not typed
 
 
 @pytest.mark.parametrize("text", [" , ,", ",", ",,", " ,"])
