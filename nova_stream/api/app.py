@@ -23,7 +23,7 @@ from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.middleware import BodyLimit, Guard, Outermost
 from nova_stream.api.parts import PREFIX, Parts
 from nova_stream.api.paths import ExactPaths
-from nova_stream.api.positions import PositionWatch
+from nova_stream.api.positions import PositionWatch, PresentLives
 from nova_stream.api.reads import SharedReads
 from nova_stream.api.request_encoding import RequestEncoding
 from nova_stream.api.routes import (
@@ -128,13 +128,14 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     metrics = ApiMetrics()
     tokens = Tokens(settings, StoredTokens(database))
     lazy = Lazy(publisher, _close)
-    watch = PositionWatch(database)
+    kafka = KafkaProbe(settings)
+    watch = PositionWatch(database, PresentLives(kafka.lives, list(settings.topics())))
     return Parts(
         tokens=tokens,
         database=database,
         publisher=lazy,
         watch=watch,
-        kafka=KafkaProbe(settings),
+        kafka=kafka,
         metrics=metrics,
         settings=settings,
         ledger=Ledger(settings, JOBS, system_clock, "api"),

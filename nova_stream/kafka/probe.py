@@ -1,9 +1,10 @@
-"""Whether Kafka answers, for the readiness probe."""
+"""Whether Kafka answers, for the readiness probe, and which topics it has now."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin
@@ -31,6 +32,10 @@ class KafkaProbe:
                 self._asked_at = time.monotonic()
         if self._error is not None:
             raise self._error
+
+    async def lives(self, topics: Collection[str]) -> dict[str, str]:
+        """The ids of those of ``topics`` that exist; raises KafkaUnavailableError."""
+        return {topic: found.id for topic, found in (await self._admin.describe(topics)).items()}
 
     async def close(self) -> None:
         """End the connections."""

@@ -7,7 +7,7 @@ gap, and all that follows for that partition would be refused too: so it is repl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ from aiokafka.errors import (
 from nova_stream.errors import PublishError, TopicError, UsageError
 from nova_stream.kafka._producer_stop import stop_producer
 from nova_stream.kafka.faults import unavailable
+from nova_stream.kafka.lives import TopicLives
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.settings import Settings
@@ -56,6 +57,7 @@ class Connection:
         self._topics: set[str] = set()
         self._lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._lives = TopicLives()
 
     @property
     def brokers(self) -> str:
@@ -114,6 +116,13 @@ class Connection:
         )
         return topic, partition, offset_of(await future, topic)
 
+    async def life(self, topic: str, offsets: Mapping[int, int]) -> str | None:
+        """Kafka's id of the topic in which records are now, by partition the offset of the last;
+        None when it cannot be told.
+        """
+        producer = await self.producer()
+        return await self._lives.of(producer.client, topic, offsets)
+
     async def partitions(self, producer: AIOKafkaProducer, topic: str) -> int:
         """How many partitions a topic has.
 
@@ -151,6 +160,7 @@ class Connection:
         except KafkaError as error:
             self._refused = True
             self._topics.discard(topic)
+            self._lives.forget(topic)
             cause = _cause(error, topic)
         else:
             return

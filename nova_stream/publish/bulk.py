@@ -48,7 +48,12 @@ class BulkWriter:
         finally:
             for future in self._on_the_way:
                 future.cancel()  # nobody asks any more: not the sending, only the answer
-        return PositionToken(self._reached)
+        lives = {}
+        for topic, ends in self._reached.items():
+            life = await self._connection.life(topic, {p: end - 1 for p, end in ends.items()})
+            if life is not None:
+                lives[topic] = life
+        return PositionToken(self._reached, lives)
 
     async def _write(self, producer: Producer, records: Iterable[Outgoing]) -> None:
         for count, record in enumerate(records, 1):

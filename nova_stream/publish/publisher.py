@@ -83,7 +83,8 @@ class ChangePublisher(Publisher):
 
     async def _send(self, record: Outgoing) -> PositionToken:
         topic, partition, offset = await self._connection.send(record)
-        return PositionToken({topic: {partition: offset + 1}})
+        life = await self._connection.life(topic, {partition: offset})
+        return PositionToken({topic: {partition: offset + 1}}, {topic: life} if life else {})
 
 
 def _size_of(changes: Iterable[object]) -> dict[str, int]:

@@ -11,7 +11,8 @@ import msgspec
 from nova_stream.errors import RejectedError
 from nova_stream.events.wording import quoted
 
-_VERSION = b"\x01"
+#: Without and with the topics' lives.
+_BARE, _LIVING = b"\x01", b"\x02"
 #: Six topics of 512 partitions are some 100,000 characters.
 _LONGEST = 1_000_000
 
@@ -22,10 +23,13 @@ _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 class PositionToken(msgspec.Struct, frozen=True):
     """The next offset after what was published, by topic and partition.
 
-    Opaque to those who carry it around: ``str(token)`` is what HTTP's ``?after=`` takes.
+    ``lives`` has Kafka's id of each topic: one that is made again has another, and its offsets mean
+    nothing for the one before. Of a topic that has none here, the present life is meant. Opaque to
+    those who carry it around: ``str(token)`` is what HTTP's ``?after=`` takes.
     """
 
     positions: dict[str, dict[int, int]] = msgspec.field(default_factory=dict)
+    lives: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.encode()
@@ -36,14 +40,16 @@ class PositionToken(msgspec.Struct, frozen=True):
             topic: dict(sorted(partitions.items()))
             for topic, partitions in sorted(self.positions.items())
         }
-        data = msgspec.json.encode(ordered)
-        return urlsafe_b64encode(_VERSION + data).decode().rstrip("=")
+        if not self.lives:
+            return _text(_BARE + msgspec.json.encode(ordered))
+        return _text(_LIVING + msgspec.json.encode((ordered, dict(sorted(self.lives.items())))))
 
     @classmethod
     def decode(cls, text: str) -> PositionToken:
         """The token that ``encode`` wrote; raises RejectedError ``bad_token`` for all else."""
         try:
-            return cls(_decode(_payload(text)))
+            version, data = _payload(text)
+            return cls(_decode(data)) if version == _BARE else cls(*_decode_living(data))
         except (ValueError, TypeError, RecursionError):
             raise RejectedError(
                 "bad_token",
@@ -51,18 +57,25 @@ class PositionToken(msgspec.Struct, frozen=True):
             ) from None
 
     def merge(self, *others: PositionToken) -> PositionToken:
-        """A token that is reached when this one and all the others are."""
+        """A token that is reached when this one and all the others are.
+
+        Of two lives of one topic the later token's counts: of the other nothing can come any more.
+        """
         merged = {topic: dict(partitions) for topic, partitions in self.positions.items()}
+        lives = dict(self.lives)
         for other in others:
             for topic, partitions in other.positions.items():
+                life = other.lives.get(topic)
+                if life is not None and lives.setdefault(topic, life) != life:
+                    merged[topic], lives[topic] = {}, life
                 known = merged.setdefault(topic, {})
                 for partition, offset in partitions.items():
                     known[partition] = max(known.get(partition, 0), offset)
-        return PositionToken(merged)
+        return PositionToken(merged, lives)
 
     def reached(self, positions: Mapping[tuple[str, int], int]) -> bool:
         """Whether a reader whose next offsets are ``positions``, by topic and partition, has seen
-        everything; a partition that is absent stands at 0.
+        everything, in the lives that are meant; a partition that is absent stands at 0.
         """
         return all(positions.get(key, 0) >= offset for key, offset in self.offsets())
 
@@ -73,14 +86,20 @@ class PositionToken(msgspec.Struct, frozen=True):
                 yield (topic, partition), offset
 
 
-_decode = msgspec.json.Decoder(dict[str, dict[_Partition, _Offset]]).decode
+_Positions = dict[str, dict[_Partition, _Offset]]
+_decode = msgspec.json.Decoder(_Positions).decode
+_decode_living = msgspec.json.Decoder(tuple[_Positions, dict[str, str]]).decode
 
 
-def _payload(text: str) -> bytes:
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _payload(text: str) -> tuple[bytes, bytes]:
     if len(text) > _LONGEST:
         raise ValueError(len(text))
     padded = text.encode("ascii") + b"=" * (-len(text) % 4)
     data = b64decode(padded, altchars=b"-_", validate=True)
-    if data[:1] != _VERSION:
+    if data[:1] not in (_BARE, _LIVING):
         raise ValueError(data[:1])
-    return data[1:]
+    return data[:1], data[1:]

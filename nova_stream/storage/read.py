@@ -150,6 +150,24 @@ async def positions(connection: Connection) -> dict[tuple[str, int], int]:
     return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
+class Reached(NamedTuple):
+    """How far the stream has come: the next offsets, by topic and partition, and the life of each
+    topic that they count in; the id is None of one that no worker has recognised.
+    """
+
+    offsets: Mapping[tuple[str, int], int]
+    lives: Mapping[str, str | None]
+
+
+async def reached(connection: Connection) -> Reached:
+    """The positions with the lives of their topics, in one look."""
+    rows = await connection.fetch(sql_read.LIVING_POSITIONS)
+    return Reached(
+        {(row["topic"], row["partition"]): row["next_offset"] for row in rows},
+        {row["topic"]: row["topic_id"] for row in rows},
+    )
+
+
 async def changes(
     connection: Connection, since: Marker | None, known: Collection[str]
 ) -> Changes | None:

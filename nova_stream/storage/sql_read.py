@@ -141,3 +141,8 @@ ORDER BY phase NULLS LAST, created_at NULLS LAST, id COLLATE "C"
 POSITIONS = """
 SELECT topic, partition, generation, next_offset FROM stream_positions ORDER BY topic, partition
 """
+#: With the ids that the topics have in Kafka, as far as the stream has recognised them.
+LIVING_POSITIONS = """
+SELECT s.topic, s.partition, s.next_offset, t.topic_id
+FROM stream_positions s JOIN stream_topics t USING (topic)
+"""

@@ -44,6 +44,30 @@ def test_a_merged_token_is_reached_when_both_are(
     assert merged == other.merge(one)
 
 
+@given(TOKENS, st.dictionaries(st.text(max_size=20), st.text(max_size=30), max_size=4))
+def test_lives_survive_too(token: PositionToken, lives: dict[str, str]) -> None:
+    living = PositionToken(token.positions, lives)
+
+    assert PositionToken.decode(str(living)) == living
+
+
+def test_of_two_lives_of_a_topic_the_later_tokens_counts() -> None:
+    former = PositionToken({"a": {0: 9}, "b": {0: 1}}, {"a": "x", "b": "z"})
+    present = PositionToken({"a": {1: 2}}, {"a": "y"})
+    unknown = PositionToken({"a": {0: 3}})
+
+    assert former.merge(present) == PositionToken({"a": {1: 2}, "b": {0: 1}}, {"a": "y", "b": "z"})
+    assert former.merge(unknown) == former
+    assert unknown.merge(former).lives == former.lives
+
+
+def test_tokens_of_before_topics_had_lives_are_read() -> None:
+    text = urlsafe_b64encode(b'\x01{"a":{"0":5}}').decode().rstrip("=")
+
+    assert PositionToken.decode(text) == PositionToken({"a": {0: 5}})
+    assert str(PositionToken({"a": {0: 5}})) == text
+
+
 def test_merging_changes_neither() -> None:
     one, other = PositionToken({"a": {0: 1}}), PositionToken({"a": {0: 2}})
 
