@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import freshness, memory, report, source_audit, throughput
+from benchmarks import capture, freshness, memory, report, source_audit, throughput
 
 NAMES = ("throughput", "freshness", "memory")
 
@@ -20,7 +20,8 @@ def _arguments() -> argparse.Namespace:
         prog="nova-stream bench",
         description="Measure nova-stream on this machine, with a Kafka and a Postgres of its own.",
     )
-    parser.add_argument("name", nargs="?", default="all", choices=(*NAMES, "source-audit", "all"))
+    parser.add_argument("name", nargs="?", default="all",
+                        choices=(*NAMES, "source-audit", "capture", "all"))  # fmt: skip
     parser.add_argument("--events", type=int, default=throughput.EVENTS, metavar="N",
                         help="throughput: events in the backlog (%(default)s)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=throughput.ROUNDS, metavar="N",
@@ -35,6 +36,8 @@ def _arguments() -> argparse.Namespace:
                         help="memory: distinct entities (%(default)s)")  # fmt: skip
     parser.add_argument("--rows", type=int, default=source_audit.ROWS, metavar="N",
                         help="source-audit: rows on each side (%(default)s)")  # fmt: skip
+    parser.add_argument("--documents", type=int, default=capture.DOCUMENTS, metavar="N",
+                        help="capture: documents of the deployment (%(default)s)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     return parser.parse_args()
 
@@ -60,6 +63,9 @@ def main() -> None:
     if given.name == "source-audit":  # not a part of all: about the audit, not the stream
         results["source_audit"] = source_audit.measure(report.say, rows=given.rows)
         report.source_audit(results["source_audit"])
+    if given.name == "capture":  # likewise: about the capture
+        results["capture"] = capture.measure(report.say, documents=given.documents)
+        report.capture(results["capture"])
     if given.json is not None:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
 

@@ -84,6 +84,23 @@ def memory(result: dict[str, Any]) -> None:
     )
 
 
+def capture(result: dict[str, Any]) -> None:
+    """Time and memory of a deployment's snapshot."""
+    _table(
+        "Snapshot of a Convex deployment, against the stand-in",
+        ("documents", "seconds", "documents/s", "peak MB", "exact"),
+        [
+            (
+                f"{result['documents']:,}",
+                f"{result['seconds']:.1f}",
+                f"{result['per_second']:,}",
+                f"{result['peak_mb']:,}",
+                "yes" if result["exact"] else "NO",
+            )
+        ],
+    )
+
+
 def source_audit(result: dict[str, Any]) -> None:
     """Time and memory of a comparison, equal and with differences."""
     _table(

@@ -15,7 +15,7 @@ from nova_stream.clock import from_millis
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.documents import RULES
-from nova_stream.events.encode import Op
+from nova_stream.events.encode import Op, validate_document
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.events.times import time_text
 
@@ -69,14 +69,17 @@ def change_of(entity: Entity, row: Row, *, op: Op) -> ChangeLine | Rejected:
     document: dict[str, Any] = {}
     try:
         document = document_of(entity, row)
-        return change_line(
-            {"entity": entity, "op": op, "seq": row.ts, "ts_ms": ts_ms, "after": document}
-        )
+        validate_document(entity, document)
     except ValueError as error:
         reason = RejectedError("wrong_type", f"this is no document of Convex: {error}")
         return Rejected(entity, row.id, op, row.ts, ts_ms, {**row.fields, "id": row.id}, reason)
     except RejectedError as error:
         return Rejected(entity, row.id, op, row.ts, ts_ms, document, error)
+    # Id, version and time are what a line's must be: the client has seen to it.
+    return ChangeLine(
+        entity=entity, id=row.id, op=op, seq=row.ts, minor=0, ts_ms=ts_ms, after=document,
+        before=None,
+    )  # fmt: skip
 
 
 def deletion(entity: Entity, identity: str, version: int) -> ChangeLine:
