@@ -12,12 +12,20 @@ from structlog.testing import capture_logs
 
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.capture.process import capture
+from nova_stream.cli.main import run
 from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError, SourceRefusedError
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
-from tests.integration.capture.harness import Topics, capturing, fetch, instance, until
-from tests.integration.capture.stand_in import Deployment, Fault, Int64, Server, Write
+from tests.integration.capture.harness import (
+    Topics,
+    capturing,
+    environment,
+    fetch,
+    instance,
+    until,
+)
+from tests.integration.capture.stand_in import Deployment, Fault, Int64, Server, Write, serving
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -222,6 +230,41 @@ async def test_another_deployment_is_refused_until_a_new_snapshot_is_asked_for(
     moved = settings.model_copy(update={"convex_url": f"http://localhost:{server.port}"})
     with pytest.raises(SettingsError, match=r"holds what was captured from http://127\.0\.0\.1"):
         await capture(moved, CaptureMetrics(system_clock), system_clock)
+
+
+async def test_a_new_snapshot_is_read_when_it_is_asked_for(
+    deployment: Deployment,
+    settings: Settings,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(deployment, 5)
+
+    async def ask(address: str) -> None:
+        for name, value in environment(settings).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("NOVA_CONVEX_URL", address)
+        assert await asyncio.to_thread(run, ["capture", "convex", "--new-snapshot"]) == 0
+
+    def asked() -> bool:
+        return any(endpoint == "list_snapshot" for endpoint, _ in deployment.requests)
+
+    async with Topics(settings) as topics:
+        async with capturing(settings):
+            await topics.shows(deployment)
+            deployment.requests.clear()
+            await ask(server.url)
+            await until("a snapshot", asked)
+            deployment.insert("tasks", task(8))
+            await topics.shows(deployment)
+        # Another deployment, which has other documents.
+        other = Deployment(first_id=1000)
+        fill(other, 2)
+        with serving(other) as moved:
+            await ask(moved.url)
+            there = settings.model_copy(update={"convex_url": moved.url})
+            async with capturing(there):
+                await topics.shows(other)
 
 
 async def test_sigterm_lets_the_next_one_take_over_at_once(

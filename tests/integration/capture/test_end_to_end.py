@@ -128,6 +128,17 @@ def test_the_rows_equal_the_deployment(
         found = compared(capsys, "--source", "convex")
         assert (found["missing"], found["surplus"], found["different"]) == (0, 0, 0), found
 
+        async def refused() -> None:
+            bad = deployment.insert("tasks", {**DOCUMENTS["tasks"], "status": "lost"})
+            async with capturing(captured):
+                query = "SELECT key, reason, value FROM dead_letters"
+                await until("a dead letter", lambda: fetch(captured, query))
+            (letter,) = await fetch(captured, query)
+            assert (letter["key"], letter["reason"]) == (bad.encode(), "bad_status")
+            assert b"lost" in letter["value"]
+
+        runner.run(refused())
+
 
 async def _has(settings: Settings, entity: Entity, number: int) -> bool:
     return (await rows(settings))[entity] == number
