@@ -165,7 +165,7 @@ def test_retried_ones_are_in_kafka_as_they_were_with_the_version_that_they_had(
     assert [(r.partition, r.key, r.value, r.headers) for r in found] == [
         (2, b"u-1", PLAIN, {"trace": b"1", "nova_version": b"offset:40"}),
         (2, b"u-1", WITH_SEQ, {}),
-        (2, b"u-1", WITH_LSN, {}),
+        (2, b"u-1", WITH_LSN, {"nova_version": b"lsn:0:2:42:0"}),
         (2, b"u-1", PLAIN, {"nova_version": f"offset:{generation_number(43, 3)}".encode()}),
         (2, b"u-1", PLAIN, {"nova_version": b"offset:4"}),
         (2, None, b"\xffno JSON", {"nova_version": b"offset:45"}),
