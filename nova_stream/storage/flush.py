@@ -16,6 +16,7 @@ from nova_stream.storage import (
     dead_letters,
     deletions,
     moves,
+    snapshot_rows,
     sources,
     sql,
     sql_truncate,
@@ -186,6 +187,8 @@ class Flush:
             kept = newest_by_lsn(everything) if by_lsn else newest(everything)
             if by_lsn and await moves.find(self._connection, entity, admitted, kept):
                 continue
+            if by_lsn:
+                await snapshot_rows.complete_stored(self._connection, entity, kept)
             lacking = await unavailable.complete(self._connection, entity, everything, kept)
             if not lacking:
                 return kept

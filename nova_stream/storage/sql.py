@@ -310,17 +310,27 @@ UPSERT: dict[Entity, str] = _upserts(by_lsn=False)
 UPSERT_BY_LSN: dict[Entity, str] = _upserts(by_lsn=True)
 
 
-def _stored_documents(entity: Entity) -> str:
+def _stored_documents(entity: Entity, condition: str) -> str:
     typed = "".join(f", {c}{'::text' if c == 'duration' else ''}" for c in COLUMNS[entity])
     return f"""
-SELECT id, version_generation, version, version_minor, src_offset, doc::text AS doc{typed}
-FROM {TABLES[entity]} WHERE id = ANY($1::text[])
+SELECT id, version_generation, version, version_minor, changed_at, src_offset,
+    doc::text AS doc{typed}
+FROM {TABLES[entity]} WHERE id = ANY($1::text[]) AND {condition}
 ORDER BY id COLLATE "C" FOR UPDATE"""
 
 
 #: Reads and locks the rows, deleted ones too, that changes with unavailable fields build on
 #: ($1: ids).
-STORED_DOCUMENTS: dict[Entity, str] = {entity: _stored_documents(entity) for entity in Entity}
+STORED_DOCUMENTS: dict[Entity, str] = {
+    entity: _stored_documents(entity, "true") for entity in Entity
+}
+#: Likewise the rows with a version of the source's log whose documents lack one of the fields $2.
+STORED_WITHOUT_FIELDS: dict[Entity, str] = {
+    entity: _stored_documents(
+        entity, "(version > 0 OR version_minor >= 0) AND doc IS NOT NULL AND NOT doc ?& $2::text[]"
+    )
+    for entity in Entity
+}
 
 # -- caches --------------------------------------------------------------------------------------
 

@@ -24,10 +24,17 @@ _NEEDED = {
 
 
 class _Known(msgspec.Struct):
+    """A version. Where it is ``whole``, fields that it lacks are none, but for the unavailable."""
+
     order: tuple[int, int, int, int]
     fields: dict[str, msgspec.Raw]
+    whole: bool
     unavailable: frozenset[str]
     columns: dict[str, Any]
+
+    def tells(self, field: str) -> bool:
+        """Whether it says what the field is, or that there is none."""
+        return field in self.fields or (self.whole and field not in self.unavailable)
 
 
 async def complete(
@@ -70,7 +77,7 @@ def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
     document = _fields_of(change.doc)
     values = dict(zip(COLUMNS[entity], change.values, strict=True))
     for field in change.unavailable:
-        source = next((k for k in known if field not in k.unavailable), None)
+        source = next((k for k in known if k.tells(field)), None)
         if source is None:
             continue
         if field in source.fields:
@@ -88,6 +95,7 @@ def _from_change(entity: Entity, change: Change) -> _Known:
     return _Known(
         order=order_of(change),
         fields=_fields_of(change.doc),
+        whole=True,
         unavailable=frozenset(change.unavailable),
         columns=dict(zip(COLUMNS[entity], change.values, strict=True)),
     )
@@ -98,6 +106,9 @@ def _from_row(entity: Entity, row: asyncpg.Record, *, by_lsn: bool) -> _Known:
     return _Known(
         order=(*rank, row["src_offset"] if by_lsn else 0),
         fields=_fields_of(row["doc"]),
+        # A source with lsns sends every column: what a document lacks was left out when it was
+        # written, and a snapshot's row, which ranks below, may have it.
+        whole=not by_lsn or row["doc"] is None,
         unavailable=frozenset(),
         columns={column: row[column] for column in COLUMNS[entity]},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -171,3 +172,61 @@ async def test_what_did_not_change_comes_from_the_place_before(
     )  # fmt: skip
     row = await desk.row(TASKS, "t")
     assert (row["agent"], row["output"]) == ("d", "first")
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+@pytest.mark.parametrize(
+    ("records", "agent", "output", "extra"),
+    [
+        # An update is the first that is heard of a row, and leaves out what did not change.
+        (["marked", "read"], "b", "read", "more"),
+        (["read", "marked"], "b", "read", "more"),
+        (["marked", "read", "marked later"], "c", "read", "more"),
+        (["marked", "marked later", "read"], "c", "read", "more"),
+        (["marked", "read", "read again"], "b", "read", "more"),
+        # What is known stays, and null is known.
+        (["whole", "read"], "b", None, "known"),
+        (["marked", "whole later", "read"], "c", None, "known"),
+    ],
+)
+async def test_a_snapshot_row_without_an_lsn_brings_what_was_left_out_and_nothing_else(
+    desk: Desk, one_by_one: bool, records: list[str], agent: str, output: str | None, extra: str
+) -> None:
+    marked: dict[str, Any] = {"output": MARK, "extra": MARK}
+    made = {
+        "marked": task(5, "b", **marked),
+        "marked later": task(6, "c", **marked),
+        "whole": task(5, "b", output=None, extra="known"),
+        "whole later": task(6, "c", output=None, extra="known"),
+        "read": snapshot(None, "z", output="read", extra="more", status="failed"),
+        "read again": snapshot(None, "y", output="read", extra="more"),
+    }
+    await in_flushes(desk, one_by_one, *(made[name] for name in records))
+
+    row = await desk.row(TASKS, "t")
+    assert (row["agent"], row["status"], row["output"]) == (agent, "done", output)
+    assert json.loads(row["doc"])["extra"] == extra
+    assert row["version"] == (6 if agent == "c" else 5)
+
+    await desk.put(TASKS, task(7, "d", **marked))
+    row = await desk.row(TASKS, "t")
+    assert (row["agent"], row["output"]) == ("d", output)
+
+
+async def test_what_one_flush_brings_completes_what_another_has_stored(desk: Desk) -> None:
+    marked: dict[str, Any] = {"output": MARK, "extra": MARK}
+    await desk.put(TASKS, task(5, "b", **marked))
+    await desk.put(TASKS, snapshot(None, "z", output="read", extra="more"), task(6, "c", **marked))
+
+    row = await desk.row(TASKS, "t")
+    assert (row["agent"], row["output"], row["version"]) == ("c", "read", 6)
+    assert json.loads(row["doc"])["extra"] == "more"
+
+
+async def test_figures_follow_a_column_that_a_snapshot_row_brings(desk: Desk) -> None:
+    await desk.put(TASKS, task(5, MARK))
+    before = (await desk.row(TASKS, "t"))["changed_at"]
+    await desk.put(TASKS, snapshot(None, "MARS", ts=60_000))
+
+    row = await desk.row(TASKS, "t")
+    assert (row["agent"], row["changed_at"]) == ("MARS", before)
