@@ -1,0 +1,109 @@
+"""What is asked of Kafka works over TLS with a password as well as without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from nova_stream.errors import KafkaUnavailableError
+from nova_stream.events.change import Entity
+from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.markers import count_records
+from nova_stream.kafka.topics import TopicAdmin
+from nova_stream.local.kafka import LocalKafka
+from nova_stream.local.ports import HOST, free_port
+from nova_stream.publish.publisher import ChangePublisher
+from nova_stream.settings import Settings, load_settings
+
+pytestmark = pytest.mark.integration
+
+USER, PASSWORD = "nova", "a password"
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine, and the file with its key that the broker takes."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    chain = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "ca.pem").write_bytes(chain)
+    (folder / "broker.pem").write_bytes(secret + chain)
+    return folder / "ca.pem", folder / "broker.pem"
+
+
+@pytest.fixture(params=["SASL_SSL", "SASL_PLAINTEXT", "SSL"])
+def secured(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    protocol = request.param
+    ca, broker = make_certificate(tmp_path)
+    plain, controller, port = (free_port() for _ in range(3))
+    login = (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        f'username="{USER}" password="{PASSWORD}" user_{USER}="{PASSWORD}";'
+    )
+    properties = {
+        "listeners": f"PLAINTEXT://{HOST}:{plain},CONTROLLER://{HOST}:{controller},"
+        f"SECURED://{HOST}:{port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{plain},SECURED://{HOST}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,"
+        f"SECURED:{protocol}",
+        "controller.quorum.voters": f"1@{HOST}:{controller}",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(broker),
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.secured.plain.sasl.jaas.config": login,
+    }
+    with LocalKafka(tmp_path / "kafka", port=plain, properties=properties):
+        yield load_settings(
+            kafka_brokers=f"{HOST}:{port}",
+            kafka_security=protocol,
+            **({"kafka_ca_file": str(ca)} if protocol.endswith("SSL") else {}),
+            **(
+                {"kafka_username": USER, "kafka_password": PASSWORD}
+                if protocol.startswith("SASL")
+                else {}
+            ),
+        )
+
+
+async def test_everything_is_asked_over_a_secured_connection(secured: Settings) -> None:
+    async with TopicAdmin(secured) as topics:
+        await topics.prepare_sources()
+    async with ChangePublisher(secured) as publisher:
+        await publisher.user({"id": "u"})
+    async with KafkaAdmin(secured) as admin:
+        logs = await admin.logs([secured.topic(Entity.USERS)])
+        places = {key: (log.start, log.stable) for key, log in logs.items() if log.stable}
+        assert await count_records(secured, places, 10) == dict.fromkeys(places, 1)
+        assert (await admin.group("nobody")).members == 0
+        assert await admin.open_transactions(places) == {}
+    if secured.kafka_password is not None:
+        wrong = load_settings(**{**secured.model_dump(), "kafka_password": "another"})
+        async with KafkaAdmin(wrong, 5) as admin:
+            with pytest.raises(KafkaUnavailableError, match="NOVA_KAFKA_SECURITY") as caught:
+                await admin.ping()
+        assert "another" not in str(caught.value)
