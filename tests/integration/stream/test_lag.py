@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -258,15 +257,3 @@ async def test_what_cannot_be_applied_yet_is_lag(stage: Stage) -> None:
         await stage.fetch("ALTER TABLE elsewhere RENAME TO tasks")
         await stage.row("tasks", "b4")
         await places.are(0, "at last")
-
-
-async def test_transactions_one_after_the_other_cost_few_flushes(stage: Stage) -> None:
-    """A marker that comes alone is stepped over at once, but not in a transaction each."""
-    stage.start_worker(metrics_port="0")
-    transactions = Transactions(stage)
-    for number in range(40):
-        transactions.commit(f"t{number}")
-        await asyncio.sleep(0)
-    await stage.row("tasks", "t39")
-    async with places_of(stage) as places:
-        await places.are(0, "after forty transactions")

@@ -116,3 +116,48 @@ def test_all_that_is_appended_comes_out_in_order_and_the_budget_returns(
         found.give_back(batch.size)
     assert taken == appended
     assert (found.waiting, budget.used) == (False, 0)
+
+
+def test_offsets_without_records_belong_to_the_batch_before_them() -> None:
+    found = intake(Budget(10**9))
+    found.append(records(0, 1))
+    assert found.reach(4)
+    assert not found.steps(0.0), "records wait, too"
+    batch = found.take(9)
+    assert batch is not None
+    assert (batch.start, batch.end, len(batch.records)) == (0, 4, 2)
+    assert found.take_step(0.0) is None
+
+
+def test_batches_without_a_record_are_few() -> None:
+    found = intake(Budget(10**9))
+    taken = []
+    for tick in range(100):
+        now = tick / 100
+        found.reach(tick + 1)
+        if (batch := found.take_step(now)) is not None:
+            taken.append((batch.start, batch.end))
+    assert 5 <= len(taken) <= 1 / module.STEP_EVERY + 1
+    assert [start for start, _ in taken] == [0, *(end for _, end in taken[:-1])]
+
+
+def test_offsets_behind_records_that_are_on_their_way_wait_for_these() -> None:
+    found = intake(Budget(10**9))
+    found.next_offset = 2  # one message an event: 0 and 1 are with Faust
+    assert found.reach(3)
+    assert not found.steps(0.0)
+    found.append(records(0))
+    first = found.take(9)
+    assert first is not None
+    assert first.end == 1
+    found.append(records(1))
+    second = found.take(9)
+    assert second is not None
+    assert (second.start, second.end) == (1, 3)
+
+
+def test_a_closed_intake_reaches_nothing() -> None:
+    found = intake(Budget(10**9))
+    found.close()
+    assert not found.reach(5)
+    assert found.take_step(0.0) is None
