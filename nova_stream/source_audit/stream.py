@@ -9,11 +9,13 @@ from typing import Any
 import asyncpg
 
 from nova_stream.events.change import Entity
-from nova_stream.kafka.offsets import lag_of, log_ends
+from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.model import Held, Key, Log
+from nova_stream.kafka.offsets import lag_of, read_logs
 from nova_stream.settings import Settings
 from nova_stream.source_audit import nova
 from nova_stream.source_audit.barrier import Offsets
-from nova_stream.storage import read
+from nova_stream.storage import positions
 
 _KAFKA_LIMIT = 10.0
 _LOOK_AGAIN = 0.1
@@ -40,14 +42,29 @@ class Stream:
         self._settings = settings
         self._connection = connection
         self._comparable = comparable
+        self._logs: dict[Key, Log] = {}
+        self._held: tuple[Held, ...] = ()
 
     async def log_ends(self) -> Offsets:
-        """Where the logs of the six topics end."""
-        return await log_ends(self._settings, _KAFKA_LIMIT)
+        """Where the logs of the six topics end, with what open transactions hold back of them: it
+        may be what the source has committed.
+        """
+        async with KafkaAdmin(self._settings, _KAFKA_LIMIT) as admin:
+            found = await read_logs(admin, list(self._settings.topics()))
+        self._logs, self._held = found
+        return {key: log.end for key, log in found.logs.items()}
 
     async def positions(self) -> Offsets:
-        """The next offset to apply of every partition."""
-        return await read.positions(self._connection)
+        """The next offset to apply of every partition that ``log_ends`` has found: its log's start
+        where the stream has no position, or one of another life of the topic.
+        """
+        standing = await positions.standing(self._connection)
+        return {
+            key: max(log.start, at.next_offset)
+            if (at := standing.get(key)) is not None and at.topic_id in (None, log.topic_id)
+            else log.start
+            for key, log in self._logs.items()
+        }
 
     async def newest_version(self) -> int | None:
         """The highest of the source's own positions that the rows have come to."""
@@ -74,6 +91,8 @@ class Stream:
                     f"the stream stands {behind} records before the ends of its topics: what they "
                     "change cannot be compared. Does a worker run? (nova-stream doctor)"
                 )
+                for held in self._held:
+                    tell(str(held))
                 break
             await asyncio.sleep(_LOOK_AGAIN)
         return behind

@@ -217,3 +217,34 @@ async def test_what_jobs_changed_on_purpose_is_no_difference(source: Source) -> 
     assert counts(report) == (0, 0, 0), report
     assert report.own == 4
     assert report.good
+
+
+async def test_markers_are_nothing_to_wait_for_and_an_open_transaction_is_named(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE", 1.0)
+    await _fill(source, 20)
+    producer = source.stage.producer(transactional_id=source.stage.settings.topic_prefix)
+    topic = source.stage.settings.topic(Entity.TASKS)
+    producer.init_transactions()
+    for end in (producer.commit_transaction, producer.abort_transaction):
+        producer.begin_transaction()
+        producer.produce(topic, b'{"op": "m"}', b"k", 0)
+        producer.flush(10)
+        end()
+    report = await source.audit()
+    assert (counts(report), report.behind) == ((0, 0, 0), 0)
+
+    producer.begin_transaction()
+    producer.produce(topic, b'{"op": "m"}', b"k", 0)
+    producer.flush(10)
+    told: list[str] = []
+    report = await source.audit(told=told)
+    assert report.behind == 1
+    assert not report.good
+    assert any(
+        source.stage.settings.topic_prefix in line and "transaction" in line for line in told
+    )
+    producer.abort_transaction()
+    report = await source.audit()
+    assert (report.behind, report.good) == (0, True)
