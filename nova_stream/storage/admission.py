@@ -46,6 +46,8 @@ class Applied(msgspec.Struct):
     dead: int = 0
     #: Changes among the dead letters that seem to come from another server than those known.
     moved: int = 0
+    #: Changes that left out fields as unchanged of which nothing is known.
+    incomplete: int = 0
     complete: bool = False
     partials: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
 

@@ -189,12 +189,14 @@ class Flush:
                 continue
             if by_lsn:
                 await snapshot_rows.complete_stored(self._connection, entity, kept)
-            lacking = await unavailable.complete(self._connection, entity, everything, kept)
-            if not lacking:
+            found = await unavailable.complete(self._connection, entity, everything, kept)
+            chunks = {a.chunk.partition: a for a in admitted}
+            if not found.uncountable:
+                for change in found.incomplete:
+                    chunks[change.partition].applied.incomplete += 1
                 return kept
-            for change in lacking:
-                a = next(a for a in admitted if a.chunk.partition == change.partition)
-                a.bury(change, "missing_field", _unknown(entity, change))
+            for change in found.uncountable:
+                chunks[change.partition].bury(change, "missing_field", _unknown(entity, change))
 
     async def _refresh_caches(self) -> None:
         connection = self._connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -37,32 +37,41 @@ class _Known(msgspec.Struct):
         return field in self.fields or (self.whole and field not in self.unavailable)
 
 
+class Completed(NamedTuple):
+    """Changes that cannot be counted for want of a field, and those that lack any."""
+
+    uncountable: list[Change]
+    incomplete: list[Change]
+
+
 async def complete(
     connection: asyncpg.Connection[Any],
     entity: Entity,
     all_changes: list[Change],
     kept: dict[str, Change],
-) -> list[Change]:
+) -> Completed:
     """Fill the unavailable fields of ``kept``, in place.
 
     Each field takes its value from the newest version that has it, among the flush's own older
-    changes and the stored row; where none has it, it stays absent. Gives the changes that cannot
-    be counted then.
+    changes and the stored row; where nothing is known of it, it stays absent.
     """
     incomplete = {change.id for change in kept.values() if change.unavailable}
     if not incomplete:
-        return []
+        return Completed([], [])
     older = older_versions(all_changes, kept)
     rows = await connection.fetch(sql.STORED_DOCUMENTS[entity], sorted(incomplete))
     by_lsn = all_changes[0].kind is VersionKind.LSN
     stored = {row["id"]: _from_row(entity, row, by_lsn=by_lsn) for row in rows}
-    for id_ in incomplete:
+    lacking = []
+    for id_ in sorted(incomplete):
         known = [_from_change(entity, change) for change in older.get(id_, ())]
         if id_ in stored:
             known.append(stored[id_])
         known.sort(key=lambda item: item.order, reverse=True)
-        _fill(entity, kept[id_], known)
-    return [kept[id_] for id_ in sorted(incomplete) if missing(entity, kept[id_])]
+        if not _fill(entity, kept[id_], known):
+            lacking.append(kept[id_])
+    uncountable = [kept[id_] for id_ in sorted(incomplete) if missing(entity, kept[id_])]
+    return Completed(uncountable, lacking)
 
 
 def missing(entity: Entity, change: Change) -> str | None:
@@ -73,12 +82,15 @@ def missing(entity: Entity, change: Change) -> str | None:
     return next((name for name in _NEEDED[entity] if values[name] is None), None)
 
 
-def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
+def _fill(entity: Entity, change: Change, known: list[_Known]) -> bool:
+    """Fill a change from what is known, newest first; whether something was of each field."""
+    whole = True
     document = _fields_of(change.doc)
     values = dict(zip(COLUMNS[entity], change.values, strict=True))
     for field in change.unavailable:
         source = next((k for k in known if k.tells(field)), None)
         if source is None:
+            whole = False
             continue
         if field in source.fields:
             document[field] = source.fields[field]
@@ -89,6 +101,7 @@ def _fill(entity: Entity, change: Change, known: list[_Known]) -> None:
         values["agent"] = ""  # as where the field is missing
     change.doc = msgspec.json.encode(document).decode()
     change.values = tuple(values.values())
+    return whole
 
 
 def _from_change(entity: Entity, change: Change) -> _Known:

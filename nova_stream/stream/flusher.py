@@ -94,6 +94,8 @@ class Flusher:
         self._wake = asyncio.Event()
         self._running = 0
         self._trouble: str | None = None
+        #: Topics of which it was said already that changes leave out what nobody knows.
+        self._incomplete: set[str] = set()
 
     def submit(self, chunk: Chunk, wanted: Callable[[], bool]) -> asyncio.Future[Applied]:
         """Queue a chunk; the future gives what was done.
@@ -201,6 +203,8 @@ class Flusher:
                 )  # fmt: skip
             if applied.moved:
                 self._say_moved(item.chunk, applied)
+            if applied.incomplete:
+                self._say_incomplete(item.chunk.topic, applied.incomplete)
             if not item.future.done():
                 item.future.set_result(applied)
         if self._spans is not None:
@@ -260,6 +264,15 @@ class Flusher:
             then="lower lsns with newer times are dead letters; if the source is on another server "
             f"now: nova-stream topics new-source {chunk.topic}",
         )  # fmt: skip
+
+    def _say_incomplete(self, topic: str, changes: int) -> None:
+        self._metrics.incomplete.labels(topic).inc(changes)
+        if topic not in self._incomplete:
+            self._incomplete.add(topic)
+            _log.warning(
+                "unchanged fields are not known", topic=topic, changes=changes,
+                then="they stay empty: compare with the source (nova-stream audit --source URL)",
+            )  # fmt: skip
 
     def _say_well(self) -> None:
         self._metrics.database_up.set(1)

@@ -33,6 +33,11 @@ class Metrics:
             "Dead letters whose lsn is of another server than those known.", ["topic"],
             registry=registry,
         )  # fmt: skip
+        self.incomplete = Counter(
+            "nova_incomplete_changes",
+            "Changes that left out fields as unchanged of which nothing is known.", ["topic"],
+            registry=registry,
+        )  # fmt: skip
         self.flushes = Counter("nova_flushes", "Committed flushes.", registry=registry)
         self.flush_failures = Counter(
             "nova_flush_failures", "Tries of a flush that failed, by kind of fault.", ["fault"],
@@ -87,6 +92,7 @@ class Metrics:
             self.applied.labels(topic)
             self.dead_letters.labels(topic)
             self.moved.labels(topic)
+            self.incomplete.labels(topic)
         for fault in Fault:
             self.flush_failures.labels(fault.value)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nova_stream.events.change import Entity
 from tests.sources.connect import Connect
 from tests.sources.pipeline import Pipeline, open_pipeline
 from tests.sources.postgres_source import TABLES, SourceServer, make_signals
@@ -71,11 +72,13 @@ async def test_with_full_replica_identity_nothing_is_left_out(pipeline: Pipeline
     await pipeline.agree()
 
 
-async def test_what_a_new_key_leaves_out_is_found_and_repaired(pipeline: Pipeline) -> None:
+async def test_what_a_new_key_leaves_out_is_told_found_and_repaired(pipeline: Pipeline) -> None:
     pipeline.start_connector()
     await pipeline.agree()
     await pipeline.run("UPDATE tasks SET id = id + 70000000")
     await pipeline.arrived()
+    topic = pipeline.stage.settings.topic(Entity.TASKS)
+    await pipeline.stage.worker.says("unchanged fields are not known", topic=topic)
 
     found = await pipeline.audit(repair=True)
 

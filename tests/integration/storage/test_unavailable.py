@@ -66,12 +66,14 @@ async def test_every_field_takes_its_own_newest_value(desk: Desk) -> None:
 
 
 async def test_a_field_that_is_known_to_be_absent_stays_absent(desk: Desk) -> None:
-    await desk.put(TASKS, task(1, output="old"), task(2), task(3, output=MARK))
+    applied = await desk.put(TASKS, task(1, output="old"), task(2), task(3, output=MARK))
+    assert applied.incomplete == 0
     assert "output" not in await document(desk)
 
 
 async def test_what_nobody_knows_is_absent_and_no_agent_is_the_empty_name(desk: Desk) -> None:
-    await desk.put(TASKS, task(1, output=MARK, agent=MARK))
+    applied = await desk.put(TASKS, task(1, output=MARK, agent=MARK))
+    assert applied.incomplete == 1
     assert "output" not in await document(desk)
     row = await desk.row(TASKS, "t")
     assert (row["agent"], row["status"]) == ("", "done")
