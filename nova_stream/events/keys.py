@@ -14,6 +14,8 @@ from nova_stream.events.json_text import parse_json, refuse_unstorable_text
 from nova_stream.events.normalise import read_id
 
 _WHERE = "the key's id"
+#: A key that is no JSON is text, whatever the document's id is declared to be.
+_TEXT = ColumnType("string")
 
 
 def key_id(
@@ -54,7 +56,7 @@ def _content(key: bytes, headers: Any, forms: Forms) -> tuple[Any, ColumnType | 
         return None, None  # no id is in it; whoever needs one says so
 
     if key.lstrip()[:1] not in {b'"', b"{"}:
-        return text, None
+        return text, _TEXT
     found = _parsed(key, text)
     if isinstance(found, dict) and "id" not in found and "payload" in found:
         return found["payload"], column_type(found.get("schema"))

@@ -80,8 +80,9 @@ def parse_time(value: object, where: str, small: int | None = None) -> datetime:
     """The instant that ``value`` means: aware, UTC, truncated to milliseconds.
 
     Text is ISO 8601 (no offset = UTC) or digits; a number is an epoch whose unit its magnitude
-    tells. ``small`` is the unit, in nanoseconds, of numbers below 1e8, which have none by
-    themselves. ``where`` is the JSON path for messages.
+    tells. ``small`` is the unit, in nanoseconds, that the field's name says, for numbers whose
+    size says none: below 1e8, and a minute of 1978 that may be the end of 9999.
+    ``where`` is the JSON path for messages.
     Raises OutOfRangeError, RejectedError ``bad_time`` when it is unreadable, ``wrong_type`` when
     it is neither text nor number.
     """
@@ -162,7 +163,7 @@ def _guessed_unit(number: int | Decimal, where: str, small: int | None) -> int:
         if number and small is None:
             raise RejectedError("bad_time", f"{where} is {quoted(number)}, {UNDECLARED}")
         return small or SECOND
-    if any(int(number // 10**power) in _LAST_DAY for power in (0, 3, 6)):
+    if small is None and any(int(number // 10**power) in _LAST_DAY for power in (0, 3, 6)):
         raise RejectedError(
             "bad_time",
             f"{where} is {quoted(number)}, which may be the year 9999 or 1978: let the connector "

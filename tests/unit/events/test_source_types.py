@@ -260,3 +260,10 @@ def test_the_key_and_the_row_before_are_read_by_the_same_types(
 
 def key(schema: dict[str, Any], payload: Any) -> bytes:
     return dumps({"schema": schema, "payload": payload})
+
+
+@pytest.mark.parametrize("name", [f"{CONNECT}Decimal", f"{TIME}MicroTimestamp", "bytes"])
+def test_a_key_of_plain_text_is_its_text_whatever_the_rows_id_is_declared_to_be(name: str) -> None:
+    deletion = wrapped(envelope(None, "d", before=None), id=schema_of(name, {}))
+    for text_of_key in (b"1234", b"AQ==", b"t-1"):
+        assert read(Entity.TASKS, deletion, key=text_of_key).id == text_of_key.decode()

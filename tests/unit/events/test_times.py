@@ -166,6 +166,7 @@ def test_the_last_day_of_9999_is_not_taken_for_1978(last_second: int, unit: int)
     error = rejected(lambda: parse_time(last_second * unit, "$.after.createdAt"))
     assert "9999 or 1978" in str(error)
     assert parse_epoch(last_second * unit, SECOND // unit, "$").year == 9999
+    assert parse_time(last_second * unit, "$", small=MILLI).year == 1978
 
 
 @pytest.mark.parametrize(
