@@ -135,6 +135,12 @@ class Tokens:
         except ProblemError:
             return None
 
+    def configured(self, given: str | None) -> bool:
+        """Whether ``given`` is one of the settings' tokens, which nobody can revoke in Postgres."""
+        digest = digest_of(given or "")
+        # As below: all are compared.
+        return True in [_same(token.digest, digest) for token in self._tokens]
+
     def _scopes(self, given: str) -> frozenset[str] | None:
         # All are compared, whichever fits, so that the time tells nothing about any.
         digest = digest_of(given)
@@ -169,7 +175,7 @@ class Access:
         Postgres may have stood still between the check and the data, and a token made or revoked
         meanwhile. Costs nothing while what is known is fresh.
         """
-        if self._allowed is None:
+        if self._allowed is None or self._tokens.configured(self._allowed[0]):
             return
         await self._tokens.refresh(insist=True)
         self._tokens.check(*self._allowed)

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from nova_stream.api.app import create_app
 from nova_stream.events.change import Entity
@@ -158,9 +159,11 @@ async def test_without_postgres_kafka_still_tells(nova_settings: Settings, nova_
             update = {
                 "database_url": kind(f"postgresql://nova:nova@127.0.0.1:{port}/nova"),
                 "kafka_brokers": (nova_kafka,),
+                # Without a configured one nobody is let in while Postgres may know of others.
+                "api_tokens": SecretStr("page:read:secret"),
             }
             async with opened(nova_settings.model_copy(update=update)) as client:
-                # Whose token it is waits for Postgres, too.
+                client.headers["Authorization"] = "Bearer secret"
                 found = await look(client, limit=2 * LIMIT)
                 assert (found["kafkaUp"], found["databaseUp"]) == (True, False)
                 for name in ("lag", "partitions", "freshnessMs", "openDeadLetters", "lastAudit"):

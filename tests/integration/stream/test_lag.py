@@ -91,6 +91,7 @@ async def test_what_is_no_record_is_no_lag_anywhere(
 ) -> None:
     stage.start_worker(metrics_port="0")
     await stage.worker.says("metrics")
+    await until("it has positions", lambda: stage.fetch("SELECT 1 FROM stream_positions"))
     async with places_of(stage) as places:
         end = await history(stage)
         await places.are(0, "after it")

@@ -12,7 +12,12 @@ import aiokafka
 import faust
 import pytest
 from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.consumer.subscription_state import (
+    Assignment,
+    Subscription,
+    SubscriptionState,
+    TopicPartitionState,
+)
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -59,9 +64,14 @@ def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
         (Consumer, "wait_first", ["self", "coros", "timeout"]),
         (AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"]),
         (AIOKafkaConsumerThread, "_ensure_consumer", ["self"]),
-        (AIOKafkaConsumerThread, "position", ["self", "tp"]),
+        (
+            AIOKafkaConsumerThread,
+            "_fetch_records",
+            ["self", "consumer", "active_partitions", "timeout", "max_records"],
+        ),
         (AIOKafkaConsumerThread, "seek_wait", ["self", "partitions"]),
         (SubscriptionState, "fetch_context", ["self"]),
+        (Assignment, "state_value", ["self", "tp"]),
         (Transport, "__init__", ["self", "args", "kwargs"]),
     ],
 )
@@ -75,7 +85,7 @@ def test_what_is_overridden_or_called_has_the_form_that_was_read(
 
 def test_what_is_overridden_is_something_that_exists() -> None:
     own = {n for n, v in vars(ChunkConsumer).items() if inspect.isfunction(v)}
-    ours = {"seek_again", "acknowledge", "lag"}
+    ours = {"seek_again", "follow_positions", "acknowledge", "lag"}
     added = {n for n in own if not hasattr(Consumer, n)}
     private = {n for n in added if n.startswith("_")}
     assert added - private == ours
@@ -93,6 +103,14 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
         (Fetcher, "_isolation_level"),
     ):
         assert f"self.{name}" in inspect.getsource(owner), f"{owner.__name__} has no {name}"
+    for owner, names in (
+        (SubscriptionState, ("subscription",)),
+        (Subscription, ("assignment",)),
+        (Assignment, ("tps",)),
+        (TopicPartitionState, ("has_valid_position", "position")),
+    ):
+        for name in names:
+            assert hasattr(owner, name), f"{owner.__name__} has no {name}"
     assert "_crashed" in inspect.getsource(faust.Service)
     assert "generation_id" in inspect.signature(ConsumerMessage.__init__).parameters
 
