@@ -102,19 +102,10 @@ async def backlog_of(
     )
 
 
-async def log_ends(settings: Settings, limit: float) -> Mapping[Key, int]:
-    """To where the logs of the six topics can be read now: where positions will stand when all
-    of that is applied. Topics that are not there have no logs.
-
-    Raises KafkaUnavailableError when Kafka does not answer within ``limit`` seconds, SettingsError.
-    """
-    async with KafkaAdmin(settings, limit) as admin:
-        logs = await admin.logs(list(settings.topics()))
-    return {key: log.stable for key, log in logs.items()}
-
-
 def lag_of(ends: Mapping[Key, int], positions: Mapping[Key, int]) -> int:
-    """How far positions are before ``log_ends``, as offsets: 0 is exact, more is an upper bound."""
+    """How far positions are before the stable ends of logs, as offsets: 0 is exact, more is an
+    upper bound.
+    """
     return sum(max(0, end - positions.get(key, 0)) for key, end in ends.items())
 
 
