@@ -25,11 +25,14 @@ _TAKEN: dict[VersionKind, str] = {
 }
 
 
-def _take(table: str, taken: str) -> str:
+def _take(table: str, kind: VersionKind) -> str:
+    # Rows that were deleted before stand in nobody's way afterwards, where versions alone do not
+    # tell what comes after the truncation.
+    left = "t.version_minor > -2147483648" if kind is VersionKind.LSN else "t.deleted_at IS NULL"
     return f"""
 WITH of AS (SELECT $1::int, $2::int, $3::bigint, $4::int, $5::bigint, $6::timestamptz)
 SELECT t.id FROM {table} t
-WHERE t.deleted_at IS NULL AND t.id > $7 AND {taken}
+WHERE {left} AND t.id > $7 AND {_TAKEN[kind]}
 ORDER BY t.id LIMIT $8 FOR UPDATE"""  # noqa: S608 - made from our own constants
 
 
@@ -44,9 +47,7 @@ def _empty(entity: Entity) -> str:
 
 #: Locks and gives up to $8 ids behind $7 that a truncation takes.
 TAKE: dict[tuple[Entity, VersionKind], str] = {
-    (entity, kind): _take(TABLES[entity], taken)
-    for entity in Entity
-    for kind, taken in _TAKEN.items()
+    (entity, kind): _take(TABLES[entity], kind) for entity in Entity for kind in VersionKind
 }
 #: Makes tombstones of the rows $1 of topic $2, of the version $3 (source's generation), $4 and $5,
 #: time $6, partition $7 and place $8. Gives what ``sql.UPSERT`` gives.

@@ -21,6 +21,8 @@ from nova_stream.storage import sql_truncate
 #: caches that equal the recount.
 STEP_ROWS = 50_000
 
+_LOWEST = Rank(0, 0, -(2**31))
+
 
 class Floor(msgspec.Struct, frozen=True, omit_defaults=True):
     """What truncations mean for one partition.
@@ -125,10 +127,15 @@ async def empty(
     topic: str,
     ids: list[str],
 ) -> list[asyncpg.Record]:
-    """Make tombstones of rows; gives what moved, as ``sql.UPSERT`` does."""
+    """Make tombstones of rows; gives what moved, as ``sql.UPSERT`` does.
+
+    Of which changes count from now on, the floors alone say where versions of two partitions do not
+    compare, or rows have none: there the tombstones rank below all.
+    """
+    rank = rank_of(truncation) if truncation.kind is VersionKind.SEQ else _LOWEST
     place = truncation.place if truncation.kind is VersionKind.LSN else truncation.offset
     return await connection.fetch(
-        sql_truncate.EMPTY[entity], ids, topic, *rank_of(truncation), truncation.changed_at,
+        sql_truncate.EMPTY[entity], ids, topic, *rank, truncation.changed_at,
         truncation.partition, place,
     )  # fmt: skip
 

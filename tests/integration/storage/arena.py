@@ -165,7 +165,8 @@ class Player:
         try:
             connection: Any = Dawdler(writer, dice) if self._crowd else writer
             async with asyncio.timeout(patience):
-                applied = await Flush(connection, chunks, mirror.expected).run()
+                steps = dice.choice([1, 3, 50_000])
+                applied = await Flush(connection, chunks, mirror.expected, step_rows=steps).run()
         except (GapError, GenerationError):
             return
         except (TimeoutError, asyncpg.InterfaceError):

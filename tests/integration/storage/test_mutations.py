@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from nova_stream.events.change import Entity
 from nova_stream.stats import fold
-from nova_stream.storage import admission, flush, sql
+from nova_stream.storage import admission, flush, sql, sql_truncate, truncations
 from tests.integration.storage.conftest import WORKERS, Stage
 from tests.integration.storage.histories import History, histories
 
@@ -78,6 +78,27 @@ MUTATIONS = {
     "builds are not locked": Mutation(
         "LOCK_BUILDS", "pg_advisory_xact_lock(7303, 256)", "1", WORKERS
     ),
+    "of one lsn the first counts": Mutation(
+        "UPSERT_BY_LSN", "excluded.src_offset > t.src_offset", "false"
+    ),
+    "of one lsn and one flush the first counts": Mutation(
+        "_kept", "newest_by_lsn(everything)", "newest(everything)"
+    ),
+    "what is older than a truncation comes back": Mutation(
+        "_keep_floors", "(floor := floors.get(a.chunk.key)) is not None", "False"
+    ),
+    "a truncation is noted for its own partition only": Mutation(
+        "_keep_floors", "self._rows.items() if t == topic}",
+        "self._rows.items() if (t, p) in {a.chunk.key for a in some}}",
+    ),
+    "other partitions go on beside a truncation": Mutation(
+        "_lock", "if emptied:", "if False:", WORKERS
+    ),
+    "a truncation ends with its first step": Mutation("_truncate", "return False", "return True"),
+    "workers do not learn of a truncation": Mutation("RAISE_EPOCHS", "epoch + 1", "epoch", WORKERS),
+    "emptied rows stand in the way of later ones": Mutation(
+        "empty", "if truncation.kind is VersionKind.SEQ else _LOWEST", ""
+    ),
     "the snapshot is the transaction's": Mutation(
         "BEGIN", "READ COMMITTED", "REPEATABLE READ", WORKERS
     ),
@@ -87,19 +108,27 @@ MUTATIONS = {
 def mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
     """Put the mutation in place; it fails where its text is not in the code any more."""
     where, old, new, _ = mutation
-    if where == "UPSERT":
-        changed = {entity: text.replace(old, new) for entity, text in sql.UPSERT.items()}
-        assert changed != sql.UPSERT
+    if where.startswith("UPSERT"):
+        upserts: dict[Entity, str] = getattr(sql, where)
+        changed = {entity: text.replace(old, new) for entity, text in upserts.items()}
+        assert changed != upserts
         monkeypatch.setattr(sql, where, changed)
-    elif hasattr(sql, where):
-        text = getattr(sql, where)
-        assert old in text
-        monkeypatch.setattr(sql, where, text.replace(old, new))
-    elif hasattr(admission.Admission, where):
-        function = _recompiled(getattr(admission.Admission, where), old, new, vars(admission))
-        monkeypatch.setattr(admission.Admission, where, function)
-    else:
-        monkeypatch.setattr(flush, where, _recompiled(getattr(fold, where), old, new, vars(fold)))
+        return
+    for statements in (sql, sql_truncate):
+        if hasattr(statements, where):
+            text = getattr(statements, where)
+            assert old in text
+            monkeypatch.setattr(statements, where, text.replace(old, new))
+            return
+    for place, names in (
+        (admission.Admission, vars(admission)),
+        (flush.Flush, vars(flush)),
+        (truncations, vars(truncations)),
+    ):
+        if hasattr(place, where):
+            monkeypatch.setattr(place, where, _recompiled(getattr(place, where), old, new, names))
+            return
+    monkeypatch.setattr(flush, where, _recompiled(getattr(fold, where), old, new, vars(fold)))
 
 
 def _recompiled(function: Any, old: str, new: str, names: dict[str, Any]) -> Any:

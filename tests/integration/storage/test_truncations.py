@@ -193,3 +193,29 @@ async def test_a_truncation_of_another_kind_of_version_is_a_dead_letter(desk: De
     await desk.put(TASKS, task("t0", seq=1), truncation(lsn=9))
     assert await desk.dead() == [("tasks", 0, 1, "version_kind")]
     assert await alive(desk) == ["t0"]
+
+
+async def test_an_entity_of_a_partition_with_lower_offsets_comes_back_after_a_truncation(
+    desk: Desk,
+) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.ensure(desk.connection, [(topic, p) for p in range(2)])
+    await desk.put(TASKS, task("t", ts=-1), partition=1)
+    await desk.put(TASKS, *(task(f"x{n}", ts=-1) for n in range(5)), truncation())
+    await desk.put(TASKS, task("t", ts=1), partition=1)
+    assert await alive(desk) == ["t"]
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+async def test_a_snapshots_row_read_after_a_truncation_is_there_whatever_was_before_it(
+    desk: Desk, one_by_one: bool
+) -> None:
+    pg: dict[str, Any] = {"connector": "postgresql", "lsn": None, "op": "r"}
+    gone = value_of(None, before={"id": "gone"}, lsn=2)
+    values = [
+        task("old", lsn=1), task("gone", lsn=1), gone, task("read", **pg), truncation(lsn=3),
+        task("old", **pg), task("gone", **pg), task("read", **pg),
+    ]  # fmt: skip
+    for some in [[value] for value in values] if one_by_one else [values]:
+        await desk.put(TASKS, *some)
+    assert await alive(desk) == ["gone", "old", "read"]
