@@ -73,7 +73,8 @@ def rank_of(row: NovaRow | None, place: Place) -> Rank:
     if place.kind is VersionKind.LSN:
         # A snapshot's row ranks below a streamed change of its lsn; its minor number is below 0.
         return Rank("u", row.generation, number, max(minor + 1, 0))
-    return Rank("r", row.generation, number, minor + 1)
+    # The rows that a truncation has emptied have a minor number below 0 too.
+    return Rank("r", row.generation, number, max(minor + 1, 0))
 
 
 def repair_record(

@@ -10,6 +10,7 @@ import pytest
 from nova_stream.jobs.alerts import AlertKind, Condition, conditions
 from nova_stream.settings import load_settings
 from nova_stream.storage.alert_store import MissedFacts, RunFacts
+from nova_stream.storage.sources import Noticed
 
 SETTINGS = load_settings()
 
@@ -86,3 +87,18 @@ def test_missed() -> None:
     facts = MissedFacts("stub", 2, datetime(2026, 2, 20, 12, tzinfo=UTC))
     message = "2 slots of stub missed, the last at 2026-02-20T12:00:00.000Z"
     assert conditions(SETTINGS, [], [facts]) == [Condition(AlertKind.MISSED, "stub", message, 2.0)]
+
+
+def test_a_source_that_seems_to_have_moved_is_one_alert_a_topic() -> None:
+    noon = datetime(2026, 2, 20, 12, tzinfo=UTC)
+    moved = [
+        Noticed("nova.builds", 0, 5, noon, 2),
+        Noticed("nova.tasks", 0, 7, noon, 3),
+        Noticed("nova.tasks", 4, 9, noon, 4),
+    ]
+    found = conditions(SETTINGS, [], [], moved)
+    assert [(c.kind, c.subject, c.value) for c in found] == [
+        (AlertKind.SOURCE, "nova.builds", 2.0),
+        (AlertKind.SOURCE, "nova.tasks", 7.0),
+    ]
+    assert "nova-stream topics new-source nova.tasks" in found[1].message
