@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from nova_stream.events.change import Change, Entity
 from nova_stream.events.decode import decode
 from nova_stream.kafka.options import client_options
+from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings
 from tests.confluent import admin_options
@@ -30,6 +31,8 @@ class Published(NamedTuple):
     change: Change | None
     #: With doubles and nulls, in order.
     all_headers: list[tuple[str, bytes | None]]
+    #: Kafka's id of the topic.
+    life: str
 
 
 def make_topics(settings: Settings, config: Mapping[str, str] | None = None) -> None:
@@ -56,6 +59,11 @@ async def read_all(settings: Settings, entity: Entity, *, decoded: bool = True) 
         while any([await consumer.position(place) < ends[place] for place in places]):
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 found.extend(records)
+    probe = KafkaProbe(settings)
+    try:
+        life = (await probe.lives([topic]))[topic]
+    finally:
+        await probe.close()
     found.sort(key=lambda record: (record.partition, record.offset))
     return [
         Published(
@@ -67,6 +75,7 @@ async def read_all(settings: Settings, entity: Entity, *, decoded: bool = True) 
             dict(r.headers),
             decode(entity, r, r.partition) if decoded else None,
             list(r.headers),
+            life,
         )
         for r in found
     ]
@@ -76,5 +85,6 @@ def ends_of(published: list[Published]) -> PositionToken:
     """The token that covers all of ``published``."""
     token = PositionToken()
     for record in published:
-        token = token.merge(PositionToken({record.topic: {record.partition: record.offset + 1}}))
+        ends = {record.topic: {record.partition: record.offset + 1}}
+        token = token.merge(PositionToken(ends, {record.topic: record.life}))
     return token

@@ -142,6 +142,9 @@ class Player:
             patience = dice.random() / 50 if gives_up else None
             await self._deliver(writer, mirror, dice, found, patience)
             self.problems += await snapshot_differences(probe)
+            if writer.is_closed():
+                # Given up, perhaps between two steps of a truncation.
+                await self._compare(probe, mirror)
         await self._compare(probe, mirror)
 
     async def _remake(self, writer: Connection) -> None:
@@ -209,14 +212,15 @@ class Player:
 
     async def _compare(self, probe: Connection, mirror: Mirror) -> None:
         """The tables equal Postgres' partials wherever nobody else has been since."""
-        now = await positions.read(probe, mirror.expected)
-        for log in self._history.logs:
-            key = self._key(log)
-            position = now.get(key)
-            if position and mirror.expected[key] == (position.next_offset, position.epoch):
-                stored = await read_partials(probe, log[0], *key)
-                if stored != mirror.partials[key]:
-                    self.problems.append(f"table {mirror.partials[key]}, Postgres {stored}")
+        async with probe.transaction(isolation="repeatable_read", readonly=True):
+            now = await positions.read(probe, mirror.expected)
+            for log in self._history.logs:
+                key = self._key(log)
+                position = now.get(key)
+                if position and mirror.expected[key] == (position.next_offset, position.epoch):
+                    stored = await read_partials(probe, log[0], *key)
+                    if stored != mirror.partials[key]:
+                        self.problems.append(f"table {mirror.partials[key]}, Postgres {stored}")
 
     def _key(self, log: Log) -> Key:
         entity, partition = log

@@ -95,7 +95,6 @@ MUTATIONS = {
         "_lock", "if emptied:", "if False:", WORKERS
     ),
     "a truncation ends with its first step": Mutation("_truncate", "return False", "return True"),
-    "workers do not learn of a truncation": Mutation("RAISE_EPOCHS", "epoch + 1", "epoch", WORKERS),
     "emptied rows stand in the way of later ones": Mutation(
         "empty", "if truncation.kind is VersionKind.SEQ else _LOWEST", ""
     ),

@@ -189,6 +189,30 @@ async def test_a_large_entity_is_emptied_in_steps_each_with_right_caches(desk: D
     assert await alive(desk) == ["kept", "new"]
 
 
+async def test_a_worker_learns_that_another_was_stopped_in_the_middle_of_a_truncation(
+    desk: Desk,
+) -> None:
+    await desk.put(Entity.AGENTS, value_of({"id": "a", "name": "MARS"}, seq=1))
+    rows = await desk.put(TASKS, *(task(f"t{n}", seq=n) for n in range(1, 8)))
+    believed = {(desk.settings.topic(TASKS), 0): (rows.next_offset, rows.epoch)}
+    desk.add(TASKS, task("new", seq=51), truncation(seq=50))
+
+    class StoppedError(Exception):
+        pass
+
+    class Stopping(Flush):
+        async def _transaction(self) -> Any:
+            if self._emptied:
+                raise StoppedError
+            return await super()._transaction()
+
+    with pytest.raises(StoppedError):
+        await Stopping(desk.connection, [desk.chunk(TASKS, 7)], {}, step_rows=3).run()
+    (applied,) = await Flush(desk.connection, [desk.chunk(TASKS, 7, 8)], believed).run()
+    assert applied.complete
+    assert applied.partials["MARS"]["total_tasks"] == len(await alive(desk)) == 5
+
+
 async def test_a_truncation_of_another_kind_of_version_is_a_dead_letter(desk: Desk) -> None:
     await desk.put(TASKS, task("t0", seq=1), truncation(lsn=9))
     assert await desk.dead() == [("tasks", 0, 1, "version_kind")]
