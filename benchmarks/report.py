@@ -102,19 +102,20 @@ def capture(result: dict[str, Any]) -> None:
 
 
 def source_audit(result: dict[str, Any]) -> None:
-    """Time and memory of a comparison, equal and with differences."""
+    """Time and memory of a comparison: equal, beside a stream of changes, and with differences."""
+    changes = result["beside"]["changes"]
     _table(
         f"Comparison with a source of {result['rows']:,} rows",
         ("", "seconds", "peak MB", "compared", "found", "exact"),
         [
             (
-                name,
+                name if name != "beside" else f"beside {changes:,} changes",
                 f"{result[name]['seconds']:.1f}",
                 f"{result[name]['peak_mb']:,}",
                 f"{result[name]['compared']:,}",
                 ", ".join(f"{count} {kind}" for kind, count in result[name]["found"].items()),
                 "yes" if result["exact"] else "NO",
             )
-            for name in ("equal", "broken")
+            for name in ("equal", "beside", "broken")
         ],
     )

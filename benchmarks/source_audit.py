@@ -6,6 +6,7 @@ of difference are among them and must be the ones that are found.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,10 +16,13 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.common import Stack, environment, stack
+from benchmarks.common import WORKER, Stack, environment, make_topics, process, stack
+from nova_stream.local import processes
 from nova_stream.local.sql import run_sql
 
 ROWS = 1_000_000
+#: Changes of tasks a second, beside which the comparison runs, too.
+CHANGES = 500
 #: What the product's acceptance asks for.
 TARGET_SECONDS, TARGET_MB = 60, 300
 
@@ -81,7 +85,9 @@ _WANTED = {"missing": 2, "surplus": 1, "different": 1}
 
 
 def measure(say: Callable[[str], None], *, rows: int = ROWS) -> dict[str, Any]:
-    """Fill both sides, compare them twice: as they are, and with differences."""
+    """Fill both sides, compare them three times: as they are, beside a stream of changes, and with
+    differences.
+    """
     half = rows // 2
     with stack() as servers, servers.database() as nova, servers.database() as source:
         url = servers.postgres.url_of(source)
@@ -94,11 +100,35 @@ def measure(say: Callable[[str], None], *, rows: int = ROWS) -> dict[str, Any]:
         run_sql(ours, *made, "VACUUM ANALYZE", limit=900)
         say("comparing")
         equal = _compare(servers, nova, url)
+        say(f"comparing beside {CHANGES:,} changes a second")
+        beside = _compare_beside_changes(servers, nova, url, half)
         run_sql(ours, *_BREAK, limit=60)
         run_sql(url, _UNBREAK, limit=60)
         broken = _compare(servers, nova, url)
-    exact = not any(equal["found"].values()) and broken["found"] == _WANTED
-    return {"rows": rows, "equal": equal, "broken": broken, "exact": exact}
+    none = not any([*equal["found"].values(), *beside["found"].values(), beside["unsettled"]])
+    exact = none and broken["found"] == _WANTED
+    return {"rows": rows, "equal": equal, "beside": beside, "broken": broken, "exact": exact}
+
+
+def _compare_beside_changes(servers: Stack, database: str, url: str, tasks: int) -> dict[str, Any]:
+    """Compare while tasks change at the source, are published, and applied by a worker."""
+    settings = servers.settings(database, prefix="nova")
+    asyncio.run(make_topics(settings))
+    # The rows were filled in by hand: their figures first.
+    processes.run(
+        (*WORKER[:-1], "jobs", "run", "computeAgentStats"),
+        cwd=servers.folder, env=environment(settings),
+    )  # fmt: skip
+    ours = servers.postgres.url_of(database)
+    writer = (sys.executable, "-m", "benchmarks.source_writer", url, str(tasks), str(CHANGES))
+    with process(servers, "worker", WORKER, settings) as worker:
+        with process(servers, "writer", writer, settings) as writing:
+            before = _applied(ours)
+            found = _compare(servers, database, url)
+            changes = _applied(ours) - before
+            writing.check()
+        worker.check()
+    return found | {"changes": changes}
 
 
 def _compare(stack: Stack, database: str, url: str) -> dict[str, Any]:
@@ -119,4 +149,10 @@ def _compare(stack: Stack, database: str, url: str) -> dict[str, Any]:
         "peak_mb": round(usage.ru_maxrss / 1024),
         "compared": report["compared"],
         "found": {name: report[name] for name in _WANTED},
+        "unsettled": report.get("unsettled", 0),
     }
+
+
+def _applied(url: str) -> int:
+    ((records,),) = run_sql(url, "SELECT coalesce(sum(next_offset), 0) FROM stream_positions")
+    return int(records)
