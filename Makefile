@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup dev test test-fast test-sources test-containers check format bench bench-jobs bench-api lock clean
+.PHONY: help setup dev test test-fast test-sources test-containers check docs format bench bench-jobs bench-api lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -60,6 +60,12 @@ bench-api: setup ## streams and reads of the API under load, beside a recount in
 
 lock: ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --extra otel --extra testing --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group docs --output-file requirements-docs.lock
+
+docs: setup ## the pages of docs/ as a site in site/, every link checked
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python --require-hashes requirements-docs.lock
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 clean: ## remove the virtual environment and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-docs site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
