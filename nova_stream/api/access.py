@@ -9,8 +9,9 @@ from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from nova_stream.api.parts import PartsOf
-from nova_stream.api.tokens import Scope, access_of
+from nova_stream.api.tokens import Confirm, access_of
 from nova_stream.publish.tokens import PositionToken
+from nova_stream.scopes import Scope
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -20,9 +21,9 @@ _bearer = HTTPBearer(
 )
 
 
-def needs(scope: Scope, *, confirm: bool = True) -> Any:
-    """A route's dependency: the request carries a token with ``scope``, and still may when its
-    answer goes out, unless that has nothing of the database (``confirm``).
+def needs(*scopes: Scope, confirm: Confirm = "fresh") -> Any:
+    """A route's dependency: the request carries a token with one of ``scopes``, and still may when
+    its answer goes out, as ``confirm`` says.
     """
 
     async def check(
@@ -30,7 +31,7 @@ def needs(scope: Scope, *, confirm: bool = True) -> Any:
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     ) -> None:
         given = credentials.credentials if credentials else None
-        access_of(request.scope).check(given, scope, confirm=confirm)
+        access_of(request.scope).check(given, *scopes, confirm=confirm)
 
     return Depends(check)
 

@@ -12,6 +12,7 @@ from nova_stream.api import examples
 from nova_stream.api import examples_operation as operation
 from nova_stream.api.convex.protocol import Answer, Failure, Refusal
 from nova_stream.api.problems import Problem
+from nova_stream.scopes import Scope
 from nova_stream.storage.history import AgentHistory, BuildHistory
 from nova_stream.storage.read_dead_letters import DeadLetterRow, DeadLetterWhole
 from nova_stream.storage.read_status import StreamStatus
@@ -23,9 +24,11 @@ from nova_stream.storage.rows import (
     BuildWithTasks,
     NamedAgentStats,
     Overview,
+    Time,
 )
 from nova_stream.storage.rows_explain import Explanation
 from nova_stream.storage.rows_jobs import AlertRow, JobOverview, Restored, Run
+from nova_stream.storage.trail_store import TrailRow
 
 T = TypeVar("T")
 
@@ -72,6 +75,14 @@ class Ready(msgspec.Struct, frozen=True, rename="camel"):
     status: str = "ready"
 
 
+class TokenRights(msgspec.Struct, frozen=True, rename="camel"):
+    """What a token may do until when (null = for ever); without any in the API ``name`` is null."""
+
+    name: str | None
+    scopes: list[Scope]
+    expires_at: Time | None
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """What Kafka has acknowledged: how many changes, and the token to read them with."""
 
@@ -101,6 +112,8 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "AgentHistoryList": (Items[AgentHistory], operation.AGENT_HISTORY),
     "BuildHistoryList": (Items[BuildHistory], operation.BUILD_HISTORY),
     "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
+    "TrailList": (Items[TrailRow], operation.TRAIL),
+    "TokenRights": (TokenRights, operation.TOKEN_RIGHTS),
     "Accepted": (Accepted, examples.ACCEPTED),
     "Live": (Live, examples.LIVE),
     "Ready": (Ready, examples.READY),

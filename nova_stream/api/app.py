@@ -39,12 +39,15 @@ from nova_stream.api.routes import (
     stats,
     status,
     stream,
+    trail,
 )
 from nova_stream.api.short_way import ShortWay
 from nova_stream.api.stored_tokens import StoredTokens
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
 from nova_stream.api.tracing import Traced
+from nova_stream.api.trail import Trail
+from nova_stream.api.trailed import Trailed
 from nova_stream.clock import system_clock
 from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.registry import JOBS
@@ -66,7 +69,7 @@ _DESCRIPTION = (
 #: A fixed path goes before one with a name in its place.
 _ROUTES = (
     stats, explain, history, lists, jobs, alerts, dead_letters, status, stream, events, health,
-    convex,
+    convex, trail,
 )  # fmt: skip
 
 #: Gives a publisher that has been started.
@@ -114,6 +117,7 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     rate = RateLimit(settings.api_rate, settings.api_burst)
     origins = settings.api_cors_origins
     app.add_middleware(Guard, tokens=parts.tokens, rate=rate, origins=set(origins) - {ANY})
+    app.add_middleware(Trailed, trail=parts.trail)
     app.add_middleware(Outermost, metrics=parts.metrics)
     if origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
@@ -126,12 +130,16 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
 def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     database = Database(settings)
     metrics = ApiMetrics()
-    tokens = Tokens(settings, StoredTokens(database))
+    # Of its own, so that no read, however slow, keeps anybody from being told what is allowed.
+    guard = Database(settings, size=2)
+    tokens = Tokens(settings, StoredTokens(guard))
     lazy = Lazy(publisher, _close)
     kafka = KafkaProbe(settings)
     watch = PositionWatch(database, PresentLives(kafka.lives, list(settings.topics())))
     return Parts(
         tokens=tokens,
+        guard=guard,
+        trail=Trail(guard),
         database=database,
         publisher=lazy,
         watch=watch,
@@ -172,6 +180,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             await parts.kafka.close()
             await parts.stream.close()
             await parts.publisher.close()
+            await parts.trail.close()
+            await parts.guard.close()
             await parts.database.close()
 
     return lifespan

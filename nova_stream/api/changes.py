@@ -50,7 +50,9 @@ _log = get_logger(__name__)
 class Client:
     """One stream: what it wants and what it has seen (None = nothing yet)."""
 
-    def __init__(self, wanted: Wanted, seen: int | None, allowed: Callable[[], bool]) -> None:
+    def __init__(
+        self, wanted: Wanted, seen: int | None, allowed: Callable[[], bool | None]
+    ) -> None:
         self.wanted = wanted
         self.seen = seen
         self.allowed = allowed
@@ -59,6 +61,8 @@ class Client:
         self._served_at = float("-inf")
         self._serving = False
         self._greeted = self._begun = False
+        self._may: bool | None = True
+        self._told = 0
         self._waits: asyncio.Future[bytes] | None = None
 
     async def frame(self) -> bytes:
@@ -86,9 +90,10 @@ class Client:
         nothing yet; ``recheck`` that tokens are others.
         """
         now = time.monotonic()
-        if recheck or now - self._checked_at >= _CHECK:
+        if recheck or self._may is None or now - self._checked_at >= _CHECK:
             self._checked_at = now
-            if not self.allowed():
+            self._may = self.allowed()
+            if self._may is False:
                 self.end()
         if self._waits is None or self._waits.done():
             return False
@@ -106,6 +111,9 @@ class Client:
             frame = b"" if self._greeted else board.since(0, _NOTHING)
             self._greeted = True
             return frame
+        if self._may is None:  # nobody can tell: how things stand, and no row
+            told, self._told = max(self._told, self.seen or 0), board.number
+            return board.since(told, _NOTHING)
         if self.seen is not None:
             frame = board.since(self.seen, self.wanted)
         else:
@@ -146,9 +154,11 @@ class Changes:
         self._connected: bool | None = None
         self._ended = False
 
-    def join(self, wanted: Wanted, last_id: str | None, allowed: Callable[[], bool]) -> Client:
+    def join(
+        self, wanted: Wanted, last_id: str | None, allowed: Callable[[], bool | None]
+    ) -> Client:
         """A new client, which goes on from ``last_id`` where that is possible; ``allowed`` is asked
-        again and again whether it may stay. Whoever joins must ``leave``.
+        again and again whether it may stay (None: nobody can tell). Whoever joins must ``leave``.
 
         Raises ProblemError 503 when there are too many, or the server is stopping.
         """

@@ -168,3 +168,25 @@ STREAM_STATUS = {
     "lastBuildAudit": {"at": "2026-02-20T12:00:00.120Z", "drift": 0, "runId": 4712},
     "workers": 2,
 }
+TRAIL = {
+    "items": [
+        {
+            "id": 42,
+            "at": "2026-02-20T12:00:00.000Z",
+            "until": "2026-02-20T12:00:00.000Z",
+            "requests": 1,
+            "token": "ops",
+            "address": "127.0.0.1",
+            "action": "POST /api/v1/jobs/{name}/pause",
+            "object": "computeAgentStats",
+            "outcome": "done",
+            "refused": False,
+        }
+    ],
+    "nextCursor": None,
+}
+TOKEN_RIGHTS = {
+    "name": "ops",
+    "scopes": ["stats", "admin"],
+    "expiresAt": "2027-02-20T12:00:00.000Z",
+}

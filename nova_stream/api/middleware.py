@@ -27,7 +27,7 @@ _BODILESS = {"GET", "HEAD"}
 _BODY = 1024 * 1024
 _REFUSALS = 400
 #: Of problems those that tell what there is.
-_TELLING = {404, 409}
+_TELLING = {404, 409, 504}
 
 
 class Outermost:
@@ -97,13 +97,21 @@ class Guard:
                 _guard_open(headers, self._origins)
             if protected:
                 self._count(scope, headers)
-                scope[ACCESS] = access = Access(self._tokens, reads=scope["method"] == "GET")
+                scope[ACCESS] = access = Access(self._tokens)
                 await self._confirmed(access, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
     async def _confirmed(self, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; what tells something of the data goes out if the access still holds."""
+        """Answer; what was asked for is done, and what tells something of the data goes out, if
+        the access still holds.
+        """
+
+        async def receiving() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                await access.again()
+            return message
 
         async def confirming(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < _REFUSALS:
@@ -111,7 +119,7 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, receive, confirming)
+            await self._app(scope, receiving, confirming)
         except ProblemError as error:
             if error.status in _TELLING:
                 await access.confirm()

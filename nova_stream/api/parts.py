@@ -16,6 +16,7 @@ from nova_stream.api.positions import PositionWatch
 from nova_stream.api.reads import SharedReads
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
+from nova_stream.api.trail import Trail
 from nova_stream.jobs.ledger import Ledger
 from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher
@@ -29,6 +30,9 @@ class Parts:
     """The parts of one API."""
 
     tokens: Tokens
+    #: The connections that access is decided with.
+    guard: Database
+    trail: Trail
     database: Database
     publisher: Lazy[Publisher]
     watch: PositionWatch

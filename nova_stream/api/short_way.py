@@ -37,6 +37,6 @@ class ShortWay:
             return
         scope["route"] = _Route(scope["path"])
         request = Request(scope)
-        access_of(scope).check(bearer_of(request.headers), "read")
+        access_of(scope).check(bearer_of(request.headers), "stats")
         made = await self._reads.get(read)
         await made.answer(request)(scope, receive, send)

@@ -20,13 +20,17 @@ from nova_stream.storage.token_store import KnownToken
 _FRESH = 2.0
 #: Seconds for which the last list counts while Postgres is away.
 _KEEP = 60.0
+#: Seconds for which the last list counts where it says that there is no token: whoever made one
+#: since must not wait for the API to be closed.
+_KEEP_OPEN = 5.0
 #: Seconds for one look, and between two while Postgres is away.
 _LIMIT = 2.0
 _PAUSE = 1.0
 #: Seconds for which one note of a token's use is enough.
 _NOTED = 60.0
 
-_AWAY = (DatabaseUnavailableError, SchemaVersionError, asyncpg.PostgresError, *UNAVAILABLE)
+#: What is raised while the list cannot be read.
+AWAY = (DatabaseUnavailableError, SchemaVersionError, asyncpg.PostgresError, *UNAVAILABLE)
 
 
 class StoredTokens:
@@ -63,10 +67,11 @@ class StoredTokens:
 
     @property
     def any(self) -> bool | None:
-        """Whether a token was ever stored; None while nobody knows. That none was is known for as
-        long as the list counts; that one was, for ever.
+        """Whether a token was ever stored; None while nobody knows. That none was is known for
+        five seconds; that one was, for ever.
         """
-        return self._any if self._any or self.known else None
+        counts = self._seconds() - self._read_at < _KEEP_OPEN
+        return self._any if self._any or counts else None
 
     @property
     def version(self) -> int:
@@ -90,7 +95,7 @@ class StoredTokens:
             try:
                 async with asyncio.timeout(_LIMIT):
                     await self._read()
-            except _AWAY as error:
+            except AWAY as error:
                 self._failed_at, self.failure = self._seconds(), error
 
     def find(self, secret: str) -> KnownToken | None:
@@ -125,5 +130,5 @@ class StoredTokens:
         try:
             async with asyncio.timeout(_LIMIT), self._database.connection() as connection:
                 await token_store.used(connection, token, self._clock())
-        except _AWAY:
+        except AWAY:
             self._noted.pop(token, None)

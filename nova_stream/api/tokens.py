@@ -1,32 +1,39 @@
-"""Bearer tokens and their scopes."""
+"""Bearer tokens: which there are, and what each may do."""
 
 from __future__ import annotations
 
 import hmac
 import re
 from collections.abc import MutableMapping
-from typing import Any, Literal, NamedTuple, cast, get_args
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, cast
 
 from starlette.datastructures import Headers
 
+from nova_stream.api import refusals
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.stored_tokens import StoredTokens
 from nova_stream.errors import SchemaVersionError, SettingsError
+from nova_stream.scopes import NAMES, SCOPES, Scope, scopes_of
 from nova_stream.settings import Settings
 from nova_stream.storage.token_store import PREFIX, digest_of
 
-Scope = Literal["read", "publish", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-
 _ALLOWED = (
     "allowed is name:scope+scope:secret, several separated by commas, with scopes "
-    f"{', '.join(SCOPES)} and a secret of letters, digits and -._~+/= (value not shown)"
+    f"{', '.join(NAMES)} and a secret of letters, digits and -._~+/= (value not shown)"
 )
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: What RFC 6750 lets stand in the header.
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _IN_PATH = re.compile(r"/c/([^/]+)")
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="nova-stream"'}
+
+
+class Caller(NamedTuple):
+    """Whose token it is, and what it may do until when (None = for ever)."""
+
+    name: str
+    scopes: frozenset[str]
+    expires_at: datetime | None = None
 
 
 class _Token(NamedTuple):
@@ -91,39 +98,42 @@ class Tokens:
         if self._stored is not None:
             await self._stored.close()
 
-    def check(self, given: str | None, scope: Scope) -> None:
-        """Raise ProblemError 401 unless ``given`` is a token, 403 unless it has ``scope``, 503
-        or SchemaVersionError while Postgres cannot tell: unknown is no.
+    def identify(self, given: str | None) -> Caller | None:
+        """Whose token ``given`` is; None while the API is open.
+
+        Raises ProblemError 401 unless it is somebody's, 503 or SchemaVersionError while Postgres
+        cannot tell: unknown is no.
         """
         if self.open:
-            return
+            return None
         if self.unknown:
             raise self._why_unknown()
         if not given:
-            raise ProblemError(
-                401,
-                "token-missing",
-                "A token is needed: send the header Authorization: Bearer TOKEN.",
-                headers=_CHALLENGE,
-            )
-        scopes = self._scopes(given)
-        if scopes is None:
-            raise _unknown()
-        if scope not in scopes:
-            raise _lacking(scope, scopes)
+            raise refusals.missing()
+        found = self._find(given)
+        if found is None:
+            raise refusals.unknown()
+        return found
+
+    def check(self, given: str | None, *scopes: Scope) -> Caller | None:
+        """As ``identify``; raises ProblemError 403 unless the token has one of ``scopes``."""
+        caller = self.identify(given)
+        if caller is not None and caller.scopes.isdisjoint(scopes):
+            raise refusals.lacking(scopes, caller.scopes)
+        return caller
 
     def _why_unknown(self) -> Exception:
         failure = None if self._stored is None else self._stored.failure
-        return failure if isinstance(failure, SchemaVersionError) else _cannot_tell()
+        return failure if isinstance(failure, SchemaVersionError) else refusals.undecided()
 
-    def allows(self, given: str | None, scope: Scope) -> bool:
-        """Whether ``given`` still has ``scope``; true while nobody can tell."""
+    def allows(self, given: str | None, *scopes: Scope) -> bool | None:
+        """Whether ``given`` still has one of ``scopes``; None while nobody can tell."""
         try:
-            self.check(given, scope)
+            self.check(given, *scopes)
         except ProblemError as error:
-            return error.status == 503
+            return None if error.status == 503 else False
         except SchemaVersionError:
-            pass
+            return None
         return True
 
     def caller(self, given: str | None) -> bytes | None:
@@ -131,43 +141,62 @@ class Tokens:
         if not given or self.open:
             return None
         try:
-            return digest_of(given) if self._scopes(given) is not None else None
+            return digest_of(given) if self._find(given) is not None else None
         except ProblemError:
             return None
 
     def configured(self, given: str | None) -> bool:
         """Whether ``given`` is one of the settings' tokens, which nobody can revoke in Postgres."""
-        digest = digest_of(given or "")
-        # As below: all are compared.
-        return True in [_same(token.digest, digest) for token in self._tokens]
+        return bool(self._configured(digest_of(given or "")))
 
-    def _scopes(self, given: str) -> frozenset[str] | None:
+    def _configured(self, digest: bytes) -> list[_Token]:
         # All are compared, whichever fits, so that the time tells nothing about any.
-        digest = digest_of(given)
-        found = [token.scopes for token in self._tokens if _same(token.digest, digest)]
-        if found or self._stored is None or not given.startswith(PREFIX):
-            return frozenset().union(*found) if found else None
+        return [token for token in self._tokens if hmac.compare_digest(token.digest, digest)]
+
+    def _find(self, given: str) -> Caller | None:
+        found = self._configured(digest_of(given))
+        if found:
+            name = "+".join(token.name for token in found)
+            return Caller(name, frozenset().union(*(token.scopes for token in found)))
+        if self._stored is None or not given.startswith(PREFIX):
+            return None
         if not self._stored.known:
-            raise _cannot_tell()
+            raise refusals.undecided()
         stored = self._stored.find(given)
-        return None if stored is None else stored.scopes
+        if stored is None:
+            return None
+        return Caller(stored.name, scopes_of(stored.scopes), stored.expires_at)
+
+
+#: What an answer waits for before it goes out. ``fresh``: the access is looked up again after the
+#: data were read. ``known``: it stands by what is known. ``never``: nothing of the database is in
+#: it, or what was asked for has been done.
+Confirm = Literal["fresh", "known", "never"]
 
 
 class Access:
     """What one request was allowed, by which token: its answer goes out if that still holds."""
 
-    def __init__(self, tokens: Tokens, *, reads: bool) -> None:
-        """``reads``: the request does nothing but read."""
+    def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._reads = reads
-        self._allowed: tuple[str | None, Scope] | None = None
+        self._allowed: list[tuple[str | None, tuple[Scope, ...], Confirm]] = []
+        #: Whose token it is, once one was looked at; None also while the API is open.
+        self.caller: Caller | None = None
+        #: What was allowed, once something was.
+        self.granted: frozenset[str] = frozenset()
+        #: What the request is about, where its path does not say it.
+        self.about: str | None = None
 
-    def check(self, given: str | None, scope: Scope, *, confirm: bool = True) -> None:
-        """As ``Tokens.check``; ``confirm``: the answer is to have data that are yet to be read."""
-        self._tokens.check(given, scope)
-        # What publishes or acts has done so by then; its answer has nothing to hide.
-        if confirm and (self._reads or scope == "read"):
-            self._allowed = given, scope
+    def check(self, given: str | None, *scopes: Scope, confirm: Confirm = "fresh") -> None:
+        """As ``Tokens.check``."""
+        self.caller = caller = self._tokens.identify(given)
+        if caller is None:
+            self.granted |= set(scopes)
+        elif caller.scopes.isdisjoint(scopes):
+            raise refusals.lacking(scopes, caller.scopes)
+        else:
+            self.granted |= caller.scopes.intersection(scopes)
+        self._allowed.append((given, scopes, confirm))
 
     async def confirm(self) -> None:
         """Raise ProblemError unless what was allowed is allowed by what is known now.
@@ -175,12 +204,21 @@ class Access:
         Postgres may have stood still between the check and the data, and a token made or revoked
         meanwhile. Costs nothing while what is known is fresh.
         """
-        if self._allowed is None or self._tokens.configured(self._allowed[0]):
-            return
-        await self._tokens.refresh(insist=True)
-        self._tokens.check(*self._allowed)
-        if self._tokens.open and not self._tokens.fresh:
-            raise _cannot_tell()
+        for given, scopes, confirm in self._allowed:
+            if confirm == "never" or self._tokens.configured(given):
+                continue
+            await self._tokens.refresh(insist=True)
+            self._tokens.check(given, *scopes)
+            if not self._tokens.fresh and (confirm == "fresh" or self._tokens.open):
+                raise refusals.undecided()
+
+    async def again(self) -> None:
+        """Raise ProblemError unless what was allowed still is: the body may have been long on its
+        way.
+        """
+        await self._tokens.refresh()
+        for given, scopes, _ in self._allowed:
+            self._tokens.check(given, *scopes)
 
 
 #: Where a request's scope has its Access.
@@ -204,35 +242,6 @@ def secret_of_path(path: str) -> str | None:
     return match[1] if match else None
 
 
-def _unknown() -> ProblemError:
-    challenge = f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'
-    return ProblemError(
-        401,
-        "token-unknown",
-        "This token is not one of those that are configured or stored, or it has expired.",
-        headers={"WWW-Authenticate": challenge},
-    )
-
-
-def _lacking(scope: Scope, scopes: frozenset[str]) -> ProblemError:
-    challenge = f'{_CHALLENGE["WWW-Authenticate"]}, error="insufficient_scope", scope="{scope}"'
-    return ProblemError(
-        403,
-        "scope-missing",
-        f"This needs a token with the scope {scope}; this one has {', '.join(sorted(scopes))}.",
-        headers={"WWW-Authenticate": challenge},
-    )
-
-
-def _cannot_tell() -> ProblemError:
-    return ProblemError(
-        503,
-        "database-unavailable",
-        "Postgres does not answer at the moment, and has the tokens; try again.",
-        headers={"Retry-After": "2"},
-    )
-
-
 def _parse_all(text: str) -> list[_Token]:
     """One at least: separators alone are a mistake that must not open the API."""
     parts = [part for part in (part.strip() for part in text.split(",")) if part]
@@ -244,15 +253,11 @@ def _parse_all(text: str) -> list[_Token]:
 def _parse(part: str) -> _Token:
     name, _, rest = part.partition(":")
     listed, _, secret = rest.partition(":")
-    scopes = listed.split("+")
+    names = listed.split("+")
     if (
         not _NAME.fullmatch(name)
         or not _SECRET.fullmatch(secret)
-        or any(scope not in SCOPES for scope in scopes)
+        or any(one not in NAMES for one in names)
     ):
         raise SettingsError(f"NOVA_API_TOKENS: {_ALLOWED}")
-    return _Token(name, frozenset(scopes), digest_of(secret))
-
-
-def _same(one: bytes, other: bytes) -> bool:
-    return hmac.compare_digest(one, other)
+    return _Token(name, scopes_of(names), digest_of(secret))

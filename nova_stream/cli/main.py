@@ -30,6 +30,7 @@ from nova_stream.cli import (
     publish,
     tokens,
     topics,
+    trail,
     worker,
 )
 from nova_stream.errors import NovaStreamError
@@ -59,6 +60,7 @@ app.command("worker", rich_help_panel=_RUN)(worker.worker)
 app.command("api", rich_help_panel=_RUN)(api.api)
 app.add_typer(capture.app, name="capture", rich_help_panel=_RUN)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=_LOOK)
+app.command("trail", rich_help_panel=_LOOK)(trail.trail)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)

@@ -15,6 +15,7 @@ import typer
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import print_table
 from nova_stream.errors import NovaStreamError, UsageError
+from nova_stream.scopes import NAMES
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
@@ -25,10 +26,18 @@ T = TypeVar("T")
 
 app = typer.Typer(help="Tokens of the HTTP API.", rich_markup_mode="markdown")
 
-_SCOPES = ("read", "publish", "admin")
+#: Days that a token lasts, hours that the one before it goes on, unless something else is asked.
+_DAYS = 90
+_OVERLAP = 24
+_MOST_DAYS = 36_500
+_NEVER = "never"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 _Name = Annotated[str, typer.Argument(help="The token's name: letters, digits, dots, - and _.")]
+_Expires = Annotated[
+    str,
+    typer.Option(metavar="DAYS", help=f"End in so many days (1 to {_MOST_DAYS}), or `{_NEVER}`."),
+]
 
 
 @app.command("create")
@@ -38,14 +47,12 @@ def create(
     scope: Annotated[
         list[str],
         typer.Option(
-            help="What it may do: read, publish or admin, of which none contains another; give the "
-            "option again for more."
+            help="What it may do: metrics, stats, documents, publish or admin, of which none "
+            "contains another, or read, which is stats and documents; give the option again for "
+            "more."
         ),
     ],
-    expires: Annotated[
-        int | None,
-        typer.Option(min=1, max=36_500, metavar="DAYS", help="End in so many days; else never."),
-    ] = None,
+    expires: _Expires = str(_DAYS),
     as_json: _Json = False,
 ) -> None:
     """Make a token and print its secret, once: only a digest is kept. The API knows it within
@@ -55,8 +62,9 @@ def create(
         raise UsageError(
             f"{name!r} is no name; allowed are 1 to 100 letters, digits, dots, - and _"
         )
-    if unknown := [one for one in scope if one not in _SCOPES]:
-        raise UsageError(f"--scope {unknown[0]} is none; allowed are {', '.join(_SCOPES)}")
+    if unknown := [one for one in scope if one not in NAMES]:
+        raise UsageError(f"--scope {unknown[0]} is none; allowed are {', '.join(NAMES)}")
+    days = _days(expires)
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
     from nova_stream.storage import token_store
@@ -64,22 +72,58 @@ def create(
     secret = token_store.new_secret()
     scopes = sorted(set(scope))
     now = system_clock()
-    end = None if expires is None else now + timedelta(days=expires)
+    end = _end(now, days)
 
     async def work(connection: Connection) -> StoredToken | None:
         return await token_store.create(connection, name, secret, scopes, now, end)
 
-    made = _on_database(settings, work)
+    made = _act(settings, "create", name, now, work)
     if made is None:
         raise NovaStreamError(
-            f"there is a token {name} already; revoke it first, or take another name"
+            f"there is a token {name} already; nova-stream tokens rotate gives it another secret, "
+            "revoke ends it"
         )
-    if as_json:
-        _print_json({**_fields(made, now), "secret": secret})
-        return
-    until = "never" if end is None else _time(end)
-    typer.echo(f"{name}: scopes {', '.join(scopes)}, ends {until}; the secret is not shown again:")
-    typer.echo(secret)
+    _show_made(made, secret, now, as_json=as_json)
+
+
+@app.command("rotate")
+def rotate(
+    name: _Name,
+    *,
+    expires: _Expires = str(_DAYS),
+    overlap: Annotated[
+        int,
+        typer.Option(
+            min=0, max=24 * 366, metavar="HOURS", help="How long the secret before still works."
+        ),
+    ] = _OVERLAP,
+    as_json: _Json = False,
+) -> None:
+    """Give a token another secret and print it, once. The one before works on for a while, so that
+    whoever uses it can change over without a break.
+    """
+    days = _days(expires)
+    settings = prepare_quiet()
+    from nova_stream.clock import system_clock
+    from nova_stream.storage import token_store
+
+    secret = token_store.new_secret()
+    now = system_clock()
+    end, until = _end(now, days), now + timedelta(hours=overlap)
+
+    async def work(connection: Connection) -> StoredToken | None:
+        return await token_store.rotate(
+            connection, name, secret, now, expires_at=end, overlap_until=until
+        )
+
+    made = _act(settings, "rotate", name, now, work)
+    if made is None:
+        raise NovaStreamError(
+            f"there is no token {name} that works; nova-stream tokens create makes one"
+        )
+    if not as_json:
+        typer.echo(f"the secret before works until {_time(until)} at the latest")
+    _show_made(made, secret, now, as_json=as_json)
 
 
 @app.command("list")
@@ -103,17 +147,43 @@ def show_list(*, as_json: _Json = False) -> None:
 
 @app.command("revoke")
 def revoke(name: _Name) -> None:
-    """End a token: the API refuses it within seconds, and ends its streams."""
+    """End a token, with what is left of the secrets before it: the API refuses it within seconds,
+    and ends its streams.
+    """
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
     from nova_stream.storage import token_store
 
-    async def work(connection: Connection) -> bool:
-        return await token_store.revoke(connection, name, system_clock())
+    now = system_clock()
 
-    if not _on_database(settings, work):
+    async def work(connection: Connection) -> bool:
+        return await token_store.revoke(connection, name, now)
+
+    if not _act(settings, "revoke", name, now, work):
         raise NovaStreamError(f"there is no token {name} that could be revoked")
     typer.echo(f"revoked {name}")
+
+
+def _act(
+    settings: Settings,
+    action: str,
+    name: str,
+    now: datetime,
+    work: Callable[[Connection], Awaitable[T]],
+) -> T:
+    """What ``work`` gives, in one transaction with its line in the audit trail."""
+    from nova_stream.cli.trail_line import command_line
+    from nova_stream.storage import trail_store
+
+    async def run(connection: Connection) -> T:
+        async with connection.transaction():
+            found = await work(connection)
+            outcome = "done" if found else "failed"
+            line = command_line(f"tokens {action}", name, outcome, now)
+            await trail_store.add(connection, [line])
+            return found
+
+    return _on_database(settings, run)
 
 
 def _on_database(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -131,6 +201,30 @@ def _on_database(settings: Settings, work: Callable[[Connection], Awaitable[T]])
     return asyncio.run(run())
 
 
+def _days(expires: str) -> int | None:
+    if expires == _NEVER:
+        return None
+    if not (expires.isascii() and expires.isdigit() and 1 <= int(expires[:9]) <= _MOST_DAYS):
+        raise UsageError(f"--expires {expires}: allowed are 1 to {_MOST_DAYS} days, or {_NEVER}")
+    return int(expires)
+
+
+def _end(now: datetime, days: int | None) -> datetime | None:
+    return None if days is None else now + timedelta(days=days)
+
+
+def _show_made(made: StoredToken, secret: str, now: datetime, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({**_fields(made, now), "secret": secret})
+        return
+    until = _time(made.expires_at) or _NEVER
+    typer.echo(
+        f"{made.name}: scopes {', '.join(made.scopes)}, ends {until}; "
+        "the secret is not shown again:"
+    )
+    typer.echo(secret)
+
+
 def _fields(token: StoredToken, now: datetime) -> dict[str, Any]:
     return {
         "name": token.name,
@@ -138,6 +232,7 @@ def _fields(token: StoredToken, now: datetime) -> dict[str, Any]:
         "state": _state(token, now),
         "createdAt": _time(token.created_at),
         "expiresAt": _time(token.expires_at),
+        "replacedAt": _time(token.replaced_at),
         "revokedAt": _time(token.revoked_at),
         "lastUsedAt": _time(token.last_used_at),
     }
@@ -146,7 +241,9 @@ def _fields(token: StoredToken, now: datetime) -> dict[str, Any]:
 def _state(token: StoredToken, now: datetime) -> str:
     if token.revoked_at is not None:
         return "revoked"
-    return "expired" if token.expires_at is not None and token.expires_at <= now else "valid"
+    if token.expires_at is not None and token.expires_at <= now:
+        return "expired"
+    return "valid" if token.replaced_at is None else "replaced"
 
 
 def _row(fields: dict[str, Any]) -> tuple[object, ...]:
@@ -155,7 +252,7 @@ def _row(fields: dict[str, Any]) -> tuple[object, ...]:
         ", ".join(fields["scopes"]),
         fields["state"],
         fields["createdAt"],
-        fields["revokedAt"] or fields["expiresAt"] or "never",
+        fields["revokedAt"] or fields["expiresAt"] or _NEVER,
         fields["lastUsedAt"] or "never",
     )
 

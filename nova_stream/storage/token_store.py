@@ -26,6 +26,7 @@ class StoredToken(msgspec.Struct, frozen=True, rename="camel"):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None
+    replaced_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
 
@@ -70,8 +71,35 @@ async def list_all(connection: Connection) -> list[StoredToken]:
     return [StoredToken(**dict(row)) for row in await connection.fetch(sql_tokens.LIST)]
 
 
+async def rotate(
+    connection: Connection,
+    name: str,
+    secret: str,
+    now: datetime,
+    *,
+    expires_at: datetime | None,
+    overlap_until: datetime,
+) -> StoredToken | None:
+    """Store another secret with the scopes of the token of this name, which works until
+    ``overlap_until``, or its own end before that; None when there is none that works.
+    """
+    async with connection.transaction():
+        scopes = await connection.fetchval(sql_tokens.REPLACE, name, now, overlap_until)
+        if scopes is None:
+            return None
+        return await create(connection, name, secret, scopes, now, expires_at)
+
+
+async def ending(
+    connection: Connection, now: datetime, before: datetime
+) -> list[tuple[str, datetime]]:
+    """Names and ends of the tokens that end by themselves until then, and have no successor."""
+    rows = await connection.fetch(sql_tokens.ENDING, now, before)
+    return [(row["name"], row["expires_at"]) for row in rows]
+
+
 async def revoke(connection: Connection, name: str, now: datetime) -> bool:
-    """Revoke the token of this name; False when there is none."""
+    """Revoke all tokens of this name, replaced ones too; False when there is none."""
     return await connection.fetchval(sql_tokens.REVOKE, name, now) is not None
 
 

@@ -52,14 +52,14 @@ async def list_tasks(call: QueryCall, args: Arguments) -> Any:
     return sorted(tasks, key=lambda task: task.get("phase") or 0)
 
 
-@functions.query("getOverviewStats", {})
+@functions.query("getOverviewStats", {}, scope="stats")
 async def get_overview_stats(call: QueryCall, _args: Arguments) -> Any:
     """The figures of the whole."""
     overview = await read.overview(call.connection)
     return msgspec.to_builtins(overview)
 
 
-@functions.query("getAgentStats", {})
+@functions.query("getAgentStats", {}, scope="stats")
 async def get_agent_stats(call: QueryCall, _args: Arguments) -> Any:
     """The figures of all agents, the last active first."""
     return [_figures(row) for row in await read.agents_stats(call.connection)]

@@ -16,6 +16,7 @@ from nova_stream.api.database import Database
 from nova_stream.clock import Clock, isoformat, to_millis
 from nova_stream.events.change import Entity
 from nova_stream.events.versions import HybridClock
+from nova_stream.scopes import Scope
 from nova_stream.storage.convex_reads import MOST, Stored, by_id
 from nova_stream.storage.read import Connection
 
@@ -48,6 +49,8 @@ class Function(msgspec.Struct, frozen=True):
     path: str
     kind: Kind
     shapes: tuple[Shape, ...]
+    #: What a caller's token must have.
+    scope: Scope
 
     def shape(self, argument: Arguments) -> Shape:
         """The way in which this argument calls it."""
@@ -64,16 +67,20 @@ class Functions:
         self._found: dict[str, Function] = {}
 
     def query(
-        self, name: str, fields: Mapping[str, Validator | Optional]
+        self,
+        name: str,
+        fields: Mapping[str, Validator | Optional],
+        *,
+        scope: Scope = "documents",
     ) -> Callable[[Handler], Handler]:
-        """Register a query."""
-        return self._add("query", name, fields, None)
+        """Register a query; ``scope`` is ``stats`` where it gives nothing but figures."""
+        return self._add("query", name, fields, None, scope)
 
     def mutation(
         self, name: str, fields: Mapping[str, Validator | Optional], marker: str | None = None
     ) -> Callable[[Handler], Handler]:
         """Register a mutation, or with ``marker`` a further way to call it."""
-        return self._add("mutation", name, fields, marker)
+        return self._add("mutation", name, fields, marker, "publish")
 
     def __iter__(self) -> Iterator[Function]:
         return iter(self._found.values())
@@ -84,12 +91,13 @@ class Functions:
         name: str,
         fields: Mapping[str, Validator | Optional],
         marker: str | None,
+        scope: Scope,
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             path = f"{self._module}:{name}"
             known = self._found[path].shapes if marker else ()
             shape = Shape(Fields(fields), handler, marker)
-            self._found[path] = Function(path, kind, (*known, shape))
+            self._found[path] = Function(path, kind, (*known, shape), scope)
             return handler
 
         return register

@@ -12,7 +12,7 @@ from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.storage import read_jobs
 
-router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("read")])
+router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("stats")])
 
 
 @router.get("/alerts", responses=answers("AlertList", "A page."))

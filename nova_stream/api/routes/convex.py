@@ -13,14 +13,20 @@ from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.convex.failures import FunctionError, RequestError
 from nova_stream.api.convex.functions import Kind
 from nova_stream.api.parts import Parts, PartsOf
-from nova_stream.api.tokens import Scope, access_of
+from nova_stream.api.tokens import Confirm, access_of
+from nova_stream.scopes import Scope
 
 router = APIRouter(tags=["the main app"])
 
 #: The ends of the paths that take bodies as large as /events does.
 PATHS = ("/api/mutation", "/api/query")
 
-_SCOPES: dict[Kind, Scope] = {"mutation": "publish", "query": "read"}
+#: What a call needs before it is read; each query's own scope is asked for then.
+_SCOPES: dict[Kind, tuple[Scope, ...]] = {
+    "mutation": ("publish",),
+    "query": ("stats", "documents"),
+}
+_CONFIRM: dict[Kind, Confirm] = {"mutation": "never", "query": "fresh"}
 _REQUEST = {
     "type": "object",
     "required": ["path", "args"],
@@ -102,16 +108,20 @@ async def mutation_with_token(request: Request, parts: PartsOf, token: _Secret) 
 
 
 async def _call(request: Request, parts: Parts, kind: Kind, secret: str | None) -> Response:
-    access_of(request.scope).check(secret, _SCOPES[kind])
+    access = access_of(request.scope)
+    access.check(secret, *_SCOPES[kind], confirm=_CONFIRM[kind])
     try:
         call = protocol.read_request(await request.body(), request.headers.get("content-type"))
     except RequestError as error:
         return answer(protocol.Failure(error.code, error.message), 400)
+    function = FUNCTIONS.get(call.path)
+    access.about = call.path if function else "(unknown)"
+    if function is not None and function.kind == kind:
+        access.check(secret, function.scope, confirm=_CONFIRM[kind])
     try:
         value = await parts.convex.run(call.path, kind, call.args)
     except FunctionError as error:
-        known = call.path if call.path in FUNCTIONS else "(unknown)"
-        return answer(protocol.refused(known, error))
+        return answer(protocol.refused(access.about, error))
     return answer(protocol.answered(value, call.format))
 
 

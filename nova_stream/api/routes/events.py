@@ -18,7 +18,7 @@ from nova_stream.events.change import Entity
 from nova_stream.events.json_text import parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 
-router = APIRouter(prefix=PREFIX, tags=["events"], dependencies=[needs("publish")])
+router = APIRouter(prefix=PREFIX, tags=["events"], dependencies=[needs("publish", confirm="never")])
 
 MAX_BODY = 32 * 1024 * 1024
 #: Bad events that are named; more are only counted.

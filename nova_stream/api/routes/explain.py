@@ -15,7 +15,9 @@ from nova_stream.api.routes.stats import unknown_agent
 from nova_stream.storage.explain import explain as explained
 from nova_stream.storage.rows_explain import Figure
 
-router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("read"), own_writes])
+router = APIRouter(
+    prefix=PREFIX, tags=["statistics"], dependencies=[needs("documents"), own_writes]
+)
 
 
 _Figure = Annotated[Figure, Query(description="The figure to explain.")]

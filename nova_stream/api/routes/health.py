@@ -47,7 +47,7 @@ async def ready(parts: PartsOf) -> Response:
 
 @router.get(
     "/metrics",
-    dependencies=[needs("read", confirm=False)],
+    dependencies=[needs("metrics", confirm="never")],
     response_class=PlainTextResponse,
     responses=described_problems(401, 403),
 )

@@ -15,7 +15,7 @@ from nova_stream.clock import system_clock
 from nova_stream.storage import history
 from nova_stream.storage.read import Connection
 
-router = APIRouter(prefix=PREFIX, tags=["history"], dependencies=[needs("read"), own_writes])
+router = APIRouter(prefix=PREFIX, tags=["history"], dependencies=[needs("stats"), own_writes])
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ _PAUSE_BODY = _body(
 @router.get(
     "/jobs",
     responses=answers("JobList", "All jobs.", links=links.JOBS),
-    dependencies=[needs("read")],
+    dependencies=[needs("stats")],
 )
 async def jobs(parts: PartsOf) -> Response:
     """All jobs: schedule, next and last run, and how they have been doing."""
@@ -85,7 +85,7 @@ async def jobs(parts: PartsOf) -> Response:
 @router.get(
     "/jobs/{name}/runs",
     responses=answers("RunList", "A page.", 404, links=links.RUNS),
-    dependencies=[needs("read")],
+    dependencies=[needs("stats")],
 )
 async def runs(
     parts: PartsOf,
@@ -108,7 +108,7 @@ async def runs(
 @router.get(
     "/jobs/{name}/runs/{runId}",
     responses=answers("Run", "The run.", 404),
-    dependencies=[needs("read")],
+    dependencies=[needs("stats")],
 )
 async def run(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
     """One run of a job."""
@@ -121,7 +121,7 @@ async def run(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
     status_code=202,
     openapi_extra=_RUN_BODY,
     responses=answers("Run", "It is asked for.", 404, 413, status=202, links=links.REQUESTED_RUN),
-    dependencies=[needs("admin")],
+    dependencies=[needs("admin", confirm="never")],
 )
 async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response:
     """Have a worker run the job now, also while it is paused; no slot is used up. `Location` is
@@ -142,7 +142,7 @@ async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response
     "/jobs/{name}/pause",
     openapi_extra=_PAUSE_BODY,
     responses=answers("JobOverview", "The job, paused.", 404, 413),
-    dependencies=[needs("admin")],
+    dependencies=[needs("admin", confirm="never")],
 )
 async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
     """Run no more slots of the job until it is resumed; runs under way go on."""
@@ -157,7 +157,7 @@ async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
 @router.post(
     "/jobs/{name}/resume",
     responses=answers("JobOverview", "The job.", 404),
-    dependencies=[needs("admin")],
+    dependencies=[needs("admin", confirm="never")],
 )
 async def resume(parts: PartsOf, name: _Name) -> Response:
     """Run a paused job's slots again, from the next one on."""
@@ -169,7 +169,7 @@ async def resume(parts: PartsOf, name: _Name) -> Response:
 @router.post(
     "/jobs/{name}/runs/{runId}/undo",
     responses=answers("Restored", "They are back.", 404, 409),
-    dependencies=[needs("admin")],
+    dependencies=[needs("admin", confirm="never")],
 )
 async def undo(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
     """Put back what a run of cleanupOldActivity deleted; later runs leave it alone for a while."""

@@ -15,7 +15,7 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.storage import read
 
 router = APIRouter(
-    prefix=PREFIX, tags=["builds and activity"], dependencies=[needs("read"), own_writes]
+    prefix=PREFIX, tags=["builds and activity"], dependencies=[needs("documents"), own_writes]
 )
 
 _Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]

@@ -15,7 +15,7 @@ from nova_stream.api.reads import Read
 from nova_stream.storage import read
 from nova_stream.storage.rows import AgentStats
 
-router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("read"), own_writes])
+router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("stats"), own_writes])
 
 _Unregistered = Annotated[
     bool,

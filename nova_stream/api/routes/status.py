@@ -8,7 +8,9 @@ from nova_stream.api.access import needs
 from nova_stream.api.answers import answer, answers
 from nova_stream.api.parts import PREFIX, PartsOf
 
-router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("read")])
+router = APIRouter(
+    prefix=PREFIX, tags=["operation"], dependencies=[needs("stats", confirm="known")]
+)
 
 
 @router.get("/stream/status", responses=answers("StreamStatus", "Its state."))

@@ -16,11 +16,25 @@ from nova_stream.api.board import Wanted
 from nova_stream.api.changes import Changes, Client
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.tokens import bearer_of
+from nova_stream.api.refusals import lacking
+from nova_stream.api.tokens import Access, access_of, bearer_of
+from nova_stream.scopes import SCOPES
+from nova_stream.scopes import Scope as Right
 
-router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("read")])
+router = APIRouter(
+    prefix=PREFIX, tags=["statistics"], dependencies=[needs("stats", "documents", confirm="known")]
+)
 
-EVENTS = ("agent", "builds", "overview", "activity", "build")
+#: The kinds of events, and what a token must have to be sent them.
+_SCOPES: dict[str, Right] = {
+    "agent": "stats",
+    "agent-gone": "stats",
+    "builds": "stats",
+    "overview": "stats",
+    "activity": "documents",
+    "build": "documents",
+}
+EVENTS = tuple(kind for kind in _SCOPES if kind != "agent-gone")
 #: Seconds in which a client must take a frame.
 _SEND_LIMIT = 60.0
 _HEADERS = {
@@ -91,12 +105,16 @@ async def stream(
     ] = None,
 ) -> Response:
     """First all rows, then those that change: each at most twice a second, its last value always.
-    docs/http-api.md describes the events.
+    A token is sent what it may read: figures with the scope stats, builds and activities with
+    documents. docs/http-api.md describes the events.
     """
-    wanted = Wanted(_kinds(events), None if agents is None else frozenset(agents.split(",")))
+    access = access_of(request.scope)
+    kinds = _allowed(_kinds(events), access)
+    wanted = Wanted(kinds, None if agents is None else frozenset(agents.split(",")))
     given = last_event_id or last_id
     secret = bearer_of(request.headers)
-    client = parts.changes.join(wanted, given, allowed=lambda: parts.tokens.allows(secret, "read"))
+    scopes = [scope for scope in SCOPES if scope in access.granted]
+    client = parts.changes.join(wanted, given, allowed=lambda: parts.tokens.allows(secret, *scopes))
     return _EventStream(parts.changes, client, resumes=given is not None)
 
 
@@ -104,10 +122,22 @@ def _kinds(events: str | None) -> frozenset[str] | None:
     if events is None:
         return None
     kinds = frozenset(kind.strip() for kind in events.split(","))
-    if unknown := sorted(kinds - {*EVENTS, "agent-gone"}):
+    if unknown := sorted(kinds - _SCOPES.keys()):
         raise ProblemError(
             422,
             "invalid-request",
             f"events: {unknown[0]!r} is none; allowed are {', '.join(EVENTS)}.",
         )
+    return kinds
+
+
+def _allowed(kinds: frozenset[str] | None, access: Access) -> frozenset[str] | None:
+    """Of the kinds that were asked for (None = all) those that the token may be sent; raises
+    ProblemError 403 for one that was named and is not among them.
+    """
+    there = frozenset(kind for kind, scope in _SCOPES.items() if scope in access.granted)
+    if kinds is None:
+        return None if len(there) == len(_SCOPES) else there
+    for kind in sorted(kinds - there):
+        raise lacking([_SCOPES[kind]], access.granted)
     return kinds

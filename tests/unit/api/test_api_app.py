@@ -44,7 +44,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def guarded() -> AsyncIterator[httpx.AsyncClient]:
-    settings = load_settings(**NOWHERE, api_tokens="reader:read:r,writer:publish:w")
+    settings = load_settings(**NOWHERE, api_tokens="reader:read+metrics:r,writer:publish:w")
     async with connect(create_app(settings), "http://nova.example") as found:
         yield found
 

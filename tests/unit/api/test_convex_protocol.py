@@ -24,7 +24,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     settings = load_settings(
         database_url="postgresql://nova:hidden-password@127.0.0.1:1/nova",
         kafka_brokers="127.0.0.1:1",
-        api_tokens="reader:read:r+/=,writer:publish:w",
+        api_tokens="reader:read+metrics:r+/=,writer:publish:w",
     )
     app = create_app(settings)
     transport = httpx.ASGITransport(app=app)

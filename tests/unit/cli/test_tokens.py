@@ -15,6 +15,10 @@ from nova_stream.cli.main import run
         (["create", "two words", "--scope", "read"], "no name"),
         (["create", "", "--scope", "read"], "no name"),
         (["create", "a", "--scope", "read", "--expires", "0"], "--expires"),
+        (["create", "a", "--scope", "read", "--expires", "forever"], "never"),
+        (["create", "a", "--scope", "read", "--expires", "36501"], "--expires"),
+        (["rotate", "a", "--expires", "0"], "--expires"),
+        (["rotate", "a", "--overlap", "-1"], "--overlap"),
         (["revoke"], "name"),
     ],
 )

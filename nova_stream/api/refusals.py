@@ -1,0 +1,59 @@
+"""How a caller is told that the token is missing, unknown or too small, or that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nova_stream.api.problems import ProblemError
+from nova_stream.scopes import named
+
+_BEARER = 'Bearer realm="nova-stream"'
+
+#: The kinds of the problems that refuse access, as the audit trail names them.
+REFUSALS = frozenset(
+    {"token-missing", "token-unknown", "scope-missing", "foreign-host", "foreign-origin"}
+)
+
+
+def missing() -> ProblemError:
+    """The request carries no token."""
+    return ProblemError(
+        401,
+        "token-missing",
+        "A token is needed: send the header Authorization: Bearer TOKEN.",
+        headers={"WWW-Authenticate": _BEARER},
+    )
+
+
+def unknown() -> ProblemError:
+    """The request's token is none, or not one any more."""
+    return ProblemError(
+        401,
+        "token-unknown",
+        "This token is not one of those that are configured or stored, or it has expired.",
+        headers={"WWW-Authenticate": f'{_BEARER}, error="invalid_token"'},
+    )
+
+
+def lacking(needed: Iterable[str], scopes: Iterable[str]) -> ProblemError:
+    """The request's token has these scopes, and none of those that are ``needed``."""
+    wanted = list(needed)
+    asked = " ".join(wanted)
+    return ProblemError(
+        403,
+        "scope-missing",
+        f"This needs a token with the scope {' or '.join(wanted)}; this one has {named(scopes)}.",
+        headers={
+            "WWW-Authenticate": f'{_BEARER}, error="insufficient_scope", scope="{asked}"',
+        },
+    )
+
+
+def undecided() -> ProblemError:
+    """Postgres has the tokens, and does not answer."""
+    return ProblemError(
+        503,
+        "database-unavailable",
+        "Postgres does not answer at the moment, and has the tokens; try again.",
+        headers={"Retry-After": "2"},
+    )

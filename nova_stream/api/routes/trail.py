@@ -1,0 +1,60 @@
+"""Who did what, and what one's own token may do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from nova_stream.api.access import needs
+from nova_stream.api.answers import Items, TokenRights, answer, answers
+from nova_stream.api.cursors import decode_number, encode_number
+from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.tokens import access_of
+from nova_stream.events.times import time_text
+from nova_stream.scopes import SCOPES
+from nova_stream.storage import trail_store
+
+router = APIRouter(prefix=PREFIX, tags=["access"])
+
+
+@router.get("/trail", responses=answers("TrailList", "A page."), dependencies=[needs("admin")])
+async def trail(
+    parts: PartsOf,
+    limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,
+    cursor: Annotated[
+        str | None, Query(description="`nextCursor` of the page before; none = the first page.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        Query(pattern="^[^\\x00]*$", description="Only lines of the token of this name."),
+    ] = None,
+    refused: Annotated[
+        bool | None, Query(description="Only what was refused, or only what was not.")
+    ] = None,
+) -> Response:
+    """The audit trail, newest first: what was published, what administrators did or looked at, and
+    what was refused. It only grows.
+    """
+    before = decode_number(cursor)
+    await parts.trail.flush()
+    async with parts.database.connection() as connection:
+        items, end = await trail_store.page(connection, limit, before, token=token, refused=refused)
+    return answer(Items(items, encode_number(end)))
+
+
+@router.get(
+    "/token",
+    responses=answers("TokenRights", "What it may do."),
+    dependencies=[needs(*SCOPES, confirm="known")],
+)
+async def rights(request: Request) -> Response:
+    """What the request's token may do, and until when. Without any token in the API everybody may
+    do everything.
+    """
+    caller = access_of(request.scope).caller
+    if caller is None:
+        return answer(TokenRights(None, list(SCOPES), None))
+    scopes = [scope for scope in SCOPES if scope in caller.scopes]
+    end = None if caller.expires_at is None else time_text(caller.expires_at)
+    return answer(TokenRights(caller.name, scopes, end))

@@ -1,0 +1,74 @@
+"""``nova-stream trail``."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+    from nova_stream.storage.trail_store import TrailRow
+
+
+def trail(
+    *,
+    token: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only lines of this token.")
+    ] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", metavar="", help="Only what was refused.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Lines at most.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+) -> None:
+    """Show the audit trail, newest first: what was published, what administrators did or looked
+    at, and what was refused. Times are UTC.
+    """
+    settings = prepare_quiet()
+    rows = asyncio.run(_rows(settings, limit, token, refused=True if refused else None))
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode({"items": rows}).decode())
+        return
+    if not rows:
+        typer.echo("the audit trail has no such line" if token or refused else "nothing yet")
+        return
+    columns = ("id", "at", "times", "token", "address", "action", "object", "outcome")
+    print_table(columns, [_shown(row) for row in rows])
+
+
+async def _rows(
+    settings: Settings, limit: int, token: str | None, *, refused: bool | None
+) -> list[TrailRow]:
+    from nova_stream.storage import trail_store
+    from nova_stream.storage.database import check_schema, connect
+    from nova_stream.storage.migrate import newest_revision
+
+    connection = await connect(settings, "trail")
+    try:
+        await check_schema(connection, newest_revision())
+        found, _ = await trail_store.page(connection, limit, token=token, refused=refused)
+        return found
+    finally:
+        await connection.close()
+
+
+def _shown(row: TrailRow) -> tuple[object, ...]:
+    return (
+        row.id,
+        row.at,
+        row.requests,
+        row.token or "-",
+        row.address or "-",
+        row.action,
+        row.object or "-",
+        f"refused: {row.outcome}" if row.refused else row.outcome,
+    )
