@@ -36,6 +36,12 @@ _MESSAGE = "m"
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _PARTS = ("before", "after")
 _WRAPPER = {"schema", "payload"}
+#: Fields of a source that have a meaning here, and what a CloudEvent calls them.
+_SOURCE_ATTRIBUTES = {
+    "connector": "iodebeziumconnector",
+    "lsn": "iodebeziumlsn",
+    "ts_ms": "iodebeziumtsms",
+}
 
 
 class Envelope(NamedTuple):
@@ -248,15 +254,21 @@ def _event_data(event: Mapping[str, Any]) -> tuple[Any, str]:
 
 
 def _with_attributes(fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Debezium's CloudEvents converter keeps operation, time and lsn as attributes."""
+    """Debezium's CloudEvents converter keeps the operation and the source's fields as attributes,
+    large numbers as text; a source has an lsn only where there is an attribute for it.
+    """
     if "op" in fields or "iodebeziumop" not in attributes:
         return fields
-    return {
-        **fields,
-        "op": attributes["iodebeziumop"],
-        "ts_ms": attributes.get("iodebeziumtsms"),
-        "source": {"lsn": attributes.get("iodebeziumlsn")},
+    source = {
+        name: _number_of_text(attributes[attribute])
+        for name, attribute in _SOURCE_ATTRIBUTES.items()
+        if attribute in attributes
     }
+    return {**fields, "op": attributes["iodebeziumop"], "source": source}
+
+
+def _number_of_text(value: object) -> object:
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
 
 
 def _bad_version(value: object, where: str, allowed: str) -> NoReturn:

@@ -63,6 +63,50 @@ def test_debeziums_converter_keeps_operation_time_and_lsn_as_attributes() -> Non
         assert (change.kind, change.number, change.changed_at) == (VersionKind.LSN, 29274832, NOON)
 
 
+def of_debezium(connector: str, op: str, data: Any, **more: str | None) -> dict[str, Any]:
+    """What Debezium's CloudEvents converter writes: int64 as text, the source's fields beside."""
+    source = {"iodebeziumconnector": connector, "iodebeziumname": "x", "iodebeziumsnapshot": "false"}
+    time = {"iodebeziumtsms": str(NOON_MS)}
+    return {**EVENT, "iodebeziumop": op, **source, **time, **more, "data": data}
+
+
+@pytest.mark.parametrize("op", ["c", "u", "r", "d"])
+@pytest.mark.parametrize("connector", ["mysql", "mariadb", "sqlserver", "oracle"])
+def test_all_changes_of_a_source_without_lsns_have_versions_of_one_kind(
+    connector: str, op: str
+) -> None:
+    document = DOCUMENTS[Entity.TASKS]
+    data = {"before": document, "after": None if op == "d" else document}
+    change = read(Entity.TASKS, of_debezium(connector, op, data))
+    assert change.kind is VersionKind.OFFSET
+    assert (change.deleted, change.changed_at, change.timed) == (op == "d", NOON, True)
+
+
+@pytest.mark.parametrize("connector", ["mysql", "mariadb", "sqlserver", "oracle"])
+def test_a_truncation_of_a_source_without_lsns_is_one(connector: str) -> None:
+    change = read(Entity.TASKS, of_debezium(connector, "t", {"before": None, "after": None}))
+    assert (change.truncates, change.kind) == (True, VersionKind.OFFSET)
+
+
+def test_postgres_has_lsns_and_null_in_rows_of_incremental_snapshots() -> None:
+    data = {"before": None, "after": DOCUMENTS[Entity.TASKS]}
+    streamed = read(Entity.TASKS, of_debezium("postgresql", "u", data, iodebeziumlsn="29274832"))
+    assert (streamed.kind, streamed.number) == (VersionKind.LSN, 29274832)
+    incremental = read(Entity.TASKS, of_debezium("postgresql", "r", data, iodebeziumlsn=None))
+    assert (incremental.kind, incremental.number) == (VersionKind.LSN, 0)
+    without = of_debezium("postgresql", "t", {"before": None, "after": None}, iodebeziumlsn=None)
+    assert reason(Entity.TASKS, without) == "bad_version"
+
+
+def test_mongodbs_documents_and_keys_are_text_in_events_too() -> None:
+    key = dumps({"id": '{"$oid":"6617d8a7e0b7c0a5c2f0a1b2"}'})
+    after = '{"_id":{"$oid":"6617d8a7e0b7c0a5c2f0a1b2"},"status":"done"}'
+    created = read(Entity.TASKS, of_debezium("mongodb", "c", {"after": after}), key=key)
+    deleted = read(Entity.TASKS, of_debezium("mongodb", "d", {"after": None}), key=key)
+    assert created.id == deleted.id == "6617d8a7e0b7c0a5c2f0a1b2"
+    assert deleted.deleted
+
+
 def test_nul_inside_of_base64_data_is_seen() -> None:
     record = envelope(DOCUMENTS[Entity.TASKS] | {"title": "\x00"})
     event = EVENT | {"data_base64": b64encode(dumps(record)).decode()}
