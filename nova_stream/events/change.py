@@ -38,6 +38,9 @@ class Version(NamedTuple):
 #: What a snapshot's row adds to its minor number where versions are lsns: at an equal lsn it ranks
 #: below every streamed change, and what nova-stream itself adds to such a row stays below too.
 SNAPSHOT_MINOR = -(2**30)
+#: What a repair adds besides, which was compared with the source at its very place in the log: of
+#: an ordinary snapshot's row nobody knows which transactions were open when it was read.
+COMPARED_MINOR = 2**20
 
 
 class Origin(NamedTuple):

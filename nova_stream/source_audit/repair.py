@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 
 from nova_stream.clock import Clock, to_millis
 from nova_stream.errors import RejectedError
-from nova_stream.events.change import Entity, Version, VersionKind
+from nova_stream.events.change import (
+    COMPARED_MINOR,
+    SNAPSHOT_MINOR,
+    Entity,
+    Version,
+    VersionKind,
+)
 from nova_stream.events.encode import Op, cloudevents_headers, encode_key
 from nova_stream.events.envelope import VERSION_HEADER
 from nova_stream.events.json_text import encode_json
@@ -25,8 +31,6 @@ from nova_stream.source_audit.nova import NovaRow, Topic
 _SOURCE = "nova-stream"
 #: Beyond every topic's partitions, so that the key decides.
 _BY_KEY = 2**31 - 1
-#: Beside it nobody's: what a connector writes has the minor number 0.
-_MINOR = 1
 
 
 class Refused(NamedTuple):
@@ -65,12 +69,15 @@ def rank_of(row: NovaRow | None, place: Place) -> Rank:
     floor, generation = place.floor, place.generation
     if row is None:
         if floor is not None:
-            return Rank("r", generation, floor, _MINOR)
+            return Rank("r", generation, floor, COMPARED_MINOR)
         return Rank("r", generation, None if place.kind is VersionKind.LSN else 0, 0)
     number, minor = row.version
     if floor is not None and (generation, floor) > (row.generation, number):
-        return Rank("r", generation, floor, _MINOR)
+        return Rank("r", generation, floor, COMPARED_MINOR)
     if place.kind is VersionKind.LSN:
+        if number and SNAPSHOT_MINOR <= minor < SNAPSHOT_MINOR + COMPARED_MINOR:
+            # A snapshot's row stays one: whatever the source streams behind it counts.
+            return Rank("r", row.generation, number, minor - SNAPSHOT_MINOR + 1)
         # A snapshot's row ranks below a streamed change of its lsn; its minor number is below 0.
         return Rank("u", row.generation, number, max(minor + 1, 0))
     # The rows that a truncation has emptied have a minor number below 0 too.

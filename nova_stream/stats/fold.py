@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cmp_to_key
 from typing import NamedTuple
 
-from nova_stream.events.change import Change, Version, VersionKind
+from nova_stream.events.change import (
+    COMPARED_MINOR,
+    SNAPSHOT_MINOR,
+    Change,
+    Version,
+    VersionKind,
+)
 
 #: Offsets of a topic that was made again outrank those before: the generation stands above
 #: this many bits of the version's number (2^44 records a partition, 2^19 generations).
@@ -19,6 +26,49 @@ class Rank(NamedTuple):
     source_generation: int
     number: int
     minor: int
+
+    @property
+    def of_snapshot(self) -> bool:
+        """Whether it is that of a snapshot's row, which transactions that were open when it was
+        read may follow with lower lsns.
+        """
+        return SNAPSHOT_MINOR <= self.minor < SNAPSHOT_MINOR + COMPARED_MINOR
+
+
+class State(NamedTuple):
+    """What a document has: a version, and where in a topic it stood."""
+
+    rank: Rank
+    partition: int
+    place: int
+
+    def counts_over(self, other: State) -> bool:
+        """Whether it counts although ``other`` is known: the rule of ``sql``'s guard for lsns.
+
+        Places of two partitions do not compare, but for those of a topic's earlier life. A streamed
+        change behind a snapshot's row counts whatever its lsn: its transaction was open when the
+        row was read, so that it wrote to the log before and was committed after.
+        """
+        if self._is_streamed_behind(other):
+            return True
+        if other._is_streamed_behind(self):
+            return False
+        if self.rank != other.rank:
+            return self.rank > other.rank
+        if self.partition == other.partition:
+            return self.place > other.place
+        return self.place >> GENERATION_BITS > other.place >> GENERATION_BITS
+
+    def _is_streamed_behind(self, snapshot: State) -> bool:
+        return (
+            self.rank.minor >= 0
+            and snapshot.rank.of_snapshot
+            and self.rank.source_generation == snapshot.rank.source_generation
+            and self.partition == snapshot.partition
+            and self.place > snapshot.place
+            and self.place >> GENERATION_BITS == snapshot.place >> GENERATION_BITS
+            and offset_of_place(self.place) >= 0
+        )
 
 
 def generation_number(offset: int, generation: int) -> int:
@@ -58,16 +108,8 @@ def newest_by_lsn(changes: Iterable[Change]) -> dict[str, Change]:
 
 
 def outranks(change: Change, other: Change) -> bool:
-    """Whether a change with an lsn counts although ``other`` is known: the rule of ``sql``'s guard.
-
-    Places of two partitions do not compare, but for those of a topic's earlier life.
-    """
-    rank, known = rank_of(change), rank_of(other)
-    if rank != known:
-        return rank > known
-    if change.partition == other.partition:
-        return change.place > other.place
-    return change.place >> GENERATION_BITS > other.place >> GENERATION_BITS
+    """Whether a change with an lsn counts although ``other`` is known."""
+    return state_of(change).counts_over(state_of(other))
 
 
 def older_versions(changes: Iterable[Change], kept: dict[str, Change]) -> dict[str, list[Change]]:
@@ -77,11 +119,17 @@ def older_versions(changes: Iterable[Change], kept: dict[str, Change]) -> dict[s
     wanted = {change.id for change in kept.values() if change.unavailable}
     found: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        if change.id in wanted and order_of(change) < order_of(kept[change.id]):
+        if change.id in wanted and outranks(kept[change.id], change):
             found[change.id].append(change)
     for older in found.values():
-        older.sort(key=order_of, reverse=True)
+        older.sort(key=lambda change: newest_last(state_of(change)), reverse=True)
     return found
+
+
+@cmp_to_key
+def newest_last(one: State, other: State) -> int:
+    """A key that puts what is known of a document in order, what counts over the others last."""
+    return one.counts_over(other) - other.counts_over(one)
 
 
 def version_of(change: Change) -> Version:
@@ -94,9 +142,9 @@ def rank_of(change: Change) -> Rank:
     return Rank(change.rank_generation, change.number, change.minor)
 
 
-def order_of(change: Change) -> tuple[int, int, int, int]:
-    """What puts the changes of one partition in order."""
-    return (*rank_of(change), change.place)
+def state_of(change: Change) -> State:
+    """What a document has by this change."""
+    return State(rank_of(change), change.partition, change.place)
 
 
 def rank_offset(change: Change, generation: int) -> None:

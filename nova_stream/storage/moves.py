@@ -9,11 +9,9 @@ from typing import Any
 import asyncpg
 
 from nova_stream.events.change import Change, Entity
-from nova_stream.stats.fold import Rank, rank_of
+from nova_stream.stats.fold import State, state_of
 from nova_stream.storage.admission import Admitted
-from nova_stream.storage.sources import known_versions, seems_moved
-
-Known = tuple[Rank, datetime]
+from nova_stream.storage.sources import known_states, seems_moved
 
 
 async def find(
@@ -30,11 +28,15 @@ async def find(
     below = [(a, a.source.below_high(a.changes)) for a in admitted]
     ids = {change.id for _, changes in below for change in changes}
     if ids:
-        known = await known_versions(connection, entity, ids)
+        known = await known_states(connection, entity, ids)
         for id_ in ids:
-            winner = (rank_of(kept[id_]), kept[id_].changed_at)
-            known[id_] = max(known.get(id_, winner), winner)
-        found = [(a, [c for c in changes if seems_moved(c, *known[c.id])]) for a, changes in below]
+            winner = state_of(kept[id_])
+            if id_ not in known or winner.counts_over(known[id_][0]):
+                known[id_] = winner, kept[id_].changed_at
+        found = [
+            (a, [change for change in changes if _has_moved(change, *known[change.id])])
+            for a, changes in below
+        ]
         found = [(a, changes) for a, changes in found if changes]
         if found:
             for a, changes in found:
@@ -43,3 +45,7 @@ async def find(
     for a in admitted:
         a.source.note_high(a.changes)
     return False
+
+
+def _has_moved(change: Change, known: State, at: datetime) -> bool:
+    return not state_of(change).counts_over(known) and seems_moved(change, known.rank, at)

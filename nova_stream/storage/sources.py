@@ -16,7 +16,7 @@ import msgspec
 
 from nova_stream.errors import UsageError
 from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, VersionKind
-from nova_stream.stats.fold import Rank, rank_of
+from nova_stream.stats.fold import Rank, State, rank_of
 from nova_stream.storage import sql, sql_moves
 from nova_stream.storage.transactions import read_committed
 
@@ -99,14 +99,18 @@ def seems_moved(change: Change, known: Rank, at: datetime) -> bool:
     return change.number * 2 < known.number and known.number - change.number > _FAR
 
 
-async def known_versions(
+async def known_states(
     connection: asyncpg.Connection[Any], entity: Entity, ids: Iterable[str]
-) -> dict[str, tuple[Rank, datetime]]:
-    """The stored versions of documents with their times."""
-    rows = await connection.fetch(sql_moves.KNOWN_VERSIONS[entity], sorted(set(ids)))
+) -> dict[str, tuple[State, datetime]]:
+    """What is stored of documents, with the times of the changes."""
+    rows = await connection.fetch(sql_moves.KNOWN_STATES[entity], sorted(set(ids)))
     return {
         row["id"]: (
-            Rank(row["version_generation"], row["version"], row["version_minor"]),
+            State(
+                Rank(row["version_generation"], row["version"], row["version_minor"]),
+                row["src_partition"],
+                row["src_offset"],
+            ),
             row["changed_at"],
         )
         for row in rows

@@ -6,7 +6,7 @@ change of a row moves the figures (``_TASK_MOVES`` and so on).
 
 from __future__ import annotations
 
-from nova_stream.events.change import COLUMNS, Entity
+from nova_stream.events.change import COLUMNS, COMPARED_MINOR, SNAPSHOT_MINOR, Entity
 from nova_stream.stats.fold import GENERATION_BITS
 
 TABLES: dict[Entity, str] = {
@@ -155,14 +155,32 @@ def _finite(time: str) -> str:
 
 
 _NEWER = "(excluded.version, excluded.version_minor) > (t.version, t.version_minor)"
+
+
+def _streamed_behind(change: str, snapshot: str) -> str:
+    """Whether a row is a streamed change behind what a snapshot read (``fold.State``)."""
+    last = (1 << GENERATION_BITS) - 1
+    return f"""({change}.version_minor >= 0
+        AND {snapshot}.version_minor >= {SNAPSHOT_MINOR}
+        AND {snapshot}.version_minor < {SNAPSHOT_MINOR + COMPARED_MINOR}
+        AND {change}.version_generation = {snapshot}.version_generation
+        AND {change}.src_partition = {snapshot}.src_partition
+        AND {change}.src_offset > {snapshot}.src_offset
+        AND {change}.src_offset >> {GENERATION_BITS} = {snapshot}.src_offset >> {GENERATION_BITS}
+        AND {change}.src_offset & {last} <> {last})"""
+
+
 #: Where versions are lsns: those of a later source outrank all before, and of equal ones the later
-#: place in the partition counts, or the one in the topic's later life.
-_NEWER_BY_LSN = f"""(excluded.version_generation, excluded.version, excluded.version_minor)
+#: place in the partition counts, or the one in the topic's later life. A streamed change behind a
+#: snapshot's row counts whatever its lsn.
+_NEWER_BY_LSN = f"""CASE WHEN {_streamed_behind("excluded", "t")} THEN true
+    WHEN {_streamed_behind("t", "excluded")} THEN false
+    ELSE (excluded.version_generation, excluded.version, excluded.version_minor)
         > (t.version_generation, t.version, t.version_minor)
     OR (excluded.version_generation, excluded.version, excluded.version_minor)
         = (t.version_generation, t.version, t.version_minor)
         AND (excluded.src_offset > t.src_offset AND excluded.src_partition = t.src_partition
-            OR excluded.src_offset >> {GENERATION_BITS} > t.src_offset >> {GENERATION_BITS})"""
+            OR excluded.src_offset >> {GENERATION_BITS} > t.src_offset >> {GENERATION_BITS}) END"""
 
 
 def _upsert(entity: Entity, *, by_lsn: bool = False) -> str:
@@ -313,7 +331,7 @@ UPSERT_BY_LSN: dict[Entity, str] = _upserts(by_lsn=True)
 def _stored_documents(entity: Entity, condition: str) -> str:
     typed = "".join(f", {c}{'::text' if c == 'duration' else ''}" for c in COLUMNS[entity])
     return f"""
-SELECT id, version_generation, version, version_minor, changed_at, src_offset,
+SELECT id, version_generation, version, version_minor, changed_at, src_partition, src_offset,
     doc::text AS doc{typed}
 FROM {TABLES[entity]} WHERE id = ANY($1::text[]) AND {condition}
 ORDER BY id COLLATE "C" FOR UPDATE"""

@@ -8,9 +8,9 @@ from nova_stream.storage.sql import TABLES
 #: Why a change of another server than those known is a dead letter.
 REASON = "source_moved"
 
-KNOWN_VERSIONS: dict[Entity, str] = {
+KNOWN_STATES: dict[Entity, str] = {
     entity: f"""
-SELECT id, version_generation, version, version_minor, changed_at
+SELECT id, version_generation, version, version_minor, changed_at, src_partition, src_offset
 FROM {table} WHERE id = ANY($1::text[])"""  # noqa: S608 - made from our own constants
     for entity, table in TABLES.items()
 }

@@ -10,7 +10,7 @@ import msgspec
 
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.documents import RULES
-from nova_stream.stats.fold import older_versions, order_of
+from nova_stream.stats.fold import Rank, State, newest_last, older_versions, state_of
 from nova_stream.storage import sql
 
 #: A document's fields as they stand in its text: numbers keep every digit, of any size.
@@ -26,7 +26,7 @@ _NEEDED = {
 class _Known(msgspec.Struct):
     """A version. Where it is ``whole``, fields that it lacks are none, but for the unavailable."""
 
-    order: tuple[int, int, int, int]
+    state: State
     fields: dict[str, msgspec.Raw]
     whole: bool
     unavailable: frozenset[str]
@@ -67,7 +67,7 @@ async def complete(
         known = [_from_change(entity, change) for change in older.get(id_, ())]
         if id_ in stored:
             known.append(stored[id_])
-        known.sort(key=lambda item: item.order, reverse=True)
+        known.sort(key=lambda item: newest_last(item.state), reverse=True)
         if not _fill(entity, kept[id_], known):
             lacking.append(kept[id_])
     uncountable = [kept[id_] for id_ in sorted(incomplete) if missing(entity, kept[id_])]
@@ -106,7 +106,7 @@ def _fill(entity: Entity, change: Change, known: list[_Known]) -> bool:
 
 def _from_change(entity: Entity, change: Change) -> _Known:
     return _Known(
-        order=order_of(change),
+        state=state_of(change),
         fields=_fields_of(change.doc),
         whole=True,
         unavailable=frozenset(change.unavailable),
@@ -115,9 +115,9 @@ def _from_change(entity: Entity, change: Change) -> _Known:
 
 
 def _from_row(entity: Entity, row: asyncpg.Record, *, by_lsn: bool) -> _Known:
-    rank = (row["version_generation"], row["version"], row["version_minor"])
+    rank = Rank(row["version_generation"], row["version"], row["version_minor"])
     return _Known(
-        order=(*rank, row["src_offset"] if by_lsn else 0),
+        state=State(rank, row["src_partition"], row["src_offset"] if by_lsn else 0),
         fields=_fields_of(row["doc"]),
         # A source with lsns sends every column: what a document lacks was left out when it was
         # written, and a snapshot's row, which ranks below, may have it.

@@ -98,8 +98,8 @@ def _standing(changes: list[Change]) -> Iterator[Change]:
         if change.truncates or not all(_is_after(change, t) for t in truncations):
             continue
         known = last.get(change.id)
-        # Changes of one lsn, and those whose versions are offsets, lie in one partition here.
-        if known is None or _key(change) > _key(known):
+        # Changes with lsns, and those whose versions are offsets, lie in one partition here.
+        if known is None or _key(change) > _key(known) or _was_open(change, known):
             last[change.id] = change
     yield from last.values()
 
@@ -107,6 +107,11 @@ def _standing(changes: list[Change]) -> Iterator[Change]:
 def _key(change: Change) -> tuple[int, ...]:
     place = change.offset if change.kind is VersionKind.LSN else 0
     return (change.number, change.minor, place)
+
+
+def _was_open(change: Change, known: Change) -> bool:
+    """Whether a change was not committed yet when the snapshot read the row before it."""
+    return change.kind is VersionKind.LSN and known.minor < 0 <= change.minor
 
 
 def _is_after(change: Change, truncation: Change) -> bool:
@@ -252,6 +257,7 @@ def _logs(
     published = list(steps)
     for index in repeated:
         published.insert(order.randrange(len(published) + 1), steps[index])
+    published = _as_read(published)
     logs: dict[Log, list[Record]] = defaultdict(list)
     for moment, step in enumerate(published):
         partition = zlib.crc32(step.id.encode()) % PARTITIONS
@@ -266,6 +272,25 @@ def _logs(
         if order.random() < 0.05:
             log.append(Record(len(log), order.choice(_GARBAGE)))
     return dict(logs)
+
+
+def _as_read(published: list[Step]) -> list[Step]:
+    """Rows of snapshots as such only where a source has them: what it streamed of the document
+    before and sends again, and rows that it read earlier, are not newer than them.
+    """
+    found = list(published)
+    for place, step in enumerate(published):
+        if not step.read or step.number is None:
+            continue
+        same = [(n, s) for n, s in enumerate(published) if (s.entity, s.id) == step[:2]]
+        before = [s.number or 0 for n, s in same if n < place]
+        behind = [s.number or 0 for n, s in same if n > place and not s.read]
+        read = [s.number or 0 for n, s in same if n > place and s.read]
+        if any(b > min([*behind, *read, step.number]) for b in before) or (
+            read and min(read) < step.number
+        ):
+            found[place] = step._replace(read=False)
+    return found
 
 
 def _value(step: Step, kind: VersionKind, moment: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nova_stream.events.change import SNAPSHOT_MINOR, Entity, Origin
+from nova_stream.events.change import COMPARED_MINOR, SNAPSHOT_MINOR, Entity, Origin
 from nova_stream.events.record_version import origin_header
 from nova_stream.storage import positions
 from tests.integration.storage.chunks import NOON_MS, value_of
@@ -28,6 +28,13 @@ def task(
 
 def snapshot(lsn: int | None, agent: str, **more: Any) -> bytes:
     return task(lsn, agent, op="r", **more)
+
+
+def own(lsn: int, agent: str, *, minor: int) -> bytes:
+    """What nova-stream itself adds to a snapshot's row."""
+    return value_of(
+        {"id": "t", "status": "done", "agent": agent}, op="r", lsn=lsn, minor=minor, generation=0
+    )
 
 
 async def agent_of(desk: Desk, id_: str = "t") -> str | None:
@@ -58,6 +65,16 @@ async def in_flushes(desk: Desk, one_by_one: bool, *values: bytes, partition: in
         ([task(1, "change"), snapshot(None, "read")], "change"),
         ([snapshot(None, "read"), snapshot(None, "read again")], "read again"),
         ([snapshot(7, "read"), snapshot(None, "later without")], "read"),
+        # a transaction that was open when the snapshot was taken, and what comes after it
+        ([snapshot(90, "read"), task(70, "open")], "open"),
+        ([snapshot(90, "read"), task(70, "open", ts=-9)], "open"),
+        ([snapshot(90, "read"), task(70, "open", ts=9)], "open"),
+        ([snapshot(2**40, "read"), task(70, "open", ts=9)], "open"),
+        ([snapshot(90, "read"), task(70, "a"), task(71, "b"), task(70, "a")], "b"),
+        ([snapshot(90, "read"), task(70, "open"), task(95, "later")], "later"),
+        ([snapshot(90, "read"), task(70, "open"), snapshot(99, "read again")], "read again"),
+        ([task(60, "known"), snapshot(90, "read"), task(70, "open")], "open"),
+        ([snapshot(90, "read"), task(70, "open", op="c"), snapshot(None, "read")], "open"),
     ],
 )
 async def test_of_changes_of_one_document_the_right_one_stands(
@@ -66,6 +83,57 @@ async def test_of_changes_of_one_document_the_right_one_stands(
     await in_flushes(desk, one_by_one, *records)
     assert await agent_of(desk) == stands
     assert await desk.dead() == []
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+async def test_a_deletion_that_was_open_when_a_snapshot_was_taken_counts(
+    desk: Desk, one_by_one: bool
+) -> None:
+    gone = value_of(None, before={"id": "t"}, connector="postgresql", lsn=70, at=NOON_MS)
+    await in_flushes(desk, one_by_one, snapshot(90, "read"), gone)
+    assert await agent_of(desk) is None
+    assert (await desk.row(TASKS, "t"))["deleted_at"] is not None
+    assert await desk.dead() == []
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+async def test_what_an_open_transaction_did_not_change_is_what_the_snapshot_read(
+    desk: Desk, one_by_one: bool
+) -> None:
+    records = [snapshot(90, "read", output="large"), task(70, "open", output=MARK)]
+    await in_flushes(desk, one_by_one, task(60, "known", output="older"), *records)
+    row = await desk.row(TASKS, "t")
+    assert (row["agent"], json.loads(row["doc"])["output"]) == ("open", "large")
+
+
+@pytest.mark.parametrize("more", [1, 2**20 - 1])
+async def test_a_change_of_nova_streams_own_to_a_snapshots_row_loses_to_an_open_transaction(
+    desk: Desk, more: int
+) -> None:
+    await desk.put(TASKS, snapshot(90, "read"), own(90, "job", minor=more))
+    assert await agent_of(desk) == "job"
+    await desk.put(TASKS, task(70, "open"))
+    assert await agent_of(desk) == "open"
+
+
+async def test_a_repair_that_was_compared_at_its_place_stands_when_the_connector_repeats(
+    desk: Desk,
+) -> None:
+    repair = own(90, "repaired", minor=COMPARED_MINOR)
+    await desk.put(TASKS, task(70, "wrong"), repair, task(70, "wrong"))
+    assert await agent_of(desk) == "repaired"
+    await desk.put(TASKS, task(91, "changed"))
+    assert await agent_of(desk) == "changed"
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+async def test_behind_a_snapshots_row_is_what_follows_in_its_own_partition(
+    desk: Desk, one_by_one: bool
+) -> None:
+    await in_flushes(desk, one_by_one, snapshot(90, "read"))
+    others = [task(1, "x", id_=f"x{n}", ts=-2) for n in range(5)]
+    await in_flushes(desk, one_by_one, *others, task(70, "older", ts=-1), partition=1)
+    assert await agent_of(desk) == "read"
 
 
 async def test_snapshot_rows_without_an_lsn_do_not_make_a_topic_one_of_offsets(desk: Desk) -> None:

@@ -84,6 +84,10 @@ MUTATIONS = {
     "of one lsn and one flush the first counts": Mutation(
         "_kept", "newest_by_lsn(everything)", "newest(everything)"
     ),
+    "what was open when a snapshot was read is old": Mutation(
+        "UPSERT_BY_LSN", "CASE WHEN (excluded.version_minor >= 0",
+        "CASE WHEN (false AND excluded.version_minor >= 0",
+    ),
     "what is older than a truncation comes back": Mutation(
         "_keep_floors", "(floor := floors.get(a.chunk.key)) is not None", "False"
     ),

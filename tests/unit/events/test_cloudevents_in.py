@@ -65,7 +65,7 @@ def test_debeziums_converter_keeps_operation_time_and_lsn_as_attributes() -> Non
 
 def of_debezium(connector: str, op: str, data: Any, **more: str | None) -> dict[str, Any]:
     """What Debezium's CloudEvents converter writes: int64 as text, the source's fields beside."""
-    source = {"iodebeziumconnector": connector, "iodebeziumname": "x", "iodebeziumsnapshot": "false"}
+    source = {"iodebeziumconnector": connector, "iodebeziumname": "x"}
     time = {"iodebeziumtsms": str(NOON_MS)}
     return {**EVENT, "iodebeziumop": op, **source, **time, **more, "data": data}
 

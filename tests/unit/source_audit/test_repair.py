@@ -11,11 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.errors import RejectedError
-from nova_stream.events.change import SNAPSHOT_MINOR, Entity, Version, VersionKind
+from nova_stream.events.change import (
+    COMPARED_MINOR,
+    SNAPSHOT_MINOR,
+    Entity,
+    Version,
+    VersionKind,
+)
 from nova_stream.events.decode import decode
 from nova_stream.source_audit.compare import Difference
 from nova_stream.source_audit.nova import NovaRow, Topic
 from nova_stream.source_audit.repair import Place, kind_for, rank_of, repair_record
+from nova_stream.stats.fold import Rank
 
 _NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
 
@@ -53,9 +60,11 @@ def test_a_repair_lies_above_the_row_and_below_every_change_to_come(
     op, generation, stated, beside = rank_of(_row(number, minor), place)
     assert stated is not None
     assert beside >= 0
-    repaired = (generation, *_stands(op, stated, beside, kind))
-    # Of equal versions the later record counts.
-    assert repaired > (0, number, minor) or (snapshot and repaired == (0, number, 0))
+    repaired = Rank(generation, *_stands(op, stated, beside, kind))
+    assert repaired > (0, number, minor)
+    # What the source streams behind a snapshot's row counts, unless the repair has seen it.
+    seen = floor is not None and repaired == (older, floor, SNAPSHOT_MINOR + COMPARED_MINOR)
+    assert seen or repaired.of_snapshot == (snapshot and number > 0)
     first_to_come = floor if older and floor is not None else max(number, floor or 0)
     assert repaired < (older, first_to_come + 1, SNAPSHOT_MINOR)
 
@@ -69,7 +78,7 @@ def test_a_missing_row_is_inserted_below_every_change_to_come(
     if number is None:
         assert kind is VersionKind.LSN, "a snapshot's row without an lsn inserts what is unknown"
     else:
-        assert (number, minor) == ((floor, 1) if floor is not None else (0, 0))
+        assert (number, minor) == ((floor, COMPARED_MINOR) if floor is not None else (0, 0))
 
 
 def test_a_missing_row_without_a_place_is_what_an_incremental_snapshot_writes() -> None:
