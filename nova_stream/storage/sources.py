@@ -42,9 +42,16 @@ class Source(msgspec.Struct):
     high: int | None = None
 
     def rank(self, change: Change) -> None:
-        """Give a change its source's generation: the stated one, else that of its place."""
-        if change.source_generation is not None:
-            change.rank_generation = min(change.source_generation, self.generation)
+        """Give a change its source's generation: the stated one, else that of its place.
+
+        A repair that was compared with the announced source begins it: what stands behind it is of
+        that source too, and must not rank below the repair.
+        """
+        stated = change.source_generation
+        if stated is not None:
+            if change.origin is None and len(self.offsets) < min(stated, self.generation):
+                self.begin(change.offset)
+            change.rank_generation = min(stated, self.generation)
         else:
             change.rank_generation = bisect_right(self.offsets, change.offset)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nova_stream.errors import UsageError
-from nova_stream.events.change import Entity
+from nova_stream.events.change import COMPARED_MINOR, Entity
 from nova_stream.events.forms import Forms
 from nova_stream.storage import positions
 from nova_stream.storage.dead_letter_store import DeadLetterStore, _again, _version_of
@@ -203,6 +203,22 @@ async def test_nova_streams_own_changes_keep_the_source_of_the_row(desk: Desk) -
     assert (await agents(desk))["u"] == "job"
     await desk.put(TASKS, task(NEW, "new", 9, id_="u"))
     assert (await agents(desk))["u"] == "new"
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("seconds", [-60, 0, 60])
+async def test_a_repair_by_the_new_source_begins_it_and_hides_no_change_behind_it(
+    desk: Desk, known: bool, seconds: int
+) -> None:
+    await desk.put(TASKS, task(OLD, "old", 0, id_="t" if known else "u"))
+    await move(desk)
+    repair = task(NEW, "repaired", 9, op="r", minor=COMPARED_MINOR, connector="nova", generation=1)
+    # Committed while the repair was under way, or by a server with another clock.
+    await desk.put(TASKS, repair, task(NEW + 1, "new", 9 + 1000 * seconds))
+    assert (await agents(desk))["t"] == "new"
+    await desk.put(TASKS, task(NEW + 2, "newer", 10 + 1000 * seconds))
+    assert (await agents(desk))["t"] == "newer"
+    assert await reasons(desk) == []
 
 
 async def test_a_truncation_hides_no_other_server(desk: Desk) -> None:
