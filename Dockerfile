@@ -11,9 +11,9 @@ RUN pip wheel --quiet --require-hashes --requirement requirements.lock --wheel-d
 COPY pyproject.toml README.md LICENSE ./
 COPY nova_stream ./nova_stream
 RUN pip wheel --quiet --no-deps --wheel-dir /wheels .
-# ... and of those only what the program itself needs, not the tools of its developers.
+# ... and of those only what runs in it: no Kafka, Java or Postgres of its own.
 RUN python -m venv /app \
-    && /app/bin/pip install --quiet --no-index --find-links /wheels nova-stream
+    && /app/bin/pip install --quiet --no-index --find-links /wheels 'nova-stream[server,archive,otel]'
 
 FROM python:3.13-slim
 # The folder is for a volume: a fresh one takes its owner from here.

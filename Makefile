@@ -59,7 +59,7 @@ bench-api: setup ## streams and reads of the API under load, beside a recount in
 	@$(BIN)/python -m benchmarks.api $(ARGS)
 
 lock: ## resolve requirements.lock anew
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --extra otel --extra testing --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --all-extras --output-file requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group docs --output-file requirements-docs.lock
 
 docs: setup ## the pages of docs/ as a site in site/, every link checked

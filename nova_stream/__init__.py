@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nova_stream.errors import (
+        KafkaUnavailableError,
+        NovaStreamError,
+        PublishError,
+        RejectedError,
+        SettingsError,
+        TopicError,
+        UsageError,
+    )
     from nova_stream.publish.publisher import ChangePublisher
+    from nova_stream.publish.tokens import PositionToken
+    from nova_stream.settings import Settings, load_settings
 
-__all__ = ["ChangePublisher"]
+__all__ = [
+    "ChangePublisher",
+    "KafkaUnavailableError",
+    "NovaStreamError",
+    "PositionToken",
+    "PublishError",
+    "RejectedError",
+    "Settings",
+    "SettingsError",
+    "TopicError",
+    "UsageError",
+    "load_settings",
+]
+
+_PLACES = {
+    "ChangePublisher": "nova_stream.publish.publisher",
+    "PositionToken": "nova_stream.publish.tokens",
+    "Settings": "nova_stream.settings",
+    "load_settings": "nova_stream.settings",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Imports what is public when it is first asked for: most programs need little of it."""
-    if name != "ChangePublisher":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nova_stream.publish.publisher import ChangePublisher  # noqa: PLC0415
-
-    return ChangePublisher
+    return getattr(import_module(_PLACES.get(name, "nova_stream.errors")), name)

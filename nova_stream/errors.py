@@ -22,6 +22,12 @@ class UsageError(NovaStreamError):
     exit_status = 2
 
 
+class MissingExtraError(NovaStreamError):
+    """A part of the package is not installed: names the extra that has it."""
+
+    exit_status = 2
+
+
 class KafkaUnavailableError(NovaStreamError):
     """No broker answers at the configured addresses."""
 

@@ -33,7 +33,8 @@ from nova_stream.cli import (
     trail,
     worker,
 )
-from nova_stream.errors import NovaStreamError
+from nova_stream.errors import MissingExtraError, NovaStreamError
+from nova_stream.extras import missing
 
 _INTERRUPTED = 130
 
@@ -91,6 +92,12 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_status
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except ModuleNotFoundError as error:
+        told = missing(error)
+        if not isinstance(told, MissingExtraError):
+            return _explain(error)
+        _complain(str(told))
+        return told.exit_status
     except Exception as error:
         return _explain(error)
     return status if isinstance(status, int) else 0

@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import obstore
-from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, ObjectStore, S3Store
-
 from nova_stream.errors import NovaStreamError
+from nova_stream.extras import missing
 from nova_stream.jobs.aws_profile import store_options
+
+try:
+    import obstore
+    from obstore.exceptions import BaseError, NotFoundError
+    from obstore.store import LocalStore, ObjectStore, S3Store
+except ModuleNotFoundError as error:
+    raise missing(error) from None
 
 _CHUNK = 1024 * 1024
 #: Parts of an upload in memory at a time, 5 MiB each.

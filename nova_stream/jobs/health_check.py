@@ -136,9 +136,12 @@ def _held_back(context: JobContext, held: Sequence[Held]) -> list[str]:
 
 
 async def _archive(context: JobContext) -> str | None:
-    from nova_stream.jobs.archive import Archive  # noqa: PLC0415 - only when a job needs it
+    async def check() -> None:
+        from nova_stream.jobs.archive import Archive  # noqa: PLC0415 - only when a job needs it
 
-    return await _told(Archive(context.settings.archive_url).check())
+        await Archive(context.settings.archive_url).check()
+
+    return await _told(check())
 
 
 async def _told(work: Awaitable[None]) -> str | None:

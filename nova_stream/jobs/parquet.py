@@ -12,10 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
-
+from nova_stream.extras import missing
 from nova_stream.storage.archive_store import ArchivedRow
+
+try:
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+except ModuleNotFoundError as error:
+    raise missing(error) from None
 
 _SCHEMA = pa.schema(
     [

