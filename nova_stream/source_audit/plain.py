@@ -64,10 +64,12 @@ def _time(text: str) -> str | None:
 
 
 def _json(text: str) -> str | None:
-    """JSON in one form; text that holds JSON is that JSON, as connectors write JSON columns."""
+    """JSON in one form; text that holds JSON is that JSON, as connectors write JSON columns. Text
+    in that text likewise: nobody can say how often it was written as text.
+    """
     value = _parsed(text)
-    if isinstance(value, str):
-        value = _parsed(value)
+    while isinstance(value, str) and (inner := _parsed(value)) != value:
+        value = inner
     return None if value is None else _encode(_plain(value)).decode()
 
 
