@@ -26,6 +26,8 @@ _ASKED = (
     "source_seq", "source_minor", "source_ts_ms", "source_ts_us", "source_ts_ns",
     "source_snapshot", "source_connector",
 )  # fmt: skip
+#: Debezium's words for a change that was streamed; the others are places in a snapshot.
+_NO_SNAPSHOT = (None, False, "false")
 _FINER = (("ts_us", 1000), ("ts_ns", 10**6))
 _TRUTH = {True: True, "true": True, False: False, "false": False, None: False}
 
@@ -76,7 +78,8 @@ def open_flattened(
         return Flattened("d", {**own, "op": "d", "before": row, "after": None}, source)
     if op is None:
         # Only a row of an incremental snapshot has no place in the log where others have one.
-        op = "r" if "lsn" in source and source["lsn"] is None else "u"
+        without_place = "lsn" in source and source["lsn"] is None
+        op = "r" if without_place or source.get("snapshot") not in _NO_SNAPSHOT else "u"
     if op not in ("c", "u", "r"):
         raise RejectedError(
             "bad_op", f"{where}.{prefix}op is {quoted(op)}; allowed is c, u, r or d"

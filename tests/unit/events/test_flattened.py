@@ -121,6 +121,24 @@ def test_a_field_counts_before_a_header() -> None:
     assert change.number == 5
 
 
+@pytest.mark.parametrize("name", ["__snapshot", "__source_snapshot"])
+@pytest.mark.parametrize(
+    ("word", "read_by_snapshot"),
+    [
+        *((word, True) for word in ("true", "first", "first_in_data_collection")),
+        *((word, True) for word in ("last_in_data_collection", "last", "incremental", True)),
+        *((word, False) for word in ("false", False, None)),
+    ],
+)
+def test_the_snapshot_says_what_an_operation_that_is_left_out_was(
+    name: str, word: object, read_by_snapshot: bool
+) -> None:
+    row = {"id": "t-1", "status": "done", "__lsn": 77, name: word}
+    change = read(Entity.TASKS, row)
+    assert (change.number, change.minor) == (77, SNAPSHOT_MINOR if read_by_snapshot else 0)
+    assert read(Entity.TASKS, {**row, "__op": "u"}).minor == 0
+
+
 def test_a_row_of_an_incremental_snapshot_has_the_lowest_version_of_a_topic_of_lsns() -> None:
     for marks in ({"__lsn": None}, {"__lsn": None, "__op": "r"}):
         change = read(TASKS, DOCUMENTS[TASKS] | marks)
