@@ -106,9 +106,12 @@ class Pipeline:
         await until("the incremental snapshot is finished", finished, limit)
 
     def start_worker(self, **settings: str) -> None:
-        """A worker whose jobs leave the rows alone: they are older than today."""
-        late = dict.fromkeys(("activity_days", "execution_days", "stall_minutes"), "30000")
-        self.stage.start_worker(**late, **settings)
+        """A worker whose jobs leave the rows alone: they are older than today, and builds that run
+        in them would be stalled at the job's next slot.
+        """
+        late = dict.fromkeys(("activity_days", "execution_days"), "30000")
+        never = {"schedule_check_stalled_builds": "0 0 29 2 *"}
+        self.stage.start_worker(**late, **never, **settings)
 
     def kill_worker(self) -> None:
         """kill -9 for the worker, and a new one in its place."""
