@@ -11,8 +11,9 @@ from fastapi import FastAPI
 
 from nova_stream.api import pages, problems
 from nova_stream.api.answers import schemas
+from nova_stream.api.budget import EVENTS, Budgets
 from nova_stream.api.changes import Changes
-from nova_stream.api.compression import Gzip
+from nova_stream.api.compression import Compressed
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.cors import ANY, CORSMiddleware, cors_options
 from nova_stream.api.database import Database
@@ -21,11 +22,12 @@ from nova_stream.api.lazy import Lazy
 from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.middleware import BodyLimit, Guard, Outermost
-from nova_stream.api.parts import PREFIX, Parts
+from nova_stream.api.parts import Parts
 from nova_stream.api.paths import ExactPaths
 from nova_stream.api.positions import PositionWatch, PresentLives
 from nova_stream.api.reads import SharedReads
 from nova_stream.api.request_encoding import RequestEncoding
+from nova_stream.api.room import Rooms
 from nova_stream.api.routes import (
     alerts,
     convex,
@@ -58,16 +60,13 @@ from nova_stream.settings import Settings
 from nova_stream.tracing import tracer_of
 
 _SOURCE = "http-api"
-#: Bytes from which compressing is worth its time, and how hard it tries.
-_GZIP_FROM = 2048
-_GZIP_LEVEL = 4
 _DESCRIPTION = (
     "Statistics of agents and builds, right at every instant. Reads take `?after=TOKEN` with a "
     "token that publishing gave, and then show it. Errors are problem details (RFC 9457)."
 )
 
 #: A fixed path goes before one with a name in its place.
-_ROUTES = (
+ROUTES = (
     stats, explain, history, lists, jobs, alerts, dead_letters, status, stream, events, health,
     convex, trail,
 )  # fmt: skip
@@ -96,7 +95,7 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
     )
     app.state.parts = parts
     problems.install(app)
-    for routes in _ROUTES:
+    for routes in ROUTES:
         app.include_router(routes.router)
     pages.install(app)
     _surround(app, settings, parts)
@@ -107,13 +106,12 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
 def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Add what stands around the routes, innermost first."""
     app.add_middleware(ShortWay, ways=stats.short_ways(), reads=parts.reads)
-    app.add_middleware(Gzip, minimum_size=_GZIP_FROM, compresslevel=_GZIP_LEVEL)
-    paths = [route.path for routes in _ROUTES for route in routes.router.routes]
+    app.add_middleware(Budgets, rooms=parts.rooms)
+    app.add_middleware(Compressed)
+    paths = [route.path for routes in ROUTES for route in routes.router.routes]
     app.add_middleware(ExactPaths, routes=paths)
-    large = dict.fromkeys((f"{PREFIX}/events", *convex.PATHS), events.MAX_BODY)
-    app.add_middleware(BodyLimit, large=large)
     app.add_middleware(RequestEncoding)
-    app.add_middleware(BodyLimit, large=large)
+    app.add_middleware(BodyLimit, limit=EVENTS.body)
     rate = RateLimit(settings.api_rate, settings.api_burst)
     origins = settings.api_cors_origins
     app.add_middleware(Guard, tokens=parts.tokens, rate=rate, origins=set(origins) - {ANY})
@@ -129,6 +127,7 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
 
 def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     database = Database(settings)
+    rooms = Rooms.usual()
     metrics = ApiMetrics()
     # Of its own, so that no read, however slow, keeps anybody from being told what is allowed.
     guard = Database(settings, size=2)
@@ -137,6 +136,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     kafka = KafkaProbe(settings)
     watch = PositionWatch(database, PresentLives(kafka.lives, list(settings.topics())))
     return Parts(
+        rooms=rooms,
         tokens=tokens,
         guard=guard,
         trail=Trail(guard),
@@ -149,7 +149,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
         ledger=Ledger(settings, JOBS, system_clock, "api"),
         stream=StreamWatch(settings, database),
         changes=Changes(database, metrics, settings.api_streams, tokens),
-        reads=SharedReads(database),
+        reads=SharedReads(database, rooms),
         convex=Backend(settings, database, lazy, watch),
     )
 

@@ -222,7 +222,7 @@ class Changes:
 
     async def _look(self) -> None:
         with self._metrics.looks.time():
-            async with self._database.connection() as connection:
+            async with self._database.look() as connection:
                 found = await read.changes(connection, self._marker, self._ids)
         # Postgres may have stood still, and a token been made or revoked, since they were asked.
         await self._tokens.refresh(insist=True)

@@ -11,10 +11,11 @@ import msgspec
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.events.times import canonical_time
-from nova_stream.storage.rows import Place
+from nova_stream.storage.rows import AgentPlace, Place
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _decode = msgspec.json.Decoder(tuple[str | None, str]).decode
+_decode_agent = msgspec.json.Decoder(tuple[str | None, str, str]).decode
 _decode_numbers = msgspec.json.Decoder(list[_Number]).decode
 
 
@@ -34,6 +35,37 @@ def decode_cursor(cursor: str | None) -> Place | None:
     if place is None or "\x00" in place.id:  # which Postgres has in no id
         raise bad_cursor()
     return place
+
+
+def encode_agent(place: AgentPlace | None) -> str | None:
+    """The cursor to the agents that come after ``place``."""
+    return None if place is None else _encode(place)
+
+
+def decode_agent(cursor: str | None) -> AgentPlace | None:
+    """The place of a cursor; raises ProblemError 422 for what is none of ours."""
+    if cursor is None:
+        return None
+    try:
+        place = AgentPlace(*_decode_agent(_bytes(cursor.encode("ascii"))))
+        if place.time is not None:
+            canonical_time(place.time)
+    except ValueError:
+        raise bad_cursor() from None
+    if "\x00" in place.name + place.id:  # which Postgres has in neither
+        raise bad_cursor()
+    return place
+
+
+def decode_id(cursor: str | None) -> str | None:
+    """The id, or name, of a cursor that ``encode_id`` gave; ProblemError 422 for other ones."""
+    place = decode_cursor(cursor)
+    return None if place is None else place.id
+
+
+def encode_id(id_: str | None) -> str | None:
+    """The cursor to what comes after the row of this id, or name."""
+    return None if id_ is None else encode_cursor(Place(None, id_))
 
 
 def encode_number(number: int | None) -> str | None:

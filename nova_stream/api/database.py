@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import asyncpg
 
+from nova_stream.api.budget import reserve_to_read
 from nova_stream.api.lazy import Lazy
 from nova_stream.settings import Settings
 from nova_stream.storage.database import check_schema, create_pool
@@ -30,7 +31,18 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for the duration of the block, at most 15 s.
+        """A connection to read for the present request, for the duration of the block, at most
+        15 s: there is room then for what its route declares.
+
+        Raises what ``look`` does, and ProblemError 503 when there is no room.
+        """
+        await reserve_to_read()
+        async with self.look() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[Connection]:
+        """A connection for a small look, for the duration of the block, at most 15 s.
 
         Raises DatabaseUnavailableError or SchemaVersionError, TimeoutError, or what asyncpg
         raises.

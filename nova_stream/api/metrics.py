@@ -45,6 +45,18 @@ class ApiMetrics:
             "Streams of changes that are open.",
             registry=self.registry,
         )
+        self.connections = Gauge(
+            "nova_api_connections",
+            "Connections that are open.",
+            registry=self.registry,
+        )
+        self.closed = Counter(
+            "nova_api_connections_closed",
+            "Connections that the server ended: slow headers, slow body, not read (an answer), "
+            "no place (somebody else needed it), too many.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.looks = Histogram(
             "nova_api_look_seconds",
             "Seconds of each look for changes that all streams share.",

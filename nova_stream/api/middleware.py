@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nova_stream.api.budget import CALLER, too_large
 from nova_stream.api.head import asked_method
 from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
@@ -24,7 +25,6 @@ _OTHER = "other"
 #: Paths that need a token, or may.
 _PROTECTED = ("/api/", "/c/", "/metrics")
 _BODILESS = {"GET", "HEAD"}
-_BODY = 1024 * 1024
 _REFUSALS = 400
 #: Of problems those that tell what there is.
 _TELLING = {404, 409, 504}
@@ -129,6 +129,7 @@ class Guard:
         secret = bearer_of(headers) or secret_of_path(scope["path"])
         client = scope.get("client")
         caller = self._tokens.caller(secret) or (client[0] if client else "")
+        scope[CALLER] = caller
         self._rate.take(caller)
 
 
@@ -156,41 +157,30 @@ def _guard_open(headers: Headers, origins: Collection[str]) -> None:
 
 
 class BodyLimit:
-    """Refuses bodies of more than 1 MB; ``large`` names the paths that take more, by their ends."""
+    """Refuses bodies larger than the largest that any route takes, before they are unpacked."""
 
-    def __init__(self, app: ASGIApp, large: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
-        self._large = large
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in _BODILESS:
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        limit = next((n for end, n in self._large.items() if path.endswith(end)), _BODY)
         given = Headers(scope=scope).get("content-length", "")
-        if given.isascii() and given.isdigit() and int(given) > limit:
-            raise _too_large(limit)
+        if given.isascii() and given.isdigit() and int(given) > self._limit:
+            raise too_large(self._limit)
         received = 0
 
         async def counting() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > limit:
-                raise _too_large(limit)
+            if received > self._limit:
+                raise too_large(self._limit)
             return message
 
         await self._app(scope, counting, send)
-
-
-def _too_large(limit: int) -> ProblemError:
-    return ProblemError(
-        413,
-        "too-large",
-        f"The body has more than {limit >> 20} MB; send it in several requests.",
-        headers={"Connection": "close"},
-    )
 
 
 def _host_of(origin: str) -> str:

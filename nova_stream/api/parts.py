@@ -14,6 +14,7 @@ from nova_stream.api.lazy import Lazy
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.positions import PositionWatch
 from nova_stream.api.reads import SharedReads
+from nova_stream.api.room import Rooms
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
 from nova_stream.api.trail import Trail
@@ -29,6 +30,7 @@ PREFIX = "/api/v1"
 class Parts:
     """The parts of one API."""
 
+    rooms: Rooms
     tokens: Tokens
     #: The connections that access is decided with.
     guard: Database

@@ -105,7 +105,7 @@ class PositionWatch:
             # Positions only rise in a life, so that a shared look can be late but never wrong.
             if time.monotonic() - self._looked_at >= _INTERVAL:
                 started = time.monotonic()
-                async with self._database.connection() as connection:
+                async with self._database.look() as connection:
                     self._reached = await read.reached(connection)
                 self._looked_at = started
             return self._reached

@@ -11,7 +11,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nova_stream.api.budget import Budget, present_budget, shared
 from nova_stream.api.database import Database
+from nova_stream.api.room import Rooms
 from nova_stream.storage.read import Connection
 
 Read = Callable[[Connection], Awaitable[Any]]
@@ -40,19 +42,26 @@ class SharedReads:
     seen.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, rooms: Rooms) -> None:
         self._database = database
+        self._rooms = rooms
         self._begun: dict[Read, asyncio.Task[Made]] = {}
         self._next: dict[Read, asyncio.Task[Made]] = {}
 
     async def get(self, read: Read) -> Made:
-        """What ``read`` gives, which is the same for everybody."""
+        """What ``read`` gives, which is the same for everybody, within the budget of who asks
+        first.
+        """
         task = self._next.get(read)
         if task is None:
-            task = asyncio.create_task(self._run(read, self._begun.get(read)))
+            task = asyncio.create_task(self._within(present_budget(), read))
             task.add_done_callback(_seen)
             self._next[read] = task
         return await asyncio.shield(task)
+
+    async def _within(self, budget: Budget, read: Read) -> Made:
+        with shared(self._rooms, budget):
+            return await self._run(read, self._begun.get(read))
 
     async def _run(self, read: Read, before: asyncio.Task[Made] | None) -> Made:
         task = self._next[read]

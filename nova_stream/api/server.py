@@ -18,6 +18,7 @@ import uvicorn
 
 from nova_stream.api.app import create_app
 from nova_stream.api.changes import Changes
+from nova_stream.api.connections import Connections
 from nova_stream.api.tokens import Tokens
 from nova_stream.errors import (
     DatabaseUnavailableError,
@@ -32,8 +33,12 @@ from nova_stream.storage.database import connect
 #: Seconds that answers under way have at the end; those that wait for a position are cut off.
 _GRACE = 2
 _BACKLOG = 2048
-#: Open files beside the streams: connections of others, to Postgres, to Kafka.
-_OTHER_FILES = 1024
+#: Connections beside the streams, and open files beside connections: to Postgres, to Kafka, of
+#: pages; probes have places of their own among them.
+_OTHER_CONNECTIONS = 1024
+_OTHER_FILES = 256
+#: Connections that there are at least, however few files the system allows.
+_FEWEST = 64
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
@@ -54,9 +59,14 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     listener = _listen(host, port, has_tokens=has_tokens)
     with listener:
-        _allow_open_files(settings.api_streams + _OTHER_FILES)
+        wanted = settings.api_streams + _OTHER_CONNECTIONS
+        files = _allow_open_files(wanted + _OTHER_FILES)
+        connections = Connections(
+            max(_FEWEST, min(wanted, files - _OTHER_FILES)), app.state.parts.metrics
+        )
         config = uvicorn.Config(
             app,
+            http=connections.protocol(),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -139,16 +149,21 @@ def _stores_tokens(settings: Settings) -> bool:
         ) from None
 
 
-def _allow_open_files(wanted: int) -> None:
-    """Raise this process' limit of open files to ``wanted``, as far as the system lets it."""
+def _allow_open_files(wanted: int) -> int:
+    """Raise this process' limit of open files to ``wanted``, as far as the system lets it; what
+    there are then of those.
+    """
     if sys.platform == "win32":
-        return
+        return wanted
     import resource  # noqa: PLC0415 - Windows has none
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    if soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

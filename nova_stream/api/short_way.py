@@ -12,6 +12,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nova_stream.api.budget import Budget, spending_of
 from nova_stream.api.reads import Read, SharedReads
 from nova_stream.api.tokens import access_of, bearer_of
 
@@ -25,18 +26,22 @@ class _Route(NamedTuple):
 class ShortWay:
     """Answers ``GET`` of the paths of ``ways``; everything else goes on."""
 
-    def __init__(self, app: ASGIApp, ways: Mapping[str, Read], reads: SharedReads) -> None:
+    def __init__(
+        self, app: ASGIApp, ways: Mapping[str, tuple[Read, Budget]], reads: SharedReads
+    ) -> None:
         self._app = app
         self._ways = ways
         self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read = self._ways.get(scope["path"]) if scope["type"] == "http" else None
-        if read is None or scope["query_string"] or scope["method"] != "GET":
+        way = self._ways.get(scope["path"]) if scope["type"] == "http" else None
+        if way is None or scope["query_string"] or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
         scope["route"] = _Route(scope["path"])
         request = Request(scope)
+        read, budget = way
         access_of(scope).check(bearer_of(request.headers), "stats")
+        spending_of(scope).begin(budget)
         made = await self._reads.get(read)
         await made.answer(request)(scope, receive, send)

@@ -117,7 +117,7 @@ class StoredTokens:
 
     async def _read(self) -> None:
         started = self._seconds()
-        async with self._database.connection() as connection:
+        async with self._database.look() as connection:
             found = await token_store.known(connection)
             any_stored = bool(found) or await token_store.any_stored(connection)
         tokens = {token.digest: token for token in found}
@@ -128,7 +128,7 @@ class StoredTokens:
 
     async def _note(self, token: int) -> None:
         try:
-            async with asyncio.timeout(_LIMIT), self._database.connection() as connection:
+            async with asyncio.timeout(_LIMIT), self._database.look() as connection:
                 await token_store.used(connection, token, self._clock())
         except AWAY:
             self._noted.pop(token, None)

@@ -94,7 +94,7 @@ class StreamWatch:
 
     async def _of_database(self) -> StreamFacts | None:
         try:
-            async with asyncio.timeout(_LIMIT), self._database.connection() as connection:
+            async with asyncio.timeout(_LIMIT), self._database.look() as connection:
                 return await stream_facts(connection, self._settings)
         except (DatabaseUnavailableError, *UNAVAILABLE, asyncpg.OperatorInterventionError):
             return None

@@ -161,5 +161,5 @@ class Trail:
         self._fails = error is not None
 
     async def _write(self, lines: list[Line]) -> None:
-        async with asyncio.timeout(_LIMIT), self._database.connection() as connection:
+        async with asyncio.timeout(_LIMIT), self._database.look() as connection:
             await trail_store.add(connection, lines)

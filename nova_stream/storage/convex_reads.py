@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +11,16 @@ import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.storage import sql_convex
+from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.read import Connection
 
-#: As many documents a list has at most, whatever is asked for.
+#: As many documents a list has at most, whatever is asked for, and bytes of them.
 MOST = 16_384
+MOST_BYTES = 4 * 1024 * 1024
+
+
+class TooMuchError(Exception):
+    """The documents of a list have more than MOST_BYTES."""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -54,18 +61,17 @@ async def builds(connection: Connection, limit: int, after: str | None = None) -
         place = await connection.fetchval(sql_convex.PLACE_OF_BUILD, after)
     if place is None:
         place, after = _END, ""
-    rows = await connection.fetch(sql_convex.BUILDS, place, after, limit)
-    return _all(rows)
+    return await _all(connection, sql_convex.BUILDS, place, after, limit)
 
 
 async def builds_at_work(connection: Connection) -> list[Stored]:
     """Running and pending builds, newest start first."""
-    return _all(await connection.fetch(sql_convex.BUILDS_AT_WORK, MOST))
+    return await _all(connection, sql_convex.BUILDS_AT_WORK, MOST)
 
 
 async def tasks_of_build(connection: Connection, build_id: str) -> list[Stored]:
     """The tasks of a build, in the order of their creation."""
-    return _all(await connection.fetch(sql_convex.TASKS_OF_BUILD, build_id, MOST))
+    return await _all(connection, sql_convex.TASKS_OF_BUILD, build_id, MOST)
 
 
 async def task_of_build(connection: Connection, build_id: str, task_id: str) -> Stored | None:
@@ -80,7 +86,7 @@ async def task_at_work(connection: Connection, task_id: str) -> Stored | None:
 
 async def executions_of_agent(connection: Connection, agent: str, limit: int) -> list[Stored]:
     """An agent's executions, newest first; archived ones without prompt and response."""
-    return _all(await connection.fetch(sql_convex.EXECUTIONS_OF_AGENT, agent, limit))
+    return await _all(connection, sql_convex.EXECUTIONS_OF_AGENT, agent, limit)
 
 
 async def activities(
@@ -93,28 +99,34 @@ async def activities(
 ) -> list[Stored]:
     """The activity feed, newest first: since an instant, or of a user, or of a user's agent."""
     if since is not None:
-        return _all(await connection.fetch(sql_convex.ACTIVITIES_SINCE, since, limit))
+        return await _all(connection, sql_convex.ACTIVITIES_SINCE, since, limit)
     if user is None:
-        return _all(await connection.fetch(sql_convex.ACTIVITIES, limit))
+        return await _all(connection, sql_convex.ACTIVITIES, limit)
     if agent is None:
-        return _all(await connection.fetch(sql_convex.ACTIVITIES_OF_USER, user, limit))
-    return _all(await connection.fetch(sql_convex.ACTIVITIES_OF_AGENT, user, agent, limit))
+        return await _all(connection, sql_convex.ACTIVITIES_OF_USER, user, limit)
+    return await _all(connection, sql_convex.ACTIVITIES_OF_AGENT, user, agent, limit)
 
 
 async def learnings(connection: Connection, prd_id: str) -> list[Stored]:
     """What was learned for a PRD, oldest first."""
-    return _all(await connection.fetch(sql_convex.LEARNINGS, prd_id, MOST))
+    return await _all(connection, sql_convex.LEARNINGS, prd_id, MOST)
 
 
-def _all(rows: list[asyncpg.Record]) -> list[Stored]:
-    return [_read(row) for row in rows]
+async def _all(connection: Connection, statement: str, *arguments: Any) -> list[Stored]:
+    """Raises TooMuchError, beside what asyncpg raises: a list with a part missing would be wrong
+    where the main app counts.
+    """
+    found = await fetch_within(connection, statement, *arguments, rows=MOST, size=MOST_BYTES)
+    if found.size > MOST_BYTES or (found.more and found.size >= MOST_BYTES):
+        raise TooMuchError
+    return [_read(row) for row in found.rows]
 
 
 def _stored(row: asyncpg.Record | None) -> Stored | None:
     return None if row is None else _read(row)
 
 
-def _read(row: asyncpg.Record) -> Stored:
+def _read(row: Mapping[str, Any] | asyncpg.Record) -> Stored:
     return Stored(row["id"], row["version"], msgspec.json.decode(row["doc"]), row["made_at"])
 
 

@@ -5,7 +5,7 @@ connection that is in no transaction.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -52,6 +52,13 @@ class BuildHistory(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     run_id: int
 
 
+class RunPlace(NamedTuple):
+    """Where a page of the builds' history ends: the time and number of the run."""
+
+    time: str
+    run_id: int
+
+
 class Span(msgspec.Struct, frozen=True):
     """``number`` buckets of one ``length`` from ``start`` on."""
 
@@ -73,28 +80,46 @@ class Span(msgspec.Struct, frozen=True):
         return [self.start + number * self.length for number in range(self.number + 1)]
 
 
-async def agents_history(connection: Connection, span: Span) -> list[AgentHistory]:
-    """What every registered agent did, by name."""
+async def agents_history(
+    connection: Connection, span: Span, rows: int, after: str = ""
+) -> tuple[list[AgentHistory], str | None]:
+    """What every registered agent did, by name: those behind the name ``after``, with ``rows``
+    buckets at most in all; and the name after which there are more.
+    """
     *starts, end = span.starts()
+    most = max(1, rows // span.number)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        names = [row["name"] for row in await connection.fetch(sql_history.AGENT_NAMES)]
-        arguments = (span.start, end, span.length)
-        executions = await connection.fetch(sql_history.EXECUTIONS, *arguments, names)
+        names = [
+            row["name"] for row in await connection.fetch(sql_history.AGENT_NAMES, after, most + 1)
+        ]
+        more = len(names) > most
+        names = names[:most]
+        arguments = (span.start, end, span.length, names)
+        executions = await connection.fetch(sql_history.EXECUTIONS, *arguments)
         ended = await connection.fetch(sql_history.ENDED_TASKS, *arguments)
-    found = {name: {at: Bucket(start=time_text(at)) for at in starts} for name in names}
+    texts = {at: time_text(at) for at in starts}
+    found = {name: {at: Bucket(start=text) for at, text in texts.items()} for name in names}
     for row in executions:
         bucket = found[row["name"]][row["start"]]
         bucket.executions = row["executions"]
         if row["timed"]:
             bucket.avg_duration = shown(mean_duration(row["duration_sum"], row["timed"]))
     for row in ended:
-        if row["name"] in found:
-            bucket = found[row["name"]][row["start"]]
-            bucket.completed, bucket.failed = row["completed"], row["failed"]
-    return [AgentHistory(name, list(buckets.values())) for name, buckets in found.items()]
+        bucket = found[row["name"]][row["start"]]
+        bucket.completed, bucket.failed = row["completed"], row["failed"]
+    items = [AgentHistory(name, list(buckets.values())) for name, buckets in found.items()]
+    return items, names[-1] if more else None
 
 
-async def builds_history(connection: Connection, since: datetime) -> list[BuildHistory]:
-    """The builds' figures over time, oldest first."""
-    rows = await connection.fetch(sql_history.BUILDS, since)
-    return [BuildHistory(**{name: shown(value) for name, value in row.items()}) for row in rows]
+async def builds_history(
+    connection: Connection, since: datetime, rows: int, after: RunPlace | None = None
+) -> tuple[list[BuildHistory], RunPlace | None]:
+    """The builds' figures over time, oldest first: at most ``rows`` behind the place ``after``, and
+    the place after which there are more.
+    """
+    found = await connection.fetch(sql_history.BUILDS, since, *(after or (None, None)), rows + 1)
+    items = [
+        BuildHistory(**{name: shown(value) for name, value in row.items()}) for row in found[:rows]
+    ]
+    more = len(found) > rows
+    return items, RunPlace(items[-1].taken_at, items[-1].run_id) if more else None

@@ -16,8 +16,10 @@ from asyncpg.pool import PoolConnectionProxy
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration, success_rate
 from nova_stream.storage import sql_changes, sql_read
+from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.rows import (
     Activity,
+    AgentPlace,
     AgentStats,
     Build,
     BuildStats,
@@ -67,20 +69,73 @@ _FIRST = Place("infinity", "")
 _AS_THEY_ARE = frozenset({str, int})
 
 
-async def agents_stats(connection: Connection, *, unregistered: bool = False) -> list[AgentStats]:
-    """All registered agents, on request with the names that are not; newest lastActive first,
-    then by name.
+class _Falling(str):
+    """A text that comes before smaller ones."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+    def __le__(self, other: str) -> bool:
+        return str.__ge__(self, other)
+
+    def __gt__(self, other: str) -> bool:
+        return str.__lt__(self, other)
+
+
+class Bounds(NamedTuple):
+    """How much of a list is read: rows, and bytes of them, of which the first row may have more."""
+
+    rows: int
+    size: int
+
+
+async def agents_stats(
+    connection: Connection,
+    bounds: Bounds,
+    after: AgentPlace | None = None,
+    *,
+    unregistered: bool = False,
+) -> tuple[list[AgentStats], AgentPlace | None]:
+    """Registered agents, on request with the names that are not; newest lastActive first, then by
+    name; and the place after which there are more.
     """
-    if not unregistered:
-        return [_read(AgentStats, row) for row in await connection.fetch(sql_read.AGENTS_STATS)]
+    statements = (sql_read.AGENTS_STATS, sql_read.UNREGISTERED_PAGE)
+    if after is not None:
+        statements = (sql_read.AGENTS_STATS_AFTER, sql_read.UNREGISTERED_AFTER)
+    arguments = (bounds.rows + 1, *(after or ()))
     async with _snapshot(connection):
-        registered = await connection.fetch(sql_read.AGENTS_STATS)
-        others = await connection.fetch(sql_read.UNREGISTERED)
-    stats = [_read(AgentStats, row) for row in registered]
-    stats += [_read_unregistered(AgentStats, row) for row in others]
-    stats.sort(key=lambda row: (row.agent_name, row.agent_id or ""))
-    stats.sort(key=lambda row: row.last_active or "", reverse=True)
-    return stats
+        found = await fetch_within(connection, statements[0], *arguments, **bounds._asdict())
+        rows = [_read(AgentStats, row) for row in found.rows]
+        if unregistered:
+            others = await fetch_within(connection, statements[1], *arguments, **bounds._asdict())
+            rows += [_read_unregistered(AgentStats, row) for row in others.rows]
+            rows = _merged(rows, [found, others])[: bounds.rows]
+            more = found.more or others.more or len(rows) < len(found.rows) + len(others.rows)
+        else:
+            more = found.more
+    if not more:
+        return rows, None
+    last = rows[-1]
+    return rows, AgentPlace(last.last_active, last.agent_name, last.agent_id or "")
+
+
+def _merged(rows: list[AgentStats], parts: Sequence[Rows]) -> list[AgentStats]:
+    """Rows of two lists in one order, as far as both of them go."""
+    ends = []
+    start = 0
+    for part in parts:
+        start += len(part.rows)
+        if part.more:
+            ends.append(_order(rows[start - 1]))
+    rows = sorted(rows, key=_order)
+    return [row for row in rows if all(_order(row) <= end for end in ends)]
+
+
+def _order(row: AgentStats) -> tuple[_Falling, str, str]:
+    active = _Falling(row.last_active or "")  # the empty one comes last
+    return active, row.agent_name, row.agent_id or ""
 
 
 async def agent_stats(
@@ -117,31 +172,39 @@ async def overview(connection: Connection) -> Overview:
 
 
 async def builds(
-    connection: Connection, limit: int, after: Place | None = None, status: str | None = None
+    connection: Connection, bounds: Bounds, after: Place | None = None, status: str | None = None
 ) -> Page[Build]:
     """A page of builds, newest start first, those that have not started last."""
     statements = sql_read.BUILDS if status is None else sql_read.BUILDS_OF_STATUS
     extra = () if status is None else (status,)
-    rows = await _page(connection, statements, limit, after, extra)
-    return _paged([_read(Build, row) for row in rows], limit, "started_at")
+    found = await _page(connection, statements, bounds, after, extra)
+    return _paged([_read(Build, row) for row in found.rows], found, "started_at")
 
 
-async def build(connection: Connection, id_: str) -> BuildWithTasks | None:
-    """A build with its tasks; None when there is none of this id."""
+async def build(
+    connection: Connection, id_: str, bounds: Bounds, after: str | None = None
+) -> tuple[BuildWithTasks, str | None] | None:
+    """A build with its tasks, or those behind the task ``after``, and the id of the task after
+    which there are more; None when there is no build of this id.
+    """
     async with _snapshot(connection):
         row = await connection.fetchrow(sql_read.BUILD, id_)
-        tasks = [] if row is None else await connection.fetch(sql_read.TASKS_OF_BUILD, id_)
-    if row is None:
-        return None
-    return _read(BuildWithTasks, row, tasks=[_read_task(task) for task in tasks])
+        if row is None:
+            return None
+        arguments = (id_, after, bounds.rows + 1)
+        found = await fetch_within(
+            connection, sql_read.TASKS_OF_BUILD, *arguments, **bounds._asdict()
+        )
+    tasks = [_read_task(task) for task in found.rows]
+    return _read(BuildWithTasks, row, tasks=tasks), tasks[-1].id if found.more else None
 
 
 async def activities(
-    connection: Connection, limit: int, after: Place | None = None
+    connection: Connection, bounds: Bounds, after: Place | None = None
 ) -> Page[Activity]:
     """A page of the activity feed, newest first."""
-    rows = await _page(connection, sql_read.ACTIVITIES, limit, after)
-    return _paged([_read(Activity, row) for row in rows], limit, "timestamp")
+    found = await _page(connection, sql_read.ACTIVITIES, bounds, after)
+    return _paged([_read(Activity, row) for row in found.rows], found, "timestamp")
 
 
 async def positions(connection: Connection) -> dict[tuple[str, int], int]:
@@ -210,30 +273,37 @@ def _snapshot(connection: Connection) -> Any:
 async def _page(
     connection: Connection,
     statements: tuple[str, str],
-    limit: int,
+    bounds: Bounds,
     after: Place | None,
     extra: Sequence[Any] = (),
-) -> list[asyncpg.Record]:
-    """Up to ``limit`` + 1 rows after a place: first those with a time, then those without."""
+) -> Rows:
+    """The rows after a place: first those with a time, then those without."""
     timed, untimed = statements
     place = after or _FIRST
-    wanted = limit + 1
+    found = Rows([], 0, more=False)
+    before: str | None = place.id
     async with _snapshot(connection):
-        rows: list[asyncpg.Record] = []
-        before: str | None = place.id
         if place.time is not None:
-            rows = await connection.fetch(timed, place.time, place.id, wanted, *extra)
+            arguments = (place.time, place.id, bounds.rows + 1, *extra)
+            found = await fetch_within(connection, timed, *arguments, **bounds._asdict())
             before = None
-        if len(rows) < wanted:
-            rows += await connection.fetch(untimed, before, wanted - len(rows), *extra)
-    return rows
+        if found.more:
+            return found
+        # One at least is asked for: it tells whether there are more.
+        left = Bounds(max(1, bounds.rows - len(found.rows)), max(1, bounds.size - found.size))
+        arguments = (before, left.rows + 1, *extra)
+        rest = await fetch_within(connection, untimed, *arguments, **left._asdict())
+    rows = [*found.rows, *rest.rows]
+    full = found.size >= bounds.size and found.rows
+    kept = found.rows if full else rows[: bounds.rows]
+    return Rows(kept, found.size + rest.size, rest.more or len(kept) < len(rows))
 
 
-def _paged(rows: list[Row], limit: int, time: str) -> Page[Row]:
-    if len(rows) <= limit:
+def _paged(rows: list[Row], found: Rows, time: str) -> Page[Row]:
+    if not found.more:
         return rows, None
-    last: Any = rows[limit - 1]
-    return rows[:limit], Place(getattr(last, time), last.id)
+    last: Any = rows[-1]
+    return rows, Place(getattr(last, time), last.id)
 
 
 def _read(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:
@@ -241,15 +311,14 @@ def _read(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **mor
     return kind(**{name: shown(value) for name, value in row.items()}, **more)
 
 
-def _read_task(row: asyncpg.Record) -> Task:
-    fields = dict(row)
+def _read_task(fields: dict[str, Any]) -> Task:
     if fields["dependencies"] is not None:
         fields["dependencies"] = msgspec.json.decode(fields["dependencies"])
     return _read(Task, fields)
 
 
-def _read_unregistered(kind: type[Row], row: asyncpg.Record) -> Row:
-    fields: dict[str, Any] = dict(row)
+def _read_unregistered(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record) -> Row:
+    fields: dict[str, Any] = dict(row.items())
     running: int = fields.pop("running_tasks")
     executions: int = fields.pop("executions")
     fields["avg_duration"] = mean_duration(fields.pop("duration_sum"), executions)

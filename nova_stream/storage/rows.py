@@ -6,7 +6,7 @@ without ``.0``.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -102,9 +102,12 @@ class Task(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class BuildWithTasks(Build, frozen=True, rename="camel", kw_only=True):
-    """A build with its tasks, by phase and creation."""
+    """A build with its tasks, by phase and creation; of many tasks a page."""
 
     tasks: list[Task]
+    next_cursor: Annotated[
+        str | None, msgspec.Meta(description="Where its tasks go on; null behind the last one.")
+    ] = None
 
 
 class Activity(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -117,6 +120,14 @@ class Activity(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     task_id: str | None
     details: str | None
     timestamp: Time | None
+
+
+class AgentPlace(NamedTuple):
+    """Where a page of agents ends: lastActive, name and id (empty = it has none)."""
+
+    time: str | None
+    name: str
+    id: str
 
 
 class Place(msgspec.Struct, frozen=True):

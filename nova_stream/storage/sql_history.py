@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 AGENT_NAMES = """
-SELECT DISTINCT agent_name COLLATE "C" AS name FROM agent_stats_cache ORDER BY 1
+SELECT DISTINCT agent_name COLLATE "C" AS name FROM agent_stats_cache
+WHERE agent_name COLLATE "C" > $1 ORDER BY 1 LIMIT $2
 """
 
 #: $1 from, $2 until, $3 length of a bucket, $4 names.
@@ -18,7 +19,7 @@ FROM unnest($4::text[]) AS n (name) CROSS JOIN LATERAL (
 ) e
 """
 
-#: As EXECUTIONS, for all names that there are. A stalled build's activity is the system's and no
+#: As EXECUTIONS. A stalled build's activity is the system's and no
 #: agent's task.
 ENDED_TASKS = """
 SELECT v.agent_name AS name,
@@ -27,12 +28,17 @@ SELECT v.agent_name AS name,
     count(*) FILTER (WHERE v.event_type = 'task_failed') AS failed
 FROM agent_activity_feed v
 WHERE v.timestamp >= $1 AND v.timestamp < $2::timestamptz AND v.user_id IS DISTINCT FROM 'system'
+    AND v.agent_name = ANY ($4::text[])
 GROUP BY 1, 2
 """
 
-#: $1 since.
+#: $1 since; those after the place ($2, $3), at most $4. Times as they are told.
 BUILDS = """
 SELECT taken_at, total_builds, completed_builds, failed_builds, running_builds, success_rate,
     avg_duration_ms, drift, run_id
-FROM build_stats_history WHERE taken_at >= $1 ORDER BY taken_at
+FROM build_stats_history
+WHERE taken_at >= $1
+    AND ($2::text IS NULL
+        OR (date_trunc('milliseconds', taken_at), run_id) > ($2::text::timestamptz, $3::bigint))
+ORDER BY date_trunc('milliseconds', taken_at), run_id LIMIT $4
 """

@@ -54,7 +54,14 @@ SELECT agent_id, agent_name, role, total_tasks, completed_tasks, failed_tasks, s
 FROM agent_stats_cache"""
 
 AGENTS_STATS = f"""{AGENT_STATS}
-ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", agent_id COLLATE "C"
+ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", agent_id COLLATE "C" LIMIT $1
+"""
+#: Those that come after the place ($2, $3, $4) of one of them.
+AGENTS_STATS_AFTER = f"""{AGENT_STATS}
+WHERE coalesce(last_active, '-infinity') < coalesce($2::text::timestamptz, '-infinity')
+    OR coalesce(last_active, '-infinity') = coalesce($2::text::timestamptz, '-infinity')
+        AND (agent_name COLLATE "C", agent_id COLLATE "C") > ($3::text, $4::text)
+ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", agent_id COLLATE "C" LIMIT $1
 """
 
 AGENT_STATS_BY_NAME = f"""{AGENT_STATS}
@@ -77,6 +84,14 @@ HAVING sum(p.total_tasks) <> 0
 
 #: Names that tasks or executions give as their agent and no registered agent has.
 UNREGISTERED = _UNREGISTERED.format(condition="")
+# As AGENTS_STATS: all, and those after a place.
+UNREGISTERED_PAGE = f"""SELECT * FROM ({UNREGISTERED}) u
+ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C" LIMIT $1"""  # noqa: S608 - our own text
+UNREGISTERED_AFTER = f"""SELECT * FROM ({UNREGISTERED}) u
+WHERE coalesce(last_active, '-infinity') < coalesce($2::text::timestamptz, '-infinity')
+    OR coalesce(last_active, '-infinity') = coalesce($2::text::timestamptz, '-infinity')
+        AND (agent_name COLLATE "C", '') > ($3::text, $4::text)
+ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C" LIMIT $1"""  # noqa: S608 - our own text
 UNREGISTERED_BY_NAME = _UNREGISTERED.format(condition="AND p.agent = $1")
 COUNT_UNREGISTERED = f"SELECT count(*) FROM ({UNREGISTERED}) u"  # noqa: S608 - our own text
 
@@ -133,7 +148,12 @@ TASKS_OF_BUILD = """
 SELECT id, build_id, task_id, title, agent, status, dependencies, phase, attempts, created_at,
     output, error
 FROM tasks WHERE build_id = $1 AND deleted_at IS NULL
-ORDER BY phase NULLS LAST, created_at NULLS LAST, id COLLATE "C"
+    AND ($2::text IS NULL
+        OR (coalesce(phase, 'Infinity'), coalesce(created_at, 'infinity'), id COLLATE "C") > (
+            SELECT coalesce(t.phase, 'Infinity'), coalesce(t.created_at, 'infinity'),
+                t.id COLLATE "C"
+            FROM tasks t WHERE t.id = $2))
+ORDER BY phase NULLS LAST, created_at NULLS LAST, id COLLATE "C" LIMIT $3
 """
 
 # -- the stream's position -------------------------------------------------------------------------

@@ -148,7 +148,8 @@ async def through_the_readers(stage: Stage, steps: Steps) -> None:
     connection = await connect(stage.settings, "test")
     try:
         overview = msgspec.to_builtins(await read.overview(connection))
-        listed = [msgspec.to_builtins(row) for row in await read.agents_stats(connection)]
+        rows, _ = await read.agents_stats(connection, read.Bounds(1000, 10**6))
+        listed = [msgspec.to_builtins(row) for row in rows]
         builds = msgspec.to_builtins(await read.build_stats(connection))
     finally:
         await connection.close()

@@ -40,7 +40,7 @@ OTHERS = {
 SPEAKING = ("api", "capture", "cli", "jobs", "stream")
 #: What a metric's name ends with that counts nothing; those that count things name the things.
 UNITS = ("_seconds", "_bytes", "_records", "_partitions")
-COUNTED = {"nova_api_streams", "nova_job_running"}
+COUNTED = {"nova_api_connections", "nova_api_streams", "nova_job_running"}
 LOUD = {"warning", "error", "exception", "critical"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from nova_stream.api.bodies import off_loop
 from nova_stream.api.convex import (
     activity,
     atlas,
@@ -18,7 +19,14 @@ from nova_stream.api.convex import (
     realtime,
 )
 from nova_stream.api.convex.failures import FunctionError
-from nova_stream.api.convex.functions import Function, Handler, Kind, MutationCall, QueryCall
+from nova_stream.api.convex.functions import (
+    Function,
+    Handler,
+    Kind,
+    MutationCall,
+    QueryCall,
+    Shape,
+)
 from nova_stream.api.convex.holding import Holding
 from nova_stream.api.convex.validators import check_arguments, the_argument
 from nova_stream.api.convex.values import read_value
@@ -32,6 +40,7 @@ from nova_stream.events.versions import HybridClock
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings
+from nova_stream.storage.convex_reads import MOST_BYTES, TooMuchError
 from nova_stream.storage.database import UNAVAILABLE
 from nova_stream.storage.entity_locks import EntityLocks
 
@@ -76,22 +85,27 @@ class Backend:
         self._unseen_until = 0.0
         self._late: set[asyncio.Task[None]] = set()
 
-    async def run(self, path: str, kind: Kind, args: list[Any]) -> Any:
-        """The result of a call of the function ``path`` with the JSON values ``args``.
+    async def run(self, path: str, kind: Kind, args: list[Any], size: int = 0) -> Any:
+        """The result of a call of the function ``path`` with the JSON values ``args``, which were
+        ``size`` bytes.
 
         Raises FunctionError where the function refuses the call; ProblemError, or another error
         of ours or of asyncpg's, where it cannot run.
         """
         function = _function(path, kind)
-        argument = the_argument(_values(path, args))
-        shape = function.shape(argument)
-        check_arguments(shape.fields, argument)
+        shape, argument = await off_loop(size, _arguments, function, args)
         try:
             if kind == "query":
                 return await self._query(shape.handler, argument)
             return await self._mutate(shape.handler, argument)
         except RejectedError as error:
             raise FunctionError(str(error)) from None
+        except TooMuchError:
+            raise FunctionError(
+                f"Too many bytes read in a single function execution (limit: {MOST_BYTES} bytes); "
+                "ask for fewer documents",
+                None,
+            ) from None
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -181,6 +195,14 @@ def _function(path: str, kind: Kind) -> Function:
             None,
         )
     return function
+
+
+def _arguments(function: Function, args: list[Any]) -> tuple[Shape, dict[str, Any]]:
+    """The argument of a call, checked, and the way in which it calls the function."""
+    argument = the_argument(_values(function.path, args))
+    shape = function.shape(argument)
+    check_arguments(shape.fields, argument)
+    return shape, argument
 
 
 def _values(path: str, args: list[Any]) -> list[Any]:

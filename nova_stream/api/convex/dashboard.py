@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from nova_stream.api.budget import CALL, DOCUMENTS
 from nova_stream.api.convex.functions import Arguments, Functions, QueryCall, shown, take
 from nova_stream.api.convex.validators import NUMBER, STRING, Id, Optional
 from nova_stream.events.change import Entity
@@ -52,7 +53,7 @@ async def list_tasks(call: QueryCall, args: Arguments) -> Any:
     return sorted(tasks, key=lambda task: task.get("phase") or 0)
 
 
-@functions.query("getOverviewStats", {}, scope="stats")
+@functions.query("getOverviewStats", {}, scope="stats", within=CALL)
 async def get_overview_stats(call: QueryCall, _args: Arguments) -> Any:
     """The figures of the whole."""
     overview = await read.overview(call.connection)
@@ -62,7 +63,11 @@ async def get_overview_stats(call: QueryCall, _args: Arguments) -> Any:
 @functions.query("getAgentStats", {}, scope="stats")
 async def get_agent_stats(call: QueryCall, _args: Arguments) -> Any:
     """The figures of all agents, the last active first."""
-    return [_figures(row) for row in await read.agents_stats(call.connection)]
+    bounds = read.Bounds(DOCUMENTS.rows, DOCUMENTS.row_bytes)
+    rows, end = await read.agents_stats(call.connection, bounds)
+    if end is not None:
+        raise convex_reads.TooMuchError
+    return [_figures(row) for row in rows]
 
 
 def _figures(row: AgentStats) -> Arguments:

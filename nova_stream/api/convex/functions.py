@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from nova_stream.api.budget import CALL, DOCUMENTS, Budget
 from nova_stream.api.convex.failures import FunctionError
 from nova_stream.api.convex.ids import new_id
 from nova_stream.api.convex.validators import Fields, Optional, Validator
@@ -51,12 +52,23 @@ class Function(msgspec.Struct, frozen=True):
     shapes: tuple[Shape, ...]
     #: What a caller's token must have.
     scope: Scope
+    #: What a call may cost.
+    within: Budget
 
     def shape(self, argument: Arguments) -> Shape:
         """The way in which this argument calls it."""
         return next(
             (shape for shape in self.shapes[1:] if shape.marker in argument), self.shapes[0]
         )
+
+
+class _Added(NamedTuple):
+    """What a function declares beside its arguments."""
+
+    kind: Kind
+    name: str
+    scope: Scope
+    within: Budget
 
 
 class Functions:
@@ -72,32 +84,33 @@ class Functions:
         fields: Mapping[str, Validator | Optional],
         *,
         scope: Scope = "documents",
+        within: Budget = DOCUMENTS,
     ) -> Callable[[Handler], Handler]:
         """Register a query; ``scope`` is ``stats`` where it gives nothing but figures."""
-        return self._add("query", name, fields, None, scope)
+        return self._add(_Added("query", name, scope, within), fields)
 
     def mutation(
         self, name: str, fields: Mapping[str, Validator | Optional], marker: str | None = None
     ) -> Callable[[Handler], Handler]:
         """Register a mutation, or with ``marker`` a further way to call it."""
-        return self._add("mutation", name, fields, marker, "publish")
+        return self._add(_Added("mutation", name, "publish", CALL), fields, marker)
 
     def __iter__(self) -> Iterator[Function]:
         return iter(self._found.values())
 
     def _add(
         self,
-        kind: Kind,
-        name: str,
+        added: _Added,
         fields: Mapping[str, Validator | Optional],
-        marker: str | None,
-        scope: Scope,
+        marker: str | None = None,
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            path = f"{self._module}:{name}"
+            path = f"{self._module}:{added.name}"
             known = self._found[path].shapes if marker else ()
             shape = Shape(Fields(fields), handler, marker)
-            self._found[path] = Function(path, kind, (*known, shape), scope)
+            self._found[path] = Function(
+                path, added.kind, (*known, shape), added.scope, added.within
+            )
             return handler
 
         return register

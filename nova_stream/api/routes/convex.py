@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
 from nova_stream.api import examples
 from nova_stream.api.answers import answer, answers
+from nova_stream.api.bodies import read_body
+from nova_stream.api.budget import CALL, spending_of, within
 from nova_stream.api.convex import protocol
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.convex.failures import FunctionError, RequestError
@@ -16,10 +19,7 @@ from nova_stream.api.parts import Parts, PartsOf
 from nova_stream.api.tokens import Confirm, access_of
 from nova_stream.scopes import Scope
 
-router = APIRouter(tags=["the main app"])
-
-#: The ends of the paths that take bodies as large as /events does.
-PATHS = ("/api/mutation", "/api/query")
+router = APIRouter(tags=["the main app"], dependencies=[within(CALL)])
 
 #: What a call needs before it is read; each query's own scope is asked for then.
 _SCOPES: dict[Kind, tuple[Scope, ...]] = {
@@ -111,15 +111,17 @@ async def _call(request: Request, parts: Parts, kind: Kind, secret: str | None) 
     access = access_of(request.scope)
     access.check(secret, *_SCOPES[kind], confirm=_CONFIRM[kind])
     try:
-        call = protocol.read_request(await request.body(), request.headers.get("content-type"))
+        read = partial(protocol.read_request, content_type=request.headers.get("content-type"))
+        call = await read_body(request, read)
     except RequestError as error:
         return answer(protocol.Failure(error.code, error.message), 400)
     function = FUNCTIONS.get(call.path)
     access.about = call.path if function else "(unknown)"
     if function is not None and function.kind == kind:
+        spending_of(request.scope).begin(function.within)
         access.check(secret, function.scope, confirm=_CONFIRM[kind])
     try:
-        value = await parts.convex.run(call.path, kind, call.args)
+        value = await parts.convex.run(call.path, kind, call.args, size=len(await request.body()))
     except FunctionError as error:
         return answer(protocol.refused(access.about, error))
     return answer(protocol.answered(value, call.format))

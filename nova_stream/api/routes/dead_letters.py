@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from nova_stream.api import links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, answer, answers
+from nova_stream.api.budget import MB, PAGE, Budget, within
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
@@ -16,8 +17,12 @@ from nova_stream.storage import read_dead_letters
 from nova_stream.storage.dead_letter_store import State, open_store
 from nova_stream.storage.read_dead_letters import DeadLetterWhole
 
-router = APIRouter(prefix=PREFIX, tags=["dead letters"], dependencies=[needs("admin")])
+router = APIRouter(
+    prefix=PREFIX, tags=["dead letters"], dependencies=[needs("admin"), within(PAGE)]
+)
 
+#: A record with its bytes, in two forms.
+_LETTER = within(Budget(answer=32 * MB, seconds=60, memory=64 * MB))
 _Id = Annotated[int, Path(alias="id", ge=1, le=2**63 - 1, examples=[17])]
 #: Postgres has no NUL in a text.
 _Word = Query(pattern="^[^\\x00]*$")
@@ -45,13 +50,21 @@ async def dead_letters(
     return answer(Items(items, encode_number(end)))
 
 
-@router.get("/dead-letters/{id}", responses=answers("DeadLetter", "The letter.", 404))
+@router.get(
+    "/dead-letters/{id}",
+    responses=answers("DeadLetter", "The letter.", 404),
+    dependencies=[_LETTER],
+)
 async def dead_letter(parts: PartsOf, id_: _Id) -> Response:
     """A dead letter with the record's bytes."""
     return answer(await _letter(parts, id_))
 
 
-@router.post("/dead-letters/{id}/retry", responses=answers("DeadLetter", "The letter.", 404))
+@router.post(
+    "/dead-letters/{id}/retry",
+    responses=answers("DeadLetter", "The letter.", 404),
+    dependencies=[_LETTER],
+)
 async def retry(parts: PartsOf, id_: _Id) -> Response:
     """Publish the original record again, with its original version, so that it can never overwrite
     something newer. What fails again becomes a new dead letter.
@@ -62,7 +75,11 @@ async def retry(parts: PartsOf, id_: _Id) -> Response:
     return answer(await _letter(parts, id_))
 
 
-@router.post("/dead-letters/{id}/discard", responses=answers("DeadLetter", "The letter.", 404))
+@router.post(
+    "/dead-letters/{id}/discard",
+    responses=answers("DeadLetter", "The letter.", 404),
+    dependencies=[_LETTER],
+)
 async def discard(parts: PartsOf, id_: _Id) -> Response:
     """Set a dead letter aside; its bytes are kept."""
     await _letter(parts, id_)

@@ -11,16 +11,18 @@ from fastapi import APIRouter, Request, Response
 from nova_stream.api import examples, links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Accepted, answer, answers
+from nova_stream.api.bodies import read_json
+from nova_stream.api.budget import EVENTS, spending_of, within
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
-from nova_stream.events.json_text import parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 
-router = APIRouter(prefix=PREFIX, tags=["events"], dependencies=[needs("publish", confirm="never")])
+router = APIRouter(
+    prefix=PREFIX, tags=["events"], dependencies=[needs("publish", confirm="never"), within(EVENTS)]
+)
 
-MAX_BODY = 32 * 1024 * 1024
 #: Bad events that are named; more are only counted.
 _NAMED = 20
 #: Events checked before others get their turn.
@@ -75,7 +77,9 @@ async def publish(request: Request, parts: PartsOf) -> Response:
     """Publish one change or a list of them. Of a list with a bad one nothing is sent. `token`
     goes to `?after=` of a read that is to show them.
     """
-    lines = await _lines(parse_json(await request.body(), "the body"))
+    lines = await _lines(await read_json(request))
+    # Kafka may be long in answering, and has no use for what they were made of.
+    spending_of(request.scope).shrink(3 * len(await request.body()))
     publisher = await parts.publisher.get()
     token = await publisher.publish(lines)
     for entity, count in Counter(line.entity for line in lines).items():
@@ -87,22 +91,25 @@ async def _lines(given: Any) -> list[ChangeLine]:
     """The changes of the body, all checked; ProblemError 422 names those that are bad."""
     events = given if isinstance(given, list) else [given]
     lines = []
-    bad: list[dict[str, Any]] = []
+    bad = 0
+    named: list[dict[str, Any]] = []
     for index, event in enumerate(events):
         try:
             lines.append(change_line(event))
         except RejectedError as error:
-            bad.append({"index": index, "reason": error.reason, "detail": str(error)})
+            bad += 1
+            if bad <= _NAMED:
+                named.append({"index": index, "reason": error.reason, "detail": str(error)})
         if index % _TURN == _TURN - 1:
             await asyncio.sleep(0)
     if bad:
-        raise _bad_events(bad, len(events))
+        raise _bad_events(named, bad, len(events))
     return lines
 
 
-def _bad_events(bad: list[dict[str, Any]], count: int) -> ProblemError:
-    first = bad[0]
-    more = f" {len(bad) - 1} more are bad." if len(bad) > 1 else ""
+def _bad_events(named: list[dict[str, Any]], bad: int, count: int) -> ProblemError:
+    first = named[0]
+    more = f" {bad - 1} more are bad." if bad > 1 else ""
     return ProblemError(
         422,
         "bad-event",
@@ -110,5 +117,6 @@ def _bad_events(bad: list[dict[str, Any]], count: int) -> ProblemError:
         f"{first['detail']}.{more} Nothing was sent.",
         index=first["index"],
         reason=first["reason"],
-        errors=bad[:_NAMED],
+        errors=named,
+        errorCount=bad,
     )

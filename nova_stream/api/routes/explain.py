@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import answer, answers
+from nova_stream.api.budget import PAGE, within
 from nova_stream.api.cursors import decode_cursor, encode_cursor
 from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.routes.stats import unknown_agent
@@ -16,7 +17,7 @@ from nova_stream.storage.explain import explain as explained
 from nova_stream.storage.rows_explain import Figure
 
 router = APIRouter(
-    prefix=PREFIX, tags=["statistics"], dependencies=[needs("documents"), own_writes]
+    prefix=PREFIX, tags=["statistics"], dependencies=[needs("documents"), within(PAGE), own_writes]
 )
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Live, Ready, answer, answers, described_problems
+from nova_stream.api.budget import MB, PROBE, Budget, within
 from nova_stream.api.metrics import CONTENT_TYPE
 from nova_stream.api.parts import Parts, PartsOf
 from nova_stream.api.problems import ProblemError
@@ -22,6 +23,7 @@ _OK = "ok"
 
 @router.get(
     "/health/live",
+    dependencies=[within(PROBE)],
     responses=answers("Live", "It answers.", protected=False),
 )
 async def live() -> Response:
@@ -31,6 +33,7 @@ async def live() -> Response:
 
 @router.get(
     "/health/ready",
+    dependencies=[within(PROBE)],
     responses=answers("Ready", "Everything answers.", 503, protected=False),
 )
 async def ready(parts: PartsOf) -> Response:
@@ -47,7 +50,7 @@ async def ready(parts: PartsOf) -> Response:
 
 @router.get(
     "/metrics",
-    dependencies=[needs("metrics", confirm="never")],
+    dependencies=[needs("metrics", confirm="never"), within(Budget(answer=4 * MB))],
     response_class=PlainTextResponse,
     responses=described_problems(401, 403),
 )

@@ -12,6 +12,7 @@ from nova_stream.api import links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.bodies import bad_option, read_options
+from nova_stream.api.budget import ACTION, PAGE, ROW, within
 from nova_stream.api.cursors import bad_cursor, decode_numbers, encode_numbers
 from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
@@ -25,7 +26,7 @@ from nova_stream.jobs.registry import JOBS
 from nova_stream.storage import read_jobs, retention
 from nova_stream.storage.rows_jobs import JobOverview, Restored, Run
 
-router = APIRouter(prefix=PREFIX, tags=["jobs"])
+router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[within(ROW)])
 
 _MICROSECOND = timedelta(microseconds=1)
 _UNDOABLE = "cleanupOldActivity"
@@ -85,7 +86,7 @@ async def jobs(parts: PartsOf) -> Response:
 @router.get(
     "/jobs/{name}/runs",
     responses=answers("RunList", "A page.", 404, links=links.RUNS),
-    dependencies=[needs("stats")],
+    dependencies=[needs("stats"), within(PAGE)],
 )
 async def runs(
     parts: PartsOf,
@@ -121,7 +122,7 @@ async def run(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
     status_code=202,
     openapi_extra=_RUN_BODY,
     responses=answers("Run", "It is asked for.", 404, 413, status=202, links=links.REQUESTED_RUN),
-    dependencies=[needs("admin", confirm="never")],
+    dependencies=[needs("admin", confirm="never"), within(ACTION)],
 )
 async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response:
     """Have a worker run the job now, also while it is paused; no slot is used up. `Location` is
@@ -142,7 +143,7 @@ async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response
     "/jobs/{name}/pause",
     openapi_extra=_PAUSE_BODY,
     responses=answers("JobOverview", "The job, paused.", 404, 413),
-    dependencies=[needs("admin", confirm="never")],
+    dependencies=[needs("admin", confirm="never"), within(ACTION)],
 )
 async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
     """Run no more slots of the job until it is resumed; runs under way go on."""

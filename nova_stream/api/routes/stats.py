@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -9,13 +10,17 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from nova_stream.api import links
 from nova_stream.api.access import needs, own_writes
 from nova_stream.api.answers import NOT_MODIFIED, Items, answer, answers
+from nova_stream.api.budget import AGENTS, FIGURES, ROW, Budget, within
+from nova_stream.api.cursors import decode_agent, encode_agent
 from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.reads import Read
 from nova_stream.storage import read
-from nova_stream.storage.rows import AgentStats
+from nova_stream.storage.rows import AgentPlace, AgentStats
 
-router = APIRouter(prefix=PREFIX, tags=["statistics"], dependencies=[needs("stats"), own_writes])
+router = APIRouter(
+    prefix=PREFIX, tags=["statistics"], dependencies=[needs("stats"), within(ROW), own_writes]
+)
 
 _Unregistered = Annotated[
     bool,
@@ -23,32 +28,49 @@ _Unregistered = Annotated[
 ]
 
 
-async def _registered(connection: read.Connection) -> Items[AgentStats]:
-    return Items(await read.agents_stats(connection))
+@dataclass(frozen=True)
+class _Agents:
+    """The read of those who ask for the same page at one time."""
+
+    rows: int = AGENTS.rows
+    after: AgentPlace | None = None
+    unregistered: bool = False
+
+    async def __call__(self, connection: read.Connection) -> Items[AgentStats]:
+        bounds = read.Bounds(self.rows, AGENTS.row_bytes)
+        items, end = await read.agents_stats(
+            connection, bounds, self.after, unregistered=self.unregistered
+        )
+        return Items(items, encode_agent(end))
 
 
-async def _every_name(connection: read.Connection) -> Items[AgentStats]:
-    return Items(await read.agents_stats(connection, unregistered=True))
-
-
-def short_ways() -> dict[str, Read]:
-    """The reads below that need no parameters, by their paths."""
+def short_ways() -> dict[str, tuple[Read, Budget]]:
+    """The reads below that need no parameters and what they may cost, by their paths."""
     return {
-        f"{PREFIX}/agents/stats": _registered,
-        f"{PREFIX}/builds/stats": read.build_stats,
-        f"{PREFIX}/overview": read.overview,
+        f"{PREFIX}/agents/stats": (_Agents(), AGENTS),
+        f"{PREFIX}/builds/stats": (read.build_stats, FIGURES),
+        f"{PREFIX}/overview": (read.overview, FIGURES),
     }
 
 
 @router.get(
     "/agents/stats",
-    responses=answers("AgentStatsList", "All agents.", 504, links=links.AGENTS) | NOT_MODIFIED,
+    responses=answers("AgentStatsList", "A page.", 504, links=links.AGENTS) | NOT_MODIFIED,
+    dependencies=[within(AGENTS)],
 )
 async def agents_stats(
-    request: Request, parts: PartsOf, *, unregistered: _Unregistered = False
+    request: Request,
+    parts: PartsOf,
+    limit: Annotated[int, Query(ge=1, le=AGENTS.rows, description="Rows a page.")] = AGENTS.rows,
+    cursor: Annotated[
+        str | None, Query(description="`nextCursor` of the page before; none = the first page.")
+    ] = None,
+    *,
+    unregistered: _Unregistered = False,
 ) -> Response:
     """All agents, newest lastActive first, then by name."""
-    return (await parts.reads.get(_every_name if unregistered else _registered)).answer(request)
+    asked = _Agents(limit, decode_agent(cursor), unregistered)
+    return (await parts.reads.get(asked)).answer(request)
 
 
 @router.get(
@@ -96,6 +118,7 @@ async def _agent(parts: Parts, name: str, *, unregistered: bool) -> Response:
 @router.get(
     "/builds/stats",
     responses=answers("BuildStats", "The figures of all builds.", 504) | NOT_MODIFIED,
+    dependencies=[within(FIGURES)],
 )
 async def build_stats(request: Request, parts: PartsOf) -> Response:
     """The figures of all builds."""
@@ -105,6 +128,7 @@ async def build_stats(request: Request, parts: PartsOf) -> Response:
 @router.get(
     "/overview",
     responses=answers("Overview", "The figures of the whole.", 504) | NOT_MODIFIED,
+    dependencies=[within(FIGURES)],
 )
 async def overview(request: Request, parts: PartsOf) -> Response:
     """The figures of the whole, as one state."""

@@ -6,10 +6,13 @@ from fastapi import APIRouter, Response
 
 from nova_stream.api.access import needs
 from nova_stream.api.answers import answer, answers
+from nova_stream.api.budget import FIGURES, within
 from nova_stream.api.parts import PREFIX, PartsOf
 
 router = APIRouter(
-    prefix=PREFIX, tags=["operation"], dependencies=[needs("stats", confirm="known")]
+    prefix=PREFIX,
+    tags=["operation"],
+    dependencies=[needs("stats", confirm="known"), within(FIGURES)],
 )
 
 

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from nova_stream.api.access import needs
 from nova_stream.api.answers import answers
 from nova_stream.api.board import Wanted
+from nova_stream.api.budget import STREAM, within
 from nova_stream.api.changes import Changes, Client
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
@@ -22,7 +23,9 @@ from nova_stream.scopes import SCOPES
 from nova_stream.scopes import Scope as Right
 
 router = APIRouter(
-    prefix=PREFIX, tags=["statistics"], dependencies=[needs("stats", "documents", confirm="known")]
+    prefix=PREFIX,
+    tags=["statistics"],
+    dependencies=[needs("stats", "documents", confirm="known"), within(STREAM)],
 )
 
 #: The kinds of events, and what a token must have to be sent them.

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, TokenRights, answer, answers
+from nova_stream.api.budget import PAGE, PROBE, within
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.tokens import access_of
@@ -18,7 +19,9 @@ from nova_stream.storage import trail_store
 router = APIRouter(prefix=PREFIX, tags=["access"])
 
 
-@router.get("/trail", responses=answers("TrailList", "A page."), dependencies=[needs("admin")])
+@router.get(
+    "/trail", responses=answers("TrailList", "A page."), dependencies=[needs("admin"), within(PAGE)]
+)
 async def trail(
     parts: PartsOf,
     limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,
@@ -46,7 +49,7 @@ async def trail(
 @router.get(
     "/token",
     responses=answers("TokenRights", "What it may do."),
-    dependencies=[needs(*SCOPES, confirm="known")],
+    dependencies=[needs(*SCOPES, confirm="known"), within(PROBE)],
 )
 async def rights(request: Request) -> Response:
     """What the request's token may do, and until when. Without any token in the API everybody may

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from nova_stream.api.app import create_app
-from nova_stream.api.routes.events import MAX_BODY
+from nova_stream.api.budget import EVENTS
 from nova_stream.errors import KafkaUnavailableError, TopicError
 from nova_stream.events.change import Entity
 from nova_stream.publish.interface import Publisher
@@ -95,7 +95,7 @@ async def test_bad_bodies(
 
 
 async def test_a_body_that_is_too_large(client: httpx.AsyncClient) -> None:
-    response = await client.post("/api/v1/events", content=b" " * (MAX_BODY + 1))
+    response = await client.post("/api/v1/events", content=b" " * (EVENTS.body + 1))
     assert response.status_code == 413
     assert "several requests" in response.json()["detail"]
 

@@ -182,6 +182,10 @@ FROM generate_series(1, 20000) n
     await query(nova_settings, fill)
     await query(nova_settings, "ANALYZE agent_activity_feed")
     asked = sql_history.ENDED_TASKS.replace("$1", "(now() - interval '1 hour')")
-    asked = asked.replace("$2", "now()").replace("$3", "'1 minute'")
+    asked = (
+        asked.replace("$2", "now()")
+        .replace("$3", "'1 minute'")
+        .replace("$4", "(SELECT array_agg('A' || n) FROM generate_series(1, 50) n)")
+    )
     plan = await query(nova_settings, f"EXPLAIN {asked}")
     assert any("agent_activity_feed_timestamp" in row["QUERY PLAN"] for row in plan)

@@ -33,16 +33,20 @@ def task(id_: str, agent: str, status: str, **fields: Any) -> dict[str, Any]:
     return {"entity": "tasks", "after": {"id": id_, "agent": agent, "status": status, **fields}}
 
 
+#: More than any test has.
+ALL = read.Bounds(1000, 10**6)
+
+
 def registered(id_: str, name: str, created: int) -> dict[str, Any]:
     after = {"id": id_, "name": name, "role": "r", "createdAt": at(created)}
     return {"entity": "agents", "after": after}
 
 
 async def test_an_empty_database(connection: read.Connection) -> None:
-    assert await read.agents_stats(connection, unregistered=True) == []
+    assert await read.agents_stats(connection, ALL, unregistered=True) == ([], None)
     found = await read.overview(connection)
     assert (found.total_builds, found.active_tasks, found.last_build_time) == (0, 0, None)
-    assert await read.builds(connection, 10) == ([], None)
+    assert await read.builds(connection, ALL) == ([], None)
     assert await read.positions(connection) == {}
 
 
@@ -60,10 +64,10 @@ async def test_agents_by_last_activity_then_name(
             {"entity": "executions", "after": run},
         ]
     )
-    names = [row.agent_name for row in await read.agents_stats(connection)]
+    names = [row.agent_name for row in (await read.agents_stats(connection, ALL))[0]]
     assert names == ["PLUTO", "MARS", "VENUS"]
 
-    everyone = await read.agents_stats(connection, unregistered=True)
+    everyone, _ = await read.agents_stats(connection, ALL, unregistered=True)
     assert [row.agent_name for row in everyone] == ["PLUTO", "NOBODY", "MARS", "VENUS", ""]
     nobody = everyone[1]
     assert (nobody.registered, nobody.agent_id, nobody.cached_at) == (False, None, None)
@@ -96,7 +100,7 @@ async def test_names_are_no_longer_unregistered_once_nothing_counts(
 ) -> None:
     await apply_lines([task("t", "NOBODY", "done")])
     await apply_lines([{"entity": "tasks", "seq": 9, "op": "d", "before": {"id": "t"}}])
-    assert await read.agents_stats(connection, unregistered=True) == []
+    assert await read.agents_stats(connection, ALL, unregistered=True) == ([], None)
 
 
 async def test_builds_are_read_to_their_end(
@@ -125,7 +129,7 @@ async def _ids(connection: read.Connection, limit: int, status: str | None = Non
     ids: list[str] = []
     place: Place | None = None
     while True:
-        rows, place = await read.builds(connection, limit, place, status)
+        rows, place = await read.builds(connection, read.Bounds(limit, 10**6), place, status)
         ids += [row.id for row in rows]
         if place is None:
             return ids
@@ -142,14 +146,17 @@ async def test_a_build_with_its_tasks(connection: read.Connection, apply_lines: 
             task("t9", "MARS", "failed", buildId="other"),
         ]
     )
-    found = await read.build(connection, "b1")
+    whole = await read.build(connection, "b1", ALL)
+    assert whole is not None
+    found, end = whole
+    assert end is None
     assert found is not None
     assert (found.prd_name, found.started_at, found.completed_at) == ("Lumen", at(1), None)
     first, second = found.tasks
     assert (first.id, first.error, first.dependencies) == ("t0", "no", None)
     assert msgspec.json.encode([second.phase, second.attempts]) == b"[1,2]"
     assert second.dependencies == ["t0"]
-    assert await read.build(connection, "b2") is None
+    assert await read.build(connection, "b2", ALL) is None
 
 
 async def test_activities_newest_first(
@@ -160,8 +167,8 @@ async def test_activities_newest_first(
         for n in (1, 4, 2)
     ]
     await apply_lines(lines)
-    rows, place = await read.activities(connection, 2)
+    rows, place = await read.activities(connection, read.Bounds(2, 10**6))
     assert [row.id for row in rows] == ["v4", "v2"]
     assert place == Place(at(2), "v2")
-    rest, end = await read.activities(connection, 2, place)
+    rest, end = await read.activities(connection, read.Bounds(2, 10**6), place)
     assert ([row.id for row in rest], end) == (["v1"], None)
