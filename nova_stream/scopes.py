@@ -24,6 +24,11 @@ def scopes_of(names: Iterable[str]) -> frozenset[str]:
 
 
 def named(scopes: Iterable[str]) -> str:
-    """Scopes as a sentence has them, in their usual order."""
-    found = set(scopes)
-    return ", ".join(scope for scope in SCOPES if scope in found)
+    """Scopes as a sentence has them, in their usual order, groups by their names."""
+    left = set(scopes)
+    names = []
+    for name, group in GROUPS.items():
+        if left.issuperset(group):
+            names.append(name)
+            left.difference_update(group)
+    return ", ".join([*names, *(scope for scope in SCOPES if scope in left)])

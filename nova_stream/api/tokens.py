@@ -184,12 +184,16 @@ class Access:
         self.caller: Caller | None = None
         #: What was allowed, once something was.
         self.granted: frozenset[str] = frozenset()
+        #: The scopes of those who act, where the request needs one of them.
+        self.acts: frozenset[str] = frozenset()
         #: What the request is about, where its path does not say it.
         self.about: str | None = None
 
     def check(self, given: str | None, *scopes: Scope, confirm: Confirm = "fresh") -> None:
         """As ``Tokens.check``."""
         self.caller = caller = self._tokens.identify(given)
+        if _ACTING.issuperset(scopes):
+            self.acts |= set(scopes)
         if caller is None:
             self.granted |= set(scopes)
         elif caller.scopes.isdisjoint(scopes):
@@ -221,6 +225,8 @@ class Access:
             self._tokens.check(given, *scopes)
 
 
+#: Scopes that let somebody do something, or see what others have done.
+_ACTING = frozenset({"publish", "admin"})
 #: Where a request's scope has its Access.
 ACCESS = "nova_stream.access"
 

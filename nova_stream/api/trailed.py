@@ -14,8 +14,6 @@ from nova_stream.api.trail import Deed, Trail
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _FAILED = 400
-#: What is told whatever comes of it.
-_TOLD = {"publish", "admin"}
 
 
 class Trailed:
@@ -54,9 +52,9 @@ class Trailed:
         access: Access | None = scope.get(ACCESS)
         if outcome in REFUSALS:
             self._trail.note(_deed(scope, access, outcome, refused=True))
-        elif access is not None and access.granted & _TOLD:
+        elif access is not None and access.acts:
             deed = _deed(scope, access, outcome, refused=False)
-            if "admin" in access.granted and scope["method"] == "POST":
+            if "admin" in access.acts and scope["method"] == "POST":
                 await self._trail.record(deed)
             else:
                 self._trail.note(deed)

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from nova_stream.local.ports import next_free_port
+from nova_stream.scopes import SCOPES
 from nova_stream.testing.servers import fresh_database
 from tests.browser.dashboard import READER, TOKEN, Running, Window, until
 
@@ -45,7 +46,9 @@ def running(
             "NOVA_CONSUMER_GROUP": prefix,
             "NOVA_PARTITIONS": "2",
             "NOVA_API_TOKEN": TOKEN,
-            "NOVA_API_TOKENS": f"reader:read:{READER}",
+            "NOVA_API_TOKENS": ",".join(
+                [f"reader:read:{READER}", *(f"{scope}:{scope}:one-{scope}" for scope in SCOPES)]
+            ),
         }
         command = [sys.executable, "-m", "nova_stream.cli.main", "dev", "--rate", "20"]
         dev = subprocess.Popen(

@@ -4,7 +4,6 @@ import { takeToken } from "./js/api.js";
 import { connect } from "./js/live.js";
 import { html, render } from "./js/lib.js";
 import { Dialogs } from "./js/parts/dialogs.js";
-import { startResources } from "./js/resources.js";
 import { Activity } from "./js/sections/activity.js";
 import { Agents } from "./js/sections/agents.js";
 import { Alerts } from "./js/sections/alerts.js";
@@ -14,6 +13,7 @@ import { Jobs } from "./js/sections/jobs.js";
 import { DeadLetters } from "./js/sections/letters.js";
 import { Overview } from "./js/sections/overview.js";
 import { Stream } from "./js/sections/stream.js";
+import { Trail } from "./js/sections/trail.js";
 import { section, Top } from "./js/top.js";
 
 function Page() {
@@ -26,6 +26,7 @@ function Page() {
       <div class="pair"><${Builds} /><${BuildHistory} /></div>
       <${Jobs} />
       <${DeadLetters} />
+      <${Trail} />
     </main>
     <${Dialogs} />`;
 }
@@ -53,7 +54,6 @@ function followScrolling() {
 takeToken();
 render(html`<${Page} />`, document.getElementById("page"));
 connect();
-startResources();
 goToSection();
 window.addEventListener("hashchange", goToSection);
 document.addEventListener("scroll", followScrolling, { passive: true });

@@ -102,7 +102,7 @@ def test_the_answers_say_what_to_send() -> None:
     with pytest.raises(ProblemError) as small:
         tokens(several=SEVERAL).check("g-secret", "admin")
     assert "scope admin" in small.value.detail
-    assert "stats, documents" in small.value.detail
+    assert "this one has read" in small.value.detail
     assert "g-secret" not in small.value.detail
 
 

@@ -4,7 +4,8 @@
 import { eventReader } from "./sse.js";
 import { ask, authorization, declined, Failed, problem, refusal, token } from "./api.js";
 import { batch, effect } from "./lib.js";
-import { status } from "./resources.js";
+import { pulse, status } from "./resources.js";
+import { learn, may, rights } from "./rights.js";
 import * as state from "./state.js";
 
 const FIRST = 5000; // milliseconds in which a stream must say something
@@ -26,6 +27,9 @@ export function connect() {
   keepPolling();
   keepLists();
   effect(watch);
+  effect(() => {
+    if (rights.value === null) queueMicrotask(state.forget);
+  });
   setInterval(noticeSleep, 1000);
 }
 
@@ -62,6 +66,8 @@ function noticeSleep() {
 }
 
 async function listen() {
+  await learn(); // what the token may do can have changed, too
+  if (!readable()) return;
   stop = new AbortController();
   let timer = setTimeout(() => stop.abort(), FIRST);
   const headers = { ...authorization(), Accept: "text/event-stream" };
@@ -123,22 +129,30 @@ async function keepPolling() {
   }
 }
 
+const FIGURES = ["/api/v1/overview", "/api/v1/agents/stats?unregistered=true", "/api/v1/builds/stats"];
+const DOCUMENTS = ["/api/v1/builds?limit=100", "/api/v1/activity?limit=50"];
+
 async function poll() {
   try {
-    const [overview, agents, stats, builds, activity] = await Promise.all([
-      ask("/api/v1/overview"),
-      ask("/api/v1/agents/stats?unregistered=true"),
-      ask("/api/v1/builds/stats"),
-      ask("/api/v1/builds?limit=100"),
-      ask("/api/v1/activity?limit=50"),
+    if (rights.value === null) await learn();
+    if (!readable()) return;
+    const held = rights.value;
+    const asked = (scope, paths) => Promise.all(may(scope) ? paths.map((path) => ask(path)) : []);
+    const [[overview, agents, stats], [builds, activity]] = await Promise.all([
+      asked("stats", FIGURES),
+      asked("documents", DOCUMENTS),
     ]);
-    if (streaming) return;
+    if (streaming || rights.value !== held) return;
     batch(() => {
-      state.overview.value = overview;
-      state.buildStats.value = stats;
-      state.replaceAgents(agents.items);
-      state.replaceBuilds(builds.items);
-      state.activities.value = activity.items;
+      if (overview) {
+        state.overview.value = overview;
+        state.buildStats.value = stats;
+        state.replaceAgents(agents.items);
+      }
+      if (builds) {
+        state.replaceBuilds(builds.items);
+        state.activities.value = activity.items;
+      }
       state.databaseAway.value = false;
       confirm("polling");
     });
@@ -153,7 +167,7 @@ async function poll() {
 async function keepLists() {
   for (;;) {
     await pause(STEADY);
-    if (!streaming || document.hidden) continue;
+    if (!streaming || document.hidden || !may("documents")) continue;
     try {
       state.replaceBuilds((await ask("/api/v1/builds?limit=100")).items);
     } catch {
@@ -174,8 +188,9 @@ function confirm(mode) {
 
 /** An answer confirms the stream between its messages; without one the stream is opened anew. */
 function watch() {
-  const answered = status.answeredAt.value;
-  const failure = status.failure.value;
+  const { answeredAt, failure: failed } = may("stats") ? status : pulse;
+  const answered = answeredAt.value;
+  const failure = failed.value;
   if (failure && failure.status === 0) {
     state.mode.value = "lost";
     state.trouble.value = failure.message;
@@ -183,6 +198,11 @@ function watch() {
   } else if (answered && streaming) {
     confirm("stream");
   }
+}
+
+/** Whether there is anything that is kept up to date. */
+function readable() {
+  return may("stats") || may("documents");
 }
 
 async function askedForToken() {

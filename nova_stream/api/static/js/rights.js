@@ -1,11 +1,49 @@
-// What the token may do: whoever may read dead letters has the scope admin.
+// What the token may do, as the server says.
 
-import { computed } from "./lib.js";
-import { letters } from "./resources.js";
+import { ask, token } from "./api.js";
+import { computed, effect, signal } from "./lib.js";
+
+const GROUPS = [["read", ["stats", "documents"]]];
+
+/** {name, scopes, expiresAt}, or null before the server has said it. */
+export const rights = signal(null);
+
+export function may(scope) {
+  return rights.value !== null && rights.value.scopes.includes(scope);
+}
+
+/** Why something of this scope is not shown or possible; null where it is, or nobody knows yet. */
+export function lacking(scope) {
+  if (rights.value === null || may(scope)) return null;
+  return `This needs a token with the scope ${scope}; this one has ${named(rights.value.scopes)}.`;
+}
+
+/** Ask the server; throws Failed. */
+export async function learn() {
+  const held = token.value;
+  const answer = await ask("/api/v1/token");
+  if (token.value === held) rights.value = answer;
+}
+
+/** Scopes as a sentence has them, groups by their names. */
+export function named(scopes) {
+  const names = [];
+  let left = scopes;
+  for (const [name, group] of GROUPS) {
+    if (!group.every((scope) => left.includes(scope))) continue;
+    names.push(name);
+    left = left.filter((scope) => !group.includes(scope));
+  }
+  return [...names, ...left].join(", ");
+}
 
 /** {allowed, reason}; before the server has said anything, nothing is allowed. */
-export const admin = computed(() => {
-  const failure = letters.failure.value;
-  if (failure && failure.status === 403) return { allowed: false, reason: failure.message };
-  return { allowed: letters.data.value !== null, reason: null };
+export const admin = computed(() => ({ allowed: may("admin"), reason: lacking("admin") }));
+
+let held = null;
+
+effect(() => {
+  if (token.value === held) return;
+  held = token.value;
+  rights.value = null;
 });

@@ -28,6 +28,15 @@ export const age = computed(() =>
   confirmedAt.value === null ? null : Math.max(0, now.value - confirmedAt.value),
 );
 
+/** Forget everything that was shown. */
+export function forget() {
+  batch(() => {
+    for (const each of [overview, buildStats, agents, builds, activities, confirmedAt, trouble]) each.value = null;
+    mode.value = "connecting";
+    databaseAway.value = false;
+  });
+}
+
 export function agentKey(agent) {
   return `${agent.registered}/${agent.agentId}/${agent.agentName}`;
 }

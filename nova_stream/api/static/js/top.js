@@ -5,13 +5,14 @@ import { integer, plural, roughly } from "./format.js";
 import { computed, effect, html, signal, useEffect } from "./lib.js";
 import { Modal, openDialog } from "./parts/dialogs.js";
 import { alerts, status } from "./resources.js";
+import { may, named, rights } from "./rights.js";
 import * as state from "./state.js";
 
 const OLD = 4000; // milliseconds after which shown numbers are called old
 
 const LINKS = [
   ["overview", "Overview"], ["stream", "Stream"], ["alerts", "Alerts"], ["agents", "Agents"],
-  ["activity", "Activity"], ["builds", "Builds"], ["jobs", "Jobs"], ["dead-letters", "Dead letters"],
+  ["activity", "Activity"], ["builds", "Builds"], ["jobs", "Jobs"], ["dead-letters", "Dead letters"], ["trail", "Trail"],
 ];
 
 /** {name, text, banner}: what is known of the numbers on the page. */
@@ -22,6 +23,13 @@ export const standing = computed(() => {
     return { name: "waiting", text: "Waiting for a token", banner: "This server asks for a token. Give one with the button Token." };
   }
   if (refusal.value) return { name: "waiting", text: "Waiting for a token", banner: "" };
+  if (rights.value && !may("stats") && !may("documents")) {
+    return {
+      name: "waiting",
+      text: "No figures to show",
+      banner: `The token ${rights.value.name} has the scope ${named(rights.value.scopes)}. Figures need stats, builds and activity documents.`,
+    };
+  }
   if (state.mode.value === "lost") {
     return { name: "lost", text: "Connection lost", banner: `${state.trouble.value} ${old} Trying again by itself.` };
   }
@@ -78,7 +86,7 @@ function TokenDialog({ close }) {
     <${Modal} id="token-heading" title="Token" close=${leave}>
       <form id="token-form" onSubmit=${submit}>
         <p class="note">${detail || "This server asks for a token. It is kept in this tab only, until it is closed."}</p>
-        <label><span>Token with the scope <code>read</code>; <code>admin</code> for jobs and dead letters</span>
+        <label><span>Token with the scope <code>stats</code> for figures, <code>documents</code> for builds and activity, <code>admin</code> for jobs and dead letters</span>
           <input id="token" autofocus name="token" type="password" autocomplete="off" spellcheck="false" required /></label>
         <div class="buttons"><button type="submit" class="main">Show the numbers</button></div>
       </form>
@@ -124,7 +132,7 @@ export function Top() {
         <p class="state" id="state" data-state=${name} role="status">
           <span class="dot" aria-hidden="true"></span><span id="state-text">${text}</span></p>
         <div class="end">
-          ${(token.value || declined.value) && html`<button type="button" onClick=${askForToken}>Token</button>`}
+          ${(token.value || declined.value) && html`<button type="button" title=${rights.value?.name ? `${rights.value.name}: ${named(rights.value.scopes)}` : undefined} onClick=${askForToken}>Token</button>`}
         </div>
       </div>
       <nav aria-label="Sections"><ul>

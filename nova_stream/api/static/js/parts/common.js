@@ -2,6 +2,7 @@
 
 import { ago, NOTHING, until, when } from "../format.js";
 import { html, useRef } from "../lib.js";
+import { lacking } from "../rights.js";
 import { now } from "../state.js";
 
 /** A figure that lights up when it changes; screen readers are left in peace. */
@@ -60,6 +61,8 @@ export function Empty({ children }) {
 
 /** What a section shows before its first answer, or while its answer fails. */
 export function Waiting({ resource, what }) {
+  const reason = lacking(resource.scope);
+  if (reason) return html`<p class="empty">${reason}</p>`;
   const failure = resource.failure.value;
   if (failure && failure.status !== 401) return html`<p class="empty">${what} cannot be shown: ${failure.message}</p>`;
   return html`<p class="empty" aria-busy="true">Waiting for ${what.toLowerCase()}…</p>`;

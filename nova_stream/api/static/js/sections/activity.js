@@ -3,16 +3,18 @@
 import { words } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Empty, Section } from "../parts/common.js";
+import { lacking } from "../rights.js";
 import { activities } from "../state.js";
 
 const TONES = { task_completed: "good", task_failed: "bad", task_started: "busy" };
 const SHOWN = 60;
 
 export function Activity() {
-  const rows = activities.value;
+  const reason = lacking("documents");
+  const rows = reason ? null : activities.value;
   return html`
     <${Section} id="activity" title="Activity" class="aside">
-      ${rows === null && html`<${Empty}>Waiting for activity…<//>`}
+      ${rows === null && html`<${Empty}>${reason || "Waiting for activity…"}<//>`}
       ${rows !== null && rows.length === 0 && html`<${Empty}>Nothing has happened yet.<//>`}
       ${rows !== null && rows.length > 0 && html`
         <ol class="feed" tabindex="0" aria-labelledby="activity-heading">

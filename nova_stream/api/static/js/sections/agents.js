@@ -7,6 +7,7 @@ import { openDialog } from "../parts/dialogs.js";
 import { Bars } from "../parts/sparks.js";
 import { Head, SortList, useSort } from "../parts/sorting.js";
 import { agentHistory } from "../resources.js";
+import { lacking } from "../rights.js";
 import { agentKey, agents } from "../state.js";
 import { Explain } from "./explain.js";
 
@@ -73,8 +74,9 @@ function Row({ agent }) {
 
 export function Agents() {
   const [sort, choose, sorted] = useSort("agentName");
-  if (agents.value === null) {
-    return html`<${Section} id="agents" title="Agents"><${Empty}>Waiting for agents…<//><//>`;
+  const reason = lacking("stats");
+  if (reason || agents.value === null) {
+    return html`<${Section} id="agents" title="Agents"><${Empty}>${reason || "Waiting for agents…"}<//><//>`;
   }
   const rows = sorted(agents.value.values(), COLUMNS, (agent) => agent.agentName);
   return html`

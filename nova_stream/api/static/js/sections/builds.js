@@ -4,6 +4,7 @@ import { ask } from "../api.js";
 import { duration, integer, NOTHING, roughly } from "../format.js";
 import { html, useEffect, useState } from "../lib.js";
 import { Ago, Badge, Cell, Choice, Empty, Section } from "../parts/common.js";
+import { lacking, may } from "../rights.js";
 import { builds, byStart, now } from "../state.js";
 
 const STALL = 30 * 60_000; // milliseconds; what the job checkStalledBuilds goes by
@@ -83,7 +84,12 @@ function Row({ build, open, toggle }) {
 /** Rows of a status come from the server, too: the newest ones may have none of it. */
 function useFiltered(filter, limit) {
   const [older, setOlder] = useState([]);
+  const allowed = may("documents");
   useEffect(() => {
+    if (!allowed) {
+      setOlder([]);
+      return undefined;
+    }
     let current = true;
     const status = filter === "all" ? "" : `&status=${filter}`;
     ask(`/api/v1/builds?limit=${Math.min(500, limit)}${status}`).then(
@@ -93,7 +99,7 @@ function useFiltered(filter, limit) {
     return () => {
       current = false;
     };
-  }, [filter, limit]);
+  }, [filter, limit, allowed]);
   const rows = new Map(older.map((row) => [row.id, row]));
   for (const [id, row] of builds.value || []) rows.set(id, row);
   return [...rows.values()].filter((row) => filter === "all" || row.status === filter).sort(byStart);
@@ -111,7 +117,7 @@ export function Builds() {
   return html`
     <${Section} id="builds" title="Builds"
       tools=${html`<${Choice} label="Builds of which status" options=${FILTERS} value=${filter} onChoose=${choose} />`}>
-      ${rows.length === 0 && html`<${Empty}>${filter === "all" ? "No builds yet." : `No ${filter} builds.`}<//>`}
+      ${rows.length === 0 && html`<${Empty}>${lacking("documents") || (filter === "all" ? "No builds yet." : `No ${filter} builds.`)}<//>`}
       ${rows.length > 0 && html`
         <div class="scroll" role="region" aria-labelledby="builds-heading" tabindex="0">
           <table role="table" class="stack builds">

@@ -2,7 +2,8 @@
 
 import { duration, integer, NOTHING, percent, plural } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Figure, Section } from "../parts/common.js";
+import { Ago, Empty, Figure, Section } from "../parts/common.js";
+import { lacking } from "../rights.js";
 import { agents, buildStats, overview } from "../state.js";
 
 function Card({ title, text, children }) {
@@ -21,6 +22,10 @@ export function Overview() {
   const failed = rows.reduce((sum, agent) => sum + agent.failedTasks, 0);
   const busy = rows.filter((agent) => agent.currentStatus === "active").length;
   const known = overview.value !== null;
+  const reason = lacking("stats");
+  if (reason) {
+    return html`<${Section} id="overview" title="Overview" class="quiet-title"><${Empty}>${reason}<//><//>`;
+  }
   return html`
     <${Section} id="overview" title="Overview" class="quiet-title">
       <dl class="cards">
