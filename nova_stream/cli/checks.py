@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from nova_stream.cli.check_convex import check_convex
+from nova_stream.cli.check_tokens import check_tokens
 from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import KafkaUnavailableError, NovaStreamError
 from nova_stream.kafka.admin import KafkaAdmin
@@ -75,6 +76,8 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
         if schema.ok:
             yield await check_sources(connection)
             yield await check_dead_letters(DeadLetterStore(connection))
+            ending, rotate = await check_tokens(connection, clock())
+            yield Finding("tokens", ok=True, message=ending, advice=rotate)
             async for good, message, advice in check_convex(connection, settings, clock):
                 yield Finding("convex", ok=good, message=message, advice=advice)
     finally:

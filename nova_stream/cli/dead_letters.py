@@ -13,6 +13,7 @@ import typer
 
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import print_table, printable
+from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class _State(StrEnum):
 
 
 _LARGEST = 2**63 - 1
+#: Letters that a line of the audit trail names; more are counted.
+_NAMED = 20
 _Ids = Annotated[
     list[int] | None,
     typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Their numbers in the list."),
@@ -137,17 +140,20 @@ async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) 
     _check_choice(numbers, every=every, reason=reason)
     async with open_store(settings) as store:
         chosen = numbers or await store.open_ids(reason)
-        await store.retry(settings, chosen)
+        async with told(settings, "dead-letters retry", _named(chosen)):
+            await store.retry(settings, chosen)
     return len(set(chosen))
 
 
 async def _discard(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
     from nova_stream.storage.dead_letter_store import open_store
 
+    settings = prepare_quiet()
     _check_choice(numbers, every=every, reason=reason)
-    async with open_store(prepare_quiet()) as store:
+    async with open_store(settings) as store:
         chosen = numbers or await store.open_ids(reason)
-        await store.discard(chosen)
+        async with told(settings, "dead-letters discard", _named(chosen)):
+            await store.discard(chosen)
     return len(set(chosen))
 
 
@@ -156,6 +162,12 @@ def _check_choice(numbers: list[int] | None, *, every: bool, reason: str | None)
         raise UsageError("give either the numbers of dead letters or --all")
     if reason is not None and not every:
         raise UsageError("--reason goes with --all; numbers say already which are meant")
+
+
+def _named(numbers: list[int]) -> str:
+    """Dead letters as the audit trail names them."""
+    shown = ", ".join(str(number) for number in numbers[:_NAMED])
+    return shown if len(numbers) <= _NAMED else f"{shown} and {len(numbers) - _NAMED} more"
 
 
 def _answer(verb: str, count: int, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import print_table
+from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def pause(
     job = _job(name)
 
     async def work(ledger: Ledger) -> None:
-        await ledger.pause(job.name, reason)
+        async with told(settings, "jobs pause", job.name):
+            await ledger.pause(job.name, reason)
 
     asyncio.run(_with_ledger(settings, work))
     typer.echo(f"{job.name} is paused; resume it with: nova-stream jobs resume {job.name}")
@@ -125,7 +127,8 @@ def resume(name: _Name) -> None:
     job = _job(name)
 
     async def work(ledger: Ledger) -> None:
-        await ledger.resume(job.name)
+        async with told(settings, "jobs resume", job.name):
+            await ledger.resume(job.name)
 
     asyncio.run(_with_ledger(settings, work))
     typer.echo(f"{job.name} runs again")
@@ -141,7 +144,11 @@ def undo(
     settings = prepare_quiet()
     from nova_stream.jobs.cleanup_old_activity import undo as put_back
 
-    restored = asyncio.run(put_back(settings, number))
+    async def work() -> int:
+        async with told(settings, "jobs undo", str(number)):
+            return await put_back(settings, number)
+
+    restored = asyncio.run(work())
     typer.echo(f"put back {restored}")
 
 
@@ -156,7 +163,9 @@ async def _run(
 ) -> Finished | None:
     from nova_stream.jobs.by_hand import run_by_hand
 
-    return await run_by_hand(settings, job, dry_run=dry_run, at=at)
+    about = f"{job.name}, dry run" if dry_run else job.name
+    async with told(settings, "jobs run", about):
+        return await run_by_hand(settings, job, dry_run=dry_run, at=at)
 
 
 async def _history(settings: Settings, job: str | None, limit: int) -> list[RunLine]:

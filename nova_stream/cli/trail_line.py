@@ -1,17 +1,31 @@
-"""What a command leaves in the audit trail."""
+"""What commands leave in the audit trail."""
+
+# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
 
 from __future__ import annotations
 
 import contextlib
 import getpass
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from nova_stream.storage.trail_store import Line
+import typer
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+    from nova_stream.storage.trail_store import Line
+
+#: Seconds that a command waits to leave its line.
+_LIMIT = 5.0
 
 
 def command_line(command: str, about: str | None, outcome: str, now: datetime) -> Line:
     """The line of ``nova-stream COMMAND``; the address is the account and the machine."""
+    from nova_stream.storage.trail_store import Line
+
     account = "(unknown)"
     with contextlib.suppress(OSError, KeyError):  # a container's user may have no name
         account = getpass.getuser()
@@ -26,3 +40,36 @@ def command_line(command: str, about: str | None, outcome: str, now: datetime) -
         outcome=outcome,
         refused=False,
     )
+
+
+@asynccontextmanager
+async def told(settings: Settings, command: str, about: str | None) -> AsyncIterator[None]:
+    """Leave a line about what happens inside, whatever comes of it. What cannot be told is said on
+    standard error: it has been done by then.
+    """
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+    finally:
+        await _leave(settings, command, about, outcome)
+
+
+async def _leave(settings: Settings, command: str, about: str | None, outcome: str) -> None:
+    import asyncpg
+
+    from nova_stream.clock import system_clock
+    from nova_stream.errors import DatabaseUnavailableError
+    from nova_stream.storage import trail_store
+    from nova_stream.storage.database import UNAVAILABLE, connect
+
+    line = command_line(command, about, outcome, system_clock())
+    try:
+        connection = await connect(settings, "trail", timeout=_LIMIT)
+        try:
+            await trail_store.add(connection, [line])
+        finally:
+            await connection.close(timeout=_LIMIT)
+    except (DatabaseUnavailableError, asyncpg.PostgresError, *UNAVAILABLE) as error:
+        what = str(error).partition("\n")[0] or type(error).__name__
+        typer.echo(f"warning: this is not in the audit trail: {what}", err=True)
