@@ -88,7 +88,7 @@ class World:
             raise fault
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[World]:
+    async def look(self) -> AsyncIterator[World]:
         await self.step("connect")
         yield self
         await self.step("leave")

@@ -33,7 +33,7 @@ class Store:
         self.lines: list[Line] = []
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Store]:
+    async def look(self) -> AsyncIterator[Store]:
         if self.away:
             raise ConnectionRefusedError
         yield self
