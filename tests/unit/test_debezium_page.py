@@ -22,7 +22,7 @@ def test_every_setting_that_the_page_explains_is_in_the_configuration() -> None:
     config = json.loads(CONFIG)
     rows = re.findall(r"^\| `([a-z.]+)(?:\.\*)?(?:=(\w+))?` \|", PAGE, re.MULTILINE)
 
-    assert len(rows) == 8
+    assert len(rows) == 9
     for name, value in rows:
         found = [config[key] for key in config if key == name or key.startswith(f"{name}.")]
         assert found, name
