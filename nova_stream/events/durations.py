@@ -28,6 +28,10 @@ class NoLengthError(ValueError):
 
 _PARTS = re.compile(LENGTH_TEXT)
 _NUMBERS = re.compile(r"(-?[0-9.]+)([YMDHS])")
+#: Debezium takes an interval's seconds through a double and cuts them off after nine digits, so
+#: that 1.122 s is written 1.121999999. Postgres has microseconds: such an end is never meant.
+_CUT_OFF = re.compile(r"\.[0-9]{6}999\Z")
+_NANOSECOND = Decimal("1E-9")
 _PER_SECOND = Decimal(1000)
 _SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 _CLOCK = {"hour": 3_600, "minute": 60, "second": 1}
@@ -38,7 +42,7 @@ CLOCK_FIELDS = (*_CLOCK, "nanos")
 
 def length_of_text(text: str) -> Decimal | None:
     """The milliseconds of a text such as ``P0Y0M0DT0H0M5.25S`` or ``00:00:05.25Z``; None when it
-    is neither.
+    is neither. The nanosecond that Debezium cuts off an interval's seconds is put back.
 
     Raises NoLengthError for months and years.
     """
@@ -52,7 +56,7 @@ def length_of_text(text: str) -> Decimal | None:
     days = {unit: int(number) for number, unit in _NUMBERS.findall(date)}
     if days.get("Y") or days.get("M"):
         raise NoLengthError(MONTHS)
-    parts = {unit: Decimal(number) for number, unit in _NUMBERS.findall(time)}
+    parts = {unit: _whole_micros(number) for number, unit in _NUMBERS.findall(time)}
     total = Decimal(86_400 * days.get("D", 0))
     for unit, seconds_in in (("H", 3_600), ("M", 60), ("S", 1)):
         total += seconds_in * parts.get(unit, Decimal())
@@ -87,6 +91,12 @@ def is_length(parts: Mapping[str, object]) -> bool:
 def length_of(number: int | Decimal, nanos: int) -> Decimal:
     """The milliseconds of a number of units of ``nanos`` nanoseconds each, exactly."""
     return _plain(Decimal(number) * nanos / Decimal(10**6))
+
+
+def _whole_micros(number: str) -> Decimal:
+    """A part of an interval, as it was before its last nanosecond was cut off."""
+    found = Decimal(number)
+    return found + _NANOSECOND.copy_sign(found) if _CUT_OFF.search(number) else found
 
 
 def _millis(seconds: int | Decimal) -> Decimal:

@@ -85,7 +85,7 @@ class Stack:
             self._commands.migrate, what="nova-stream migrate", env=environment, limit=300
         )
         if self._kafka is not None:
-            self._progress("starting Kafka", 0.0)
+            self._progress("waiting for Kafka", 0.0)
             self._kafka.wait()
         environment["NOVA_API_URL"] = self._start_api(environment)
         self._start_service("worker", self._commands.worker, environment)

@@ -216,7 +216,7 @@ class SourceAudit:
                         self._tell(f"{no.entity.value} {no.id}: not published, {no.reason}")
             for item in found:
                 again.add(Candidate(item.entity, item.id))
-            self._tell(f"published {published} repairs; looking at these rows again")
+            self._tell(f"repaired: {published} published; looking at these rows again")
             settled = await self._settled(connection, again, remaining)
             return msgspec.structs.replace(
                 report,

@@ -132,7 +132,8 @@ class Barrier:
             state = "" if behind.active else ", which is not active,"
             lines.append(
                 f"{behind.what} {behind.name}{state} has confirmed all but {missing} "
-                f"{behind.unit}: differences may be on their way in a connector that stands"
+                f"{behind.unit}: differences may be on their way in a connector that stands "
+                "(one that runs is behind, too, while its tables are quiet)"
             )
         if unsettled and self.stands():
             lines.append(

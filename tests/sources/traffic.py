@@ -188,7 +188,9 @@ class Traffic:
 
     def _execution(self) -> dict[str, Any]:
         duration = timedelta(
-            microseconds=self._random.choice((0, 1, 929_000, 5_250_000, 86_400_000_001))
+            microseconds=self._random.choice(
+                (0, 1, 929_000, 1_122_000, 5_250_000, 59_999_999, 86_400_000_001)
+            )
         )
         return {
             "id": Decimal(self._next()),

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -129,7 +129,9 @@ def _interval(_: Column, value: timedelta, modes: Modes) -> Written:
                  "seconds": seconds, "nanos": micros * 1000, "precision": 6}  # fmt: skip
         return _named("struct", f"{TIME}StructuredDuration"), parts
     if modes.interval == "string":
-        exact = (seconds + Decimal(micros).scaleb(-6)).normalize()
+        # Not exact: the connector takes the seconds through a double and cuts off at nine digits.
+        double = Decimal(seconds + micros / 1e6)
+        exact = double.quantize(Decimal("1E-9"), ROUND_DOWN).normalize()
         return _named("string", f"{TIME}Interval"), f"P0Y0M{days}DT{hours}H{minutes}M{exact:f}S"
     return _named("int64", f"{TIME}MicroDuration"), value // timedelta(microseconds=1)
 

@@ -110,6 +110,8 @@ EXAMPLES: list[tuple[str, Any, dict[str, Any], dict[Kind, Any]]] = [
     (f"{TIME}Interval", "P0Y0M0DT0H0M5.25S", {}, length(5250)),
     (f"{TIME}Interval", "P0Y0M3DT4H5M6.78S", {}, length(273_906_780)),
     (f"{TIME}Interval", "P0Y0M1DT-23H-59M-59.5S", {}, length(500)),
+    (f"{TIME}Interval", "P0Y0M0DT0H0M1.121999999S", {}, length(1122)),
+    (f"{TIME}Interval", "P0Y0M0DT1H0M-0.121999999S", {}, length(3_599_878)),
     (f"{TIME}StructuredDuration",
      {"years": 0, "months": 0, "days": 3, "hours": 4, "minutes": 5, "seconds": 6,
       "nanos": 789_000_000, "precision": 3}, {}, length(273_906_789)),
