@@ -12,9 +12,7 @@ import asyncpg
 from nova_stream.api.budget import reserve_to_read
 from nova_stream.api.lazy import Lazy
 from nova_stream.settings import Settings
-from nova_stream.storage.database import check_schema, create_pool
-from nova_stream.storage.migrate import newest_revision
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection, check_schema, create_pool
 
 #: Seconds that a request may spend with the database; a reader waits no longer.
 _LIMIT = 15.0
@@ -66,7 +64,7 @@ class Database:
         pool = await create_pool(self._settings, "api", self._size)
         try:
             async with pool.acquire() as connection:
-                await check_schema(cast("asyncpg.Connection[Any]", connection), newest_revision())
+                await check_schema(cast("asyncpg.Connection[Any]", connection))
         except BaseException:
             pool.terminate()
             raise

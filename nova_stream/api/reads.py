@@ -14,7 +14,7 @@ from starlette.responses import Response
 from nova_stream.api.budget import Budget, present_budget, shared
 from nova_stream.api.database import Database
 from nova_stream.api.room import Rooms
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 
 Read = Callable[[Connection], Awaitable[Any]]
 

@@ -12,16 +12,16 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import asyncpg
 
 from nova_stream.errors import LeadershipLostError, SettingsError
 from nova_stream.settings import Settings
 from nova_stream.storage import source_cursor
-from nova_stream.storage.database import UNAVAILABLE, check_schema, connect
-from nova_stream.storage.migrate import newest_revision
-from nova_stream.storage.source_cursor import Connection, CursorStore, SourceState
+from nova_stream.storage.database import UNAVAILABLE, Connection, check_schema, connect, is_away
+from nova_stream.storage.faults import name_of
+from nova_stream.storage.source_cursor import CursorStore, SourceState
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -68,7 +68,7 @@ async def hold(settings: Settings, source: str, address: str) -> AsyncIterator[H
     keeper: Connection | None = None
     task: asyncio.Task[None] | None = None
     try:
-        await check_schema(connection, newest_revision())
+        await check_schema(connection)
         asked_at, state = await _acquire(connection, source, address)
         holding = Holding(CursorStore(connection, source, state.epoch), state)
         holding.renewed(asked_at)
@@ -115,7 +115,9 @@ async def _keep(connection: Connection, source: str, epoch: int, holding: Holdin
         try:
             async with asyncio.timeout(LEASE):
                 ours = await source_cursor.renew(connection, source, epoch, LEASE)
-        except (*UNAVAILABLE, asyncpg.PostgresError):
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            if not is_away(error):
+                _log.error("the lease cannot be renewed", source=source, error=name_of(error))
             ours = None
         if ours:
             holding.renewed(asked_at)
@@ -126,6 +128,9 @@ async def _keep(connection: Connection, source: str, epoch: int, holding: Holdin
 
 async def _let_go(connection: Connection, source: str, epoch: int) -> None:
     """Spare the next instance the wait; where that fails, it waits."""
-    with suppress(*UNAVAILABLE, asyncpg.PostgresError):
+    try:
         async with asyncio.timeout(1):
             await source_cursor.release(connection, source, epoch)
+    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        if not is_away(error):
+            _log.error("the lease cannot be given back", source=source, error=name_of(error))

@@ -23,9 +23,8 @@ from nova_stream.deployment_url import is_loopback
 from nova_stream.errors import DatabaseUnavailableError, LeadershipLostError, TopicError
 from nova_stream.events.change import VersionKind
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE, check_schema, connect
+from nova_stream.storage.database import UNAVAILABLE, open_session
 from nova_stream.storage.faults import Fault, fault_of
-from nova_stream.storage.migrate import newest_revision
 from nova_stream.storage.source_cursor import version_kinds
 from nova_stream.stream.metrics import serve
 from nova_stream.telemetry import get_logger
@@ -123,12 +122,8 @@ def _warn_of_plain_http(address: str) -> None:
 
 async def _check_topics(settings: Settings) -> None:
     """Raises TopicError where a topic's versions are not of the kind that a capture gives."""
-    connection = await connect(settings, "capture")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "capture") as connection:
         kinds = await version_kinds(connection, list(settings.topics()))
-    finally:
-        connection.terminate()
     other = sorted(topic for topic, kind in kinds.items() if kind != VersionKind.SEQ)
     if other:
         raise TopicError(

@@ -54,15 +54,10 @@ def convex(
 async def _begin_anew(settings: Settings) -> None:
     from nova_stream.capture.client import address_and_key
     from nova_stream.capture.process import SOURCE
-    from nova_stream.storage.database import check_schema, connect
-    from nova_stream.storage.migrate import newest_revision
+    from nova_stream.storage.database import open_session
     from nova_stream.storage.source_cursor import begin_anew
 
     address, _ = address_and_key(settings)
-    connection = await connect(settings, "capture")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "capture") as connection:
         await begin_anew(connection, SOURCE, address)
-    finally:
-        await connection.close()
     typer.echo(f"the capture of {address} begins anew with a snapshot; one that runs does so now")

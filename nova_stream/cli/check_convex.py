@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-
-import asyncpg
+from typing import TYPE_CHECKING
 
 from nova_stream.capture.client import ConvexClient, SourceAwayError
 from nova_stream.capture.process import SOURCE
@@ -14,6 +12,7 @@ from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import NovaStreamError
 from nova_stream.settings import Settings
 from nova_stream.storage import source_cursor
+from nova_stream.storage.database import Connection
 
 if TYPE_CHECKING:
     from nova_stream.storage.source_cursor import SourceState
@@ -26,7 +25,7 @@ _START = "start one: nova-stream capture convex"
 
 
 async def check_convex(
-    connection: asyncpg.Connection[Any], settings: Settings, clock: Clock
+    connection: Connection, settings: Settings, clock: Clock
 ) -> AsyncIterator[tuple[bool, str, str]]:
     """Whether the deployment answers, and how far its capture is: good or not, what was found,
     what to do. Nothing where no deployment is configured.

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.cli.check_convex import check_convex
@@ -19,10 +17,10 @@ from nova_stream.kafka.markers import count_records
 from nova_stream.kafka.model import Applied, Key, Log
 from nova_stream.kafka.offsets import Backlog, backlog_of, read_logs
 from nova_stream.settings import Settings
-from nova_stream.storage.database import check_schema, connect, describe
+from nova_stream.storage.database import Connection, check_schema, connect, describe
 from nova_stream.storage.dead_letter_store import DeadLetterStore
-from nova_stream.storage.migrate import newest_revision
 from nova_stream.storage.positions import enlarged, standing
+from nova_stream.storage.schema import newest_revision
 from nova_stream.storage.sources import noticed
 
 #: Seconds to wait for an answer of Kafka.
@@ -109,7 +107,7 @@ async def check_workers(admin: KafkaAdmin, settings: Settings) -> Finding:
     return Finding("workers", ok=True, message=f"{members} in group {group}")
 
 
-def check_version(connection: asyncpg.Connection[Any], settings: Settings) -> Finding:
+def check_version(connection: Connection, settings: Settings) -> Finding:
     """The server's version; ``connect`` refuses one that is too old."""
     version = connection.get_server_version()
     place = describe(settings)
@@ -118,18 +116,17 @@ def check_version(connection: asyncpg.Connection[Any], settings: Settings) -> Fi
     return Finding("postgres", ok=True, message=f"{number} answers at {place}")
 
 
-async def check_newest_schema(connection: asyncpg.Connection[Any]) -> Finding:
+async def check_newest_schema(connection: Connection) -> Finding:
     """Whether the database is at the newest schema."""
-    newest = newest_revision()
     try:
-        await check_schema(connection, newest)
+        await check_schema(connection)
     except NovaStreamError as error:
         return _problem("schema", str(error))
-    return Finding("schema", ok=True, message=newest)
+    return Finding("schema", ok=True, message=newest_revision())
 
 
 async def check_lag(
-    connection: asyncpg.Connection[Any], admin: KafkaAdmin, settings: Settings, clock: Clock
+    connection: Connection, admin: KafkaAdmin, settings: Settings, clock: Clock
 ) -> list[Finding]:
     """How many records wait to be applied, whether that goes on, and what holds others back."""
     applied = await standing(connection)
@@ -148,7 +145,7 @@ async def check_lag(
 
 
 async def check_offsets(
-    connection: asyncpg.Connection[Any], partitions: Mapping[str, int], settings: Settings
+    connection: Connection, partitions: Mapping[str, int], settings: Settings
 ) -> Finding:
     """Whether a topic whose versions are Kafka's offsets got more partitions."""
     ours = {topic: partitions[topic] for topic in settings.topics() if topic in partitions}
@@ -164,7 +161,7 @@ async def check_offsets(
     )
 
 
-async def check_sources(connection: asyncpg.Connection[Any]) -> Finding:
+async def check_sources(connection: Connection) -> Finding:
     """Whether lsns come from another server than those known."""
     found = await noticed(connection)
     if not found:

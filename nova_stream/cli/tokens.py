@@ -19,7 +19,7 @@ from nova_stream.scopes import NAMES
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
-    from nova_stream.storage.read import Connection
+    from nova_stream.storage.database import Connection
     from nova_stream.storage.token_store import StoredToken
 
 T = TypeVar("T")
@@ -188,15 +188,10 @@ def _act(
 
 def _on_database(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
     async def run() -> T:
-        from nova_stream.storage.database import check_schema, connect
-        from nova_stream.storage.migrate import newest_revision
+        from nova_stream.storage.database import open_session
 
-        connection = await connect(settings, "tokens")
-        try:
-            await check_schema(connection, newest_revision())
+        async with open_session(settings, "tokens") as connection:
             return await work(connection)
-        finally:
-            await connection.close()
 
     return asyncio.run(run())
 

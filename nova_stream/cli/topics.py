@@ -46,16 +46,11 @@ def new_source(
 
 async def _begin(settings: Settings, topic: str) -> NewSource:
     from nova_stream.kafka.admin import KafkaAdmin
-    from nova_stream.storage.database import check_schema, connect
-    from nova_stream.storage.migrate import newest_revision
+    from nova_stream.storage.database import open_session
     from nova_stream.storage.sources import begin_source
 
     async with KafkaAdmin(settings) as admin:
         logs = await admin.logs([topic])
     starts = {partition: log.start for (_, partition), log in logs.items()}
-    connection = await connect(settings, "topics")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "topics") as connection:
         return await begin_source(connection, topic, starts)
-    finally:
-        await connection.close()

@@ -49,16 +49,11 @@ async def _rows(
     settings: Settings, limit: int, token: str | None, *, refused: bool | None
 ) -> list[TrailRow]:
     from nova_stream.storage import trail_store
-    from nova_stream.storage.database import check_schema, connect
-    from nova_stream.storage.migrate import newest_revision
+    from nova_stream.storage.database import open_session
 
-    connection = await connect(settings, "trail")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "trail") as connection:
         found, _ = await trail_store.page(connection, limit, token=token, refused=refused)
         return found
-    finally:
-        await connection.close()
 
 
 def _shown(row: TrailRow) -> tuple[object, ...]:

@@ -17,7 +17,6 @@ from nova_stream.events.json_text import parse_json
 from nova_stream.jobs import parquet
 from nova_stream.jobs.archive import Archive
 from nova_stream.jobs.compaction import fetch_verified
-from nova_stream.jobs.work import Connection
 from nova_stream.settings import Settings
 from nova_stream.storage.archive_store import (
     ArchivedRow,
@@ -25,8 +24,7 @@ from nova_stream.storage.archive_store import (
     ArchiveStore,
     StoredExecution,
 )
-from nova_stream.storage.database import check_schema, connect
-from nova_stream.storage.migrate import newest_revision
+from nova_stream.storage.database import Connection, open_session
 
 
 class Shown(msgspec.Struct, frozen=True, rename="camel"):
@@ -180,9 +178,5 @@ def _shown(
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Connection]:
-    connection = await connect(settings, "archive")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "archive") as connection:
         yield connection
-    finally:
-        await connection.close()

@@ -12,8 +12,9 @@ from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
 from nova_stream.jobs.model import JobContext
 from nova_stream.jobs.stall_events import StallPublisher, Verdict, verdict_of
-from nova_stream.jobs.work import BATCH, Connection, connected
+from nova_stream.jobs.work import BATCH, connected
 from nova_stream.storage import stalled
+from nova_stream.storage.database import Connection
 
 #: Seconds to wait for the stream to apply what was published.
 WAIT = 10.0

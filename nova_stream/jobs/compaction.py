@@ -20,8 +20,9 @@ from nova_stream.events.times import time_text
 from nova_stream.jobs import parquet
 from nova_stream.jobs.archive import Archive, ArchiveError, Fetched
 from nova_stream.jobs.model import JobContext
-from nova_stream.jobs.work import BATCH, Connection, batch, run_of
+from nova_stream.jobs.work import BATCH, batch, run_of
 from nova_stream.storage.archive_store import ArchivedRow, ArchiveObject, ArchiveStore, Place
+from nova_stream.storage.database import Connection
 
 #: An object of a day and run has at most this; what is left goes into another one.
 OBJECT_ROWS = 100_000

@@ -10,7 +10,7 @@ from nova_stream.jobs.alerts import BASELINE, LOOKED_BACK, baseline, share_of_go
 from nova_stream.jobs.model import Job
 from nova_stream.jobs.schedule import offset_of, parse, schedule_of
 from nova_stream.settings import Settings
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 from nova_stream.storage.read_jobs import StoredJob, stored_jobs
 from nova_stream.storage.rows_jobs import JobOverview
 

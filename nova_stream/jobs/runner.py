@@ -19,7 +19,8 @@ from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.model import Job, JobContext
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE, connect
+from nova_stream.storage.database import UNAVAILABLE, connect, is_away
+from nova_stream.storage.faults import name_of
 from nova_stream.storage.job_store import Ended
 from nova_stream.telemetry import get_logger
 from nova_stream.tracing import mark_failed, spanning, tracer_of
@@ -158,7 +159,7 @@ class Runner:
                 pause = min(job.policy.first_pause * 2 ** (attempt - 1), _LONGEST_PAUSE)
                 pause *= random.uniform(0.5, 1.5)  # noqa: S311 - so that not all come at once
                 _log.warning("a job's attempt failed", job=job.name, run=claim.held.id,
-                             attempt=attempt, error=_kind_of(error),
+                             attempt=attempt, error=name_of(error),
                              pause=round(pause, 3))  # fmt: skip
                 await asyncio.sleep(pause)
         raise AssertionError("a policy has at least one attempt")
@@ -190,7 +191,7 @@ class Runner:
                 return
             except Exception as error:
                 _log.warning("a lease could not be extended", job=claim.job, run=claim.held.id,
-                             error=_kind_of(error))  # fmt: skip
+                             error=name_of(error))  # fmt: skip
 
     async def _judge(
         self, job: Job, claim: Claim, work: asyncio.Task[msgspec.Struct], started: float
@@ -233,9 +234,9 @@ class Runner:
                 self._log_lost(job, claim)
                 return None
             except (*_AWAY, asyncpg.PostgresError) as error:
-                if time.monotonic() > deadline:
+                if not is_away(error) or time.monotonic() > deadline:
                     _log.error("a run's end could not be recorded", job=job.name,
-                               run=claim.held.id, error=_kind_of(error))  # fmt: skip
+                               run=claim.held.id, error=name_of(error))  # fmt: skip
                     return Finished(outcome, ended, recorded=False)
                 await asyncio.sleep(_PAUSE)
             else:
@@ -277,10 +278,6 @@ async def _stop(work: asyncio.Task[Any]) -> None:
     """Cancel, and wait a little: what does not stop is left behind without its sessions."""
     work.cancel()
     await asyncio.wait({work}, timeout=_STOPPING)
-
-
-def _kind_of(error: BaseException) -> str:
-    return type(error).__name__
 
 
 def _counts(result: bytes | None) -> dict[str, int]:

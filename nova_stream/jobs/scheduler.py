@@ -17,7 +17,8 @@ from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.model import Job
 from nova_stream.jobs.runner import Runner
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import UNAVAILABLE, is_away
+from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -66,7 +67,8 @@ class Scheduler:
         except (*UNAVAILABLE, DatabaseUnavailableError, asyncpg.PostgresError) as error:
             self._metrics.ledger_up.set(0)
             if not self._away:
-                _log.error("the ledger of jobs is away", error=type(error).__name__,
+                what = "is away" if is_away(error) else "cannot be used"
+                _log.error(f"the ledger of jobs {what}", error=name_of(error),
                            then="what is due is settled when it is back")  # fmt: skip
             self._away = True
         else:

@@ -11,7 +11,6 @@ import asyncpg
 
 from nova_stream.settings import Settings
 from nova_stream.storage.database import check_schema, connect
-from nova_stream.storage.migrate import newest_revision
 
 #: Nothing done in it takes this long unless Postgres is away. Seconds.
 _LIMIT = 10.0
@@ -48,7 +47,7 @@ class Session:
     async def check_schema(self) -> None:
         """Raise SchemaVersionError unless the database has the schema of this version."""
         async with self.use() as connection:
-            await check_schema(connection, newest_revision())
+            await check_schema(connection)
 
     def close(self) -> None:
         """Drop the connection; a later use opens another."""

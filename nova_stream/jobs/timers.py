@@ -16,13 +16,13 @@ from nova_stream.jobs.model import Job
 from nova_stream.jobs.scheduler import EVERY, Scheduler
 from nova_stream.jobs.webhook import Webhook
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import UNAVAILABLE, is_away
+from nova_stream.storage.faults import name_of
 from nova_stream.stream.worker import Timer
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_AWAY = (*UNAVAILABLE, DatabaseUnavailableError, asyncpg.PostgresError)
 _WATCH_EVERY = 15.0
 _TELL_EVERY = 2.0
 _PRUNE_EVERY = 3600.0
@@ -56,11 +56,11 @@ def job_timers(
     timers = [
         Timer("jobs", EVERY, scheduler.tick),
         Timer("alerts", _WATCH_EVERY, watch.check),
-        Timer("job-metrics", _WATCH_EVERY, _quietly(show)),
-        Timer("job-history", _PRUNE_EVERY, _quietly(prune)),
+        _quiet("job-metrics", _WATCH_EVERY, show),
+        _quiet("job-history", _PRUNE_EVERY, prune),
     ]
     if webhook is not None:
-        timers.append(Timer("alert-webhook", _TELL_EVERY, _quietly(webhook.deliver)))
+        timers.append(_quiet("alert-webhook", _TELL_EVERY, webhook.deliver))
     return timers
 
 
@@ -82,11 +82,14 @@ class Watch:
         self._told = False
 
     async def check(self) -> None:
-        """Check once; raises nothing while Postgres is away."""
+        """Check once; raises nothing while Postgres is away, nor where it refuses a statement."""
         now = self._clock()
         try:
             await self._alerts.check()
-        except _AWAY as error:
+        except (DatabaseUnavailableError, *UNAVAILABLE, asyncpg.PostgresError) as error:
+            if not is_away(error):
+                _log.error("alerts cannot be checked", error=name_of(error))
+                return
             _log.debug("alerts wait for Postgres", error=type(error).__name__)
             self._away_since = self._away_since or now
             await self._tell_begin(self._away_since, now)
@@ -105,13 +108,16 @@ class Watch:
             self._away_since = None
 
 
-def _quietly(work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
-    """``work`` that waits for its next time while Postgres is away: the scheduler says so."""
+def _quiet(name: str, every: float, work: Callable[[], Awaitable[object]]) -> Timer:
+    """A timer that waits for its next time while Postgres is away: the scheduler says so."""
 
     async def once() -> None:
         try:
             await work()
-        except _AWAY as error:
-            _log.debug("waits for Postgres", error=type(error).__name__)
+        except (DatabaseUnavailableError, *UNAVAILABLE, asyncpg.PostgresError) as error:
+            if is_away(error):
+                _log.debug("waits for Postgres", error=type(error).__name__)
+            else:
+                _log.error("a timer of the jobs failed", timer=name, error=name_of(error))
 
-    return once
+    return Timer(name, every, once)

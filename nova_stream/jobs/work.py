@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import asyncpg
+from typing import TYPE_CHECKING
 
 from nova_stream.storage import sql_job_work
+from nova_stream.storage.database import Connection
 
 if TYPE_CHECKING:
     from nova_stream.jobs.model import JobContext
-
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 #: Rows of a batch: each is one short transaction.
 BATCH = 1000

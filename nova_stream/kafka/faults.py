@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiokafka.errors import BrokerResponseError, KafkaConnectionError, NodeNotReadyError
+from aiokafka.errors import BrokerResponseError, KafkaConnectionError, KafkaError, NodeNotReadyError
 
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.settings import Settings
@@ -23,6 +23,11 @@ def unavailable(error: BaseException, settings: Settings) -> KafkaUnavailableErr
         "NOVA_KAFKA_BROKERS, and NOVA_KAFKA_SECURITY where it wants TLS or a password; or start "
         "everything here with: nova-stream dev"
     )
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether Kafka does not answer, or answers that it cannot at the moment."""
+    return isinstance(error, (KafkaError, KafkaUnavailableError, OSError))
 
 
 def told(error: BaseException) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import groupby, islice
-from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.clock import Clock
@@ -26,8 +24,7 @@ from nova_stream.source_audit.report import SHOWN, SourceReport
 from nova_stream.source_audit.settle import Candidate, Settled, Settling
 from nova_stream.source_audit.spool import Spool
 from nova_stream.source_audit.stream import Stream, Tell
-from nova_stream.storage.database import check_schema, connect
-from nova_stream.storage.migrate import newest_revision
+from nova_stream.storage.database import Connection, open_session
 
 _BATCH = 200
 #: How long candidates are looked at, in settling times: one for the first mark, one more for a row
@@ -70,9 +67,7 @@ class SourceAudit:
     async def run(self, entities: Sequence[Entity] = (), *, repair: bool = False) -> SourceReport:
         """Compare these entities, all where none is named, and publish what differs if wanted."""
         absent = await self._find_tables(entities)
-        connection = await connect(self._settings, "source audit")
-        try:
-            await check_schema(connection, newest_revision())
+        async with open_session(self._settings, "source audit") as connection:
             await connection.execute(nova.SESSION)
             with ExitStack() as stack:
                 candidates = stack.enter_context(Spool(Candidate))
@@ -91,8 +86,6 @@ class SourceAudit:
                 elif repair and len(found):
                     return await self._repaired(connection, found, report)
                 return report
-        finally:
-            await connection.close()
 
     async def _find_tables(self, entities: Sequence[Entity]) -> list[Entity]:
         wanted = list(entities) or list(Entity)
@@ -113,12 +106,10 @@ class SourceAudit:
                 self._tell(f"{table.entity.value}: {table.place}; not compared: {names}")
         return absent
 
-    def _stream(self, connection: asyncpg.Connection[Any]) -> Stream:
+    def _stream(self, connection: Connection) -> Stream:
         return Stream(self._settings, connection, self._comparable())
 
-    async def _first_look(
-        self, connection: asyncpg.Connection[Any], candidates: Spool[Candidate]
-    ) -> None:
+    async def _first_look(self, connection: Connection, candidates: Spool[Candidate]) -> None:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             # Ours first: what it shows, the source has had.
             await connection.fetchval("SELECT pg_current_snapshot()")
@@ -150,7 +141,7 @@ class SourceAudit:
 
     async def _settled(
         self,
-        connection: asyncpg.Connection[Any],
+        connection: Connection,
         candidates: Spool[Candidate],
         found: Spool[Difference],
     ) -> Settled:
@@ -200,7 +191,7 @@ class SourceAudit:
 
     async def _repaired(
         self,
-        connection: asyncpg.Connection[Any],
+        connection: Connection,
         found: Spool[Difference],
         report: SourceReport,
     ) -> SourceReport:
@@ -225,7 +216,7 @@ class SourceAudit:
             )
 
     async def _records(
-        self, connection: asyncpg.Connection[Any], batch: Sequence[Difference]
+        self, connection: Connection, batch: Sequence[Difference]
     ) -> tuple[list[RawRecord], list[Refused]]:
         """What makes the batch's rows equal to the source as it is now, ours read before it."""
         table = self._tables[batch[0].entity]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
-
-import asyncpg
+from typing import NamedTuple
 
 from nova_stream.events.change import COLUMNS, Entity, Version, VersionKind
 from nova_stream.events.documents import RULES, Kind, camel_case
@@ -20,6 +18,7 @@ from nova_stream.source_audit.interface import (
     typed_fields,
 )
 from nova_stream.source_audit.plain import loose_text
+from nova_stream.storage.database import Connection
 from nova_stream.storage.sql import TABLES
 
 _BATCH = 5000
@@ -70,9 +69,7 @@ class Topic(NamedTuple):
     source_generation: int
 
 
-async def rows(
-    connection: asyncpg.Connection[Any], table: SourceTable
-) -> AsyncIterator[Sequence[Digest]]:
+async def rows(connection: Connection, table: SourceTable) -> AsyncIterator[Sequence[Digest]]:
     """All live rows in batches, by id in the order of code points; in a transaction."""
     cursor = await connection.cursor(_digests(table))
     while found := await cursor.fetch(_BATCH):
@@ -80,7 +77,7 @@ async def rows(
 
 
 async def read(
-    connection: asyncpg.Connection[Any], table: SourceTable, ids: Sequence[str]
+    connection: Connection, table: SourceTable, ids: Sequence[str]
 ) -> dict[str, NovaRow]:
     """These rows as they are now, tombstones too; those that do not exist are absent."""
     typed = typed_fields(table.entity)
@@ -103,7 +100,7 @@ async def read(
     return found
 
 
-async def topics(connection: asyncpg.Connection[Any], settings: Settings) -> dict[Entity, Topic]:
+async def topics(connection: Connection, settings: Settings) -> dict[Entity, Topic]:
     """Each entity's topic as the stream knows it."""
     found = {
         row["topic"]: Topic(
@@ -115,16 +112,14 @@ async def topics(connection: asyncpg.Connection[Any], settings: Settings) -> dic
     return {entity: found.get(topic, Topic(None, 0)) for topic, entity in settings.topics().items()}
 
 
-async def newest_version(
-    connection: asyncpg.Connection[Any], entity: Entity, generation: int
-) -> int | None:
+async def newest_version(connection: Connection, entity: Entity, generation: int) -> int | None:
     """The highest version that a change of the source of this generation has brought."""
     statement = _NEWEST.format(table=TABLES[entity])
     found: int | None = await connection.fetchval(statement, generation)
     return found
 
 
-async def cleaned_up(connection: asyncpg.Connection[Any], ids: Sequence[str]) -> set[str]:
+async def cleaned_up(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Those of the activities ``ids`` that the job has archived and deleted."""
     return {row["id"] for row in await connection.fetch(_CLEANED_UP, list(ids))}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
@@ -12,6 +12,7 @@ from nova_stream.events.change import Entity
 from nova_stream.events.documents import COLUMN_NAMES, RULES
 from nova_stream.source_audit import sql
 from nova_stream.source_audit.interface import ComparedField, SourceTable, known_fields
+from nova_stream.storage.database import Connection
 
 #: The names that an entity's table has where no other is given, the likeliest first.
 TABLE_NAMES: dict[Entity, tuple[str, ...]] = {
@@ -69,7 +70,7 @@ class PostgresTable(NamedTuple):
 
 
 async def find_table(
-    connection: asyncpg.Connection[Any], entity: Entity, given: str | None
+    connection: Connection, entity: Entity, given: str | None
 ) -> tuple[SourceTable, PostgresTable] | None:
     """The table of an entity: ``given``, else the first of its usual names in the search path.
 
@@ -89,9 +90,7 @@ async def find_table(
     return _table(entity, place, f"{_quoted(found['schema'])}.{_quoted(found['name'])}", types)
 
 
-async def _find(
-    connection: asyncpg.Connection[Any], entity: Entity, given: str | None
-) -> asyncpg.Record | None:
+async def _find(connection: Connection, entity: Entity, given: str | None) -> asyncpg.Record | None:
     if given is None:
         usual: asyncpg.Record | None = await connection.fetchrow(_FIND, list(TABLE_NAMES[entity]))
         return usual

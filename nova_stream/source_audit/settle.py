@@ -12,9 +12,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.events.change import Entity
@@ -24,6 +22,7 @@ from nova_stream.source_audit.compare import Difference, difference, is_own
 from nova_stream.source_audit.interface import SourceTable, SourceTables
 from nova_stream.source_audit.nova import NovaRow
 from nova_stream.source_audit.spool import Spool
+from nova_stream.storage.database import Connection
 
 _BATCH = 500
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
@@ -61,7 +60,7 @@ class Settling:
     def __init__(
         self,
         source: SourceTables,
-        connection: asyncpg.Connection[Any],
+        connection: Connection,
         tables: Mapping[Entity, SourceTable],
         comparable: Collection[Entity],
         barrier: Barrier,

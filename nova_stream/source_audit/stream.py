@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import asyncpg
 
 from nova_stream.events.change import Entity
 from nova_stream.kafka.admin import KafkaAdmin
@@ -16,6 +13,7 @@ from nova_stream.settings import Settings
 from nova_stream.source_audit import nova
 from nova_stream.source_audit.barrier import Offsets
 from nova_stream.storage import positions
+from nova_stream.storage.database import Connection
 
 _KAFKA_LIMIT = 10.0
 _LOOK_AGAIN = 0.1
@@ -36,7 +34,7 @@ class Stream:
     def __init__(
         self,
         settings: Settings,
-        connection: asyncpg.Connection[Any],
+        connection: Connection,
         comparable: Mapping[Entity, int],
     ) -> None:
         self._settings = settings

@@ -12,6 +12,7 @@ from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, VersionKin
 from nova_stream.stats.fold import rank_lsn, rank_offset
 from nova_stream.storage import sql, truncations
 from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters import DeadLetter, dead_letter
 from nova_stream.storage.sources import ADVICE, REASON, Source, seems_moved, source_of
 from nova_stream.storage.truncations import Floor
@@ -94,7 +95,7 @@ class Admission:
 
     def __init__(
         self,
-        connection: asyncpg.Connection[Any],
+        connection: Connection,
         chunks: list[Chunk],
         expected: dict[tuple[str, int], tuple[int, int]],
     ) -> None:

@@ -6,12 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.storage import sql_alerts
+from nova_stream.storage.database import Connection, read_committed
 from nova_stream.storage.sources import Noticed, noticed
-from nova_stream.storage.transactions import read_committed
 
 
 class RunFacts(msgspec.Struct, frozen=True):
@@ -55,7 +54,7 @@ class Delivery(msgspec.Struct, frozen=True):
 class AlertStore:
     """The alerts over one connection; raises what asyncpg raises."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:

@@ -11,10 +11,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import asyncpg
 import msgspec
 
 from nova_stream.storage import sql_archive
+from nova_stream.storage.database import Connection
 
 #: Bytes of stored documents in a batch, compressed as Postgres keeps them.
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -82,7 +82,7 @@ class StoredExecution(msgspec.Struct, frozen=True):
 class ArchiveStore:
     """The archive's tables, by one connection; raises what asyncpg raises."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def claim(self) -> bool:

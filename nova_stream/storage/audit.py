@@ -11,8 +11,7 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.settings import Settings
 from nova_stream.storage import sql_read
-from nova_stream.storage.database import check_schema, connect
-from nova_stream.storage.migrate import newest_revision
+from nova_stream.storage.database import Connection, open_session, snapshot
 
 _TIMES = ("last_active", "last_build_time")
 
@@ -42,18 +41,14 @@ async def audit(settings: Settings) -> AuditReport:
 
     Right while the stream runs. Raises DatabaseUnavailableError, SchemaVersionError.
     """
-    connection = await connect(settings, "audit")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "audit") as connection:
         await connection.execute(sql_read.NO_TIME_LIMIT)
         return await audit_on(connection)
-    finally:
-        await connection.close()
 
 
-async def audit_on(connection: asyncpg.Connection[Any]) -> AuditReport:
+async def audit_on(connection: Connection) -> AuditReport:
     """``audit`` on a connection that is in no transaction; raises what asyncpg raises."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with snapshot(connection):
         agents = await connection.fetchval(sql_read.COUNT_AGENTS)
         rows = await connection.fetch(sql_read.AGENT_DIFFERENCES)
         differences = [d for row in rows for d in _differences(row, sql_read.AGENT_FIGURES)]

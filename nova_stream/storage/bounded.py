@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from nova_stream.storage.read import Connection
+    from nova_stream.storage.database import Connection
 
 _UPTO, _BEFORE = "bytes_upto", "bytes_before"
 

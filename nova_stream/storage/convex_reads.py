@@ -12,7 +12,7 @@ import msgspec
 from nova_stream.events.change import Entity
 from nova_stream.storage import sql_convex
 from nova_stream.storage.bounded import fetch_within
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 
 #: As many documents a list has at most, whatever is asked for, and bytes of them.
 MOST = 16_384

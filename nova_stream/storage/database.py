@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
+from asyncpg.pool import PoolConnectionProxy
 
 from nova_stream.database_url import DatabaseUrl, Host
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import Settings
 from nova_stream.storage import sql
+from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.schema import newest_revision
+
+#: A connection of one's own, or one that a pool has lent.
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
 #: PostgreSQL 18: ``RETURNING old.*`` and virtual generated columns.
 MINIMUM_VERSION = 18
@@ -169,8 +176,62 @@ async def _as_it_is(_connection: Any) -> None:
     """Instead of a statement after each use that would undo what nobody does."""
 
 
-async def check_schema(connection: asyncpg.Connection[Any], newest: str) -> None:
-    """Raise SchemaVersionError unless the database is at the migration ``newest``."""
+@asynccontextmanager
+async def open_session(
+    settings: Settings, application: str, *, timeout: float | None = None
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection to a database of this version's schema, closed at the end.
+
+    Raises DatabaseUnavailableError, SchemaVersionError.
+    """
+    connection = await connect(settings, application, timeout=timeout)
+    try:
+        await check_schema(connection)
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncIterator[None]:
+    """A transaction that only reads, all of whose statements see the same moment."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        yield
+
+
+@asynccontextmanager
+async def read_committed(connection: Connection) -> AsyncIterator[None]:
+    """A transaction in which every statement sees what was committed before it.
+
+    Rolled back when its body raises. On a connection that broke, asyncpg's own would raise anew
+    and a cancellation would be lost.
+    """
+    transaction = connection.transaction(isolation="read_committed")
+    await transaction.start()
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            await transaction.rollback()
+        raise
+    await transaction.commit()
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether Postgres cannot be used at the moment and may be again later, as it is: nothing
+    answers, it starts or stops, or what we wanted ended for a reason that passes.
+
+    A broken statement, a missing privilege and another schema are no outage.
+    """
+    if isinstance(error, DatabaseUnavailableError):
+        return True
+    known = isinstance(error, (*UNAVAILABLE, asyncpg.PostgresError))
+    return known and fault_of(error) is Fault.PASSING
+
+
+async def check_schema(connection: Connection) -> None:
+    """Raise SchemaVersionError unless the database has the schema of this version."""
+    newest = newest_revision()
     if await connection.fetchval(sql.SCHEMA_TABLE) is None:
         found = "an empty database"
     else:

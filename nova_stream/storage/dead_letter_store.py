@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import asyncpg
 import msgspec
@@ -23,9 +23,8 @@ from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.stats.fold import generation_number
 from nova_stream.storage import sql_dead_letters
-from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.database import Connection, open_session
 from nova_stream.storage.dead_letters import RecordHeader, read_headers
-from nova_stream.storage.migrate import newest_revision
 
 State = Literal["open", "retried", "discarded"]
 
@@ -73,7 +72,7 @@ class _Original:
 class DeadLetterStore:
     """The dead letters of a database; ``open_store`` makes one."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def find(
@@ -154,12 +153,8 @@ async def open_store(settings: Settings) -> AsyncIterator[DeadLetterStore]:
 
     Raises DatabaseUnavailableError, SchemaVersionError.
     """
-    connection = await connect(settings, "dead-letters")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "dead-letters") as connection:
         yield DeadLetterStore(connection)
-    finally:
-        await connection.close()
 
 
 def listed(row: asyncpg.Record) -> Listed:

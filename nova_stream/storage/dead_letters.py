@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.clock import from_millis
 from nova_stream.events.change import SourceRecord
 from nova_stream.storage import sql
+from nova_stream.storage.database import Connection
 
 _MESSAGE_LIMIT = 2000
 
@@ -94,7 +94,7 @@ def _time(timestamp: int | None) -> datetime | None:
         return None
 
 
-async def insert(connection: asyncpg.Connection[Any], letters: Sequence[DeadLetter]) -> None:
+async def insert(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """Store ``letters`` in the transaction at hand; one that is there already stays as it is."""
     rows = [
         (

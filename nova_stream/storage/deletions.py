@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from nova_stream.events.change import Change, Entity, VersionKind
 from nova_stream.events.envelope import MAX_MINOR
 from nova_stream.stats.fold import GENERATION_BITS, Rank, rank_lsn, rank_of
 from nova_stream.storage.admission import Admitted
+from nova_stream.storage.database import Connection
 from nova_stream.storage.sql import TABLES
 
 _KNOWN: dict[Entity, str] = {
@@ -46,9 +47,7 @@ class _State(NamedTuple):
     deleted: bool
 
 
-async def place(
-    connection: asyncpg.Connection[Any], entity: Entity, admitted: list[Admitted]
-) -> None:
+async def place(connection: Connection, entity: Entity, admitted: list[Admitted]) -> None:
     """Give every deletion of ``unversioned`` its version and make it one of the changes; leave out
     those that find nothing.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from typing import Any
 
@@ -12,8 +11,8 @@ import asyncpg
 import msgspec
 
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_convex
-from nova_stream.storage.database import connect
+from nova_stream.storage import locks, sql_convex
+from nova_stream.storage.database import Connection, connect
 
 #: Seconds between two attempts while another process holds a lock.
 _PAUSE = 0.01
@@ -24,7 +23,7 @@ class Lease(msgspec.Struct, eq=False):
     """A lock that is held."""
 
     number: int
-    connection: asyncpg.Connection[Any]
+    connection: Connection
 
 
 class _Turn:
@@ -50,7 +49,7 @@ class EntityLocks:
         Raises DatabaseUnavailableError, or what asyncpg raises.
         """
         deadline = time.monotonic() + timeout
-        number = _number(name)
+        number = locks.entity(name)
         turn = self._turns.setdefault(number, _Turn())
         turn.users += 1
         try:
@@ -110,8 +109,3 @@ class EntityLocks:
         turn.users -= 1
         if turn.users == 0:
             del self._turns[number]
-
-
-def _number(name: str) -> int:
-    digest = hashlib.sha256(f"nova-stream:{name}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)

@@ -12,7 +12,8 @@ from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.stats.fold import offset_of_place
 from nova_stream.storage import read, sql_explain
-from nova_stream.storage.read import Connection, shown
+from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.read import shown
 from nova_stream.storage.rows import Place
 from nova_stream.storage.rows_explain import (
     AgentItem,
@@ -89,7 +90,7 @@ async def explain(
     None when no agent has the name, unless ``unregistered`` and something counts under it. Raises
     what asyncpg raises; needs a connection that is in no transaction.
     """
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with snapshot(connection):
         stats = await read.agent_stats(connection, name, unregistered=unregistered)
         if stats is None:
             return None

@@ -24,6 +24,12 @@ class Fault(Enum):
     DATA = "data"  # find the record and put it among the dead letters
 
 
+def name_of(error: BaseException) -> str:
+    """What may be logged of an error: its class and SQLSTATE, since its words may hold data."""
+    state = getattr(error, "sqlstate", None)
+    return type(error).__name__ if state is None else f"{type(error).__name__} ({state})"
+
+
 def fault_of(error: BaseException) -> Fault:
     """Judge an error that a flush raised (design 2.10)."""
     # asyncpg cannot encode a parameter: its DataError is an InterfaceError, not a server's word.

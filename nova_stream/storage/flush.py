@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from nova_stream.stats.fold import newest, newest_by_lsn
 from nova_stream.storage import (
     dead_letters,
     deletions,
+    locks,
     moves,
     snapshot_rows,
     sources,
@@ -33,6 +33,7 @@ from nova_stream.storage.admission import (
     entities,
 )
 from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.database import Connection
 
 __all__ = [
     "Applied",
@@ -43,8 +44,6 @@ __all__ = [
     "RereadError",
     "read_partials",
 ]
-
-_LOCKS = 256
 
 
 class Position(msgspec.Struct):
@@ -66,7 +65,7 @@ class Flush:
 
     def __init__(
         self,
-        connection: asyncpg.Connection[Any],
+        connection: Connection,
         chunks: Sequence[Chunk],
         expected: dict[tuple[str, int], tuple[int, int]],
         *,
@@ -202,8 +201,7 @@ class Flush:
         connection = self._connection
         names = sorted(self._names)
         if names:
-            keys = sorted({zlib.crc32(name.encode()) % _LOCKS for name in names})
-            await connection.execute(sql.LOCK_AGENTS, keys)
+            await connection.execute(sql.LOCK_AGENTS, locks.names(names))
         if self._builds_moved:
             await connection.execute(sql.LOCK_BUILDS)
         # New statements from here on: they see what the transactions before us committed.
@@ -237,7 +235,7 @@ class Flush:
 
 
 async def read_partials(
-    connection: asyncpg.Connection[Any], entity: Entity, topic: str, partition: int
+    connection: Connection, entity: Entity, topic: str, partition: int
 ) -> dict[str, dict[str, Any]]:
     """All partials of a partition as Postgres has them, by agent ('' for builds)."""
     found: dict[str, dict[str, Any]] = defaultdict(dict)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.kafka.model import Applied, Key
 from nova_stream.storage import positions, sql_job_work
+from nova_stream.storage.database import Connection
 
 
 class DatabaseHealth(msgspec.Struct, frozen=True):
@@ -23,9 +22,7 @@ class DatabaseHealth(msgspec.Struct, frozen=True):
     last_runs: dict[str, float | None]
 
 
-async def database_health(
-    connection: asyncpg.Connection[Any], jobs: Sequence[str]
-) -> DatabaseHealth:
+async def database_health(connection: Connection, jobs: Sequence[str]) -> DatabaseHealth:
     """Read it all, on one core of the server; raises what asyncpg raises."""
     await connection.execute(sql_job_work.POLITE)
     sizes = await connection.fetchrow(sql_job_work.TABLE_SIZES)

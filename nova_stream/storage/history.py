@@ -13,7 +13,8 @@ from nova_stream.clock import EPOCH
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration
 from nova_stream.storage import sql_history
-from nova_stream.storage.read import Connection, shown
+from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.read import shown
 from nova_stream.storage.rows import Time
 
 _SECOND = timedelta(seconds=1)
@@ -88,7 +89,7 @@ async def agents_history(
     """
     *starts, end = span.starts()
     most = max(1, rows // span.number)
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with snapshot(connection):
         names = [
             row["name"] for row in await connection.fetch(sql_history.AGENT_NAMES, after, most + 1)
         ]

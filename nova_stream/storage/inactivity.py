@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import asyncpg
 import msgspec
 
 from nova_stream.storage import sql_job_work
+from nova_stream.storage.database import Connection
 
 
 class Place(NamedTuple):
@@ -51,7 +51,7 @@ class InactivityEvent(msgspec.Struct, frozen=True):
 
 
 async def mark(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     cutoff: datetime,
     place: Place,
     rows: int,
@@ -73,7 +73,7 @@ async def mark(
 
 
 async def unmark(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     cutoff: datetime,
     after: str,
     rows: int,
@@ -91,19 +91,17 @@ async def unmark(
     return Unmarked(row["reactivated"], row["last"] if row["seen"] == rows else None)
 
 
-async def open_events(connection: asyncpg.Connection[Any], rows: int) -> list[InactivityEvent]:
+async def open_events(connection: Connection, rows: int) -> list[InactivityEvent]:
     """Up to ``rows`` events that were not sent yet, in their order."""
     found = await connection.fetch(sql_job_work.OPEN_INACTIVITY_EVENTS, rows)
     return [InactivityEvent(**dict(row)) for row in found]
 
 
-async def close_events(
-    connection: asyncpg.Connection[Any], events: Sequence[InactivityEvent]
-) -> None:
+async def close_events(connection: Connection, events: Sequence[InactivityEvent]) -> None:
     """Note that ``events`` were sent."""
     await connection.execute(sql_job_work.CLOSE_INACTIVITY_EVENTS, [event.id for event in events])
 
 
-async def forget_events(connection: asyncpg.Connection[Any], days: int, rows: int) -> None:
+async def forget_events(connection: Connection, days: int, rows: int) -> None:
     """Delete up to ``rows`` events that were sent more than ``days`` ago."""
     await connection.execute(sql_job_work.FORGET_INACTIVITY_EVENTS, days, rows)

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from nova_stream.storage import sql_jobs
-from nova_stream.storage.transactions import read_committed
+from nova_stream.storage.database import Connection, read_committed
 
 
 class JobLine(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ class Listed(msgspec.Struct, frozen=True):
 class JobStore:
     """The ledger over one connection; raises what asyncpg raises."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:

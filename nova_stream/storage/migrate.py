@@ -9,29 +9,20 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from nova_stream.settings import Settings
+from nova_stream.storage import locks
 from nova_stream.storage.database import connect, open_connection
-
-#: Held while migrating, so that several machines may start at once.
-_MIGRATION_LOCK = 7_303_014
+from nova_stream.storage.schema import newest_revision
 
 
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-def newest_revision() -> str:
-    """The newest schema that this version knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
 
 
 async def migrate(settings: Settings) -> tuple[str | None, str]:
@@ -58,7 +49,7 @@ def _engine(settings: Settings) -> AsyncEngine:
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": locks.MIGRATION})
     before = MigrationContext.configure(connection).get_current_revision()
     config = _config()
     config.attributes["connection"] = connection

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-
-import asyncpg
 
 from nova_stream.events.change import Change, Entity
 from nova_stream.stats.fold import State, state_of
 from nova_stream.storage.admission import Admitted
+from nova_stream.storage.database import Connection
 from nova_stream.storage.sources import known_states, seems_moved
 
 
 async def find(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     entity: Entity,
     admitted: list[Admitted],
     kept: Mapping[str, Change],

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import asyncpg
 
 from nova_stream.kafka.model import Applied
 from nova_stream.storage import sql
+from nova_stream.storage.database import Connection, read_committed
 from nova_stream.storage.flush import Position
 
 Key = tuple[str, int]
 
 
-async def ensure(connection: asyncpg.Connection[Any], keys: Iterable[Key]) -> None:
+async def ensure(connection: Connection, keys: Iterable[Key]) -> None:
     """Make the rows of partitions that are new, at offset 0 of their topic's generation."""
     ordered = sorted(keys)
     topics = [topic for topic, _ in ordered]
@@ -22,7 +22,7 @@ async def ensure(connection: asyncpg.Connection[Any], keys: Iterable[Key]) -> No
     await connection.execute(sql.ENSURE_POSITIONS, topics, [p for _, p in ordered])
 
 
-async def read(connection: asyncpg.Connection[Any], keys: Iterable[Key]) -> dict[Key, Position]:
+async def read(connection: Connection, keys: Iterable[Key]) -> dict[Key, Position]:
     """The positions of ``keys``; those without a row are absent."""
     ordered = sorted(keys)
     rows = await connection.fetch(
@@ -36,7 +36,7 @@ async def read(connection: asyncpg.Connection[Any], keys: Iterable[Key]) -> dict
     }
 
 
-async def standing(connection: asyncpg.Connection[Any]) -> dict[Key, Applied]:
+async def standing(connection: Connection) -> dict[Key, Applied]:
     """How far every partition is applied."""
     return by_partition(await connection.fetch(sql.STANDING))
 
@@ -51,13 +51,13 @@ def by_partition(rows: Iterable[asyncpg.Record]) -> dict[Key, Applied]:
     }
 
 
-async def recognise(connection: asyncpg.Connection[Any], topic: str, topic_id: str) -> int | None:
+async def recognise(connection: Connection, topic: str, topic_id: str) -> int | None:
     """Compare a topic's id in Kafka with the one known, and note it.
 
     Where it differs, the topic was made again: its offsets start anew, so its generation and the
     epochs of its positions rise and they begin at 0. Gives the new generation then, else None.
     """
-    async with connection.transaction(isolation="read_committed"):
+    async with read_committed(connection):
         await connection.execute(sql.ENSURE_TOPICS, [topic])
         # Positions first, as the flush locks them, then the topic.
         await connection.execute(sql.LOCK_TOPIC_POSITIONS, topic)
@@ -73,7 +73,7 @@ async def recognise(connection: asyncpg.Connection[Any], topic: str, topic_id: s
         return await _next_generation(connection, topic, topic_id)
 
 
-async def note_partitions(connection: asyncpg.Connection[Any], topic: str, partitions: int) -> bool:
+async def note_partitions(connection: Connection, topic: str, partitions: int) -> bool:
     """Note how many partitions a recognised topic has.
 
     Gives whether it got more of them, in this life of it, while its versions are offsets: then
@@ -82,7 +82,7 @@ async def note_partitions(connection: asyncpg.Connection[Any], topic: str, parti
     return bool(await connection.fetchval(sql.NOTE_PARTITIONS, topic, partitions))
 
 
-async def enlarged(connection: asyncpg.Connection[Any], partitions: Mapping[str, int]) -> list[str]:
+async def enlarged(connection: Connection, partitions: Mapping[str, int]) -> list[str]:
     """The topics of which ``note_partitions`` says or, with these partitions, would say so."""
     rows = await connection.fetch(sql.OFFSET_TOPICS, list(partitions))
     return [
@@ -93,12 +93,12 @@ async def enlarged(connection: asyncpg.Connection[Any], partitions: Mapping[str,
     ]
 
 
-async def restart(connection: asyncpg.Connection[Any], topic: str, generation: int) -> int:
+async def restart(connection: Connection, topic: str, generation: int) -> int:
     """Begin a topic anew whose log ends below the positions of ``generation``.
 
     Gives the generation that is in force then; another worker may have raised it already.
     """
-    async with connection.transaction(isolation="read_committed"):
+    async with read_committed(connection):
         await connection.execute(sql.LOCK_TOPIC_POSITIONS, topic)
         row = await connection.fetchrow(sql.LOCK_TOPIC, topic)
         assert row is not None
@@ -107,9 +107,7 @@ async def restart(connection: asyncpg.Connection[Any], topic: str, generation: i
         return await _next_generation(connection, topic, row["topic_id"])
 
 
-async def _next_generation(
-    connection: asyncpg.Connection[Any], topic: str, topic_id: str | None
-) -> int:
+async def _next_generation(connection: Connection, topic: str, topic_id: str | None) -> int:
     generation: int = await connection.fetchval(sql.NEXT_GENERATION, topic, topic_id)
     await connection.execute(sql.RESTART_POSITIONS, topic, generation)
     return generation

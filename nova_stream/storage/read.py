@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration, success_rate
 from nova_stream.storage import sql_changes, sql_read
 from nova_stream.storage.bounded import Rows, fetch_within
+from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.rows import (
     Activity,
     AgentPlace,
@@ -30,7 +30,6 @@ from nova_stream.storage.rows import (
     Task,
 )
 
-Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 Row = TypeVar("Row", bound=msgspec.Struct)
 #: A page of a list, and where the next one goes on (None = there is none).
 Page = tuple[list[Row], Place | None]
@@ -105,7 +104,7 @@ async def agents_stats(
     if after is not None:
         statements = (sql_read.AGENTS_STATS_AFTER, sql_read.UNREGISTERED_AFTER)
     arguments = (bounds.rows + 1, *(after or ()))
-    async with _snapshot(connection):
+    async with snapshot(connection):
         found = await fetch_within(connection, statements[0], *arguments, **bounds._asdict())
         rows = [_read(AgentStats, row) for row in found.rows]
         if unregistered:
@@ -145,7 +144,7 @@ async def agent_stats(
 
     None when no agent has the name, unless ``unregistered`` and something counts under it.
     """
-    async with _snapshot(connection):
+    async with snapshot(connection):
         rows = await connection.fetch(sql_read.AGENT_STATS_BY_NAME, name)
         if rows:
             others = [row["agent_id"] for row in rows[1:]]
@@ -187,7 +186,7 @@ async def build(
     """A build with its tasks, or those behind the task ``after``, and the id of the task after
     which there are more; None when there is no build of this id.
     """
-    async with _snapshot(connection):
+    async with snapshot(connection):
         row = await connection.fetchrow(sql_read.BUILD, id_)
         if row is None:
             return None
@@ -237,9 +236,9 @@ async def changes(
     """What differs from the look that gave ``since`` (None = everything), or None where nobody
     has written since; ``known`` are the agents' ids as they were then.
     """
-    async with _snapshot(connection):
-        snapshot: Any = await connection.fetchrow(sql_changes.SNAPSHOT)
-        marker = Marker(*snapshot)
+    async with snapshot(connection):
+        seen: Any = await connection.fetchrow(sql_changes.SNAPSHOT)
+        marker = Marker(*seen)
         if marker == since:
             return None
         window = (0 if since is None else since.oldest, marker.next)
@@ -266,10 +265,6 @@ async def changes(
         )
 
 
-def _snapshot(connection: Connection) -> Any:
-    return connection.transaction(isolation="repeatable_read", readonly=True)
-
-
 async def _page(
     connection: Connection,
     statements: tuple[str, str],
@@ -282,7 +277,7 @@ async def _page(
     place = after or _FIRST
     found = Rows([], 0, more=False)
     before: str | None = place.id
-    async with _snapshot(connection):
+    async with snapshot(connection):
         if place.time is not None:
             arguments = (place.time, place.id, bounds.rows + 1, *extra)
             found = await fetch_within(connection, timed, *arguments, **bounds._asdict())

@@ -10,8 +10,8 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.storage import sql_dead_letters
+from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letter_store import DeadLetterStore, Letter, Listed, State, listed
-from nova_stream.storage.read import Connection
 from nova_stream.storage.rows import Time
 
 _LARGEST = 2**63 - 1

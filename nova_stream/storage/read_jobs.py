@@ -13,7 +13,7 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.storage import sql_read_jobs
 from nova_stream.storage.alert_store import AlertStore, RunFacts
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.rows_jobs import AlertRow, Run
 
 _LARGEST = 2**63 - 1
@@ -47,7 +47,7 @@ async def stored_jobs(
     """All active jobs by name, each with up to ``facts`` of its newest ended runs; slots without
     a line are looked for from ``since`` on.
     """
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with snapshot(connection):
         jobs = await connection.fetch(sql_read_jobs.JOBS, since, now)
         last = _by_job(await connection.fetch(sql_read_jobs.LAST_RUNS))
         running = _by_job(await connection.fetch(sql_read_jobs.OPEN_RUNS))

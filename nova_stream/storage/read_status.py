@@ -12,7 +12,7 @@ from nova_stream.events.times import time_text
 from nova_stream.kafka.model import Applied, Key
 from nova_stream.settings import Settings
 from nova_stream.storage import positions, sql, sql_status
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.rows import Time
 
 _AGENTS, _BUILDS = "computeAgentStats", "refreshBuildStats"
@@ -80,7 +80,7 @@ class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
 async def stream_facts(connection: Connection, settings: Settings) -> StreamFacts:
     """Read it all; raises what asyncpg raises, and needs a connection that is in no transaction."""
     topics = (settings.topic(Entity.EXECUTIONS), settings.topic(Entity.ACTIVITIES))
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with snapshot(connection):
         rows = await connection.fetch(sql.STANDING)
         freshness = await connection.fetchval(sql_status.FRESHNESS, *topics)
         letters = await connection.fetchval(sql_status.OPEN_DEAD_LETTERS)

@@ -15,12 +15,11 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.stats.formulas import mean_duration, success_rate
-from nova_stream.storage import sql, sql_job_work, sql_read, sql_repair
+from nova_stream.storage import locks, sql, sql_job_work, sql_read, sql_repair
 from nova_stream.storage.audit import Difference
+from nova_stream.storage.database import Connection, snapshot
 
 _NO_NAME: dict[str, Any] = dict.fromkeys(sql_repair.NAME_FIGURES, 0) | {"newest": None}
-#: The advisory locks of names, and that of the builds behind them (see ``sql.LOCK_AGENTS``).
-_NAME_LOCKS = list(range(256))
 
 
 class AgentRecount(msgspec.Struct, frozen=True):
@@ -48,12 +47,12 @@ class BuildRecount(msgspec.Struct, frozen=True):
     differences: list[Difference]
 
 
-async def recount_agents(connection: asyncpg.Connection[Any]) -> AgentRecount:
+async def recount_agents(connection: Connection) -> AgentRecount:
     """Count tasks and executions in one snapshot and compare; needs a connection that is in no
     transaction, and sets it free of time limits. Raises what asyncpg raises.
     """
     await _prepare(connection)
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with snapshot(connection):
         names = await _by(connection, sql_repair.RECOUNT_NAMES, "agent")
         sums = await _by(connection, sql_repair.SUM_NAMES, "agent")
         agents = await connection.fetch(sql_repair.AGENTS)
@@ -71,10 +70,10 @@ async def recount_agents(connection: asyncpg.Connection[Any]) -> AgentRecount:
     return AgentRecount(agents=len(agents), differences=differences)
 
 
-async def recount_builds(connection: asyncpg.Connection[Any]) -> BuildRecount:
+async def recount_builds(connection: Connection) -> BuildRecount:
     """Count the builds in one snapshot and compare, as ``recount_agents`` does."""
     await _prepare(connection)
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with snapshot(connection):
         counted = await connection.fetchrow(sql_repair.RECOUNT_BUILDS)
         sums = await connection.fetchrow(sql_repair.SUM_BUILDS)
         cache = await connection.fetchrow(sql_repair.BUILD_CACHE)
@@ -87,7 +86,7 @@ async def recount_builds(connection: asyncpg.Connection[Any]) -> BuildRecount:
     return BuildRecount(figures=figures, differences=differences)
 
 
-async def repair_agents(connection: asyncpg.Connection[Any]) -> None:
+async def repair_agents(connection: Connection) -> None:
     """Set the partials of all names and the agents' cache right; to be called in a READ COMMITTED
     transaction, which holds up the stream until it ends.
 
@@ -96,14 +95,14 @@ async def repair_agents(connection: asyncpg.Connection[Any]) -> None:
     await connection.execute(sql_repair.LOCK_ALL_POSITIONS)
     # New statements from here on: they see what the flushes before us committed.
     await connection.execute(sql_repair.CORRECT_NAMES)
-    await connection.execute(sql.LOCK_AGENTS, _NAME_LOCKS)
+    await connection.execute(sql.LOCK_AGENTS, list(locks.ALL_NAMES))
     await connection.execute(sql_repair.DROP_STRAY_AGENTS)
     names = await connection.fetchval(sql_repair.ALL_NAMES)
     await connection.execute(sql.REFRESH_AGENTS, names or [])
     await connection.execute(sql_repair.RAISE_EPOCHS)
 
 
-async def repair_builds(connection: asyncpg.Connection[Any]) -> None:
+async def repair_builds(connection: Connection) -> None:
     """Set the partials and the cache of the builds right, as ``repair_agents`` does."""
     await connection.execute(sql_repair.LOCK_ALL_POSITIONS)
     await connection.execute(sql_repair.CORRECT_BUILDS)
@@ -113,9 +112,7 @@ async def repair_builds(connection: asyncpg.Connection[Any]) -> None:
     await connection.execute(sql_repair.RAISE_EPOCHS)
 
 
-async def confirm_agents(
-    connection: asyncpg.Connection[Any], at: datetime, after: str, rows: int
-) -> Confirmed:
+async def confirm_agents(connection: Connection, at: datetime, after: str, rows: int) -> Confirmed:
     """Set ``cached_at`` of up to ``rows`` rows behind the id ``after``; in a transaction.
 
     Rows that a flush is writing at this moment are left to it.
@@ -126,13 +123,13 @@ async def confirm_agents(
     return Confirmed(skipped, row["last"] if row["seen"] == rows else None)
 
 
-async def confirm_builds(connection: asyncpg.Connection[Any], at: datetime) -> None:
+async def confirm_builds(connection: Connection, at: datetime) -> None:
     """Set ``cached_at`` of the builds' row, unless a flush is writing it at this moment."""
     await connection.execute(sql_repair.CONFIRM_BUILDS, at)
 
 
 async def remember_builds(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     at: datetime,
     figures: Mapping[str, Any],
     drift: int,
@@ -143,15 +140,13 @@ async def remember_builds(
     await connection.execute(sql_repair.REMEMBER_BUILDS, at, *shown, drift, run_id)
 
 
-async def _prepare(connection: asyncpg.Connection[Any]) -> None:
+async def _prepare(connection: Connection) -> None:
     """A reader's snapshot holds no lock of the stream: it may take its time, on one core."""
     await connection.execute(sql_read.NO_TIME_LIMIT)
     await connection.execute(sql_job_work.POLITE)
 
 
-async def _by(
-    connection: asyncpg.Connection[Any], statement: str, key: str
-) -> dict[str, dict[str, Any]]:
+async def _by(connection: Connection, statement: str, key: str) -> dict[str, dict[str, Any]]:
     return {row[key]: dict(row) for row in await connection.fetch(statement)}
 
 

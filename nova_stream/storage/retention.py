@@ -6,15 +6,12 @@ The time for which they can be put back is the database's own, whatever time a j
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
-
-import asyncpg
+from typing import NamedTuple
 
 from nova_stream.errors import UsageError
 from nova_stream.settings import Settings
 from nova_stream.storage import sql_job_work
-from nova_stream.storage.database import check_schema, connect
-from nova_stream.storage.migrate import newest_revision
+from nova_stream.storage.database import Connection, open_session, read_committed
 
 _BATCH = 1000
 #: Activities are small: so many take the flush's locks for some 10 ms.
@@ -36,7 +33,7 @@ class Archived(NamedTuple):
 
 
 async def archive_activities(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     cutoff: datetime,
     place: Place,
     *,
@@ -56,9 +53,7 @@ async def archive_activities(
     return Archived(row["deleted"], Place(row["last_time"], row["last_id"]))
 
 
-async def forget_activities(
-    connection: asyncpg.Connection[Any], days: int, rows: int = _BATCH
-) -> int:
+async def forget_activities(connection: Connection, days: int, rows: int = _BATCH) -> int:
     """Delete up to ``rows`` archived activities that ``undo`` no longer reaches; how many."""
     status = await connection.execute(sql_job_work.FORGET_ACTIVITIES, days, rows)
     return int(status.rpartition(" ")[2])
@@ -71,9 +66,7 @@ async def undo(settings: Settings, run_id: int) -> int:
     Raises UsageError when nothing of the run is kept (any more), DatabaseUnavailableError,
     SchemaVersionError.
     """
-    connection = await connect(settings, "undo")
-    try:
-        await check_schema(connection, newest_revision())
+    async with open_session(settings, "undo") as connection:
         if not await connection.fetchval(sql_job_work.HAS_ARCHIVED_ACTIVITIES, run_id):
             raise UsageError(
                 f"run {run_id} has nothing that could be put back: it deleted nothing, was no run "
@@ -82,12 +75,10 @@ async def undo(settings: Settings, run_id: int) -> int:
             )
         restored, seen = 0, _BATCH
         while seen == _BATCH:
-            async with connection.transaction(isolation="read_committed"):
+            async with read_committed(connection):
                 row = await connection.fetchrow(
                     sql_job_work.RESTORE_ACTIVITIES, run_id, _BATCH, settings.undo_days
                 )
             assert row is not None
             restored, seen = restored + row["restored"], row["seen"]
-    finally:
-        await connection.close()
     return restored

@@ -8,7 +8,6 @@ what the source still has, and nobody else will send them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -16,14 +15,13 @@ import msgspec
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.documents import camel_case
 from nova_stream.storage import sql
+from nova_stream.storage.database import Connection
 from nova_stream.storage.truncations import has_lsn
 
 _read_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-async def complete_stored(
-    connection: asyncpg.Connection[Any], entity: Entity, kept: dict[str, Change]
-) -> None:
+async def complete_stored(connection: Connection, entity: Entity, kept: dict[str, Change]) -> None:
     """Where a kept change is a snapshot's row without an lsn and the stored row lacks fields of it,
     put the stored row with these fields in its place: at the stored version, in a later place of
     the partition.

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
-import asyncpg
 import msgspec
 
 from nova_stream.errors import LeadershipLostError
 from nova_stream.storage import sql_sources
+from nova_stream.storage.database import Connection
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 Phase = Literal["new", "snapshot", "sweep", "deltas"]
 
 

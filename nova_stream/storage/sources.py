@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -18,7 +17,7 @@ from nova_stream.errors import UsageError
 from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, VersionKind
 from nova_stream.stats.fold import Rank, State, rank_of
 from nova_stream.storage import sql, sql_moves
-from nova_stream.storage.transactions import read_committed
+from nova_stream.storage.database import Connection, read_committed
 
 #: Of two lsns the lower is of another server for sure when it is less than half of the other and so
 #: many bytes of log lie between them, even where the times do not tell.
@@ -107,7 +106,7 @@ def seems_moved(change: Change, known: Rank, at: datetime) -> bool:
 
 
 async def known_states(
-    connection: asyncpg.Connection[Any], entity: Entity, ids: Iterable[str]
+    connection: Connection, entity: Entity, ids: Iterable[str]
 ) -> dict[str, tuple[State, datetime]]:
     """What is stored of documents, with the times of the changes."""
     rows = await connection.fetch(sql_moves.KNOWN_STATES[entity], sorted(set(ids)))
@@ -124,7 +123,7 @@ async def known_states(
     }
 
 
-async def keep(connection: asyncpg.Connection[Any], found: list[tuple[str, int, Source]]) -> None:
+async def keep(connection: Connection, found: list[tuple[str, int, Source]]) -> None:
     """Store what a flush knows of the sources of its partitions, which are locked."""
     await connection.execute(
         sql_moves.KEEP_SOURCES,
@@ -148,7 +147,7 @@ class Noticed(msgspec.Struct, frozen=True):
     letters: int
 
 
-async def noticed(connection: asyncpg.Connection[Any]) -> list[Noticed]:
+async def noticed(connection: Connection) -> list[Noticed]:
     """All partitions that wait for the operator's word, by topic."""
     return [Noticed(*row) for row in await connection.fetch(sql_moves.NOTICED)]
 
@@ -164,9 +163,7 @@ class NewSource(msgspec.Struct, frozen=True, rename="camel"):
     letters: int
 
 
-async def begin_source(
-    connection: asyncpg.Connection[Any], topic: str, log_starts: dict[int, int]
-) -> NewSource:
+async def begin_source(connection: Connection, topic: str, log_starts: dict[int, int]) -> NewSource:
     """Let the lsns of a topic's next source outrank all before.
 
     Where its records have been noticed, reading goes back to the first of them; elsewhere it begins

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nova_stream.events.change import COLUMNS, COMPARED_MINOR, SNAPSHOT_MINOR, Entity
 from nova_stream.stats.fold import GENERATION_BITS
+from nova_stream.storage import locks
 
 TABLES: dict[Entity, str] = {
     Entity.AGENTS: "agents",
@@ -352,12 +353,10 @@ STORED_WITHOUT_FIELDS: dict[Entity, str] = {
 
 # -- caches --------------------------------------------------------------------------------------
 
-#: One lock a hash of an agent's name, in numeric order: a row that is not there yet cannot be
-#: locked, and a lock a name would exhaust the lock table (design 2.5).
-LOCK_AGENTS = """
-SELECT pg_advisory_xact_lock(7303, key) FROM unnest($1::int[]) AS key
+LOCK_AGENTS = f"""
+SELECT pg_advisory_xact_lock({locks.SPACE}, key) FROM unnest($1::int[]) AS key
 """
-LOCK_BUILDS = "SELECT pg_advisory_xact_lock(7303, 256)"
+LOCK_BUILDS = f"SELECT pg_advisory_xact_lock({locks.SPACE}, {locks.BUILDS})"
 
 DROP_AGENTS_FROM_CACHE = """
 DELETE FROM agent_stats_cache c USING agents a

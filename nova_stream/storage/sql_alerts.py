@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nova_stream.storage import locks
+
 #: One worker at a time looks; the others leave it to that one.
-TRY_LOCK = "SELECT pg_try_advisory_xact_lock(7303015)"
+TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({locks.ALERTS})"
 
 #: $1: how many runs of each job, the newest first; only the newest two with their results.
 RUNS = """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nova_stream.storage import locks
+
 #: Held by who compacts, for as long as its session lives.
-ONE_COMPACTION = "SELECT pg_try_advisory_lock(7303, 300)"
+ONE_COMPACTION = f"SELECT pg_try_advisory_lock({locks.SPACE}, {locks.COMPACTION})"
 
 _HOT = """e.doc IS NOT NULL AND e.timestamp < $1
     AND NOT EXISTS (

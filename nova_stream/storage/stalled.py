@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.events.change import VersionKind
 from nova_stream.storage import sql_job_work
+from nova_stream.storage.database import Connection
 
 
 class Stalled(msgspec.Struct, frozen=True):
@@ -36,7 +35,7 @@ class Fate(msgspec.Struct, frozen=True):
 
 
 async def stalled_builds(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     basis: str,
     cutoff: datetime,
     after: Stalled | None,
@@ -57,16 +56,14 @@ async def stalled_builds(
     ]  # fmt: skip
 
 
-async def version_kinds(
-    connection: asyncpg.Connection[Any], topics: Sequence[str]
-) -> dict[str, VersionKind]:
+async def version_kinds(connection: Connection, topics: Sequence[str]) -> dict[str, VersionKind]:
     """The kinds of version of ``topics``; absent where no record has fixed one yet."""
     rows = await connection.fetch(sql_job_work.VERSION_KINDS, list(topics))
     return {r["topic"]: VersionKind(r["version_kind"]) for r in rows if r["version_kind"]}
 
 
 async def fates(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     published: Sequence[tuple[str, int, int, str, int]],
 ) -> list[Fate]:
     """What became of changes, each given as build, version, minor, the activity's id, and the

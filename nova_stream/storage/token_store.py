@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from nova_stream.storage import sql_tokens
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 
 #: What the secret of every stored token begins with.
 PREFIX = "nova_"

@@ -12,7 +12,7 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.storage import sql_trail
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 from nova_stream.storage.rows import Time
 
 _LARGEST = 2**63 - 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from nova_stream.events.change import Change, Entity, VersionKind
 from nova_stream.stats.fold import Rank, is_placed, rank_of
 from nova_stream.storage import sql_truncate
+from nova_stream.storage.database import Connection
 
 #: Rows that one transaction empties at most: a larger entity takes several, each of which leaves
 #: caches that equal the recount.
@@ -80,7 +80,7 @@ def read_floor(text: str | None) -> Floor:
 
 
 async def note(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     topic: str,
     life: int,
     truncations: Iterable[Change],
@@ -105,7 +105,7 @@ async def note(
 
 
 async def take(
-    connection: asyncpg.Connection[Any], entity: Entity, truncation: Change, after: str, rows: int
+    connection: Connection, entity: Entity, truncation: Change, after: str, rows: int
 ) -> list[str]:
     """Lock the rows that a truncation takes, up to ``rows`` behind the id ``after``."""
     found = await connection.fetch(
@@ -121,7 +121,7 @@ async def take(
 
 
 async def empty(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     entity: Entity,
     truncation: Change,
     topic: str,

@@ -12,6 +12,7 @@ from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.documents import RULES
 from nova_stream.stats.fold import Rank, State, newest_last, older_versions, state_of
 from nova_stream.storage import sql
+from nova_stream.storage.database import Connection
 
 #: A document's fields as they stand in its text: numbers keep every digit, of any size.
 _read_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -45,7 +46,7 @@ class Completed(NamedTuple):
 
 
 async def complete(
-    connection: asyncpg.Connection[Any],
+    connection: Connection,
     entity: Entity,
     all_changes: list[Change],
     kept: dict[str, Change],

@@ -17,6 +17,7 @@ from nova_stream.errors import (
     DatabaseUnavailableError,
     KafkaUnavailableError,
 )
+from nova_stream.kafka.faults import is_away
 from nova_stream.kafka.model import Found
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
@@ -24,7 +25,6 @@ from nova_stream.settings import Settings
 from nova_stream.storage import positions
 from nova_stream.storage.database import check_schema, connect
 from nova_stream.storage.flush import Position
-from nova_stream.storage.migrate import newest_revision
 from nova_stream.stream import app as wiring
 from nova_stream.stream.agents import Pumps
 from nova_stream.stream.decoders import decoders_of
@@ -139,7 +139,7 @@ class Worker:
 
     async def _check_database(self) -> None:
         connection = await self._connection()
-        await check_schema(connection, newest_revision())
+        await check_schema(connection)
 
     def _build(self, partitions: dict[str, int]) -> tuple[faust.App, Flusher, Pumps]:
         settings = self._settings
@@ -300,17 +300,25 @@ class Worker:
                 away = False
 
     async def _measure(self, app: faust.App) -> None:
+        failing = False
         while True:
             await asyncio.sleep(_MEASURE_EVERY)
             self._metrics.buffered.set(self._budget.used)
-            # Between two assignments, and while Kafka is away, the last lag stands.
-            with contextlib.suppress(Exception):
+            try:
                 async with asyncio.timeout(_MEASURE_LIMIT):
                     lags = await app.consumer.lag()
-                self._metrics.assigned.set(len(lags))
-                self._metrics.lag.clear()
-                for (topic, partition), lag in lags.items():
-                    self._metrics.lag.labels(topic, str(partition)).set(lag)
+            except Exception as error:  # the last lag stands; nothing rests on this
+                # Between two assignments, and while Kafka is away, there is none to be had.
+                if not failing and not is_away(error):
+                    _log.warning("the lag cannot be measured", error=repr(error),
+                                 then="tried again until it works")  # fmt: skip
+                    failing = True
+                continue
+            failing = False
+            self._metrics.assigned.set(len(lags))
+            self._metrics.lag.clear()
+            for (topic, partition), lag in lags.items():
+                self._metrics.lag.labels(topic, str(partition)).set(lag)
 
 
 async def _patiently(what: str, ask: Callable[[], Awaitable[Any]]) -> None:

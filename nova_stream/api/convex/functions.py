@@ -19,7 +19,7 @@ from nova_stream.events.change import Entity
 from nova_stream.events.versions import HybridClock
 from nova_stream.scopes import Scope
 from nova_stream.storage.convex_reads import MOST, Stored, by_id
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 
 #: What the feed calls a status.
 _EVENTS = {

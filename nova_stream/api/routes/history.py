@@ -22,7 +22,7 @@ from nova_stream.api.cursors import (
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.clock import system_clock
 from nova_stream.storage import history
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 from nova_stream.storage.rows import Place
 
 router = APIRouter(

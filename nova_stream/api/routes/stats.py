@@ -16,6 +16,7 @@ from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.reads import Read
 from nova_stream.storage import read
+from nova_stream.storage.database import Connection
 from nova_stream.storage.rows import AgentPlace, AgentStats
 
 router = APIRouter(
@@ -36,7 +37,7 @@ class _Agents:
     after: AgentPlace | None = None
     unregistered: bool = False
 
-    async def __call__(self, connection: read.Connection) -> Items[AgentStats]:
+    async def __call__(self, connection: Connection) -> Items[AgentStats]:
         bounds = read.Bounds(self.rows, AGENTS.row_bytes)
         items, end = await read.agents_stats(
             connection, bounds, self.after, unregistered=self.unregistered

@@ -14,6 +14,7 @@ import pytest
 from nova_stream.api.app import create_app
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage import read
+from nova_stream.storage.database import Connection
 
 from .conftest import connected
 from .streams import LIMIT, listening
@@ -152,7 +153,7 @@ async def test_reads_share_a_query_only_with_those_who_asked_before_it(
     begun: asyncio.Queue[asyncio.Event] = asyncio.Queue()
     original = read.overview
 
-    async def slow(connection: read.Connection) -> Any:
+    async def slow(connection: Connection) -> Any:
         found = await original(connection)
         goes_on = asyncio.Event()
         begun.put_nowait(goes_on)

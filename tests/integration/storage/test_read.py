@@ -10,7 +10,7 @@ import pytest
 
 from nova_stream.settings import Settings
 from nova_stream.storage import read
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.rows import Place
 
 pytestmark = pytest.mark.integration
@@ -19,7 +19,7 @@ ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
 
 
 @pytest.fixture
-async def connection(nova_settings: Settings) -> AsyncIterator[read.Connection]:
+async def connection(nova_settings: Settings) -> AsyncIterator[Connection]:
     found = await connect(nova_settings, "test")
     yield found
     await found.close()
@@ -42,7 +42,7 @@ def registered(id_: str, name: str, created: int) -> dict[str, Any]:
     return {"entity": "agents", "after": after}
 
 
-async def test_an_empty_database(connection: read.Connection) -> None:
+async def test_an_empty_database(connection: Connection) -> None:
     assert await read.agents_stats(connection, ALL, unregistered=True) == ([], None)
     found = await read.overview(connection)
     assert (found.total_builds, found.active_tasks, found.last_build_time) == (0, 0, None)
@@ -51,7 +51,7 @@ async def test_an_empty_database(connection: read.Connection) -> None:
 
 
 async def test_agents_by_last_activity_then_name(
-    connection: read.Connection, apply_lines: ApplyLines
+    connection: Connection, apply_lines: ApplyLines
 ) -> None:
     run = {"id": "e1", "agent": "NOBODY", "duration": 0.5, "timestamp": at(5)}
     await apply_lines(
@@ -76,7 +76,7 @@ async def test_agents_by_last_activity_then_name(
     assert await read.count_unregistered(connection) == 2
 
 
-async def test_one_agent_by_name(connection: read.Connection, apply_lines: ApplyLines) -> None:
+async def test_one_agent_by_name(connection: Connection, apply_lines: ApplyLines) -> None:
     await apply_lines(
         [
             registered("b", "MARS", 1),
@@ -96,7 +96,7 @@ async def test_one_agent_by_name(connection: read.Connection, apply_lines: Apply
 
 
 async def test_names_are_no_longer_unregistered_once_nothing_counts(
-    connection: read.Connection, apply_lines: ApplyLines
+    connection: Connection, apply_lines: ApplyLines
 ) -> None:
     await apply_lines([task("t", "NOBODY", "done")])
     await apply_lines([{"entity": "tasks", "seq": 9, "op": "d", "before": {"id": "t"}}])
@@ -104,7 +104,7 @@ async def test_names_are_no_longer_unregistered_once_nothing_counts(
 
 
 async def test_builds_are_read_to_their_end(
-    connection: read.Connection, apply_lines: ApplyLines
+    connection: Connection, apply_lines: ApplyLines
 ) -> None:
     starts = {"b1": 3, "b2": 5, "b3": 5, "b4": None, "b5": None, "b6": 1, "b7": 9}
     lines: list[dict[str, Any]] = [
@@ -125,7 +125,7 @@ async def test_builds_are_read_to_their_end(
     assert await _ids(connection, 2, "running") == ["b3", "b2", "b1", "b6"]
 
 
-async def _ids(connection: read.Connection, limit: int, status: str | None = None) -> list[str]:
+async def _ids(connection: Connection, limit: int, status: str | None = None) -> list[str]:
     ids: list[str] = []
     place: Place | None = None
     while True:
@@ -136,7 +136,7 @@ async def _ids(connection: read.Connection, limit: int, status: str | None = Non
         assert len(rows) == limit
 
 
-async def test_a_build_with_its_tasks(connection: read.Connection, apply_lines: ApplyLines) -> None:
+async def test_a_build_with_its_tasks(connection: Connection, apply_lines: ApplyLines) -> None:
     after = {"id": "b1", "prdId": "p", "prdName": "Lumen", "status": "running", "startedAt": at(1)}
     await apply_lines(
         [
@@ -159,9 +159,7 @@ async def test_a_build_with_its_tasks(connection: read.Connection, apply_lines: 
     assert await read.build(connection, "b2", ALL) is None
 
 
-async def test_activities_newest_first(
-    connection: read.Connection, apply_lines: ApplyLines
-) -> None:
+async def test_activities_newest_first(connection: Connection, apply_lines: ApplyLines) -> None:
     lines = [
         {"entity": "activities", "after": {"id": f"v{n}", "timestamp": at(n), "details": "x"}}
         for n in (1, 4, 2)

@@ -8,7 +8,8 @@ import pytest
 from asyncpg.exceptions import _base
 
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
-from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.database import is_away
+from nova_stream.storage.faults import Fault, fault_of, name_of
 
 PASSING = [
     OSError("no route"),
@@ -71,6 +72,21 @@ def test_what_a_person_must_mend_is_the_set_up(error: Exception) -> None:
 @pytest.mark.parametrize("error", DATA, ids=repr)
 def test_everything_else_is_the_datas_fault(error: Exception) -> None:
     assert fault_of(error) is Fault.DATA
+
+
+@pytest.mark.parametrize("error", [*PASSING, DatabaseUnavailableError("gone")], ids=repr)
+def test_postgres_is_away_where_it_may_be_there_again_as_it_is(error: Exception) -> None:
+    assert is_away(error)
+
+
+@pytest.mark.parametrize("error", [*SETUP, *DATA], ids=repr)
+def test_a_broken_statement_is_no_outage(error: Exception) -> None:
+    assert not is_away(error)
+
+
+def test_a_log_line_has_class_and_sqlstate_of_an_error_and_not_its_words() -> None:
+    assert name_of(asyncpg.UndefinedColumnError("secret")) == "UndefinedColumnError (42703)"
+    assert name_of(OSError("secret")) == "OSError"
 
 
 def test_a_database_that_is_away_is_no_fault_of_the_data() -> None:

@@ -1,0 +1,89 @@
+"""A statement that Postgres refuses is no outage: it is told, by whoever runs it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from nova_stream.jobs import timers
+from nova_stream.jobs.alerts import Alerts
+from nova_stream.jobs.timers import Watch
+from nova_stream.jobs.webhook import Webhook
+from nova_stream.settings import Settings
+from nova_stream.storage import sql_alerts, sql_jobs
+from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
+
+pytestmark = pytest.mark.integration
+
+_BROKEN = "SELECT no_such_column FROM job_runs"
+
+
+def errors(log: list[Any]) -> list[tuple[object, object]]:
+    return [(line["event"], line["error"]) for line in log if line["log_level"] == "error"]
+
+
+async def test_the_scheduler(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = scheduler(jobs_settings, [job(Stub())], FakeClock())
+    monkeypatch.setattr(sql_jobs, "LOCK_JOB", _BROKEN)
+    with capture_logs() as log:
+        await one.tick()
+        await one.tick()
+    told = ("the ledger of jobs cannot be used", "UndefinedColumnError (42703)")
+    assert errors(log) == [told]
+    monkeypatch.undo()
+    with capture_logs() as log:
+        await one.tick()
+    assert [line["event"] for line in log] == ["the ledger of jobs answers again"]
+    await one.close()
+
+
+async def test_the_end_of_a_run(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    one = scheduler(jobs_settings, [job(Stub())], clock)
+    await one.tick()
+    monkeypatch.setattr(sql_jobs, "FINISH", _BROKEN)
+    clock.move(minutes=1)
+    with capture_logs() as log:
+        await one.tick()
+        await one.drain()
+    assert errors(log) == [("a run's end could not be recorded", "UndefinedColumnError (42703)")]
+    await one.close()
+    assert [row["outcome"] for row in await runs(jobs_settings)] == [None]
+
+
+async def test_alerts_are_no_outage_of_postgres(
+    jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf(Webhook):
+        async def tell_outage(self, *_: object) -> bool:
+            raise AssertionError("told as an outage")
+
+    clock = FakeClock()
+    settings = jobs_settings.model_copy(
+        update={"alert_webhook_url": SecretStr("http://127.0.0.1:1/")}
+    )
+    alerts, webhook = Alerts(settings, clock), Deaf(settings)
+    watch = Watch(alerts, webhook, clock)
+    monkeypatch.setattr(sql_alerts, "RUNS", _BROKEN)
+    with capture_logs() as log:
+        for _ in range(6):
+            clock.now += timedelta(seconds=10)
+            await watch.check()
+    told = ("alerts cannot be checked", "UndefinedColumnError (42703)")
+    assert errors(log) == [told] * 6
+    alerts.close()
+    webhook.close()
+
+
+async def test_a_timer(jobs_settings: Settings) -> None:
+    async def work() -> None:
+        await query(jobs_settings, _BROKEN)
+
+    timer = timers._quiet("job-history", 1, work)
+    with capture_logs() as log:
+        await timer.work()
+    assert errors(log) == [("a timer of the jobs failed", "UndefinedColumnError (42703)")]
