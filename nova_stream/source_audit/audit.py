@@ -24,7 +24,7 @@ from nova_stream.source_audit.report import SHOWN, SourceReport
 from nova_stream.source_audit.settle import Candidate, Settled, Settling
 from nova_stream.source_audit.spool import Spool
 from nova_stream.source_audit.stream import Stream, Tell
-from nova_stream.storage.database import Connection, open_session
+from nova_stream.storage.database import Connection, open_session, snapshot
 
 _BATCH = 200
 #: How long candidates are looked at, in settling times: one for the first mark, one more for a row
@@ -110,7 +110,7 @@ class SourceAudit:
         return Stream(self._settings, connection, self._comparable())
 
     async def _first_look(self, connection: Connection, candidates: Spool[Candidate]) -> None:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async with snapshot(connection):
             # Ours first: what it shows, the source has had.
             await connection.fetchval("SELECT pg_current_snapshot()")
             async with self._source.snapshot() as snapshot:

@@ -41,7 +41,7 @@ from nova_stream.publish.interface import Publisher
 from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings
 from nova_stream.storage.convex_reads import MOST_BYTES, TooMuchError
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import UNAVAILABLE, snapshot
 from nova_stream.storage.entity_locks import EntityLocks
 
 #: Seconds that a call waits for its turn with an entity; and for its own changes to be applied, or
@@ -119,7 +119,7 @@ class Backend:
         await self._see_writes()
         async with (
             self._database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            snapshot(connection),
         ):
             return await handler(QueryCall(connection, self._clock), argument)
 
