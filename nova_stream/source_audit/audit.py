@@ -113,9 +113,9 @@ class SourceAudit:
         async with snapshot(connection):
             # Ours first: what it shows, the source has had.
             await connection.fetchval("SELECT pg_current_snapshot()")
-            async with self._source.snapshot() as snapshot:
+            async with self._source.snapshot() as source:
                 for table in self._tables.values():
-                    merge = Merge(table, snapshot.rows(table), nova.rows(connection, table))
+                    merge = Merge(table, source.rows(table), nova.rows(connection, table))
                     before = len(candidates)
                     async for mismatches in merge.mismatches():
                         for mismatch in mismatches:
@@ -222,7 +222,7 @@ class SourceAudit:
         table = self._tables[batch[0].entity]
         ids = [item.id for item in batch]
         rows = await nova.read(connection, table, ids)
-        async with self._source.snapshot() as snapshot:
+        async with self._source.snapshot() as source:
             values = await snapshot.values(table, ids)
             documents = await snapshot.documents(table, ids)
         place = self._place(table.entity, snapshot.floor)
