@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from nova_stream.clock import isoformat
 from nova_stream.storage import token_store
-from nova_stream.storage.read import Connection
+from nova_stream.storage.database import Connection
 
 #: How long before its end a token is named.
 _SOON = timedelta(days=14)

@@ -222,10 +222,10 @@ class SourceAudit:
         table = self._tables[batch[0].entity]
         ids = [item.id for item in batch]
         rows = await nova.read(connection, table, ids)
-        async with self._source.snapshot() as source:
-            values = await snapshot.values(table, ids)
-            documents = await snapshot.documents(table, ids)
-        place = self._place(table.entity, snapshot.floor)
+        async with self._source.snapshot() as reading:
+            values = await reading.values(table, ids)
+            documents = await reading.documents(table, ids)
+        place = self._place(table.entity, reading.floor)
         records, refused = [], []
         for id_ in ids:
             source, row = values.get(id_), rows.get(id_)
