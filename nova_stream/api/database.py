@@ -47,14 +47,8 @@ class Database:
         """
         async with asyncio.timeout(_LIMIT):
             pool = await self._pool.get()
-            async with pool.acquire() as connection:
-                try:
-                    yield connection
-                except asyncio.CancelledError:
-                    # Else it would go back only when the server has taken note, and one that
-                    # stands still never does.
-                    connection.terminate()
-                    raise
+            async with _lent(pool) as connection:
+                yield connection
 
     async def close(self) -> None:
         """Close all connections; those in use are cut off after 2 s."""
@@ -63,12 +57,26 @@ class Database:
     async def _open(self) -> asyncpg.Pool[Any]:
         pool = await create_pool(self._settings, "api", self._size)
         try:
-            async with pool.acquire() as connection:
+            async with _lent(pool) as connection:
                 await check_schema(cast("asyncpg.Connection[Any]", connection))
         except BaseException:
             pool.terminate()
             raise
         return pool
+
+
+@asynccontextmanager
+async def _lent(pool: asyncpg.Pool[Any]) -> AsyncIterator[Connection]:
+    """A connection of the pool; whoever is cut off while having it leaves it closed."""
+    async with pool.acquire() as connection:
+        try:
+            yield connection
+        except BaseException:
+            # Else it would go back only when the server has taken note, and one that stands still
+            # never does. Of a transaction that is cut off comes another error than that.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                connection.terminate()
+            raise
 
 
 async def _close(pool: asyncpg.Pool[Any]) -> None:

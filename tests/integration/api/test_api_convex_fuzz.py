@@ -18,12 +18,16 @@ from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.convex.ids import new_id
 from nova_stream.api.convex.validators import Optional
 from nova_stream.events.change import Entity
+from nova_stream.scopes import SCOPES
 
 from .convex_calls import running_stage, serving
 
 pytestmark = pytest.mark.integration
 
 KINDS = ("query", "mutation")
+#: Tokens by their scopes: the name is the secret.
+TOKENS = f"all:{'+'.join(SCOPES)}:all," + ",".join(f"{scope}:{scope}:{scope}" for scope in SCOPES)
+ALL = {"Authorization": "Bearer all"}
 TEXTS = st.text(max_size=12) | st.sampled_from(
     [
         "",
@@ -62,8 +66,8 @@ def client(
     folder: Path = tmp_path_factory.mktemp("fuzz")
     with (
         running_stage(nova_kafka, nova_postgres, folder) as stage,
-        serving(stage, folder, api_rate="0") as address,
-        httpx.Client(base_url=address, timeout=30) as found,
+        serving(stage, folder, api_rate="0", api_tokens=TOKENS) as address,
+        httpx.Client(base_url=address, timeout=30, headers=ALL) as found,
     ):
         build = {
             "id": "b-1",
@@ -143,6 +147,39 @@ def test_arguments_that_fit(
     format_ = data.draw(st.sampled_from(["json", "convex_encoded_json", None]))
     body = {"path": function.path, "args": argument, "format": format_}
     check(send(client, function.kind, body), document, function.kind)
+
+
+@FUZZ
+@given(
+    path=st.sampled_from([*sorted(FUNCTIONS), "nowhere:nothing"]),
+    kind=st.sampled_from(KINDS),
+    scope=st.sampled_from(SCOPES),
+    in_path=st.booleans(),
+    argument=st.dictionaries(st.sampled_from(FIELDS), VALUES | IDS, max_size=4),
+)
+def test_each_function_asks_for_its_scope(
+    client: httpx.Client,
+    document: dict[str, Any],
+    path: str,
+    kind: str,
+    scope: str,
+    in_path: bool,
+    argument: dict[str, Any],
+) -> None:
+    needed = {"publish"} if kind == "mutation" else {"stats", "documents"}
+    function = FUNCTIONS.get(path)
+    if function is not None and function.kind == kind:
+        needed = {function.scope}
+    response = client.post(
+        f"/c/{scope}/api/{kind}" if in_path else f"/api/{kind}",
+        content=json.dumps({"path": path, "args": argument}),
+        headers={
+            "Content-Type": "application/json",
+            "Authorization": "" if in_path else f"Bearer {scope}",
+        },
+    )
+    assert (response.status_code != 403) == (scope in needed), response.text
+    check(response, document, kind)
 
 
 def fitting(text: str) -> st.SearchStrategy[Any]:

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity
+from nova_stream.scopes import NAMES, SCOPES
 from nova_stream.testing.servers import fresh_database
 from tests.integration.stream.harness import Stage, open_stage
 
@@ -33,13 +34,7 @@ from nova_stream.settings import load_settings
 serve(load_settings(), "127.0.0.1", 0)
 """
 #: Tokens by their scopes.
-SECRETS = {
-    "none": "",
-    "read": "read-secret",
-    "publish": "publish-secret",
-    "admin": "admin-secret",
-    "all": "all-secret",
-}
+SECRETS = {"none": "", **{name: f"{name}-secret" for name in (*NAMES, "all")}}
 #: An answer without end; test_api_stream looks at it.
 ENDLESS = "/api/v1/stream"
 #: A token or cursor that publishing or a list has not given is refused, which no schema can say.
@@ -81,7 +76,7 @@ def served(
 def serving(stage: Stage, folder: Path) -> Iterator[str]:
     """An API process on the stage, with a token for each set of scopes."""
     tokens = [
-        f"{name}:{'read+publish+admin' if name == 'all' else name}:{secret}"
+        f"{name}:{'+'.join(SCOPES) if name == 'all' else name}:{secret}"
         for name, secret in SECRETS.items()
         if secret
     ]

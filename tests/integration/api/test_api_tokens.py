@@ -19,6 +19,7 @@ from nova_stream.api.server import serve
 from nova_stream.cli.main import run
 from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError, UsageError
+from nova_stream.scopes import SCOPES
 from nova_stream.settings import Settings
 from nova_stream.storage import token_store
 from nova_stream.storage.database import connect
@@ -124,6 +125,67 @@ async def test_scopes_and_their_end(
     assert items["app"]["scopes"] == ["publish", "read"]
     assert items["app"]["state"] == "valid"
     assert items["old"]["state"] == "expired"
+
+
+async def test_a_rotated_token_works_on_until_the_overlap_is_over(
+    api: httpx.AsyncClient, nova_settings: Settings, command: Command,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    old = await secret(command, capsys, "a", "--scope", "stats")
+    assert await command("rotate", "a", "--overlap", "1", "--expires", "never") == 0
+    new = capsys.readouterr().out.splitlines()[-1]
+    for token in (old, new):
+        await until_status(api, token, 200)
+        assert (await api.get("/api/v1/builds", headers=bearer(token))).status_code == 403
+    assert await command("list", "--json") == 0
+    items = json.loads(capsys.readouterr().out)["items"]
+    assert [item["state"] for item in items] == ["replaced", "valid"]
+    assert items[1]["expiresAt"] is None
+    connection = await connect(nova_settings, "test")
+    try:
+        await connection.execute(
+            "UPDATE api_tokens SET expires_at = now() - INTERVAL '1 s' WHERE replaced_at < now()"
+        )
+    finally:
+        await connection.close()
+    await until_status(api, old, 401)
+    await until_status(api, new, 200)
+    assert await command("rotate", "a", "--overlap", "0") == 0
+    newest = capsys.readouterr().out.splitlines()[-1]
+    await until_status(api, new, 401)
+    await until_status(api, newest, 200)
+    assert await command("rotate", "a") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert await command("revoke", "a") == 0
+    for token in (newest, last):
+        await until_status(api, token, 401)
+    assert await command("rotate", "a") == 1
+    assert "create" in capsys.readouterr().err
+
+
+async def test_rotation_never_makes_a_token_live_longer(
+    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await secret(command, capsys, "a", "--scope", "stats", "--expires", "1")
+    assert await command("rotate", "a", "--overlap", "720") == 0
+    capsys.readouterr()
+    assert await command("list", "--json") == 0
+    old, new = json.loads(capsys.readouterr().out)["items"]
+    assert old["expiresAt"][:10] == (system_clock() + timedelta(days=1)).isoformat()[:10]
+    assert new["expiresAt"][:10] == (system_clock() + timedelta(days=90)).isoformat()[:10]
+
+
+async def test_a_token_tells_what_it_may(
+    api: httpx.AsyncClient, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = {"name": None, "scopes": list(SCOPES), "expiresAt": None}
+    assert (await api.get("/api/v1/token")).json() == everything
+    token = await secret(command, capsys, "a", "--scope", "read", "--scope", "metrics")
+    await until_status(api, "", 401)
+    rights = (await api.get("/api/v1/token", headers=bearer(token))).json()
+    assert rights["name"] == "a"
+    assert rights["scopes"] == ["metrics", "stats", "documents"]
+    assert rights["expiresAt"][:10] == (system_clock() + timedelta(days=90)).isoformat()[:10]
 
 
 async def test_the_last_use_is_noted(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from nova_stream.api import stored_tokens
+from nova_stream.api import database, stored_tokens
 from nova_stream.api.app import create_app
 from nova_stream.clock import system_clock
 from nova_stream.settings import Settings
@@ -145,3 +145,44 @@ async def test_what_was_learned_at_the_start_is_known(nova_settings: Settings) -
         stall.hold()
         assert (await client.get("/api/v1/overview")).status_code == 401
         assert (await client.get("/health/live")).status_code == 200
+
+
+#: What can become of Postgres.
+HOW: dict[str, Callable[[Stall], Callable[[], None]]] = {
+    "hung": lambda stall: stall.hold,
+    "refusing": lambda stall: stall.refuse,
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("warm", [False, True], ids=["first request", "later"])
+async def test_whatever_message_to_postgres_is_the_last_nobody_is_let_in_by_it(
+    nova_settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str, warm: bool
+) -> None:
+    """From the first byte of the first connection to the look after the data were read."""
+    monkeypatch.setattr(stored_tokens, "_LIMIT", 0.3)
+    monkeypatch.setattr(stored_tokens, "_PAUSE", 0.0)
+    monkeypatch.setattr(stored_tokens, "_FRESH", 0.1)
+    monkeypatch.setattr(database, "_LIMIT", 0.5)
+    secret = await make_token(nova_settings)
+    callers = {None: {401, 503}, "nova_unknown": {401, 503}, secret: {200, 503}}
+    steps = 0
+    for caller, allowed in callers.items():
+        headers = {"Authorization": f"Bearer {caller}"} if caller else {}
+        for message in range(1, 200):
+            async with serving(nova_settings) as (_, client, stall):
+                if warm:
+                    known = {"Authorization": f"Bearer {secret}"}
+                    await client.get("/api/v1/overview", headers=known)
+                    await asyncio.sleep(0.15)  # what it knows is old then
+                stall.break_at(message, HOW[how](stall))
+                answer = await client.get("/api/v1/overview", headers=headers)
+                assert answer.status_code in allowed, (message, answer.text)
+                if answer.status_code != 200:
+                    assert "totalBuilds" not in answer.text
+                if not stall.broken:
+                    break
+                steps += 1
+        else:
+            pytest.fail("it never ends")
+    assert steps >= (4 if warm else 20)
