@@ -79,7 +79,7 @@ async def test_an_action_is_there_once_it_is_answered(
 
 async def test_every_route_tells_what_was_refused_and_by_whom(client: httpx.AsyncClient) -> None:
     scopes = documented()
-    expected = set()
+    expected: set[tuple[str, str | None, str]] = set()
     for asked in ROUTES:
         action = f"{asked.method} {asked.path.replace(':path}', '}')}"
         needed = scopes[asked.method, asked.path.replace(":path}", "}")]
