@@ -50,6 +50,7 @@ from nova_stream.api.tokens import Tokens
 from nova_stream.api.tracing import Traced
 from nova_stream.api.trail import Trail
 from nova_stream.api.trailed import Trailed
+from nova_stream.api.unregistered import Unregistered
 from nova_stream.clock import system_clock
 from nova_stream.jobs.ledger import Ledger
 from nova_stream.jobs.registry import JOBS
@@ -137,6 +138,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     watch = PositionWatch(database, PresentLives(kafka.lives, list(settings.topics())))
     return Parts(
         rooms=rooms,
+        unregistered=Unregistered(database),
         tokens=tokens,
         guard=guard,
         trail=Trail(guard),
@@ -174,6 +176,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             yield
         finally:
             await parts.changes.close()
+            await parts.unregistered.close()
             await parts.convex.close()
             await parts.tokens.close()
             parts.ledger.close()

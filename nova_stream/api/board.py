@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from bisect import bisect_right
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ import msgspec
 #: Rows of a kind that are kept at most; the oldest go. A ``agent-gone`` that is forgotten ends the
 #: resume of those who have not seen it, the other kinds are the newest of more.
 _KEPT = {"agent-gone": 1000, "build": 100, "activity": 50}
-#: Frames that are kept for others who ask for the same, until the next change.
+#: Frames that are kept for others who ask for the same, until the next change, and bytes of one: a
+#: reader that takes nothing holds no more than that.
 _FRAMES = 100
+_FRAME = 64 * 1024
 #: What every reader is told, whatever it asked for.
 _ALWAYS = "state"
 
@@ -44,8 +47,19 @@ class _Row(NamedTuple):
     number: int
     event: str
     agent: str | None
-    data: bytes
+    start: int  # of the data in the text
     text: bytes
+
+
+class Frame(NamedTuple):
+    """Events, and the number of the newest change that whoever was sent them has seen."""
+
+    text: bytes
+    seen: int
+
+
+def _number(row: _Row) -> int:
+    return row.number
 
 
 class Board:
@@ -57,24 +71,33 @@ class Board:
         self._floor = 0
         self._rows: dict[str, _Row] = {}  # in the order of their numbers
         self._kinds: Counter[str] = Counter()
-        self._frames: dict[tuple[int, Wanted], bytes] = {}
+        self._order: list[_Row] | None = None
+        self._frames: dict[tuple[int, Wanted, int], Frame] = {}
+        #: Whether all of a look is here; while it comes, nobody should go by it.
+        self.settled = True
 
     @property
     def number(self) -> int:
         """The number of the newest change."""
         return self._number
 
+    @property
+    def floor(self) -> int:
+        """The number from which on everything that is gone is still told."""
+        return self._floor
+
     def put(self, key: str, event: str, value: Any, agent: str | None = None) -> None:
         """Set a row; nothing happens where it is so already."""
         data = msgspec.json.encode(value)
         old = self._rows.get(key)
-        if old is not None and (old.event, old.data) == (event, data):
+        if old is not None and old.event == event and old.text[old.start : -2] == data:
             return
         self._forget(key)
         self._number += 1
         self._frames.clear()
-        text = b"id: %b\nevent: %b\ndata: %b\n\n" % (self._id(self._number), event.encode(), data)
-        self._rows[key] = _Row(self._number, event, agent, data, text)
+        self._order = None
+        head = b"id: %b\nevent: %b\ndata: " % (self._id(self._number), event.encode())
+        self._rows[key] = _Row(self._number, event, agent, len(head), b"%b%b\n\n" % (head, data))
         self._kinds[event] += 1
         if self._kinds[event] > _KEPT.get(event, self._kinds[event]):
             self._drop_oldest(event)
@@ -88,29 +111,40 @@ class Board:
         row = self._rows.get(key)
         return None if row is None else row.agent
 
-    def whole(self, wanted: Wanted) -> bytes:
-        """The full picture as events, closed by the event ``snapshot``."""
-        made = self._frames.get((-1, wanted))
+    def since(self, number: int, wanted: Wanted, gone_after: int = 0) -> Frame:
+        """The rows that changed after ``number`` as events, in their order, as many as a frame has;
+        what was gone by ``gone_after`` is left out, since its reader has never seen it.
+        """
+        asked = (number, wanted, gone_after)
+        made = self._frames.get(asked)
         if made is None:
-            rows = (row for row in self._rows.values() if row.event != "agent-gone")
-            closed = b"id: %b\nevent: snapshot\ndata: {}\n\n" % self._id(self._number)
-            made = b"".join([*(r.text for r in rows if wanted.has(r.event, r.agent)), closed])
-            self._keep((-1, wanted), made)
+            made = self._frame(number, wanted, gone_after)
+            if len(self._frames) >= _FRAMES:
+                self._frames.clear()
+            self._frames[asked] = made
         return made
 
-    def since(self, number: int, wanted: Wanted) -> bytes:
-        """The rows that changed after ``number`` as events, in their order; empty for none."""
-        made = self._frames.get((number, wanted))
-        if made is None:
-            found: list[bytes] = []
-            for row in reversed(self._rows.values()):
-                if row.number <= number:
-                    break
-                if wanted.has(row.event, row.agent):
-                    found.append(row.text)
-            made = b"".join(reversed(found))
-            self._keep((number, wanted), made)
-        return made
+    def snapshot(self) -> bytes:
+        """The event that closes the full picture."""
+        return b"id: %b\nevent: snapshot\ndata: {}\n\n" % self._id(self._number)
+
+    def _frame(self, number: int, wanted: Wanted, gone_after: int) -> Frame:
+        if number == self._number:
+            return Frame(b"", number)
+        if self._order is None:
+            self._order = list(self._rows.values())
+        found: list[bytes] = []
+        size = 0
+        for place in range(bisect_right(self._order, number, key=_number), len(self._order)):
+            row = self._order[place]
+            if row.event == "agent-gone" and row.number <= gone_after:
+                continue
+            if wanted.has(row.event, row.agent):
+                if found and size + len(row.text) > _FRAME:
+                    return Frame(b"".join(found), self._order[place - 1].number)
+                found.append(row.text)
+                size += len(row.text)
+        return Frame(b"".join(found), self._number)
 
     def place(self, event_id: str) -> int | None:
         """The number that an event's id names; None where it cannot be gone on from."""
@@ -120,15 +154,11 @@ class Board:
         number = int(match[2])
         return number if self._floor <= number <= self._number else None
 
-    def _keep(self, asked: tuple[int, Wanted], frame: bytes) -> None:
-        if len(self._frames) >= _FRAMES:
-            self._frames.clear()
-        self._frames[asked] = frame
-
     def _id(self, number: int) -> bytes:
         return f"{self._name}-{number}".encode()
 
     def _forget(self, key: str) -> None:
+        self._order = None
         row = self._rows.pop(key, None)
         if row is not None:
             self._kinds[row.event] -= 1

@@ -33,6 +33,9 @@ _CHECK = 2.0
 _TURN = 20
 _TURN_PAUSE = 0.002
 
+#: Rows that are put on the board before others get their turn.
+_ROWS = 500
+
 #: Seconds between two looks at least.
 _REST = 0.05
 
@@ -63,12 +66,17 @@ class Client:
         self._greeted = self._begun = False
         self._may: bool | None = True
         self._told = 0
+        self._board: Board | None = None  # from which more is to be taken at once
+        self._whole_from: int | None = None  # where the full picture began that is not yet sent
         self._waits: asyncio.Future[bytes] | None = None
 
     async def frame(self) -> bytes:
         """The next events or comment; empty when the stream is over."""
         if self.ended:
             return b""
+        more = self._board is not None and self._board.settled and self._may
+        if more and self._board is not None and (frame := self._take(self._board)):
+            return frame
         if self._serving:  # what was given has gone out only now
             self._serving = False
             self._served_at = time.monotonic()
@@ -108,19 +116,32 @@ class Client:
         if now - self._served_at < _PAUSE - INTERVAL / 4:  # looks are no more regular than that
             return b""
         if not whole and not self._begun:  # nothing is known yet but that
-            frame = b"" if self._greeted else board.since(0, _NOTHING)
+            frame = b"" if self._greeted else board.since(0, _NOTHING).text
             self._greeted = True
             return frame
         if self._may is None:  # nobody can tell: how things stand, and no row
             told, self._told = max(self._told, self.seen or 0), board.number
-            return board.since(told, _NOTHING)
-        if self.seen is not None:
-            frame = board.since(self.seen, self.wanted)
-        else:
-            frame = board.whole(self.wanted)
+            return board.since(told, _NOTHING).text
+        if self.seen is None:
+            self.seen, self._whole_from = 0, board.number
         self._begun = True
-        self.seen = board.number
-        return frame
+        return self._take(board)
+
+    def _take(self, board: Board) -> bytes:
+        """The next piece of what has not been seen; the rest is taken when it has gone out."""
+        assert self.seen is not None
+        if 0 < self.seen < board.floor:  # what is gone since has been forgotten
+            self.ended = True
+            return b""
+        text, self.seen = board.since(self.seen, self.wanted, self._whole_from or 0)
+        ends = self.seen == board.number
+        self._board = None if ends else board
+        if ends and self._whole_from is not None:
+            self._whole_from = None
+            text += board.snapshot()
+        if text:
+            self._sent_at = time.monotonic()
+        return text
 
     def _give(self, frame: bytes) -> bool:
         if self._waits is None or self._waits.done():
@@ -229,7 +250,11 @@ class Changes:
         if not self._tokens.fresh:
             raise TimeoutError
         if found is not None:
-            self._show(found)
+            self._board.settled = False
+            try:
+                await self._show(found)
+            finally:
+                self._board.settled = True
         self._tell(connected=True)
 
     def _tell_away(self, error: Exception) -> None:
@@ -255,15 +280,16 @@ class Changes:
 
     # -- what a look found -------------------------------------------------------------------------
 
-    def _show(self, found: read.Changes) -> None:
+    async def _show(self, found: read.Changes) -> None:
         board = self._board
         board.put("builds", "builds", found.build_stats)
         board.put("overview", "overview", found.overview)
         for agent_id in self._ids - found.agent_ids:
             self._gone(f"agent:{agent_id}", agent_id)
-        for row in found.agents:
+        for number, row in enumerate(found.agents):
             self._agent(row)
-        self._unregistered(found.unregistered)
+            await _turn(number)
+        await self._unregistered(found.unregistered)
         for build in found.builds:
             board.put(f"build:{build.id}", "build", build)
         for activity in found.activities:
@@ -279,15 +305,22 @@ class Changes:
             self._gone(key, row.agent_id, kept=f"renamed:{self._board.number}:{row.agent_id}")
         self._board.put(key, "agent", row, row.agent_name)
 
-    def _unregistered(self, rows: list[AgentStats]) -> None:
+    async def _unregistered(self, rows: list[AgentStats]) -> None:
         there = {f"name:{row.agent_name}": row for row in rows}
         for key in self._board.keys("agent"):
             if key.startswith("name:") and key not in there:
                 self._gone(key, None)
-        for key, row in there.items():
+        for number, (key, row) in enumerate(there.items()):
             self._board.put(key, "agent", row, row.agent_name)
+            await _turn(number)
 
     def _gone(self, key: str, agent_id: str | None, kept: str | None = None) -> None:
         name = self._board.agent_of(key)
         value = {"agentName": name, "agentId": agent_id, "registered": agent_id is not None}
         self._board.put(kept or key, "agent-gone", value, name)
+
+
+async def _turn(number: int) -> None:
+    """Let others have their turn after some rows."""
+    if number % _ROWS == _ROWS - 1:
+        await asyncio.sleep(0)

@@ -156,6 +156,7 @@ BUILD_HISTORY = {
 }
 STREAM_STATUS = {
     "databaseUp": True,
+    "databaseState": "up",
     "kafkaUp": True,
     "lag": 0,
     "partitions": 48,

@@ -18,6 +18,7 @@ from nova_stream.api.room import Rooms
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tokens import Tokens
 from nova_stream.api.trail import Trail
+from nova_stream.api.unregistered import Unregistered
 from nova_stream.jobs.ledger import Ledger
 from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher
@@ -31,6 +32,7 @@ class Parts:
     """The parts of one API."""
 
     rooms: Rooms
+    unregistered: Unregistered
     tokens: Tokens
     #: The connections that access is decided with.
     guard: Database

@@ -17,7 +17,7 @@ from nova_stream.kafka.markers import RecordCounter
 from nova_stream.kafka.model import Held, Key
 from nova_stream.kafka.offsets import Logs, backlog_of, read_logs
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import UNAVAILABLE, State, state_of
 from nova_stream.storage.read_status import HeldBack, StreamFacts, StreamStatus, stream_facts
 
 #: Seconds for which a look is shown to others.
@@ -48,6 +48,7 @@ class StreamWatch:
         self._counter = RecordCounter(settings, _PATIENCE)
         self._samples: deque[tuple[float, dict[Key, int]]] = deque()
         self._status: StreamStatus | None = None
+        self._database_state: State = "up"
         self._looked_at = float("-inf")
 
     async def look(self) -> StreamStatus:
@@ -79,6 +80,7 @@ class StreamWatch:
             )
         return StreamStatus(
             database_up=facts is not None,
+            database_state=self._database_state,
             kafka_up=kafka is not None,
             lag=backlog.lag if backlog else None,
             held_back=[_held_back(held) for held in kafka.logs.held] if kafka else None,
@@ -95,9 +97,14 @@ class StreamWatch:
     async def _of_database(self) -> StreamFacts | None:
         try:
             async with asyncio.timeout(_LIMIT), self._database.look() as connection:
-                return await stream_facts(connection, self._settings)
-        except (DatabaseUnavailableError, *UNAVAILABLE, asyncpg.OperatorInterventionError):
+                facts = await stream_facts(connection, self._settings)
+        except (
+            DatabaseUnavailableError, *UNAVAILABLE, asyncpg.OperatorInterventionError,
+        ) as error:  # fmt: skip
+            self._database_state = state_of(error)
             return None
+        self._database_state = "up"
+        return facts
 
     async def _of_kafka(self) -> _Kafka | None:
         try:

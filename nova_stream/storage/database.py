@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -64,6 +64,20 @@ _NEXT_HOST = (
 )
 
 _LIMIT = 10.0
+
+#: What Postgres does: it works, it keeps everybody waiting (stopped, or behind a network that is
+#: gone), or it turns everybody away (not running, starting, another password).
+State = Literal["up", "silent", "refusing"]
+
+
+def state_of(error: BaseException) -> State:
+    """What an error says of the Postgres that it came from."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, TimeoutError):
+            return "silent"
+        found = found.__context__
+    return "refusing"
 
 
 def describe(settings: Settings) -> str:

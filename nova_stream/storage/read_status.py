@@ -12,7 +12,7 @@ from nova_stream.events.times import time_text
 from nova_stream.kafka.model import Applied, Key
 from nova_stream.settings import Settings
 from nova_stream.storage import positions, sql, sql_status
-from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.database import Connection, State, snapshot
 from nova_stream.storage.rows import Time
 
 _AGENTS, _BUILDS = "computeAgentStats", "refreshBuildStats"
@@ -44,6 +44,10 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """How the stream is doing; what cannot be told at the moment is null."""
 
     database_up: bool
+    database_state: Annotated[
+        State,
+        msgspec.Meta(description="silent: it takes no notice; refusing: it lets nobody in."),
+    ]
     kafka_up: bool
     lag: Annotated[int | None, msgspec.Meta(description="Records that are there to be applied.")]
     held_back: Annotated[

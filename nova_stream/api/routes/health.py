@@ -13,12 +13,12 @@ from nova_stream.api.metrics import CONTENT_TYPE
 from nova_stream.api.parts import Parts, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import DatabaseUnavailableError, NovaStreamError, SchemaVersionError
-from nova_stream.storage import read
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import UNAVAILABLE, State, state_of
 
 router = APIRouter(tags=["operation"])
 
 _OK = "ok"
+_AWAY: dict[State, str] = {"silent": "away: no answer", "refusing": "away"}
 
 
 @router.get(
@@ -61,12 +61,11 @@ async def metrics(parts: PartsOf) -> Response:
 
 async def _database(parts: Parts) -> tuple[str, str, int]:
     try:
-        async with parts.database.connection() as connection:
-            return _OK, _OK, await read.count_unregistered(connection)
+        return _OK, _OK, await parts.unregistered.get()
     except SchemaVersionError:
         return _OK, "not this version's (run: nova-stream migrate)", 0
-    except (DatabaseUnavailableError, asyncpg.PostgresError, *UNAVAILABLE):
-        return "away", "unknown", 0
+    except (DatabaseUnavailableError, asyncpg.PostgresError, *UNAVAILABLE) as error:
+        return _AWAY[state_of(error)], "unknown", 0
 
 
 async def _kafka(parts: Parts) -> str:

@@ -166,6 +166,9 @@ async def test_without_postgres_kafka_still_tells(nova_settings: Settings, nova_
                 client.headers["Authorization"] = "Bearer secret"
                 found = await look(client, limit=2 * LIMIT)
                 assert (found["kafkaUp"], found["databaseUp"]) == (True, False)
+                assert found["databaseState"] == ("refusing" if port == 1 else "silent")
+                ready = (await client.get("/health/ready")).json()
+                assert ready["checks"]["database"] == ("away" if port == 1 else "away: no answer")
                 for name in ("lag", "partitions", "freshnessMs", "openDeadLetters", "lastAudit"):
                     assert found[name] is None, name
 

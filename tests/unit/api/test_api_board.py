@@ -21,14 +21,23 @@ def events(frame: bytes) -> list[tuple[str, str, Any]]:
     return [(id_, event, msgspec.json.decode(data)) for id_, event, data in found]
 
 
+def whole(board: Board) -> bytes:
+    """The full picture as a client is sent it."""
+    text, seen = b"", 0
+    while seen < board.number:
+        piece, seen = board.since(seen, ALL, gone_after=board.number)
+        text += piece
+    return text + board.snapshot()
+
+
 def test_a_row_is_shown_once_with_its_newest_state() -> None:
     board = Board()
     for number in range(5):
         board.put("a", "agent", number, "A")
         board.put("b", "agent", 10 + number, "B")
-    assert [data for _, _, data in events(board.since(0, ALL))] == [4, 14]
+    assert [data for _, _, data in events(board.since(0, ALL).text)] == [4, 14]
     seen = board.number
-    assert board.since(seen, ALL) == b""
+    assert board.since(seen, ALL).text == b""
     board.put("a", "agent", 4, "A")  # as it is
     assert board.number == seen
 
@@ -37,12 +46,14 @@ def test_any_event_can_be_gone_on_from() -> None:
     board = Board()
     for number in range(10):
         board.put(f"{number}", "agent", number, "A")
-    frame = events(board.whole(ALL))
+    frame = events(whole(board))
     assert frame[-1][1] == "snapshot"
     for place, (id_, _, _) in enumerate(frame[:-1], 1):
         found = board.place(id_)
         assert found is not None
-        assert [data for _, _, data in events(board.since(found, ALL))] == list(range(place, 10))
+        assert [data for _, _, data in events(board.since(found, ALL).text)] == list(
+            range(place, 10)
+        )
     assert board.place(frame[-1][0]) == board.number
 
 
@@ -50,9 +61,9 @@ def test_ids_of_others_cannot_be_gone_on_from() -> None:
     board, other = Board(), Board()
     board.put("a", "agent", 1, "A")
     other.put("a", "agent", 1, "A")
-    for id_ in (events(other.whole(ALL))[0][0], "", "x", "1", "-1"):
+    for id_ in (events(whole(other))[0][0], "", "x", "1", "-1"):
         assert board.place(id_) is None
-    own, _, _ = events(board.whole(ALL))[0]
+    own, _, _ = events(whole(board))[0]
     assert board.place(own.replace("-1", "-2")) is None
 
 
@@ -60,10 +71,10 @@ def test_what_is_gone_is_told_to_those_who_saw_it_and_forgotten_in_the_end() -> 
     board = Board()
     board.put("a", "agent", 1, "A")
     seen = board.number
-    id_, _, _ = events(board.whole(ALL))[0]
+    id_, _, _ = events(whole(board))[0]
     board.put("a", "agent-gone", {}, "A")
-    assert [event for _, event, _ in events(board.since(seen, ALL))] == ["agent-gone"]
-    assert [event for _, event, _ in events(board.whole(ALL))] == ["snapshot"]
+    assert [event for _, event, _ in events(board.since(seen, ALL).text)] == ["agent-gone"]
+    assert [event for _, event, _ in events(whole(board))] == ["snapshot"]
     assert board.place(id_) == seen
     for number in range(1001):
         board.put(f"{number}", "agent-gone", {}, "A")
@@ -74,7 +85,7 @@ def test_lists_keep_their_newest_rows() -> None:
     board = Board()
     for number in range(200):
         board.put(f"{number}", "activity", number, "A")
-    assert [d for _, _, d in events(board.since(0, ALL))] == list(range(150, 200))
+    assert [d for _, _, d in events(board.since(0, ALL).text)] == list(range(150, 200))
 
 
 def test_filters() -> None:
@@ -89,7 +100,7 @@ def test_filters() -> None:
             None if events_ is None else frozenset(events_),
             None if agents is None else frozenset(agents),
         )
-        return [data for _, _, data in events(board.since(0, wanted))]
+        return [data for _, _, data in events(board.since(0, wanted).text)]
 
     assert shown(None, None) == [1, 2, 3, 4]
     assert shown({"agent"}, None) == [1, 2, 4]
@@ -110,7 +121,7 @@ def test_whoever_reads_and_whenever_ends_with_the_last_values(steps: list[Any]) 
     states: dict[str, dict[str, int]] = {"slow": {}, "fast": {}}
 
     def look(reader: str) -> None:
-        for _, _, (key, value) in events(board.since(seen[reader], ALL)):
+        for _, _, (key, value) in events(board.since(seen[reader], ALL).text):
             states[reader][key] = value
         seen[reader] = board.number
 
@@ -136,3 +147,46 @@ async def test_a_client_that_takes_nothing_costs_nothing() -> None:
     await asyncio.sleep(0)
     assert client.serve(board, whole=True, recheck=False)
     assert [data for _, event, data in events(await taking) if event == "agent"] == [999]
+
+
+async def test_a_large_picture_goes_out_in_pieces_and_ends_with_the_newest_state() -> None:
+    board = Board()
+    for number in range(5000):
+        board.put(f"{number}", "agent", {"n": number, "text": "x" * 200}, "A")
+    board.put("7", "agent-gone", {"n": 7}, "A")
+    client = Client(ALL, None, lambda: True)
+    taking = asyncio.create_task(client.frame())
+    await asyncio.sleep(0)
+    assert client.serve(board, whole=True, recheck=False)
+    frames = [await taking]
+    changed = False
+    while b"event: snapshot" not in frames[-1]:
+        if len(frames) == 5:
+            board.put("0", "agent", {"n": "changed"}, "A")
+            board.put("1", "agent-gone", {"n": 1}, "A")  # which it has been sent
+            changed = True
+        frames.append(await asyncio.wait_for(client.frame(), 1))
+    assert changed
+    assert max(map(len, frames)) < 70_000
+    found = [event for frame in frames for event in events(frame)]
+    newest = {data["n"]: event for _, event, data in found if "n" in data}
+    assert 7 not in newest  # gone before it could be seen
+    assert newest[1] == "agent-gone"
+    assert "changed" in newest
+    assert len(newest) == 5000
+
+
+async def test_nothing_is_taken_while_a_look_is_under_way() -> None:
+    board = Board()
+    for number in range(2000):
+        board.put(f"{number}", "agent", {"n": number, "text": "x" * 200}, "A")
+    client = Client(ALL, None, lambda: True)
+    taking = asyncio.create_task(client.frame())
+    await asyncio.sleep(0)
+    client.serve(board, whole=True, recheck=False)
+    await taking
+    board.settled = False
+    taking = asyncio.create_task(client.frame())
+    await asyncio.sleep(0)
+    assert not taking.done()
+    taking.cancel()

@@ -34,7 +34,7 @@ export const standing = computed(() => {
     return { name: "lost", text: "Connection lost", banner: `${state.trouble.value} ${old} Trying again by itself.` };
   }
   if (state.databaseAway.value) {
-    return { name: "old", text: "Postgres is away", banner: `Postgres does not answer. ${old} They come back by themselves.` };
+    return { name: "old", text: "Postgres is away", banner: `Postgres ${status.data.value?.databaseState === "refusing" ? "lets nobody in" : "does not answer"}. ${old} They come back by themselves.` };
   }
   if (age === null) return { name: "waiting", text: "Connecting…", banner: "" };
   if (age > OLD) return { name: "old", text: `${roughly(age)} old`, banner: age > 2 * OLD ? `Nothing has come from the server for a while. ${old}` : "" };

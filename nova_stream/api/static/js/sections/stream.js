@@ -48,9 +48,9 @@ function Tile({ title, text, tone = "", children }) {
       <dd class="note">${children || "\u00a0"}</dd></div>`;
 }
 
-function Server({ title, up }) {
+function Server({ title, up, away = "does not answer" }) {
   if (up === null || up === undefined) return html`<${Tile} title=${title} text=${NOTHING}>not known<//>`;
-  return html`<${Tile} title=${title} text=${up ? "Up" : "Away"} tone=${up ? "good" : "bad"}>${up ? "answers" : "does not answer"}<//>`;
+  return html`<${Tile} title=${title} text=${up ? "Up" : "Away"} tone=${up ? "good" : "bad"}>${up ? "answers" : away}<//>`;
 }
 
 export function Stream() {
@@ -70,7 +70,7 @@ export function Stream() {
           <dd><${Line} values=${throughputs.value} length=${REMEMBERED} label="Throughput of the last two minutes; now ${rate} events a second" /></dd></div>
         <${Tile} title="Dead letters" text=${integer(now.openDeadLetters)} tone=${now.openDeadLetters ? "warn" : ""}>
           ${now.openDeadLetters ? html`<a href="#dead-letters">open, to look after</a>` : "none to look after"}<//>
-        <${Server} title="Postgres" up=${now.databaseUp} />
+        <${Server} title="Postgres" up=${now.databaseUp} away=${now.databaseState === "refusing" ? "lets nobody in" : undefined} />
         <${Server} title="Kafka" up=${now.kafkaUp} />
       </dl>
     <//>`;
