@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import ClientDisconnect
 
 from nova_stream.api.parts import PartsOf
 from nova_stream.api.tokens import Confirm, access_of
@@ -37,6 +40,7 @@ def needs(*scopes: Scope, confirm: Confirm = "fresh") -> Any:
 
 
 async def _own_writes(
+    request: Request,
     parts: PartsOf,
     after: Annotated[
         str | None,
@@ -55,10 +59,30 @@ async def _own_writes(
     started = time.monotonic()
     reached = "no"
     try:
-        await parts.watch.wait(token, timeout)
+        await while_there(request, parts.watch.wait(token, timeout))
         reached = "yes"
     finally:
         parts.metrics.waits.labels(reached).observe(time.monotonic() - started)
+
+
+async def while_there(request: Request, waiting: Awaitable[None]) -> None:
+    """Wait for something as long as the client is there; raises ClientDisconnect when it goes."""
+    left = asyncio.ensure_future(_left(request))
+    waits = asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({left, waits}, return_when=asyncio.FIRST_COMPLETED)
+        if not waits.done():
+            raise ClientDisconnect
+        waits.result()
+    finally:
+        for task in (left, waits):
+            task.cancel()
+        await asyncio.gather(left, waits, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 #: A route's dependency: ``?after=TOKEN&timeout=SECONDS``.

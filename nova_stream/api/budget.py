@@ -64,6 +64,8 @@ FIGURES = Budget(seconds=_WAITING)
 ROW = Budget(answer=16 * MB, seconds=_WAITING, memory=2 * MB)
 #: A page of a list, and a list that has pages without being asked for them.
 PAGE = Budget(rows=500, row_bytes=2 * MB, answer=16 * MB, seconds=_WAITING, memory=12 * MB)
+#: A page of what nova-stream itself writes, each row of which is short.
+LINES = Budget(rows=500, answer=4 * MB, memory=8 * MB)
 TASKS = Budget(rows=2000, row_bytes=4 * MB, answer=16 * MB, seconds=_WAITING, memory=24 * MB)
 AGENTS = Budget(rows=5000, row_bytes=4 * MB, answer=16 * MB, seconds=_WAITING, memory=24 * MB)
 #: Plots: a row is a piece of time.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
-import asyncpg
 import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.stats.fold import offset_of_place
 from nova_stream.storage import read, sql_explain
+from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.read import shown
 from nova_stream.storage.rows import Place
@@ -62,8 +62,12 @@ class _Asked(NamedTuple):
     name: str
     agent_id: str | None
     figure: Figure
-    limit: int
+    bounds: read.Bounds
     after: Place | None
+
+    @property
+    def limit(self) -> int:
+        return self.bounds.rows
 
 
 class _Found(NamedTuple):
@@ -80,7 +84,7 @@ async def explain(
     settings: Settings,
     name: str,
     figure: Figure,
-    limit: int,
+    bounds: read.Bounds,
     after: Place | None = None,
     *,
     unregistered: bool = False,
@@ -94,7 +98,7 @@ async def explain(
         stats = await read.agent_stats(connection, name, unregistered=unregistered)
         if stats is None:
             return None
-        asked = _Asked(connection, settings, name, stats.agent_id, figure, limit, after)
+        asked = _Asked(connection, settings, name, stats.agent_id, figure, bounds, after)
         value = msgspec.to_builtins(stats).get(figure)
         if figure == "activeTasks":
             value = await connection.fetchval(sql_explain.ACTIVE_TASKS, name)
@@ -120,42 +124,35 @@ async def explain(
 async def _tasks(asked: _Asked) -> _Found:
     statuses = _STATUSES[asked.figure]
     after = asked.after.id if asked.after else ""
-    rows = await asked.connection.fetch(
-        sql_explain.TASKS, asked.name, statuses, after, asked.limit + 1
-    )
+    page = await _page(asked, sql_explain.TASKS, asked.name, statuses, after, asked.limit + 1)
     counts = await asked.connection.fetchrow(sql_explain.COUNT_TASKS, asked.name)
     assert counts is not None
     changed = await asked.connection.fetchrow(
         sql_explain.LAST_TASK, asked.name, None if asked.figure in _LEFT else statuses
     )
-    items = [_item(TaskItem, asked, Entity.TASKS, row) for row in rows]
-    end = Place(None, items[asked.limit - 1].id) if len(items) > asked.limit else None
+    items = [_item(TaskItem, asked, Entity.TASKS, row) for row in page.rows]
+    end = Place(None, items[-1].id) if page.more else None
     event = None if changed is None else _event(asked, Entity.TASKS, changed)
-    return _Found(items[: asked.limit], end, dict(counts), event)
+    return _Found(items, end, dict(counts), event)
 
 
 async def _executions(asked: _Asked) -> _Found:
     """The executions that have a duration: first those with a time, newest first."""
-    wanted = asked.limit + 1
-    place = asked.after or Place("infinity", "")
-    rows: list[asyncpg.Record] = []
-    before: str | None = place.id
-    if place.time is not None:
-        rows = await asked.connection.fetch(
-            sql_explain.EXECUTIONS, asked.name, place.time, place.id, wanted
-        )
-        before = None
-    if len(rows) < wanted:
-        rows += await asked.connection.fetch(
-            sql_explain.EXECUTIONS_WITHOUT_TIME, asked.name, before, wanted - len(rows)
-        )
+    place = asked.after or read.FIRST
+    page = await read.timed_then_untimed(
+        asked.connection,
+        (sql_explain.EXECUTIONS, sql_explain.EXECUTIONS_WITHOUT_TIME),
+        asked.bounds,
+        place,
+        before=(asked.name,),
+    )
     counts = await asked.connection.fetchrow(sql_explain.COUNT_EXECUTIONS, asked.name)
     assert counts is not None
     changed = await asked.connection.fetchrow(sql_explain.LAST_EXECUTION, asked.name)
-    items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in rows]
-    last = items[asked.limit - 1] if len(items) > asked.limit else None
+    items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
+    last = items[-1] if page.more else None
     return _Found(
-        items[: asked.limit],
+        items,
         None if last is None else Place(last.timestamp, last.id),
         {
             name: shown(value)
@@ -172,15 +169,17 @@ async def _newest(asked: _Asked) -> _Found:
         return await _created(asked)
     after = asked.after.id if asked.after else ""
     arguments = (asked.name, newest)
-    rows = await asked.connection.fetch(
-        sql_explain.NEWEST_EXECUTIONS, *arguments, after, asked.limit + 1
-    )
+    page = await _page(asked, sql_explain.NEWEST_EXECUTIONS, *arguments, after, asked.limit + 1)
     count = await asked.connection.fetchval(sql_explain.COUNT_NEWEST, *arguments)
     changed = await asked.connection.fetchrow(sql_explain.LAST_NEWEST, *arguments)
-    items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in rows]
-    end = Place(None, items[asked.limit - 1].id) if len(items) > asked.limit else None
+    items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
+    end = Place(None, items[-1].id) if page.more else None
     event = _event(asked, Entity.EXECUTIONS, changed)
-    return _Found(items[: asked.limit], end, {"executions": count}, event)
+    return _Found(items, end, {"executions": count}, event)
+
+
+async def _page(asked: _Asked, statement: str, *arguments: Any) -> Rows:
+    return await fetch_within(asked.connection, statement, *arguments, **asked.bounds._asdict())
 
 
 async def _created(asked: _Asked) -> _Found:
@@ -191,7 +190,7 @@ async def _created(asked: _Asked) -> _Found:
     return _Found([] if asked.after else [item], None, {"executions": 0}, item.event)
 
 
-def _item(kind: type[Row], asked: _Asked, entity: Entity, row: asyncpg.Record) -> Row:
+def _item(kind: type[Row], asked: _Asked, entity: Entity, row: Any) -> Row:
     fields = {name: shown(value) for name, value in row.items()}
     for name in ("src_partition", "src_offset", "changed_at"):
         del fields[name]

@@ -64,7 +64,7 @@ class Changes(NamedTuple):
 
 #: Doubles beyond are not all whole numbers that were meant as such.
 _EXACT = 2**53
-_FIRST = Place("infinity", "")
+FIRST = Place("infinity", "")
 _AS_THEY_ARE = frozenset({str, int})
 
 
@@ -272,22 +272,37 @@ async def _page(
     after: Place | None,
     extra: Sequence[Any] = (),
 ) -> Rows:
-    """The rows after a place: first those with a time, then those without."""
-    timed, untimed = statements
-    place = after or _FIRST
-    found = Rows([], 0, more=False)
-    before: str | None = place.id
     async with snapshot(connection):
-        if place.time is not None:
-            arguments = (place.time, place.id, bounds.rows + 1, *extra)
-            found = await fetch_within(connection, timed, *arguments, **bounds._asdict())
-            before = None
-        if found.more:
-            return found
-        # One at least is asked for: it tells whether there are more.
-        left = Bounds(max(1, bounds.rows - len(found.rows)), max(1, bounds.size - found.size))
-        arguments = (before, left.rows + 1, *extra)
-        rest = await fetch_within(connection, untimed, *arguments, **left._asdict())
+        return await timed_then_untimed(connection, statements, bounds, after or FIRST, after=extra)
+
+
+async def timed_then_untimed(
+    connection: Connection,
+    statements: tuple[str, str],
+    bounds: Bounds,
+    place: Place,
+    *,
+    before: Sequence[Any] = (),
+    after: Sequence[Any] = (),
+) -> Rows:
+    """The rows after a place: first those with a time, then those without.
+
+    The statements take ``before``, the place (time and id; id alone), one row more than is wanted,
+    and ``after``. Needs a snapshot.
+    """
+    timed, untimed = statements
+    found = Rows([], 0, more=False)
+    last: str | None = place.id
+    if place.time is not None:
+        arguments = (*before, place.time, place.id, bounds.rows + 1, *after)
+        found = await fetch_within(connection, timed, *arguments, **bounds._asdict())
+        last = None
+    if found.more:
+        return found
+    # One at least is asked for: it tells whether there are more.
+    left = Bounds(max(1, bounds.rows - len(found.rows)), max(1, bounds.size - found.size))
+    arguments = (*before, last, left.rows + 1, *after)
+    rest = await fetch_within(connection, untimed, *arguments, **left._asdict())
     rows = [*found.rows, *rest.rows]
     full = found.size >= bounds.size and found.rows
     kept = found.rows if full else rows[: bounds.rows]

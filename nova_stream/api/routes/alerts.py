@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Response
 
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, answer, answers
-from nova_stream.api.budget import PAGE, within
+from nova_stream.api.budget import LINES, within
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.storage import read_jobs
 
-router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("stats"), within(PAGE)])
+router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("stats"), within(LINES)])
 
 
 @router.get("/alerts", responses=answers("AlertList", "A page."))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from nova_stream.api import links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, answer, answers
-from nova_stream.api.budget import MB, PAGE, Budget, within
+from nova_stream.api.budget import LINES, MB, Budget, within
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
@@ -18,7 +18,7 @@ from nova_stream.storage.dead_letter_store import State, open_store
 from nova_stream.storage.read_dead_letters import DeadLetterWhole
 
 router = APIRouter(
-    prefix=PREFIX, tags=["dead letters"], dependencies=[needs("admin"), within(PAGE)]
+    prefix=PREFIX, tags=["dead letters"], dependencies=[needs("admin"), within(LINES)]
 )
 
 #: A record with its bytes, in two forms.

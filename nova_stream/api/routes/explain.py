@@ -13,6 +13,7 @@ from nova_stream.api.budget import PAGE, within
 from nova_stream.api.cursors import decode_cursor, encode_cursor
 from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.routes.stats import unknown_agent
+from nova_stream.storage import read
 from nova_stream.storage.explain import explain as explained
 from nova_stream.storage.rows_explain import Figure
 
@@ -66,10 +67,11 @@ async def _explained(
 ) -> Response:
     found = None
     place = decode_cursor(cursor)
+    bounds = read.Bounds(limit, PAGE.row_bytes)
     if "\x00" not in name:  # which Postgres has in no name
         async with parts.database.connection() as connection:
             found = await explained(
-                connection, parts.settings, name, figure, limit, place, unregistered=unregistered
+                connection, parts.settings, name, figure, bounds, place, unregistered=unregistered
             )
     if found is None:
         raise unknown_agent(unregistered=unregistered)

@@ -12,7 +12,7 @@ from nova_stream.api import links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, answer, answers
 from nova_stream.api.bodies import bad_option, read_options
-from nova_stream.api.budget import ACTION, PAGE, ROW, within
+from nova_stream.api.budget import ACTION, LINES, ROW, within
 from nova_stream.api.cursors import bad_cursor, decode_numbers, encode_numbers
 from nova_stream.api.parts import PREFIX, Parts, PartsOf
 from nova_stream.api.problems import ProblemError
@@ -86,7 +86,7 @@ async def jobs(parts: PartsOf) -> Response:
 @router.get(
     "/jobs/{name}/runs",
     responses=answers("RunList", "A page.", 404, links=links.RUNS),
-    dependencies=[needs("stats"), within(PAGE)],
+    dependencies=[needs("stats"), within(LINES)],
 )
 async def runs(
     parts: PartsOf,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Items, TokenRights, answer, answers
-from nova_stream.api.budget import PAGE, PROBE, within
+from nova_stream.api.budget import LINES, PROBE, within
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.tokens import access_of
@@ -20,7 +20,9 @@ router = APIRouter(prefix=PREFIX, tags=["access"])
 
 
 @router.get(
-    "/trail", responses=answers("TrailList", "A page."), dependencies=[needs("admin"), within(PAGE)]
+    "/trail",
+    responses=answers("TrailList", "A page."),
+    dependencies=[needs("admin"), within(LINES)],
 )
 async def trail(
     parts: PartsOf,
