@@ -80,6 +80,10 @@ CALL = Budget(body=4 * MB, values=50_000, answer=64 * KB, seconds=60, memory=48 
 DOCUMENTS = Budget(
     body=4 * MB, values=50_000, rows=16_384, row_bytes=4 * MB, answer=32 * MB, memory=48 * MB
 )
+#: The figures of all agents as one of them gives them.
+FIGURES_OF_ALL = Budget(
+    body=4 * MB, values=50_000, rows=5000, row_bytes=4 * MB, answer=32 * MB, memory=48 * MB
+)
 #: Changes, as long as somebody listens.
 STREAM = Budget(seconds=0)
 

@@ -17,6 +17,7 @@ from nova_stream.storage.database import Connection
 #: As many documents a list has at most, whatever is asked for, and bytes of them.
 MOST = 16_384
 MOST_BYTES = 4 * 1024 * 1024
+_STEPS = (64, 1024, MOST)
 
 
 class TooMuchError(Exception):
@@ -113,12 +114,19 @@ async def learnings(connection: Connection, prd_id: str) -> list[Stored]:
 
 
 async def _all(connection: Connection, statement: str, *arguments: Any) -> list[Stored]:
-    """Raises TooMuchError, beside what asyncpg raises: a list with a part missing would be wrong
-    where the main app counts.
+    """The rows of a statement whose last argument is how many.
+
+    Raises TooMuchError, beside what asyncpg raises: a list with a part missing would be wrong where
+    the main app counts.
     """
-    found = await fetch_within(connection, statement, *arguments, rows=MOST, size=MOST_BYTES)
-    if found.size > MOST_BYTES or (found.more and found.size >= MOST_BYTES):
-        raise TooMuchError
+    *others, limit = arguments
+    for rows in (min(step, limit) for step in _STEPS):  # few rows show whether they are large
+        bounds = {"rows": rows, "size": MOST_BYTES}
+        found = await fetch_within(connection, statement, *others, rows + 1, **bounds)
+        if found.size > MOST_BYTES or (found.more and found.size >= MOST_BYTES):
+            raise TooMuchError
+        if not found.more or rows == limit:
+            break
     return [_read(row) for row in found.rows]
 
 

@@ -4,9 +4,11 @@ snapshot. All raise what asyncpg raises, and need a connection that is in no tra
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
@@ -65,6 +67,8 @@ class Changes(NamedTuple):
 #: Doubles beyond are not all whole numbers that were meant as such.
 _EXACT = 2**53
 FIRST = Place("infinity", "")
+#: Rows that are made before others have their turn.
+_TURN = 500
 _AS_THEY_ARE = frozenset({str, int})
 
 
@@ -106,7 +110,7 @@ async def agents_stats(
     arguments = (bounds.rows + 1, *(after or ()))
     async with snapshot(connection):
         found = await fetch_within(connection, statements[0], *arguments, **bounds._asdict())
-        rows = [_read(AgentStats, row) for row in found.rows]
+        rows = await _in_turns(partial(_read, AgentStats), found.rows)
         if unregistered:
             others = await fetch_within(connection, statements[1], *arguments, **bounds._asdict())
             rows += [_read_unregistered(AgentStats, row) for row in others.rows]
@@ -250,9 +254,9 @@ async def changes(
         others = await connection.fetch(sql_read.UNREGISTERED)
         return Changes(
             marker=marker,
-            agents=[_read(AgentStats, row) for row in agents],
+            agents=await _in_turns(partial(_read, AgentStats), agents),
             agent_ids=ids,
-            unregistered=[_read_unregistered(AgentStats, row) for row in others],
+            unregistered=await _in_turns(partial(_read_unregistered, AgentStats), others),
             build_stats=_read(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS)),
             overview=_read(Overview, await connection.fetchrow(sql_read.OVERVIEW)),
             builds=[
@@ -263,6 +267,16 @@ async def changes(
                 for row in await connection.fetch(sql_changes.ACTIVITIES, *window)
             ],
         )
+
+
+async def _in_turns(make: Callable[[Any], Row], rows: Sequence[Any]) -> list[Row]:
+    """What ``make`` makes of each row; others have their turn after some."""
+    made = []
+    for number, row in enumerate(rows):
+        made.append(make(row))
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+    return made
 
 
 async def _page(

@@ -15,6 +15,8 @@ from nova_stream.storage.dead_letter_store import DeadLetterStore, Letter, Liste
 from nova_stream.storage.rows import Time
 
 _LARGEST = 2**63 - 1
+#: Bytes of a value that is told as text, too.
+_LONGEST_TEXT = 1024 * 1024
 
 _Base64 = Annotated[str | None, msgspec.Meta(description="The bytes, in base64.")]
 
@@ -51,7 +53,9 @@ class LetterHeader(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class DeadLetterWhole(DeadLetterRow, frozen=True, rename="camel", kw_only=True):
-    """A dead letter with its bytes; texts are null where the bytes are no UTF-8."""
+    """A dead letter with its bytes; texts are null where the bytes are no UTF-8, and a value's
+    where it has more than 1 MB.
+    """
 
     key_base64: _Base64
     value_text: str | None
@@ -104,7 +108,7 @@ def _whole(letter: Letter) -> DeadLetterWhole:
     return DeadLetterWhole(
         **_fields(letter.listed, letter.key),
         key_base64=_base64(letter.key),
-        value_text=_text(letter.value),
+        value_text=_text(letter.value) if len(letter.value or b"") <= _LONGEST_TEXT else None,
         value_base64=_base64(letter.value),
         headers=[
             LetterHeader(name=name, value=_text(value), value_base64=_base64(value))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from nova_stream.api.budget import CALL, DOCUMENTS
+from nova_stream.api.budget import CALL, FIGURES_OF_ALL
 from nova_stream.api.convex.functions import Arguments, Functions, QueryCall, shown, take
 from nova_stream.api.convex.validators import NUMBER, STRING, Id, Optional
 from nova_stream.events.change import Entity
@@ -60,10 +60,10 @@ async def get_overview_stats(call: QueryCall, _args: Arguments) -> Any:
     return msgspec.to_builtins(overview)
 
 
-@functions.query("getAgentStats", {}, scope="stats")
+@functions.query("getAgentStats", {}, scope="stats", within=FIGURES_OF_ALL)
 async def get_agent_stats(call: QueryCall, _args: Arguments) -> Any:
     """The figures of all agents, the last active first."""
-    bounds = read.Bounds(DOCUMENTS.rows, DOCUMENTS.row_bytes)
+    bounds = read.Bounds(FIGURES_OF_ALL.rows, FIGURES_OF_ALL.row_bytes)
     rows, end = await read.agents_stats(call.connection, bounds)
     if end is not None:
         raise convex_reads.TooMuchError

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from nova_stream.api import examples, links
 from nova_stream.api.access import needs
 from nova_stream.api.answers import Accepted, answer, answers
-from nova_stream.api.bodies import read_json
+from nova_stream.api.bodies import is_large, read_body
 from nova_stream.api.budget import EVENTS, spending_of, within
 from nova_stream.api.parts import PREFIX, PartsOf
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
+from nova_stream.events.json_text import parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 
 router = APIRouter(
@@ -26,7 +30,9 @@ router = APIRouter(
 #: Bad events that are named; more are only counted.
 _NAMED = 20
 #: Events checked before others get their turn.
-_TURN = 200
+_TURN = 100
+
+_split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _EVENT = {
     "type": "object",
@@ -77,7 +83,7 @@ async def publish(request: Request, parts: PartsOf) -> Response:
     """Publish one change or a list of them. Of a list with a bad one nothing is sent. `token`
     goes to `?after=` of a read that is to show them.
     """
-    lines = await _lines(await read_json(request))
+    lines = await _lines(await read_body(request, _split))
     # Kafka may be long in answering, and has no use for what they were made of.
     spending_of(request.scope).shrink(3 * len(await request.body()))
     publisher = await parts.publisher.get()
@@ -87,14 +93,24 @@ async def publish(request: Request, parts: PartsOf) -> Response:
     return answer(Accepted(len(lines), token.encode()), 202)
 
 
-async def _lines(given: Any) -> list[ChangeLine]:
+def _split(body: bytes) -> Sequence[Any]:
+    """The events of a body; those of a large list still as JSON, for each to be read by itself."""
+    if is_large(body):
+        with contextlib.suppress(msgspec.DecodeError):  # no list, or no JSON: said below
+            return _split_list(body)
+    given = parse_json(body, "the body")
+    return given if isinstance(given, list) else [given]
+
+
+async def _lines(events: Sequence[Any]) -> list[ChangeLine]:
     """The changes of the body, all checked; ProblemError 422 names those that are bad."""
-    events = given if isinstance(given, list) else [given]
     lines = []
     bad = 0
     named: list[dict[str, Any]] = []
     for index, event in enumerate(events):
         try:
+            if isinstance(event, msgspec.Raw):
+                event = parse_json(bytes(event), "the event")  # noqa: PLW2901 - as it is read
             lines.append(change_line(event))
         except RejectedError as error:
             bad += 1

@@ -1,0 +1,357 @@
+"""Whatever a route takes at the largest: probes are answered, and the API's memory is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from nova_stream.api.app import ROUTES
+from nova_stream.api.budget import MB, budgets_of
+from nova_stream.api.convex.backend import FUNCTIONS
+from nova_stream.local.ports import free_port
+from nova_stream.storage.database import connect
+from tests.acceptance.harness import Stack, stopped_at_the_end, until
+from tests.acceptance.test_broker_kills import ready, start_api
+
+_log = logging.getLogger(__name__)
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+
+MEMORY = 300 * MB
+#: Seconds within which probes answer. A machine that does other things may need more.
+PROBED = float(os.environ.get("NOVA_TEST_PROBE", "0.25"))
+#: Of each request so many at a time.
+TOGETHER = 8
+AGENTS = 30_000
+TOKEN = "largest"
+
+FILL = [
+    f"""
+INSERT INTO agents (id, name, version, version_minor, changed_at, src_partition, src_offset, doc)
+SELECT 'a' || n, 'AGENT-' || n, 1, 0, now(), 0, n, jsonb_build_object('role', repeat('r', 100))
+FROM generate_series(1, {AGENTS}) n""",
+    f"""
+INSERT INTO agent_stats_cache (agent_id, agent_name, role, total_tasks, completed_tasks,
+    failed_tasks, success_rate, avg_duration, last_active, current_status, cached_at)
+SELECT 'a' || n, 'AGENT-' || n, repeat('r', 100), 1, 1, 0, 100, 1,
+    now() - n * interval '1 second', 'idle', now()
+FROM generate_series(1, {AGENTS}) n""",
+    """
+INSERT INTO builds (id, status, started_at, version, version_minor, changed_at, src_partition,
+    src_offset, doc)
+SELECT 'b' || n, 'running', now() - n * interval '1 second', 1, 0, now(), 0, n,
+    jsonb_build_object('prdId', 'p', 'status', 'running', 'error', repeat('e', 100000))
+FROM generate_series(1, 500) n""",
+    """
+INSERT INTO tasks (id, build_id, agent, status, version, version_minor, changed_at, src_partition,
+    src_offset, created_at, doc)
+SELECT 't' || n, 'b1', 'AGENT-1', 'done', 1, 0, now(), 0, n, now(),
+    jsonb_build_object('buildId', 'b1', 'status', 'done', 'agent', 'AGENT-1', 'phase', n % 9,
+        'output', repeat('o', 5000))
+FROM generate_series(1, 20000) n""",
+    """
+INSERT INTO executions (id, task_id, agent, duration, timestamp, version, version_minor, changed_at,
+    src_partition, src_offset, doc)
+SELECT 'e' || n, 't1', 'AGENT-1', 1, now() - n * interval '1 second', 1, 0, now(), 0, n,
+    jsonb_build_object('agent', 'AGENT-1', 'prompt', repeat('p', 100000),
+        'response', repeat('r', 100000))
+FROM generate_series(1, 2000) n""",
+    """
+INSERT INTO agent_activity_feed (id, timestamp, version, version_minor, changed_at, src_partition,
+    src_offset, doc)
+SELECT 'v' || n, now() - n * interval '1 second', 1, 0, now(), 0, n,
+    jsonb_build_object('userId', 'system', 'agentName', 'AGENT-1', 'eventType', 'playbook_updated',
+        'prdId', 'p', 'details', repeat('d', 50000))
+FROM generate_series(1, 2000) n""",
+    """
+INSERT INTO dead_letters (topic, partition, "offset", headers, reason, message, state, value)
+SELECT 't', 0, n, '[]', 'r', 'm', 'open', convert_to(repeat(E'\\x01', 8000000), 'UTF8')
+FROM generate_series(1, 3) n""",
+    """
+INSERT INTO job_runs (job, kind, scheduled_at, started_at, ended_at, outcome, result)
+SELECT 'healthCheck', 'manual', now() - n * interval '1 second', now(), now(), 'manual', '{}'
+FROM generate_series(1, 2000) n""",
+]
+
+
+def values(size: int, piece: bytes) -> bytes:
+    """A list of so many bytes."""
+    return b"[" + piece * (size // len(piece)) + b"1]"
+
+
+def nested(size: int) -> bytes:
+    """JSON as deep as it may be, again and again."""
+    return values(size, b"[" * 250 + b"]" * 250 + b",")
+
+
+def events() -> bytes:
+    """As many changes as a body takes."""
+    line = {"entity": "users", "op": "c", "after": {"id": "u", "tier": "x" * 300}}
+    many = [json.dumps(line | {"seq": number}) for number in range(20_000)]
+    return f"[{','.join(many)}]".encode()
+
+
+def call(path: str, **args: Any) -> bytes:
+    return json.dumps({"path": path, "args": args}).encode()
+
+
+CALLS = [
+    call("atlas:getAgentExecutions", agent="AGENT-1", limit=16384),
+    call("atlas:getBuildStatus", prdId="p"),
+    call("atlas:getLearnings", prdId="p"),
+    call("dashboard:getAgentStats"),
+    call("dashboard:getOverviewStats"),
+    call("dashboard:getBuild", buildId="b1"),
+    call("dashboard:listBuilds", pageSize=100),
+    call("dashboard:listTasks", buildId="b1"),
+    call("realtime:subscribeToActivity"),
+    call("realtime:subscribeToBuilds"),
+    call("realtime:getAgentActivityHistory", agentName="AGENT-1", limit=16384),
+    call("realtime:getRecentActivity", limit=16384, hours=1000),
+    call("realtime:getBuildActivityTimeline", buildId="b1"),
+    call("activity:getAgentActivity", limit=16384),
+    call("activity:getAgentActivityByAgent", agentName="AGENT-1", limit=16384),
+    call("dashboard:createBuild", prdId="p", prdName="x" * 4_000_000),
+    nested(4 * MB - 600),
+    values(4 * MB - 10, b"1,"),
+    values(390_000, b'{"a":{}},'),
+    b'{"path": "dashboard:getBuild", "args": {"x": ' + values(MB, b'{"a":1.5},') + b"}}",
+]
+#: The largest that each route takes; a path with several is several requests.
+LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
+    "GET /api/v1/activity": [("/api/v1/activity?limit=500", None)],
+    "GET /api/v1/agent/explain": [
+        ("/api/v1/agent/explain?name=AGENT-1&figure=totalTasks&limit=500", None)
+    ],
+    "GET /api/v1/agent/stats": [("/api/v1/agent/stats?name=AGENT-1", None)],
+    "GET /api/v1/agents/history": [
+        (f"/api/v1/agents/history?hours={168 - n}&buckets={200 - n}", None) for n in range(TOGETHER)
+    ],
+    "GET /api/v1/agents/stats": [
+        ("/api/v1/agents/stats?unregistered=true", None),
+        ("/api/v1/agents/stats", None),
+    ],
+    "GET /api/v1/agents/{name}/explain": [
+        ("/api/v1/agents/AGENT-1/explain?figure=avgDuration&limit=500", None)
+    ],
+    "GET /api/v1/agents/{name}/stats": [("/api/v1/agents/AGENT-1/stats", None)],
+    "GET /api/v1/alerts": [("/api/v1/alerts?limit=500", None)],
+    "GET /api/v1/build": [("/api/v1/build?id=b1", None)],
+    "GET /api/v1/builds": [("/api/v1/builds?limit=500", None)],
+    "GET /api/v1/builds/history": [("/api/v1/builds/history?days=366", None)],
+    "GET /api/v1/builds/stats": [("/api/v1/builds/stats", None)],
+    "GET /api/v1/builds/{id}": [("/api/v1/builds/b1", None)],
+    "GET /api/v1/dead-letters": [("/api/v1/dead-letters?limit=500", None)],
+    "GET /api/v1/dead-letters/{id}": [("/api/v1/dead-letters/1", None)],
+    "GET /api/v1/jobs": [("/api/v1/jobs", None)],
+    "GET /api/v1/jobs/{name}/runs": [("/api/v1/jobs/healthCheck/runs?limit=500", None)],
+    "GET /api/v1/jobs/{name}/runs/{runId}": [("/api/v1/jobs/healthCheck/runs/1", None)],
+    "GET /api/v1/overview": [("/api/v1/overview", None)],
+    "GET /api/v1/stream": [],  # by itself, below
+    "GET /api/v1/stream/status": [("/api/v1/stream/status", None)],
+    "GET /api/v1/token": [("/api/v1/token", None)],
+    "GET /api/v1/trail": [("/api/v1/trail?limit=500", None)],
+    "GET /health/live": [("/health/live", None)],
+    "GET /health/ready": [("/health/ready", None)],
+    "GET /metrics": [("/metrics", None)],
+    "POST /api/mutation": [("/api/mutation", body) for body in CALLS],
+    "POST /api/query": [("/api/query", body) for body in CALLS],
+    "POST /api/v1/dead-letters/{id}/discard": [("/api/v1/dead-letters/2/discard", b"")],
+    "POST /api/v1/dead-letters/{id}/retry": [("/api/v1/dead-letters/3/retry", b"")],
+    "POST /api/v1/events": [
+        ("/api/v1/events", values(8 * MB, b"1,")),
+        ("/api/v1/events", values(390_000, b"1,")),
+        ("/api/v1/events", nested(10 * MB - 600)),
+        ("/api/v1/events", events()),
+        ("/api/v1/events", b" " * (10 * MB)),
+    ],
+    "POST /api/v1/jobs/{name}/pause": [("/api/v1/jobs/healthCheck/pause", nested(MB - 600))],
+    "POST /api/v1/jobs/{name}/resume": [("/api/v1/jobs/healthCheck/resume", b"")],
+    "POST /api/v1/jobs/{name}/run": [("/api/v1/jobs/healthCheck/run", nested(MB - 600))],
+    "POST /api/v1/jobs/{name}/runs/{runId}/undo": [("/api/v1/jobs/healthCheck/runs/1/undo", b"")],
+    "POST /c/{token}/api/mutation": [(f"/c/{TOKEN}/api/mutation", CALLS[0])],
+    "POST /c/{token}/api/query": [(f"/c/{TOKEN}/api/query", CALLS[0])],
+}
+
+
+def test_the_walk_goes_to_every_route_and_function() -> None:
+    routes = budgets_of(route for module in ROUTES for route in module.router.routes)
+    assert routes.keys() == LARGEST.keys()
+    text = b"".join(CALLS).decode()
+    for path, function in FUNCTIONS.items():
+        assert function.kind == "mutation" or path in text, path
+
+
+class Probes:
+    """A process that asks whether the API lives, again and again, and looks at its memory."""
+
+    def __init__(self, stack: Stack, address: str, process: subprocess.Popen[bytes]) -> None:
+        self._told = stack.folder / "probes.txt"
+        self._asks = [sys.executable, "-c", PROBE, address, str(process.pid)]
+        self._seen = 0
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        with self._told.open("wb") as told, subprocess.Popen(self._asks, stdout=told) as probing:
+            try:
+                yield
+                assert probing.poll() is None
+            finally:
+                probing.kill()
+
+    def told(self) -> tuple[int, int]:
+        """The slowest probe since the last question in milliseconds, and the largest memory so far
+        in MB.
+        """
+        lines = [line.split() for line in self._told.read_text().splitlines()]
+        assert lines
+        slowest = max((float(line[0]) for line in lines[self._seen :]), default=0.0)
+        self._seen = len(lines)
+        return round(slowest * 1000), round(max(int(line[1]) for line in lines) / MB)
+
+
+#: Prints how long each probe took, on a connection of its own, and the memory of a process.
+PROBE = """
+import sys, time, urllib.request
+import psutil
+address, process = sys.argv[1], psutil.Process(int(sys.argv[2]))
+while True:
+    began = time.monotonic()
+    with urllib.request.urlopen(f"{address}/health/live", timeout=30) as answer:
+        assert answer.status == 200
+    print(time.monotonic() - began, process.memory_info().rss, flush=True)
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+async def filled(stack: Stack) -> Stack:
+    connection = await connect(stack.settings, "fill")
+    try:
+        await connection.execute("SET transaction_timeout = 0")
+        for statement in FILL:
+            await connection.execute(statement, timeout=300)
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+    return stack
+
+
+@contextlib.asynccontextmanager
+async def running(stack: Stack) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    os.environ["NOVA_API_TOKEN"] = TOKEN
+    os.environ["NOVA_API_RATE"] = "0"
+    try:
+        process = start_api(stack, port)
+    finally:
+        del os.environ["NOVA_API_TOKEN"], os.environ["NOVA_API_RATE"]
+    with stopped_at_the_end([process, stack.start_worker()]):
+        await until("the API is ready", lambda: ready(address))
+        yield address, process
+        assert process.poll() is None
+        log = (stack.folder / "api.log").read_text()
+        assert "Traceback" not in log, log[-4000:]
+
+
+async def test_every_route_at_its_largest(filled: Stack) -> None:
+    stack = filled
+    async with running(stack) as (address, process):
+        probes = Probes(stack, address, process)
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        found: dict[str, Any] = {}
+        with probes.watching():
+            async with (
+                httpx.AsyncClient(base_url=address, headers=headers, timeout=120) as client,
+            ):
+
+                async def ask(name: str, path: str, body: bytes | None) -> int:
+                    method = name.partition(" ")[0]
+                    answer = await client.request(method, path, content=body)
+                    assert answer.status_code != 500, (name, answer.text[:500])
+                    return answer.status_code
+
+                for name, requests in LARGEST.items():
+                    for path, body in requests:
+                        asked = [ask(name, path, body) for _ in range(TOGETHER)]
+                        statuses = set(await asyncio.gather(*asked))
+                        slowest, largest = probes.told()
+                        found[f"{path} {(body or b'')[:60]!r}"] = (slowest, largest, statuses)
+        for line, figures in found.items():
+            _log.info("%s ms, %s MB, %s: %s", *figures, line)
+        assert max(largest for _, largest, _ in found.values()) * MB < MEMORY
+        slow = {line: figures for line, figures in found.items() if figures[0] > PROBED * 1000}
+        assert not slow
+
+
+async def test_a_hundred_streams_that_never_read(filled: Stack) -> None:
+    stack = filled
+    async with running(stack) as (address, process):
+        probes = Probes(stack, address, process)
+        port = int(address.rpartition(":")[2])
+        ask = (
+            f"GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\n\r\n"
+        ).encode()
+        with contextlib.ExitStack() as opened, probes.watching():
+            for _ in range(100):
+                peer = opened.enter_context(socket.socket())
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                peer.connect(("127.0.0.1", port))
+                peer.sendall(ask)
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(5)
+        slowest, largest = probes.told()
+        _log.info("%s ms, %s MB", slowest, largest)
+        assert largest * MB < MEMORY
+        assert slowest <= PROBED * 1000
+
+
+@contextlib.contextmanager
+def many_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_3000_idle_and_500_half_open_connections(stack: Stack) -> None:
+    async with running(stack) as (address, process):
+        probes = Probes(stack, address, process)
+        port = int(address.rpartition(":")[2])
+        half = b"GET /api/v1/overview HTTP/1.1\r\nHost: x\r\n"
+        with many_files(), contextlib.ExitStack() as opened, probes.watching():
+            for number in range(3500):
+                peer = opened.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+                if number >= 3000:
+                    peer.sendall(half)
+                if number % 100 == 99:
+                    await asyncio.sleep(0)
+            async with httpx.AsyncClient(base_url=address, timeout=10) as client:
+                for _ in range(20):
+                    page = await client.get("/")
+                    assert page.status_code == 200
+                    answer = await client.get(
+                        "/api/v1/overview", headers={"Authorization": f"Bearer {TOKEN}"}
+                    )
+                    assert answer.status_code == 200
+                    await asyncio.sleep(0.05)
+        slowest, largest = probes.told()
+        _log.info("%s ms, %s MB", slowest, largest)
+        assert slowest <= PROBED * 1000
+        assert largest * MB < MEMORY
