@@ -96,7 +96,7 @@ async def publish(request: Request, parts: PartsOf) -> Response:
 def _split(body: bytes) -> Sequence[Any]:
     """The events of a body; those of a large list still as JSON, for each to be read by itself."""
     if is_large(body):
-        with contextlib.suppress(msgspec.DecodeError):  # no list, or no JSON: said below
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):  # said below
             return _split_list(body)
     given = parse_json(body, "the body")
     return given if isinstance(given, list) else [given]
