@@ -69,10 +69,18 @@ def test_each_scope_shows_what_it_may(window: Window, scope: str) -> None:
     assert refused == []
 
 
-def test_another_token_shows_other_things_and_no_more_the_old(window: Window) -> None:
+def test_another_token_shows_other_things_and_no_more_the_old(
+    window: Window, running: Running
+) -> None:
+    running.call("POST", "/jobs/refreshBuildStats/run")
     page, refused = opened(window, TOKEN)
     check_sections(page, set(SCOPES))
-    for token, scopes in (("one-stats", {"stats"}), (READER, {"stats", "documents"})):
+    expect(page.locator(".plot canvas")).to_be_visible(timeout=LIMIT)
+    for token, scopes in (
+        ("one-documents", {"documents"}),
+        ("one-stats", {"stats"}),
+        (READER, {"stats", "documents"}),
+    ):
         page.get_by_role("button", name="Token", exact=True).click()
         page.get_by_label("Token with the scope").fill(token)
         page.get_by_role("button", name="Show the numbers").click()

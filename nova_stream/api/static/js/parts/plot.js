@@ -26,6 +26,7 @@ export function Plot({ times, series, height, label }) {
     const showLast = () => setTimeout(() => plot?.setLegend({ idx: times.length - 1 }));
     draw();
     const fit = new ResizeObserver(() => {
+      if (place.current === null) return; // it has left the page, which is a change of size, too
       plot.setSize({ width: place.current.clientWidth, height });
       showLast();
     });
