@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +14,15 @@ from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
 from nova_stream.storage import read
 from nova_stream.storage.database import connect
+from tests import reference
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, open_stage
 
-VECTORS = Path(__file__).parents[3] / "shared" / "vectors"
-FILES = (VECTORS / "nova.input.json.gz", VECTORS / "nova.expected.json")
 ENTITIES = (
     Entity.AGENTS, Entity.BUILDS, Entity.TASKS, Entity.EXECUTIONS, Entity.USERS, Entity.ACTIVITIES,
 )  # fmt: skip
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(
-        not all(file.exists() for file in FILES), reason=f"no reference data in {VECTORS}"
-    ),
-]
+pytestmark = pytest.mark.integration
 
 Steps = dict[str, dict[str, Any]]
 
@@ -44,16 +37,12 @@ def stage(
 
 @pytest.fixture(scope="module")
 def documents() -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = msgspec.json.decode(
-        gzip.decompress(FILES[0].read_bytes())
-    )
-    return found
+    return reference.documents()
 
 
 @pytest.fixture(scope="module")
 def steps() -> Steps:
-    found: Steps = msgspec.json.decode(FILES[1].read_bytes())["steps"]
-    return found
+    return reference.steps()
 
 
 def older(entity: Entity, document: dict[str, Any], dice: random.Random) -> dict[str, Any]:

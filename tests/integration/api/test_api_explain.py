@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from typing import Any, get_args
 
 import httpx
@@ -17,11 +14,11 @@ from nova_stream.settings import Settings
 from nova_stream.stats.formulas import mean_duration, success_rate
 from nova_stream.storage import sql_explain
 from nova_stream.storage.rows_explain import Figure
+from tests import reference
 from tests.integration.jobs.stubs import query
 
 pytestmark = pytest.mark.integration
 
-VECTORS = Path(__file__).parents[4] / "shared" / "vectors"
 ENTITIES = ("agents", "builds", "tasks", "executions", "users", "activities")
 FIGURES = get_args(Figure)
 
@@ -105,11 +102,10 @@ def check(answer: Answer) -> None:
         assert answer["lastChange"]["entityId"] in ids
 
 
-@pytest.mark.skipif(not VECTORS.is_dir(), reason="the reference data is not beside the repository")
 async def test_every_figure_of_every_agent_is_made_of_its_rows(
     client: httpx.AsyncClient, apply_lines: ApplyLines
 ) -> None:
-    given = json.loads(gzip.decompress((VECTORS / "nova.input.json.gz").read_bytes()))
+    given = reference.documents()
     await apply_lines([{"entity": e, "after": document} for e in ENTITIES for document in given[e]])
     items = (await client.get("/api/v1/agents/stats?unregistered=true")).json()["items"]
     active = 0

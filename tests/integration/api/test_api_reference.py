@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,15 +10,9 @@ import pytest
 
 from nova_stream.settings import Settings
 from nova_stream.storage.audit import AuditReport, audit
+from tests import reference
 
-VECTORS = Path(__file__).parents[4] / "shared" / "vectors"
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(
-        not VECTORS.is_dir(), reason="the reference data is not beside the repository"
-    ),
-]
+pytestmark = pytest.mark.integration
 
 ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
 ENTITIES = ("agents", "builds", "tasks", "executions", "users", "activities")
@@ -30,8 +21,8 @@ ENTITIES = ("agents", "builds", "tasks", "executions", "users", "activities")
 async def test_the_reference_data(
     client: httpx.AsyncClient, nova_settings: Settings, apply_lines: ApplyLines
 ) -> None:
-    given = json.loads(gzip.decompress((VECTORS / "nova.input.json.gz").read_bytes()))
-    steps = json.loads((VECTORS / "nova.expected.json").read_bytes())["steps"]
+    given = reference.documents()
+    steps = reference.steps()
     await apply_lines([{"entity": e, "after": document} for e in ENTITIES for document in given[e]])
 
     items = (await client.get("/api/v1/agents/stats")).json()["items"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,18 +18,11 @@ from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.storage import read
 from nova_stream.storage.audit import audit
 from nova_stream.storage.database import connect
+from tests import reference
 from tests.integration.jobs.work import NEVER, NOON, Runs, id_set
 from tests.integration.stream.harness import Stage, open_stage
 
-VECTORS = Path(__file__).parents[4] / "shared" / "vectors"
-FILES = (VECTORS / "nova.input.json.gz", VECTORS / "nova.expected.json")
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(
-        not all(file.exists() for file in FILES), reason=f"no reference data in {VECTORS}"
-    ),
-]
+pytestmark = pytest.mark.integration
 
 RUN = {job.name: job.run_once for job in JOBS}
 
@@ -48,7 +40,7 @@ def stage(
 
 def lines() -> list[dict[str, Any]]:
     """Every document, changed when it was made."""
-    documents = msgspec.json.decode(gzip.decompress(FILES[0].read_bytes()))
+    documents = reference.documents()
     return [
         {
             "entity": entity,
@@ -67,7 +59,7 @@ def lines() -> list[dict[str, Any]]:
 
 
 async def test_every_step(stage: Stage) -> None:
-    steps: dict[str, Any] = msgspec.json.decode(FILES[1].read_bytes())["steps"]
+    steps = reference.steps()
     stage.start_worker(**NEVER)
     runs = Runs(stage.settings)
     async with ChangePublisher(stage.settings) as publisher:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from nova_stream.clock import isoformat
 from nova_stream.events.change import Entity
@@ -23,8 +20,8 @@ from nova_stream.stats.recount import (
     recount_history,
     revision_of_line,
 )
+from tests import reference
 
-VECTORS = Path(__file__).parents[4] / "shared" / "vectors"
 NOON = "2026-02-20T12:00:00.000Z"
 LATER = "2026-02-20T12:00:01.500Z"
 
@@ -126,12 +123,9 @@ def test_a_history_of_lines() -> None:
     assert found.unregistered == {}
 
 
-@pytest.mark.skipif(not VECTORS.is_dir(), reason="the reference data is not beside the repository")
 def test_the_reference_data() -> None:
-    given = msgspec.json.Decoder(float_hook=Decimal).decode(
-        gzip.decompress((VECTORS / "nova.input.json.gz").read_bytes())
-    )
-    steps = msgspec.json.decode((VECTORS / "nova.expected.json").read_bytes())["steps"]
+    given = reference.documents(parse_float=Decimal)
+    steps = reference.steps()
 
     found = recount(given["agents"], given["builds"], given["tasks"], given["executions"])
 
