@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# How many processes run tests at once; each has a Kafka and a Postgres of its own (about 1 GB).
+WORKERS ?= 3
+PARALLEL := -n $(WORKERS) --dist loadfile
 
-.PHONY: help setup dev test test-fast test-sources test-containers check docs format bench bench-jobs bench-api lock clean
+.PHONY: help setup dev test test-all test-long test-serial test-fast test-sources test-containers check docs format bench bench-jobs bench-api lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -21,16 +24,23 @@ $(BIN)/.ready: pyproject.toml requirements.lock
 dev: setup ## run everything on this machine: Kafka, Postgres, worker, API, demo (ARGS="--no-demo")
 	@$(BIN)/nova-stream dev $(ARGS)
 
-test: setup ## all tests, with a real Kafka and a real Postgres (ARGS="-k name")
+test: setup ## unit and integration tests, with a real Kafka and a real Postgres (ARGS="-k name")
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python -m pytest tests/unit
-	@$(BIN)/python -m pytest tests --ignore=tests/unit
+	@$(BIN)/python -m pytest tests/unit tests/integration $(PARALLEL) -m "not long"
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
+test-all: test test-long test-serial ## all tests: those above and what is long by nature
+
+test-long: setup ## unit and integration tests that are long by nature
+	@$(BIN)/python -m pytest tests/unit tests/integration $(PARALLEL) -m long
+
+test-serial: setup ## faults, browser, Debezium, containers: one after another, since they measure time
+	@$(BIN)/python -m pytest tests/acceptance tests/browser tests/sources tests/containers
+
 test-fast: setup ## unit tests only
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest tests/unit $(PARALLEL) $(ARGS)
 
 test-sources: setup ## every way of a real Debezium from a source database, some 6 minutes
 	@$(BIN)/python -m pytest tests/sources -m sources $(ARGS)

@@ -1,18 +1,28 @@
-"""Profiles of hypothesis, and logging that one test leaves to the next as it found it."""
+"""Profiles of hypothesis, ports of each process, logging that a test leaves as it found it."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from hypothesis import settings
 
+from nova_stream.local import ports
+
 pytest_plugins = ("tests.sources.registry",)
 
 #: ``pytest --hypothesis-profile=thorough FILE``: for a quiet machine and a long break.
 settings.register_profile("thorough", max_examples=3000, deadline=None)
+
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if _WORKER is not None:
+    # Processes that look for a free port at the same time must not find the same: each looks at 200
+    # of its own. The parent's number keeps two runs on one machine apart.
+    _SLOT = (os.getppid() + int(_WORKER.removeprefix("gw"))) % (len(ports.RANGE) // 200)
+    ports.RANGE = ports.RANGE[200 * _SLOT :][:200]
 
 _LOGGERS = ("", "aiokafka", "faust", "mode", "nova_stream", "opentelemetry")
 

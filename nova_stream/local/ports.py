@@ -11,9 +11,9 @@ from nova_stream.errors import LocalStackError
 
 HOST = "127.0.0.1"
 
-#: Below the range from which systems take the ports of outgoing connections, so that a free
-#: port cannot be lost to one between looking and listening.
-_RANGE = range(20000, 30000)
+#: Where free ports are looked for: below the range from which systems take the ports of outgoing
+#: connections, so that a free port cannot be lost to one between looking and listening.
+RANGE = range(20000, 30000)
 
 
 def is_free(port: int) -> bool:
@@ -48,11 +48,11 @@ def free_port(*, preferred: int | None = None, exclude: frozenset[int] = frozens
     if preferred is not None and preferred not in exclude and is_free(preferred):
         return preferred
 
-    for port in random.sample(_RANGE, 200):
+    for port in random.sample(RANGE, 200):
         if port not in exclude and is_free(port):
             return port
     raise LocalStackError(
-        f"no free port on {HOST} between {_RANGE.start} and {_RANGE.stop - 1}; "
+        f"no free port on {HOST} between {RANGE.start} and {RANGE.stop - 1}; "
         "stop some of the servers on this machine"
     )
 

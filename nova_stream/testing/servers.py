@@ -48,12 +48,12 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server: str) -> Iterator[str]:
-    """Address of a new, empty database on the server at address ``server``; dropped at the end,
-    with whoever is still connected to it.
+def fresh_database(server: str, *, template: str = "template1") -> Iterator[str]:
+    """Address of a new database on the server at address ``server``, as its database ``template``
+    is, to which nobody may be connected; dropped at the end, with whoever is still connected.
     """
     name = f"nova_test_{uuid.uuid4().hex[:16]}"
-    run_sql(server, f'CREATE DATABASE "{name}"')
+    run_sql(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
     finally:

@@ -7,14 +7,25 @@ the row (TOAST) and Debezium leaves out of an update that does not change them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import asyncpg
 
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.local.sql import run_sql
 
 SIGNALS = "debezium_signal"
+
+_DROP_LIMIT_S = 30.0
+_NOT_YET = (
+    OSError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ObjectInUseError,
+)
 
 TABLES = ("agents", "builds", "tasks", "executions", "activities", "users")
 
@@ -100,12 +111,27 @@ class SourceServer:
             run_sql(url, *_statements())
             yield url
         finally:
-            run_sql(
-                self._server.url,
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
-                f"WHERE database = '{name}'",
-                f'DROP DATABASE "{name}" WITH (FORCE)',
-            )
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        """Drop a database with its slots; once more when the server goes back to its start, or
+        when a reader that is on its way out still holds a slot.
+        """
+        deadline = time.monotonic() + _DROP_LIMIT_S
+        while True:
+            try:
+                run_sql(
+                    self._server.url,
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+                    f"WHERE database = '{name}'",
+                    f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
+                )
+            except _NOT_YET:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
 def _statements() -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from nova_stream.settings import Settings
-from nova_stream.storage.migrate import migrate
 from tests.integration.capture.harness import settings_of
 from tests.integration.capture.stand_in import Deployment, Server, serving
 from tests.integration.publish.topics import make_topics
@@ -25,15 +24,16 @@ def server(deployment: Deployment) -> Iterator[Server]:
 
 
 @pytest.fixture
-async def settings(
+def settings(
     server: Server,
     deployment: Deployment,
     nova_kafka: str,
     nova_topic_prefix: str,
-    nova_database: str,
+    migrated_database: str,
 ) -> Settings:
     """Settings of a capture of the deployment."""
-    found = settings_of(server.url, nova_kafka, nova_topic_prefix, nova_database, deployment.key)
+    found = settings_of(
+        server.url, nova_kafka, nova_topic_prefix, migrated_database, deployment.key
+    )
     make_topics(found)
-    await migrate(found)
     return found

@@ -16,7 +16,6 @@ from nova_stream.storage import positions
 from nova_stream.storage.chunk import Chunk
 from nova_stream.storage.database import connect
 from nova_stream.storage.flush import Applied, Flush, Position
-from nova_stream.storage.migrate import migrate
 from nova_stream.storage.sql import TABLES
 from tests.integration.storage.arena import Arena, open_arena, snapshot_differences
 from tests.integration.storage.chunks import Record, chunk_of
@@ -121,10 +120,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(nova_database: str) -> Iterator[Stage]:
-    found: Settings = load_settings(database_url=nova_database)
+def stage(migrated_database: str) -> Iterator[Stage]:
+    found: Settings = load_settings(database_url=migrated_database)
     with asyncio.Runner() as runner:
-        runner.run(migrate(found))
         arena = runner.run(open_arena(found, WORKERS))
         try:
             yield Stage(runner, arena)

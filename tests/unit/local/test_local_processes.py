@@ -21,9 +21,16 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("up", flush=True)
 time.sleep(600)
 """
-_SLOW = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit()))
+#: Ends by itself only once every child beside it has been asked to end, too.
+_WAITS_FOR_OTHERS = """
+import pathlib, signal, sys, time
+mine, *others = map(pathlib.Path, sys.argv[1:])
+def asked(*_):
+    mine.touch()
+    while not all(other.exists() for other in others):
+        time.sleep(0.01)
+    sys.exit()
+signal.signal(signal.SIGTERM, asked)
 print("up", flush=True)
 time.sleep(600)
 """
@@ -35,10 +42,11 @@ time.sleep(600)
 """
 
 
-def _start(tmp_path: Path, code: str, **more: object) -> subprocess.Popen[bytes]:
-    return processes.start(
-        Launch([sys.executable, "-c", code], log=tmp_path / "log", **more)  # type: ignore[arg-type]
-    )
+def _start(
+    tmp_path: Path, code: str, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-c", code, *arguments]
+    return processes.start(Launch(argv, log=tmp_path / "log", env=env))
 
 
 def _first_line(path: Path) -> str:
@@ -81,16 +89,16 @@ def test_grandchildren_end_too(tmp_path: Path, way: str) -> None:
 
 
 def test_stop_all_asks_all_before_it_waits(tmp_path: Path) -> None:
+    asked = [tmp_path / f"asked-{number}" for number in range(3)]
     children = []
-    for number in range(3):
-        folder = tmp_path / str(number)
-        children.append(_start(folder, _SLOW))
+    for mine in asked:
+        folder = tmp_path / f"of-{mine.name}"
+        others = [other for other in asked if other != mine]
+        children.append(_start(folder, _WAITS_FOR_OTHERS, str(mine), *map(str, others)))
         _first_line(folder / "log")
 
-    begin = time.monotonic()
     processes.stop_all(children, limit=20)
 
-    assert time.monotonic() - begin < 2.5
     assert [child.returncode for child in children] == [0, 0, 0]
 
 
