@@ -24,20 +24,20 @@ $(BIN)/.ready: pyproject.toml requirements.lock
 dev: setup ## run everything on this machine: Kafka, Postgres, worker, API, demo (ARGS="--no-demo")
 	@$(BIN)/nova-stream dev $(ARGS)
 
-test: setup ## unit and integration tests, with a real Kafka and a real Postgres (ARGS="-k name")
+test: setup ## unit and integration tests in minutes, with a real Kafka and Postgres (ARGS="-k name")
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m pytest tests/unit tests/integration $(PARALLEL) -m "not long"
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: test test-long test-serial ## all tests: those above and what is long by nature
+test-all: test test-long test-serial ## all tests, about 25 minutes
 
 test-long: setup ## unit and integration tests that are long by nature
 	@$(BIN)/python -m pytest tests/unit tests/integration $(PARALLEL) -m long
 
-test-serial: setup ## faults, browser, Debezium, containers: one after another, since they measure time
-	@$(BIN)/python -m pytest tests/acceptance tests/browser tests/sources tests/containers
+test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, browser, Debezium
+	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration
 
 test-fast: setup ## unit tests only
 	@$(BIN)/python -m pytest tests/unit $(PARALLEL) $(ARGS)

@@ -22,7 +22,7 @@ from nova_stream.scopes import SCOPES
 
 from .convex_calls import running_stage, serving
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 KINDS = ("query", "mutation")
 #: Tokens by their scopes: the name is the secret.

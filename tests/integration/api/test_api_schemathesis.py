@@ -26,7 +26,7 @@ from nova_stream.scopes import NAMES, SCOPES
 from nova_stream.testing.servers import fresh_database
 from tests.integration.stream.harness import Stage, open_stage
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(3600)]
 
 SERVE = """
 from nova_stream.api.server import serve

@@ -26,7 +26,7 @@ from tests.integration.capture.harness import Topics, deployed, settings_of
 from tests.integration.capture.stand_in import Deployment, Fault, Int64, Write, serving
 from tests.integration.publish.topics import make_topics
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(1200)]
 
 THOROUGH = hypothesis_settings.get_current_profile_name() == "thorough"
 #: One example starts and kills several captures against a real Kafka and Postgres.

@@ -15,7 +15,7 @@ from tests.integration.capture.harness import ROOT, Topics, environment, fetch
 from tests.integration.capture.stand_in import Deployment, Write
 from tests.integration.capture.test_capture import task
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(600)]
 
 #: More steps than any capture here has.
 NEVER = 1_000_000

@@ -133,6 +133,7 @@ async def test_there_and_back(runs: Runs, apply_lines: ApplyLines) -> None:
     assert (await audit(runs.settings)).differences == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["put", "fetch"])
 async def test_it_goes_away_and_comes_back(
     runs: Runs, weed: Weed, apply_lines: ApplyLines, monkeypatch: pytest.MonkeyPatch, step: str

@@ -14,7 +14,7 @@ from nova_stream.jobs.scheduler import Scheduler
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import NOON, Done, FakeClock, job, query, runs, scheduler
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 SLOTS = 500
 

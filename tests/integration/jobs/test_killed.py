@@ -18,7 +18,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.audit import audit
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[3]
 #: After this many minutes the archive's objects are past their time.

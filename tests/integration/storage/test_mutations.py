@@ -15,7 +15,7 @@ from nova_stream.storage import admission, flush, sql, sql_truncate, truncations
 from tests.integration.storage.conftest import WORKERS, Stage
 from tests.integration.storage.histories import History, histories
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 #: Histories are tried by the dozen, until one shows the mutation.
 DOZENS = 40

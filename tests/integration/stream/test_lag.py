@@ -167,6 +167,7 @@ async def says(places: Places, field: str, value: Any) -> bool:
     return bool((await places.status())[field] == value)
 
 
+@pytest.mark.long
 async def test_a_compacted_log_is_no_lag(stage: Stage) -> None:
     other = f"{stage.settings.topic_prefix}.compacted"
     stage.settings = stage.settings.model_copy(update={"topic_tasks": other})
