@@ -149,6 +149,11 @@ def stop(
         return True
 
     process.send_signal(signal_)
+    return _ended(process, limit)
+
+
+def _ended(process: subprocess.Popen[bytes], limit: float) -> bool:
+    """Whether a child that was asked to end does so in time; afterwards its group is gone."""
     try:
         process.wait(limit)
     except subprocess.TimeoutExpired:
@@ -160,13 +165,17 @@ def stop(
 
 
 def stop_all(children: Sequence[subprocess.Popen[bytes]], *, limit: float = 15.0) -> None:
-    """``stop`` for several at once: all are asked before the first is waited for."""
-    for process in children:
-        if is_running(process):
-            process.terminate()
+    """``stop`` for several at once: all are asked before the first is waited for.
+
+    Each is asked once: a second signal ends a Python program that is on its way out at once, with
+    the signal as its status.
+    """
+    asked = [process for process in children if is_running(process)]
+    for process in asked:
+        process.terminate()
     deadline = time.monotonic() + limit
-    for process in children:
-        stop(process, limit=max(deadline - time.monotonic(), 0.1))
+    for process in asked:
+        _ended(process, max(deadline - time.monotonic(), 0.1))
 
 
 def _kill_group(leader: int) -> None:
