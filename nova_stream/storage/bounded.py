@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from nova_stream.storage.database import Connection
+from nova_stream.storage.database import Connection
 
 _UPTO, _BEFORE = "bytes_upto", "bytes_before"
 
