@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import gc
 import ipaddress
@@ -37,6 +38,9 @@ _BACKLOG = 2048
 #: pages; probes have places of their own among them.
 _OTHER_CONNECTIONS = 1024
 _OTHER_FILES = 256
+#: Of glibc's mallopt: from which size on a block is by itself, and how many arenas there are.
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+_LARGE_BLOCK = 256 * 1024
 #: Connections that there are at least, however few files the system allows.
 _FEWEST = 64
 
@@ -76,6 +80,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             f"nova-stream api listens on {_address(listener)}{_hint(configured=configured)}\n"
         )
         sys.stdout.flush()
+        _give_memory_back()
         gc.freeze()  # else collections look at all of the program, for 150 ms
         Server(config, app.state.parts.changes).run(sockets=[listener])
 
@@ -164,6 +169,18 @@ def _allow_open_files(wanted: int) -> int:
     if soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return most
+
+
+def _give_memory_back() -> None:
+    """Have large blocks of memory go back to the system when they are free: glibc otherwise keeps
+    those of bodies and answers, in an arena a thread.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):  # another libc
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
+        mallopt(_ARENA_MAX, 2)
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
