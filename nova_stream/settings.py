@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -89,8 +90,12 @@ class Settings(BaseSettings):
     api_rate: float = Field(500, ge=0, le=1_000_000)
     api_burst: int = Field(1000, ge=1, le=1_000_000)
     api_streams: int = Field(1000, ge=0, le=100_000)
+    api_tls_cert: str | None = None
+    api_tls_key: str | None = None
+    api_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     api_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     metrics_host: str = "127.0.0.1"
+    metrics_token: SecretStr | None = None
     metrics_port: int | None = Field(None, ge=0, le=65535)
     stall_basis: Literal["activity", "started"] = "activity"
     archive_url: str = "file:.nova-stream/archive"
@@ -181,6 +186,34 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("api_trusted_proxies", mode="before")
+    @classmethod
+    def _split_proxies(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        for network in value:
+            try:
+                ip_network(str(network))
+            except ValueError:
+                raise ValueError(
+                    "addresses and networks, such as 10.0.0.7 or 10.0.0.0/24, several separated "
+                    "by commas, are allowed"
+                ) from None
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _long_enough_token(cls, value: SecretStr | None) -> SecretStr | None:
+        token = value.get_secret_value() if value is not None else None
+        if token is not None and not (
+            len(token) >= _SHORTEST_SECRET and token.isascii() and token.isprintable()
+            and " " not in token
+        ):  # fmt: skip
+            raise ValueError(
+                f"{_SHORTEST_SECRET} printable characters or more, without blanks, are allowed"
+            )
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _postgres_only(cls, value: SecretStr) -> SecretStr:
@@ -254,6 +287,13 @@ class Settings(BaseSettings):
                 f"{','.join(self.alert_webhook_hosts)} (value not shown)"
             )
 
+    def check_tls(self) -> None:
+        """Raise SettingsError when the API has a certificate without a key, or the reverse."""
+        if (self.api_tls_cert is None) != (self.api_tls_key is None):
+            raise SettingsError(
+                "NOVA_API_TLS_CERT and NOVA_API_TLS_KEY: both are needed, or neither"
+            )
+
     def database(self) -> DatabaseUrl:
         """Where the database is and how to connect, from ``database_url``, checked.
 
@@ -305,6 +345,7 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
     settings.topics()
     settings.check_webhook()
+    settings.check_tls()
     return settings
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,8 +38,10 @@ class Connections:
     longest; where all are at work, only probes are answered, on a few places of their own.
     """
 
-    def __init__(self, most: int, metrics: ApiMetrics) -> None:
+    def __init__(self, most: int, metrics: ApiMetrics, proxies: Sequence[str] = ()) -> None:
         self.most = most
+        #: Addresses behind which many clients are: no share is too large for one of them.
+        self._proxies = [ip_network(proxy) for proxy in proxies]
         self.most_of_one = max(1, most * 3 // 4)
         self._metrics = metrics
         self._open: Counter[str] = Counter()
@@ -55,7 +59,7 @@ class Connections:
         self._open[address] += 1
         self._metrics.connections.set(self._number)
         self.rest(connection)
-        if self._open[address] > self.most_of_one:
+        if self._open[address] > self.most_of_one and not self._is_proxy(address):
             return self._make_place(connection, [address])
         return self._number <= self.most or self._make_place(connection, list(self._idle))
 
@@ -87,6 +91,12 @@ class Connections:
     def full(self) -> bool:
         """Whether there are more connections than even probes have places for."""
         return self._number > self.most + PROBES
+
+    def _is_proxy(self, address: str) -> bool:
+        if not self._proxies:
+            return False
+        found = ip_address(address.partition("%")[0])
+        return any(found in network for network in self._proxies)
 
     def _make_place(self, newcomer: _Guarded, addresses: list[str]) -> bool:
         """End the connection that rests the longest; of the address that has the most of them."""

@@ -10,8 +10,11 @@ import gc
 import ipaddress
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import asyncpg
@@ -20,6 +23,7 @@ import uvicorn
 from nova_stream.api.app import create_app
 from nova_stream.api.changes import Changes
 from nova_stream.api.connections import Connections
+from nova_stream.api.tls import Certificate
 from nova_stream.api.tokens import Tokens
 from nova_stream.errors import (
     DatabaseUnavailableError,
@@ -30,6 +34,9 @@ from nova_stream.errors import (
 from nova_stream.settings import Settings
 from nova_stream.storage import token_store
 from nova_stream.storage.database import connect
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 #: Seconds that answers under way have at the end; those that wait for a position are cut off.
 _GRACE = 2
@@ -41,6 +48,8 @@ _OTHER_FILES = 256
 #: Of glibc's mallopt: from which size on a block is by itself, and how many arenas there are.
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _LARGE_BLOCK = 256 * 1024
+#: Connections that may be agreeing on TLS, which no deadline of ours sees, and for how long.
+_HANDSHAKES, _HANDSHAKE = 4096, 10.0
 #: Connections that there are at least, however few files the system allows.
 _FEWEST = 64
 
@@ -61,12 +70,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
             return True
         return configured
 
+    certificate = _certificate(settings)
     listener = _listen(host, port, has_tokens=has_tokens)
     with listener:
         wanted = settings.api_streams + _OTHER_CONNECTIONS
-        files = _allow_open_files(wanted + _OTHER_FILES)
+        others = _OTHER_FILES + (_HANDSHAKES if certificate else 0)
+        files = _allow_open_files(wanted + others)
         connections = Connections(
-            max(_FEWEST, min(wanted, files - _OTHER_FILES)), app.state.parts.metrics
+            max(_FEWEST, min(wanted, files - others)),
+            app.state.parts.metrics,
+            settings.api_trusted_proxies,
         )
         config = uvicorn.Config(
             app,
@@ -75,14 +88,18 @@ def serve(settings: Settings, host: str, port: int) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
+            proxy_headers=bool(settings.api_trusted_proxies),
+            forwarded_allow_ips=list(settings.api_trusted_proxies),
         )
         sys.stdout.write(
-            f"nova-stream api listens on {_address(listener)}{_hint(configured=configured)}\n"
+            f"nova-stream api listens on {_address(listener, tls=certificate is not None)}"
+            f"{_hint(configured=configured)}\n"
         )
         sys.stdout.flush()
         _give_memory_back()
+        _warn_of_plain_http(settings, listener, certificate)
         gc.freeze()  # else collections look at all of the program, for 150 ms
-        Server(config, app.state.parts.changes).run(sockets=[listener])
+        Server(config, app.state.parts.changes, certificate).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -90,14 +107,32 @@ class Server(uvicorn.Server):
     with the signal, since the server waits for its answers to end.
     """
 
-    def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
+    def __init__(
+        self, config: uvicorn.Config, changes: Changes, certificate: Certificate | None = None
+    ) -> None:
         super().__init__(config)
         self._changes = changes
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._certificate = certificate
+        self._following: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        if self._certificate is not None:
+            self.config.ssl = context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.set_alpn_protocols(["http/1.1"])
+            self._certificate.load(context)
+            self._following = loop.create_task(self._certificate.follow(context))
+            # uvicorn leaves the handshake asyncio's minute.
+            loop.create_server = partial(  # type: ignore[method-assign]
+                loop.create_server, ssl_handshake_timeout=_HANDSHAKE
+            )
         await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._following is not None:
+            self._following.cancel()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
@@ -113,6 +148,27 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    """The API's certificate, if it has one; raises SettingsError when it cannot be used."""
+    if settings.api_tls_cert is None or settings.api_tls_key is None:
+        return None
+    certificate = Certificate(Path(settings.api_tls_cert), Path(settings.api_tls_key))
+    certificate.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    return certificate
+
+
+def _warn_of_plain_http(
+    settings: Settings, listener: socket.socket, certificate: Certificate | None
+) -> None:
+    host = str(listener.getsockname()[0])
+    if certificate is None and not settings.api_trusted_proxies and not _is_loopback(host):
+        _log.warning(
+            "the API is served without TLS", address=host,
+            then="whoever is on the way can read tokens and documents; give it a certificate "
+            "(--tls-cert, --tls-key), or name the proxy that has one (NOVA_API_TRUSTED_PROXIES)",
+        )  # fmt: skip
 
 
 def _listen(host: str, port: int, *, has_tokens: Callable[[], bool]) -> socket.socket:
@@ -213,9 +269,10 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
-def _address(listener: socket.socket) -> str:
+def _address(listener: socket.socket, *, tls: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _hint(*, configured: bool) -> str:

@@ -26,7 +26,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import UNAVAILABLE, open_session
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.source_cursor import version_kinds
-from nova_stream.stream.metrics import serve
+from nova_stream.stream.metrics_server import serve_metrics
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -41,9 +41,7 @@ def run_capture(settings: Settings, clock: Clock = system_clock) -> int:
     Raises NovaStreamError where a person has to act.
     """
     metrics = CaptureMetrics(clock)
-    if settings.metrics_port is not None:
-        port, _ = serve(metrics.registry, settings.metrics_host, settings.metrics_port)
-        _log.info("metrics", address=f"http://{settings.metrics_host}:{port}/metrics")
+    serve_metrics(metrics.registry, settings)
     asyncio.run(_main(settings, metrics, clock))
     return 0
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client import start_http_server as _serve
 
-from nova_stream.errors import SettingsError
 from nova_stream.storage.faults import Fault
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -95,27 +91,3 @@ class Metrics:
             self.incomplete.labels(topic)
         for fault in Fault:
             self.flush_failures.labels(fault.value)
-
-    def serve(self, host: str, port: int) -> tuple[int, object]:
-        """Serve ``/metrics`` there; see ``serve``."""
-        return serve(self.registry, host, port)
-
-
-def serve(registry: CollectorRegistry, host: str, port: int) -> tuple[int, object]:
-    """Serve a registry's ``/metrics`` there; port 0 = any free one. Gives the port and the server.
-
-    Raises SettingsError when the port is taken, or the address is none of this machine.
-    """
-    try:
-        server, _ = _serve(port, addr=host, registry=registry)
-    except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            raise SettingsError(
-                f"NOVA_METRICS_HOST={host!r}: {error.strerror or error}; an address of this "
-                "machine is allowed, such as 127.0.0.1, or 0.0.0.0 for all of them"
-            ) from None
-        raise SettingsError(
-            f"NOVA_METRICS_PORT={port}: {error.strerror or error}; a port that is free, or 0 "
-            "for any free one, is allowed (each process of a machine needs its own)"
-        ) from None
-    return server.server_port, server

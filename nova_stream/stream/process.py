@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from nova_stream.settings import Settings
 from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.metrics_server import serve_metrics
 from nova_stream.stream.worker import Outcome, Timer, Worker
 from nova_stream.telemetry import configure_logging, get_logger
 from nova_stream.tracing import finish
@@ -34,9 +35,7 @@ def run_worker(
     """
     configure_logging(settings)
     metrics = metrics or Metrics()
-    if settings.metrics_port is not None:
-        port, _ = metrics.serve(settings.metrics_host, settings.metrics_port)
-        _log.info("metrics", address=f"http://{settings.metrics_host}:{port}/metrics")
+    serve_metrics(metrics.registry, settings)
     _calm_the_collector()
     # Fetching is a thread of its own: it should not wait long for its turn.
     sys.setswitchinterval(0.001)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.events.change import Entity
@@ -22,38 +16,11 @@ from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.ports import HOST, free_port
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
+from tests.certificates import make_certificate
 
 pytestmark = pytest.mark.integration
 
 USER, PASSWORD = "nova", "a password"
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for this machine, and the file with its key that the broker takes."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    chain = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "ca.pem").write_bytes(chain)
-    (folder / "broker.pem").write_bytes(secret + chain)
-    return folder / "ca.pem", folder / "broker.pem"
 
 
 @pytest.fixture(params=["SASL_SSL", "SASL_PLAINTEXT", "SSL"])
