@@ -30,8 +30,8 @@ _log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 MEMORY = 300 * MB
-#: Seconds within which probes answer: enough for any machine that does other things, too, and not for
-#: a loop that is blocked. On a quiet one with two cores 0.25 is held: NOVA_TEST_PROBE=0.25.
+#: Seconds within which probes answer: enough for a machine that does other things, too, and not
+#: for a loop that is blocked. For a quiet one with two cores: NOVA_TEST_PROBE=0.25.
 PROBED = float(os.environ.get("NOVA_TEST_PROBE", "2.5"))
 #: Of each request so many at a time.
 TOGETHER = 8
