@@ -6,7 +6,7 @@ ARGS ?=
 WORKERS ?= 3
 PARALLEL := -n $(WORKERS) --dist loadfile
 
-.PHONY: help setup dev test test-all test-long test-serial test-fast test-sources test-containers check docs format bench bench-jobs bench-api lock clean
+.PHONY: help setup dev test test-all test-long test-serial test-fast test-sources test-containers check docs sbom audit format bench bench-jobs bench-api lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -76,6 +76,12 @@ docs: setup ## the pages of docs/ as a site in site/, every link checked
 	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
 	@$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python --require-hashes requirements-docs.lock
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+sbom: setup ## what the image contains, as CycloneDX: sbom.cdx.json
+	@$(BIN)/python deploy/packages.py sbom sbom.cdx.json
+
+audit: setup ## packages of the image with known vulnerabilities; a warning where nothing can be asked
+	@$(BIN)/python deploy/packages.py audit
 
 clean: ## remove the virtual environment and caches
 	rm -rf .venv .venv-docs site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

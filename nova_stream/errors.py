@@ -40,6 +40,10 @@ class DatabaseUnavailableError(NovaStreamError):
     """Postgres does not answer at the configured address."""
 
 
+class DatabasePrivilegeError(NovaStreamError):
+    """The role that connects may not do what is asked for: names what is missing."""
+
+
 class SchemaVersionError(NovaStreamError):
     """The database's schema is not the one that this version needs."""
 

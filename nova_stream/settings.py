@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     kafka_key_file: str | None = None
 
     database_url: SecretStr = SecretStr("postgresql://nova:nova@127.0.0.1:5432/nova")
+    role_password_migrate: SecretStr | None = None
+    role_password_worker: SecretStr | None = None
+    role_password_api: SecretStr | None = None
+    role_password_bi: SecretStr | None = None
 
     convex_url: str | None = None
     convex_key: SecretStr | None = None
@@ -265,6 +269,17 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < _SHORTEST_SECRET:
             raise ValueError(f"{_SHORTEST_SECRET} characters or more are allowed")
+        return value
+
+    @field_validator(
+        "role_password_migrate", "role_password_worker", "role_password_api", "role_password_bi"
+    )
+    @classmethod
+    def _plain(cls, value: SecretStr | None) -> SecretStr | None:
+        # Other characters have several forms, and a client may send another one than was stored.
+        secret = value.get_secret_value() if value is not None else ""
+        if not (secret.isascii() and secret.isprintable()):
+            raise ValueError("printable ASCII characters are allowed")
         return value
 
     @field_validator("alert_webhook_hosts", mode="before")

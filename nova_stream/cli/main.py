@@ -37,6 +37,8 @@ from nova_stream.errors import MissingExtraError, NovaStreamError
 from nova_stream.extras import missing
 
 _INTERRUPTED = 130
+#: Postgres's code for what a role may not do.
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 app = typer.Typer(
     name="nova-stream",
@@ -113,6 +115,9 @@ def _explain(error: Exception) -> int:
         _complain(f"{format_message()} ({path} --help shows what is allowed)")
         return int(getattr(error, "exit_code", 2))
 
+    if (refused := _refused_by_postgres(error)) is not None:
+        _complain(refused)
+        return 1
     if os.environ.get("NOVA_LOG_LEVEL", "").lower() == "debug":
         traceback.print_exception(error)
     _complain(
@@ -120,6 +125,16 @@ def _explain(error: Exception) -> int:
         "(unforeseen; NOVA_LOG_LEVEL=debug shows where)"
     )
     return 1
+
+
+def _refused_by_postgres(error: Exception) -> str | None:
+    """What to say of a statement that the database's role may not run; None for other errors."""
+    if getattr(error, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+        return None
+    return (
+        f"Postgres refuses: {error}. The role in NOVA_DATABASE_URL may not do this: migrate, tokens "
+        "and trail run as nova_migrate (the tables' owner), everything else as nova_worker"
+    )
 
 
 def _complain(message: str) -> None:

@@ -5,13 +5,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
 import typer
 
 from nova_stream.cli.start import prepare_quiet
 
 
-def migrate() -> None:
+def migrate(
+    *,
+    roles: Annotated[
+        bool,
+        typer.Option(
+            "--roles",
+            help="Also make the roles nova_migrate, nova_worker, nova_api and nova_bi, with what "
+            "each needs and no more. NOVA_ROLE_PASSWORD_… lets one log in.",
+        ),
+    ] = False,
+) -> None:
     """Bring the database to the newest schema.
 
     Safe to repeat, and to run from several machines at once.
@@ -19,7 +30,7 @@ def migrate() -> None:
     settings = prepare_quiet()
     from nova_stream.storage.migrate import migrate as run_migrate
 
-    before, after = asyncio.run(run_migrate(settings))
+    before, after = asyncio.run(run_migrate(settings, with_roles=roles))
     if before == after:
         typer.echo(f"schema {after}: nothing to do")
     else:

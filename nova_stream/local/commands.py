@@ -14,7 +14,8 @@ from nova_stream.local.kafka import group_is_stable
 class Commands:
     """The programs of the stack. ``api`` gets ``--host`` and ``--port`` added.
 
-    ``worker_ready`` is asked with brokers and consumer group until it is true.
+    ``worker_ready`` is asked with brokers and consumer group until it is true. ``roles``: migrate
+    makes the database's roles, and each program is given its own of the local Postgres.
     """
 
     migrate: Sequence[str]
@@ -23,6 +24,7 @@ class Commands:
     demo: Sequence[str] | None
     live_path: str = "/health/live"
     worker_ready: Callable[[str, str], bool] = group_is_stable
+    roles: bool = False
 
 
 def own_commands(*, demo: bool, rate: float) -> Commands:
@@ -33,6 +35,7 @@ def own_commands(*, demo: bool, rate: float) -> Commands:
         worker=[*program, "worker"],
         api=[*program, "api"],
         demo=[*program, "demo", "--rate", f"{rate:g}"] if demo else None,
+        roles=True,
     )
 
 

@@ -64,7 +64,7 @@ class LocalKafka(LocalServer):
 
         self._take_folder()
         try:
-            self._folder.mkdir(exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             self._end_leftovers()
             java, class_path = find_java(), jars.install(progress=self._progress)
             self._progress("starting Kafka", 0.0)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from nova_stream.errors import LocalStackError
 from nova_stream.local import processes
-from nova_stream.local.accounts import let_run, let_through, postgres_account
+from nova_stream.local.accounts import let_run, postgres_account
+from nova_stream.local.folders import let_account_through
 from nova_stream.local.jars import Progress, silent
 from nova_stream.local.ports import HOST, accepts
 from nova_stream.local.postgres_config import (
@@ -33,7 +34,7 @@ class LocalPostgres(LocalServer):
     (mode 600); see LocalServer for its verbs and its place. A client logs in over TCP on 127.0.0.1.
 
     As root the server runs as an account of its own (``pgserver``), which needs to pass through
-    the folders above ``data_dir``: they get mode o+x.
+    ``data_dir``, whose group it becomes, and the folders above it, which get mode o+x.
 
     ``fsync=False`` is for data that nobody will miss: a crash of the machine may ruin it.
     """
@@ -148,7 +149,7 @@ class LocalPostgres(LocalServer):
         """Make the data folder, in one step: a killed initdb is repeated from the start."""
         if (self._folder / "PG_VERSION").exists():
             if self._account is not None:
-                let_through(self._folder)
+                let_account_through(self._data_dir, self._account)
             return
 
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -159,7 +160,7 @@ class LocalPostgres(LocalServer):
             password = Path(scratch) / "password"
             password.write_text(self._password, encoding="ascii")
             if self._account is not None:
-                let_through(fresh)
+                let_account_through(self._data_dir, self._account)
                 for path in (fresh, Path(scratch), password):
                     os.chown(path, self._account.uid, self._account.gid)
             options = [] if self._fsync else ["--no-sync"]

@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 
 from nova_stream.errors import LocalStackError
 from nova_stream.local import processes
+from nova_stream.local.folders import make_private
 from nova_stream.local.jars import Progress
 from nova_stream.local.locks import FileLock
 from nova_stream.local.ports import free_port, read_port, require_free
@@ -111,7 +112,7 @@ class LocalServer(ABC):
 
     def _take_folder(self) -> None:
         try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
+            make_private(self._data_dir)
             taken = self._lock.acquire()
         except OSError as error:
             raise LocalStackError(

@@ -14,6 +14,8 @@ from pathlib import Path
 from nova_stream.errors import LocalStackError
 from nova_stream.local import processes
 from nova_stream.local.commands import Addresses, Commands
+from nova_stream.local.database_roles import DatabaseRoles
+from nova_stream.local.folders import make_private
 from nova_stream.local.jars import Progress, silent
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.locks import FileLock
@@ -23,6 +25,7 @@ from nova_stream.local.processes import Launch
 from nova_stream.local.service import Service
 from nova_stream.local.stack_env import read_or_make_token, write_stack_env
 from nova_stream.settings import Settings, load_settings
+from nova_stream.storage.grants import Role
 
 DEFAULT_PORT = 8600
 
@@ -62,6 +65,7 @@ class Stack:
         self._made_dir = False
         self._kafka: LocalKafka | None = None
         self._postgres: LocalPostgres | None = None
+        self._roles: DatabaseRoles | None = None
         self._services: list[Service] = []
 
     @property
@@ -80,18 +84,18 @@ class Stack:
         self._clean()
         self._start_servers(settings)
         environment = self._environment(settings)
-        self._progress("bringing the database to the newest schema", 0.0)
-        processes.run(
-            self._commands.migrate, what="nova-stream migrate", env=environment, limit=300
-        )
+        self._migrate(environment)
         if self._kafka is not None:
             self._progress("waiting for Kafka", 0.0)
             self._kafka.wait()
-        environment["NOVA_API_URL"] = self._start_api(environment)
-        self._start_service("worker", self._commands.worker, environment)
+        api = {**environment, **self._login(Role.API)}
+        environment["NOVA_API_URL"] = self._start_api(api)
+        worker = {**environment, **self._login(Role.WORKER)}
+        self._start_service("worker", self._commands.worker, worker)
         self._wait_for_worker(settings, environment)
         if self._commands.demo is not None:
-            self._start_service("demo", self._commands.demo, environment)
+            self._start_service("demo", self._commands.demo, worker)
+        environment |= self._login(Role.MIGRATE)
         published = {
             name: value
             for name, value in environment.items()
@@ -180,6 +184,9 @@ class Stack:
         if self._ephemeral:
             self._remove_data()
         if self._made_dir:
+            self._dir.chmod(0o700)
+        make_private(self._data)
+        if self._made_dir:
             (self._dir / ".gitignore").write_text("*\n", encoding="ascii")
 
     def _remove_data(self) -> None:
@@ -201,6 +208,21 @@ class Stack:
             )
             self._postgres.start()
 
+    def _migrate(self, environment: Mapping[str, str]) -> None:
+        self._progress("bringing the database to the newest schema", 0.0)
+        command, given = [*self._commands.migrate], {**environment}
+        if self._postgres is not None and self._commands.roles:
+            self._roles = DatabaseRoles(self._data / "run")
+            command.append("--roles")
+            given |= self._roles.settings()
+        processes.run(command, what="nova-stream migrate", env=given, limit=300)
+
+    def _login(self, role: Role) -> dict[str, str]:
+        """Where a program logs in that is not to be the local Postgres's superuser."""
+        if self._roles is None or self._postgres is None:
+            return {}
+        return {"NOVA_DATABASE_URL": self._roles.url(self._postgres.url, role)}
+
     def _environment(self, settings: Settings) -> dict[str, str]:
         """What the children see: our variables, and the caller's where we have nothing to say."""
         if settings.api_token is not None:
@@ -220,7 +242,7 @@ class Stack:
         }
         if "archive_url" not in settings.model_fields_set:
             archive = self._data / "archive"
-            archive.mkdir(exist_ok=True)
+            archive.mkdir(mode=0o700, exist_ok=True)
             ours["NOVA_ARCHIVE_URL"] = archive.as_uri()
         return {**os.environ, **ours}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from nova_stream.errors import DatabasePrivilegeError
 from nova_stream.settings import Settings
-from nova_stream.storage import locks
+from nova_stream.storage import locks, roles
 from nova_stream.storage.database import connect, open_connection
+from nova_stream.storage.grants import Role
 from nova_stream.storage.schema import newest_revision
 
 
@@ -25,19 +30,58 @@ def _config() -> Config:
     return config
 
 
-async def migrate(settings: Settings) -> tuple[str | None, str]:
+async def migrate(settings: Settings, *, with_roles: bool = False) -> tuple[str | None, str]:
     """Bring the database to the newest schema; gives the revisions before and after.
 
-    Safe to repeat and to run from several machines at once. Raises DatabaseUnavailableError.
+    ``with_roles`` makes the roles of ``storage.grants`` and hands everything over to them; from
+    then on every migration runs as ``nova_migrate`` and gives the others their rights.
+
+    Safe to repeat and to run from several machines at once. Raises DatabaseUnavailableError,
+    DatabasePrivilegeError.
     """
     probe = await connect(settings, "migrate")
-    await probe.close()
+    try:
+        with _told_what_is_missing(settings):
+            if with_roles:
+                await roles.make_roles(probe, _passwords(settings))
+            return await _upgraded(settings, with_roles=with_roles)
+    finally:
+        await probe.close()
+
+
+async def _upgraded(settings: Settings, *, with_roles: bool) -> tuple[str | None, str]:
     engine = _engine(settings)
     try:
         async with engine.begin() as connection:
-            return await connection.run_sync(_upgrade)
+            return await connection.run_sync(_upgrade, with_roles=with_roles)
     finally:
         await engine.dispose()
+
+
+def _passwords(settings: Settings) -> dict[Role, str]:
+    given = {
+        Role.MIGRATE: settings.role_password_migrate,
+        Role.WORKER: settings.role_password_worker,
+        Role.API: settings.role_password_api,
+        Role.BI: settings.role_password_bi,
+    }
+    return {role: value.get_secret_value() for role, value in given.items() if value is not None}
+
+
+@contextmanager
+def _told_what_is_missing(settings: Settings) -> Iterator[None]:
+    """A privilege that the caller lacks, in one line."""
+    try:
+        yield
+    except (asyncpg.InsufficientPrivilegeError, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if getattr(cause, "sqlstate", None) != asyncpg.InsufficientPrivilegeError.sqlstate:
+            raise
+        what = str(cause).rpartition(">: ")[2].splitlines()[0]
+        raise DatabasePrivilegeError(
+            f"Postgres at {settings.database()} refuses: {what}. Migrations run as the tables' "
+            "owner or a member of it; --roles as the owner of database and tables, with CREATEROLE"
+        ) from None
 
 
 def _engine(settings: Settings) -> AsyncEngine:
@@ -48,12 +92,19 @@ def _engine(settings: Settings) -> AsyncEngine:
     return create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str]:
+def _upgrade(connection: Connection, *, with_roles: bool) -> tuple[str | None, str]:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": locks.MIGRATION})
     before = MigrationContext.configure(connection).get_current_revision()
+    if with_roles:
+        roles.hand_over(connection)
+    owned = with_roles or roles.are_used(connection)
+    if owned:
+        roles.become_owner(connection)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if owned:
+        roles.grant(connection)
     return before, newest_revision()
 
 

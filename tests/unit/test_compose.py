@@ -23,6 +23,7 @@ from nova_stream.cli.main import app
 from nova_stream.jobs.job_metrics import JobMetrics
 from nova_stream.local.kafka_config import MESSAGE_MAX_BYTES
 from nova_stream.settings import Settings, load_settings
+from nova_stream.storage.grants import Role
 from nova_stream.stream.metrics import Metrics
 from nova_stream.testing import containers
 
@@ -51,9 +52,19 @@ def filled_in(text: str, **given: str) -> str:
     return FILLED_IN.sub(value, text)
 
 
-def environment(service: str, **given: str) -> dict[str, str]:
+SECRETS = {
+    name: f"of-{name}"
+    for name in (
+        "POSTGRES_PASSWORD", "NOVA_ROLE_PASSWORD_MIGRATE", "NOVA_ROLE_PASSWORD_WORKER",
+        "NOVA_ROLE_PASSWORD_API", "NOVA_ROLE_PASSWORD_BI", "NOVA_API_TOKEN", "PROMETHEUS_TOKEN",
+        "GRAFANA_PASSWORD",
+    )
+}  # fmt: skip
+
+
+def environment(service: str) -> dict[str, str]:
     found = SERVICES[service].get("environment", {})
-    return {name: filled_in(value, **given) for name, value in found.items()}
+    return {name: filled_in(value, **SECRETS) for name, value in found.items()}
 
 
 def metric_names(registry: CollectorRegistry) -> Iterator[str]:
@@ -75,6 +86,14 @@ def used_metrics(text: str) -> set[str]:
     return {re.sub(r"_(bucket|count|sum)$", "", name) for name in re.findall(r"\bnova_\w+", text)}
 
 
+#: Who logs in at Postgres as whom: the superuser makes the roles, and runs nothing.
+LOGINS = {
+    "migrate": ("nova", "POSTGRES_PASSWORD"),
+    "worker": ("nova_worker", "NOVA_ROLE_PASSWORD_WORKER"),
+    "api": ("nova_api", "NOVA_ROLE_PASSWORD_API"),
+}
+
+
 # -- the services ----------------------------------------------------------------------------------
 
 
@@ -88,7 +107,7 @@ def test_all_parts_are_there() -> None:
 def test_our_services_run_commands_and_settings_that_exist(
     service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    given = environment(service, NOVA_API_TOKEN="secret")
+    given = environment(service)
     known = {f"NOVA_{name.upper()}" for name in Settings.model_fields}
     assert set(given) <= known
     for name in known:
@@ -98,7 +117,10 @@ def test_our_services_run_commands_and_settings_that_exist(
     monkeypatch.chdir(tmp_path)
     settings = load_settings()
     assert settings.kafka_brokers == ("kafka:19092",)
-    assert settings.database_url.get_secret_value() == "postgresql://nova:nova@postgres:5432/nova"
+    user, password = LOGINS[service]
+    assert settings.database_url.get_secret_value() == (
+        f"postgresql://{user}:{SECRETS[password]}@postgres:5432/nova"
+    )
 
     group = typer.main.get_command(app)
     command = SERVICES[service]["command"]
@@ -149,18 +171,59 @@ def test_no_secret_stands_in_the_file() -> None:
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             if "PASSWORD" in name or "TOKEN" in name:
-                assert FILLED_IN.fullmatch(value), name
-    for match in FILLED_IN.finditer((ROOT / "docker-compose.yml").read_text(encoding="utf-8")):
-        if match["name"] == "NOVA_API_TOKEN":
-            assert match["kind"] == "?", "the token has no default"
+                assert FILLED_IN.search(value), name
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    for match in FILLED_IN.finditer(text):
+        assert (match["kind"] == "?") == (match["name"] in SECRETS), "a secret has no default"
+    told = text.partition("name: nova-stream")[0]
+    assert all(name in told for name in SECRETS), "how to set them"
+
+
+def test_each_program_has_its_own_secrets_only() -> None:
+    allowed = {
+        "migrate": {"POSTGRES_PASSWORD", *(n for n in SECRETS if n.startswith("NOVA_ROLE"))},
+        "worker": {"NOVA_ROLE_PASSWORD_WORKER"},
+        "api": {"NOVA_ROLE_PASSWORD_API", "NOVA_API_TOKEN", "PROMETHEUS_TOKEN"},
+        "postgres": {"POSTGRES_PASSWORD"},
+        "grafana": {"GRAFANA_PASSWORD"},
+    }
+    for name, service in SERVICES.items():
+        text = " ".join(service.get("environment", {}).values())
+        used = {match["name"] for match in FILLED_IN.finditer(text)} & set(SECRETS)
+        assert used == allowed.get(name, set()), name
+
+
+def test_the_roles_of_compose_are_made_before_they_log_in() -> None:
+    assert SERVICES["migrate"]["command"] == ["migrate", "--roles"]
+    given = environment("migrate")
+    for role in Role:
+        variable = f"NOVA_ROLE_PASSWORD_{role.name}"
+        assert given[variable] == SECRETS[variable]
+
+
+def test_nothing_in_a_container_can_become_more_than_it_is() -> None:
+    for name, service in SERVICES.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+        assert service["logging"]["options"]["max-size"], name
+        assert ("cap_add" in service) == (name == "postgres"), name
+    for name in OURS:
+        assert SERVICES[name]["read_only"] is True
+        assert SERVICES[name]["tmpfs"][0].startswith("/tmp:")
 
 
 def test_the_api_listens_to_others_with_a_token_only() -> None:
     assert "0.0.0.0" in SERVICES["api"]["command"]
-    with pytest.raises(KeyError):
-        environment("api")
-    given = environment("api", NOVA_API_TOKEN="secret")
-    assert not Tokens(load_settings(api_token=given["NOVA_API_TOKEN"])).open
+    given = environment("api")
+    tokens = Tokens(
+        load_settings(api_token=given["NOVA_API_TOKEN"], api_tokens=given["NOVA_API_TOKENS"])
+    )
+    assert not tokens.open
+    asking = tokens.identify(SECRETS["PROMETHEUS_TOKEN"])
+    assert asking is not None
+    assert asking.scopes == {"metrics"}
 
 
 def test_kafka_is_set_up_as_the_local_one() -> None:
@@ -220,9 +283,9 @@ def has_compose() -> bool:
 def test_docker_compose_reads_it(tmp_path: Path) -> None:
     if not has_compose():
         pytest.skip("no docker compose here")
-    read = compose_config({"NOVA_API_TOKEN": "secret"}, tmp_path)
+    read = compose_config(SECRETS, tmp_path)
     assert read.returncode == 0, read.stderr
-    refused = compose_config({}, tmp_path)
+    refused = compose_config({**SECRETS, "NOVA_API_TOKEN": ""}, tmp_path)
     assert refused.returncode != 0
     assert "NOVA_API_TOKEN" in refused.stderr
 
@@ -269,7 +332,7 @@ def test_prometheus_asks_worker_and_api() -> None:
     token = Path(jobs["nova-api"]["authorization"]["credentials_file"])
     assert token.parent == Path("/run/secrets")
     assert SERVICES["prometheus"]["secrets"] == [token.name]
-    assert COMPOSE["secrets"][token.name] == {"environment": "NOVA_API_TOKEN"}
+    assert COMPOSE["secrets"][token.name] == {"environment": "PROMETHEUS_TOKEN"}
 
 
 def test_alerts_use_metrics_that_exist_and_say_what_to_do() -> None:
