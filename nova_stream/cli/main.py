@@ -132,8 +132,8 @@ def _refused_by_postgres(error: Exception) -> str | None:
     if getattr(error, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
         return None
     return (
-        f"Postgres refuses: {error}. The role in NOVA_DATABASE_URL may not do this: migrate, tokens "
-        "and trail run as nova_migrate (the tables' owner), everything else as nova_worker"
+        f"Postgres refuses: {error}. The role in NOVA_DATABASE_URL may not do this: migrate, "
+        "tokens and trail run as nova_migrate (the tables' owner), the rest as nova_worker"
     )
 
 
