@@ -9,6 +9,7 @@ changes, and why:
 - ``getmany``: records go into their partition's ``Intake``; the agent gets a message only when
   nothing of that intake is announced yet. Fetching pauses while too many bytes wait.
 - partitions that nobody reads now are paused in aiokafka too, and one fetch is bounded.
+- a batch that is large when decompressed is read in bounded memory (``kafka/large_batches.py``).
 - records stay as aiokafka's C code reads them, instead of a dataclass each.
 - what aiokafka steps over because it is no record (markers of transactions, what was aborted or
   compacted away) moves the position, too, so that it stands at the log's end when all is applied.
@@ -34,6 +35,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.change import Entity
+from nova_stream.kafka.large_batches import bound_batches
 from nova_stream.storage.flush import Position
 from nova_stream.stream.intake import Budget, Intake, Single
 from nova_stream.telemetry import get_logger
@@ -100,6 +102,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         source: Source = self.consumer.source
+        bound_batches(_DRAIN_BYTES)
         if source.chunks:
             _keep_plain_records(frozenset(source.entities))
         consumer = super()._create_worker_consumer(transport)

@@ -1,0 +1,262 @@
+"""Batches of records that are large when decompressed, read in bounded memory.
+
+aiokafka decompresses a batch as a whole: 300 kB of gzip can be 315 MB. Batches that stay below
+``WHOLE_BYTES`` are left to it; larger ones are read a record at a time while they are decompressed.
+What cannot be read that way stands as one record that no decoder takes, so that it comes to the
+dead letters: a line of text (``LARGE``), and behind it the batch's bytes as Kafka keeps them.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import cramjam
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
+
+from nova_stream.kafka import inflate
+
+#: A batch that has no more when decompressed is decompressed at once.
+WHOLE_BYTES = 16 * 1024 * 1024
+#: A record of a batch is not larger; Kafka's own bound of a batch is 1 MB, the topics' 10 MB.
+RECORD_BYTES = 32 * 1024 * 1024
+#: What the value of a record that stands for a batch begins with.
+LARGE = b"nova-stream: a record batch, too large when decompressed\n"
+#: What stands for one that is not what it says.
+BROKEN = b"nova-stream: a record batch that cannot be decompressed\n"
+#: What has no bytes with it: they are with the batch's first such record.
+_AGAIN = b"nova-stream: too large, the batch is kept with an earlier record of it\n"
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch of version 2
+_CODEC = 0x07
+_APPEND_TIME = 0x08
+_SLICE = 64 * 1024
+_FAULTS = (zlib.error, cramjam.DecompressionError, ValueError, struct.error, IndexError)
+
+
+class Record(NamedTuple):
+    """A record, with what aiokafka's have."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    checksum: None = None
+
+
+class BoundedRecords:
+    """What aiokafka's MemoryRecords is: the batches of one fetch."""
+
+    def __init__(self, data: bytes) -> None:
+        self._records = MemoryRecords(data)
+        self._data = memoryview(data)
+        self._at = 0
+        #: Bytes of records that a large batch has given since somebody set this to 0.
+        self.given = 0
+
+    def size_in_bytes(self) -> int:
+        """Bytes that were fetched."""
+        return int(self._records.size_in_bytes())
+
+    def has_next(self) -> bool:
+        """Whether there is another batch."""
+        return bool(self._records.has_next())
+
+    def next_batch(self) -> Any:
+        """The next batch, None behind the last."""
+        batch = self._records.next_batch()
+        if batch is None:
+            return None
+        end = self._at + 12 + int(struct.unpack_from(">i", self._data, self._at + 8)[0])
+        raw, self._at = self._data[self._at : end], end
+        if raw[16] < 2 or not batch.compression_type:
+            return batch
+        return self._bounded(batch, raw)
+
+    def _bounded(self, batch: Any, raw: memoryview) -> Any:
+        codec, data = batch.compression_type, raw[_HEADER.size :]
+        try:
+            if inflate.most_bytes(codec, data) <= WHOLE_BYTES:
+                return batch
+        except _FAULTS:
+            pass  # it is read below, and told as what it is
+        return _LargeBatch(batch, raw, self)
+
+
+class _BoundedResult(fetcher.FetchResult):  # type: ignore[misc]
+    """What one fetch brought; of a large batch so much at a time as memory is there for."""
+
+    most = 0
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """The next records, as aiokafka does it, and fewer of a large batch."""
+        if not self.check_assignment(self._topic_partition) or not self.has_more():
+            return []
+        fetched: list[Any] = []
+        records: Any = self._partition_records
+        batches: BoundedRecords = records._records
+        batches.given = 0
+        for record in records:
+            fetched.append(record)
+            if len(fetched) == max_records or batches.given >= self.most:
+                self._update_position()
+                return fetched
+        self._update_position()
+        self._partition_records: Any = None
+        return fetched
+
+
+def bound_batches(most: int) -> None:
+    """Have every consumer of this process read large batches in bounded memory, up to ``most``
+    bytes of their records at a time. aiokafka offers no place to say so for one consumer.
+    """
+    fetcher.MemoryRecords = BoundedRecords
+    fetcher.FetchResult = type("BoundedResult", (_BoundedResult,), {"most": most})
+
+
+class _LargeBatch:
+    """A batch whose records are read while it is decompressed; all else is aiokafka's."""
+
+    def __init__(self, batch: Any, raw: memoryview, owner: BoundedRecords) -> None:
+        self._batch = batch
+        self._raw = raw
+        self._owner = owner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)  # of a control batch, which is small
+
+    def __iter__(self) -> Iterator[Any]:
+        codec, data = self._batch.compression_type, self._raw[_HEADER.size :]
+        try:
+            if not inflate.in_pieces(codec, data):
+                yield self._whole(LARGE)
+                return
+            stream = inflate.pieces(codec, data)
+            begin, size = [], 0
+            for piece in stream:
+                begin.append(piece)
+                size += len(piece)
+                if size > WHOLE_BYTES:
+                    break
+            else:
+                yield from self._at_once(b"".join(begin))
+                return
+            yield from self._one_by_one(_Bytes(begin, stream))
+        except _FAULTS:
+            yield self._whole(BROKEN)
+
+    def _at_once(self, data: bytes) -> Iterator[Any]:
+        """Its records by aiokafka's own code, which gets it as a batch without compression."""
+        header = list(_HEADER.unpack_from(self._raw))
+        header[1] = _HEADER.size - 12 + len(data)
+        header[5] &= ~_CODEC
+        return iter(DefaultRecordBatch(_HEADER.pack(*header) + data))
+
+    def _one_by_one(self, stream: _Bytes) -> Iterator[Record]:
+        header = _HEADER.unpack_from(self._raw)
+        base, attributes, first_time, last_time, count = (header[n] for n in (0, 5, 7, 8, 12))
+        kept = False
+        for _ in range(count):
+            length = stream.varint()
+            if too_large := length > RECORD_BYTES:
+                fields = _Bytes([stream.take(_SLICE)], iter(()))
+                stream.skip(length - _SLICE)
+            else:
+                fields = _Bytes([stream.take(length)], iter(()))
+            fields.take(1)
+            time, offset = first_time + fields.varint(), base + fields.varint()
+            if attributes & _APPEND_TIME:
+                time = last_time
+            kind = int(bool(attributes & _APPEND_TIME))
+            if too_large:
+                value = _AGAIN if kept else LARGE + bytes(self._raw)
+                kept = True
+                yield Record(offset, time, kind, None, value, [])
+                continue
+            record = Record(
+                offset, time, kind, fields.optional(), fields.optional(), fields.headers()
+            )
+            self._owner.given += length
+            yield record
+
+    def _whole(self, why: bytes) -> Record:
+        # At its last offset: reading may begin in the midst of a batch.
+        batch = self._batch
+        return Record(
+            batch.next_offset - 1, batch.max_timestamp, batch.timestamp_type, None,
+            why + bytes(self._raw), [],
+        )  # fmt: skip
+
+
+class _Bytes:
+    """Bytes that come in pieces, taken from the front. Raises ValueError where they end early."""
+
+    def __init__(self, begin: list[bytes], more: Iterator[bytes]) -> None:
+        self._begin = begin[::-1]
+        self._more = more
+        self._piece = b""
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        if size < 0:
+            raise ValueError("a negative length")
+        taken = self._piece[self._at : self._at + size]
+        self._at += len(taken)
+        if len(taken) == size:
+            return taken
+        parts, missing = [taken], size - len(taken)
+        while missing:
+            self._next_piece()
+            part = self._piece[:missing]
+            self._at = len(part)
+            missing -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def skip(self, size: int) -> None:
+        while size > 0:
+            left = len(self._piece) - self._at
+            if left > size:
+                self._at += size
+                return
+            size -= left
+            self._at = len(self._piece)
+            if size:
+                self._next_piece()
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            if self._at >= len(self._piece):
+                self._next_piece()
+            byte = self._piece[self._at]
+            self._at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return (value >> 1) ^ -(value & 1)
+            shift += 7
+            if shift > 63:
+                raise ValueError("no varint")
+
+    def optional(self) -> bytes | None:
+        size = self.varint()
+        return None if size < 0 else self.take(size)
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return [(self.take(self.varint()).decode(), self.optional()) for _ in range(self.varint())]
+
+    def _next_piece(self) -> None:
+        self._at = 0
+        piece = self._begin.pop() if self._begin else next(self._more, None)
+        if piece is None:
+            raise ValueError("cut off")
+        self._piece = piece

@@ -1,0 +1,106 @@
+"""One batch of 315 MB, compressed to a few hundred kB: applied, in a worker below 300 MB."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import psutil
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from nova_stream.events.change import Entity
+from nova_stream.kafka.large_batches import LARGE
+from tests.integration.storage.chunks import value_of
+from tests.integration.stream.harness import Stage
+
+pytestmark = pytest.mark.integration
+
+OUTPUT = 1_000_000
+#: Megabytes: Snappy leaves a twentieth, and a topic takes batches of 10 MB.
+SIZES = {"gzip": 315, "snappy": 150, "lz4": 315, "zstd": 315}
+MOST = 300 * 1024 * 1024
+
+
+class Memory:
+    """The most memory that a process had, looked at all the time."""
+
+    def __init__(self, pid: int) -> None:
+        self.most = 0
+        self._process = psutil.Process(pid)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._end.wait(0.02):
+            self.most = max(self.most, self._process.memory_info().rss)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+async def send_batch(stage: Stage, codec: int, values: list[bytes]) -> None:
+    """Publish ``values`` as one batch: a client of its own, since others bound a batch before."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=list(stage.settings.kafka_brokers),
+        max_request_size=10 * 1024 * 1024,
+        enable_idempotence=False,
+    )
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2**31 - 1)
+        batch._builder = builder
+        for offset, value in enumerate(values):
+            assert builder.append(offset, 1_700_000_000_000, b"k", value, [])
+        batch._relative_offset = len(values)
+        await (await producer.send_batch(batch, stage.settings.topic(Entity.TASKS), partition=0))
+    finally:
+        await producer.stop()
+
+
+def large(name: str) -> list[bytes]:
+    return [
+        value_of({"id": f"{name} {n}", "status": "done", "output": "x" * OUTPUT}, seq=1)
+        for n in range(SIZES[name])
+    ]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("gzip", 1), ("snappy", 2), ("lz4", 3)])
+async def test_a_large_batch_is_applied_below_300_mb(
+    running_worker: Stage, name: str, codec: int
+) -> None:
+    stage = running_worker
+    with Memory(stage.worker.process.pid) as memory:
+        await send_batch(stage, codec, await asyncio.to_thread(large, name))
+        stage.publish(Entity.TASKS, value_of({"id": f"after {name}", "status": "done"}, seq=1))
+        await stage.row("tasks", f"after {name}")
+    (found,) = await stage.fetch(
+        "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM tasks "
+        "WHERE id LIKE $1 AND length(output) = $2",
+        f"{name} %", OUTPUT,
+    )  # fmt: skip
+    assert found == {"n": SIZES[name], "ids": SIZES[name]}
+    assert memory.most < MOST, f"{memory.most >> 20} MB"
+
+
+async def test_a_zstd_batch_of_315_mb_is_a_dead_letter_with_its_bytes(
+    running_worker: Stage,
+) -> None:
+    stage = running_worker
+    with Memory(stage.worker.process.pid) as memory:
+        await send_batch(stage, 4, await asyncio.to_thread(large, "zstd"))
+        stage.publish(Entity.TASKS, value_of({"id": "after zstd", "status": "done"}, seq=1))
+        await stage.row("tasks", "after zstd")
+    letters: list[dict[str, Any]] = await stage.fetch("SELECT * FROM dead_letters")
+    kept = [letter for letter in letters if (letter["value"] or b"").startswith(LARGE)]
+    assert len(kept) == 1
+    assert len(kept[0]["value"]) > len(LARGE) + 61
+    assert memory.most < MOST, f"{memory.most >> 20} MB"

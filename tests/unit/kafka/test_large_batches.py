@@ -1,0 +1,131 @@
+"""Batches that are large when decompressed: every record is read, in bounded memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import cramjam
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_stream.kafka import inflate, large_batches
+from nova_stream.kafka.large_batches import BROKEN, LARGE, WHOLE_BYTES, BoundedRecords
+
+CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+PARTS = {"gzip", "snappy", "lz4"}
+Parts = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+
+
+def batch(codec: int, records: list[Parts], base: int = 0) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2**31 - 1)
+    for offset, (key, value, headers) in enumerate(records):
+        assert builder.append(offset, 1_700_000_000_000 + offset, key, value, headers)
+    built = bytearray(builder.build())
+    built[0:8] = base.to_bytes(8, "big")  # as a broker does it
+    return bytes(built)
+
+
+def read(data: bytes) -> list[Any]:
+    records, found = BoundedRecords(data), []
+    while records.has_next():
+        found += list(records.next_batch())
+    return found
+
+
+def parts_of(record: Any) -> tuple[Any, ...]:
+    return record.offset, record.timestamp, record.key, record.value, list(record.headers)
+
+
+MEGABYTE = b'{"x":"' + b"a" * 1_000_000 + b'"}'
+
+
+@pytest.mark.parametrize("codec", sorted(PARTS))
+def test_every_record_of_a_large_batch_is_read_in_bounded_memory(codec: str) -> None:
+    data = batch(CODECS[codec], [(b"k%d" % n, MEGABYTE, []) for n in range(100)], base=70)
+
+    tracemalloc.start()
+    records, count = BoundedRecords(data), 0
+    for record in records.next_batch():
+        assert (record.offset, record.key) == (70 + count, b"k%d" % count)
+        assert record.value == MEGABYTE
+        count += 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert count == 100
+    assert peak < 3 * WHOLE_BYTES
+
+
+def test_a_zstd_batch_above_the_bound_is_one_record_with_the_bytes_of_the_batch() -> None:
+    data = batch(CODECS["zstd"], [(b"k", MEGABYTE, [])] * 100, base=70)
+    (record,) = read(data)
+    assert (record.offset, record.key) == (169, None)
+    assert record.value == LARGE + data
+    kept = record.value.removeprefix(LARGE)
+    assert len(cramjam.zstd.decompress(kept[61:])) > 100 * len(MEGABYTE)
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_a_batch_below_the_bound_is_read_as_ever(codec: str) -> None:
+    parts: list[Parts] = [(b"k%d" % n, MEGABYTE[:5000], [("h", b"v")]) for n in range(500)]
+    found = read(batch(CODECS[codec], parts))
+    assert [parts_of(record)[2:] for record in found] == [(k, v, h) for k, v, h in parts]
+
+
+def test_a_record_beyond_its_bound_stands_for_itself_and_the_others_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(large_batches, "RECORD_BYTES", 5_000_000)
+    huge = b"b" * 20_000_000
+    data = batch(1, [(b"a", b"1", []), (b"b", huge, []), (b"c", huge, []), (b"d", b"2", [])])
+    first, second, third, fourth = read(data)
+    assert [r.offset for r in (first, second, third, fourth)] == [0, 1, 2, 3]
+    assert (first.value, fourth.value) == (b"1", b"2")
+    assert second.value == LARGE + data
+    assert third.value not in {None, huge}
+    assert len(third.value) < 100
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_a_batch_that_cannot_be_decompressed_is_one_record_with_its_bytes(codec: str) -> None:
+    data = batch(CODECS[codec], [(b"k", MEGABYTE, [])] * 40)
+    data = data[:61] + b"\xff" * (len(data) - 61)
+    (record,) = read(data)
+    assert record.offset == 39
+    assert record.value in {BROKEN + data, LARGE + data}
+
+
+@given(
+    st.sampled_from(sorted(CODECS)),
+    st.lists(
+        st.tuples(
+            st.none() | st.binary(max_size=40),
+            st.none() | st.binary(max_size=4000),
+            st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=3),
+        ),
+        min_size=1, max_size=30,
+    ),
+    st.integers(0, 2**40),
+)  # fmt: skip
+def test_both_ways_of_reading_give_the_same_records(
+    codec: str, parts: list[Parts], base: int
+) -> None:
+    data = batch(CODECS[codec], parts, base)
+    as_ever = [parts_of(record) for record in read(data)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large_batches, "WHOLE_BYTES", 0)
+        found = read(data)
+    if codec in PARTS:
+        assert [parts_of(record) for record in found] == as_ever
+    else:
+        assert [record.value for record in found] == [LARGE + data]
+
+
+@given(st.sampled_from(sorted(CODECS)), st.binary(max_size=300_000))
+def test_the_size_that_a_batch_may_have_is_never_below_what_it_has(codec: str, data: bytes) -> None:
+    raw = memoryview(batch(CODECS[codec], [(None, data, [])]))[61:]
+    size = sum(len(piece) for piece in inflate.pieces(CODECS[codec], raw))
+    assert size <= inflate.most_bytes(CODECS[codec], raw)
