@@ -40,6 +40,12 @@ _UNAVAILABLE_KINDS: dict[type[Exception], str] = {
     TopicError: "topic",
 }
 
+#: What callers are told of what is away: its address and its own words are for the log alone.
+_AWAY: dict[type[Exception], str] = {
+    DatabaseUnavailableError: "Postgres cannot be used at the moment; try again.",
+    KafkaUnavailableError: "Kafka cannot be used at the moment; try again.",
+}
+
 _log = get_logger(__name__)
 
 
@@ -103,7 +109,9 @@ def problem_of(error: Exception) -> ProblemError:
         return ProblemError(422, "rejected", str(error), reason=error.reason)
     for kind, name in _UNAVAILABLE_KINDS.items():
         if isinstance(error, kind):
-            return ProblemError(503, name, str(error), headers=_RETRY)
+            if told := _AWAY.get(kind):
+                _log.info("a request needs what is away", error=str(error))
+            return ProblemError(503, name, told or str(error), headers=_RETRY)
     if isinstance(error, UNAVAILABLE) or _is_passing(error):
         detail = "Postgres does not answer at the moment; try again."
         return ProblemError(503, "database-unavailable", detail, headers=_RETRY)
