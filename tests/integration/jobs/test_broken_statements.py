@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from structlog.testing import capture_logs
 
-from nova_stream.jobs import timers
+from nova_stream.jobs import runner, timers
+from nova_stream.jobs import scheduler as scheduler_module
 from nova_stream.jobs.alerts import Alerts
 from nova_stream.jobs.timers import Watch
 from nova_stream.jobs.webhook import Webhook
 from nova_stream.settings import Settings
 from nova_stream.storage import sql_alerts, sql_jobs
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
+from tests.logs import captured
 
 pytestmark = pytest.mark.integration
 
@@ -28,16 +29,14 @@ def errors(log: list[Any]) -> list[tuple[object, object]]:
 
 async def test_the_scheduler(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     one = scheduler(jobs_settings, [job(Stub())], FakeClock())
-    monkeypatch.setattr(sql_jobs, "LOCK_JOB", _BROKEN)
-    with capture_logs() as log:
+    log = captured(monkeypatch, scheduler_module)
+    with monkeypatch.context() as breaking:
+        breaking.setattr(sql_jobs, "LOCK_JOB", _BROKEN)
         await one.tick()
         await one.tick()
-    told = ("the ledger of jobs cannot be used", "UndefinedColumnError (42703)")
-    assert errors(log) == [told]
-    monkeypatch.undo()
-    with capture_logs() as log:
-        await one.tick()
-    assert [line["event"] for line in log] == ["the ledger of jobs answers again"]
+    assert errors(log) == [("the ledger of jobs cannot be used", "UndefinedColumnError (42703)")]
+    await one.tick()
+    assert log[-1]["event"] == "the ledger of jobs answers again"
     await one.close()
 
 
@@ -45,11 +44,11 @@ async def test_the_end_of_a_run(jobs_settings: Settings, monkeypatch: pytest.Mon
     clock = FakeClock()
     one = scheduler(jobs_settings, [job(Stub())], clock)
     await one.tick()
+    log = captured(monkeypatch, runner)
     monkeypatch.setattr(sql_jobs, "FINISH", _BROKEN)
     clock.move(minutes=1)
-    with capture_logs() as log:
-        await one.tick()
-        await one.drain()
+    await one.tick()
+    await one.drain()
     assert errors(log) == [("a run's end could not be recorded", "UndefinedColumnError (42703)")]
     await one.close()
     assert [row["outcome"] for row in await runs(jobs_settings)] == [None]
@@ -68,22 +67,21 @@ async def test_alerts_are_no_outage_of_postgres(
     )
     alerts, webhook = Alerts(settings, clock), Deaf(settings)
     watch = Watch(alerts, webhook, clock)
+    log = captured(monkeypatch, timers)
     monkeypatch.setattr(sql_alerts, "RUNS", _BROKEN)
-    with capture_logs() as log:
-        for _ in range(6):
-            clock.now += timedelta(seconds=10)
-            await watch.check()
-    told = ("alerts cannot be checked", "UndefinedColumnError (42703)")
-    assert errors(log) == [told] * 6
+    for _ in range(6):
+        clock.now += timedelta(seconds=10)
+        await watch.check()
+    assert errors(log) == [("alerts cannot be checked", "UndefinedColumnError (42703)")] * 6
     alerts.close()
     webhook.close()
 
 
-async def test_a_timer(jobs_settings: Settings) -> None:
+async def test_a_timer(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         await query(jobs_settings, _BROKEN)
 
     timer = timers._quiet("job-history", 1, work)
-    with capture_logs() as log:
-        await timer.work()
+    log = captured(monkeypatch, timers)
+    await timer.work()
     assert errors(log) == [("a timer of the jobs failed", "UndefinedColumnError (42703)")]

@@ -7,9 +7,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from structlog.testing import capture_logs
 
 from nova_stream.capture import lease
+from tests.logs import captured
 
 
 class Connection:
@@ -45,16 +45,18 @@ async def test_renewing(error: Exception, told: bool, monkeypatch: pytest.Monkey
     monkeypatch.setattr(lease, "_RENEW", 0)
     connection: Any = Connection(error)
     holding: Any = Holding()
-    with capture_logs() as log:
-        async with asyncio.timeout(10):
-            await lease._keep(connection, "convex", 1, holding)
+    log = captured(monkeypatch, lease)
+    async with asyncio.timeout(10):
+        await lease._keep(connection, "convex", 1, holding)
     assert holding.lost_it
     assert {line["event"] for line in log} == ({"the lease cannot be renewed"} if told else set())
 
 
 @pytest.mark.parametrize(("error", "told"), ERRORS, ids=repr)
-async def test_giving_it_back(error: Exception, told: bool) -> None:
+async def test_giving_it_back(
+    error: Exception, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connection: Any = Connection(error)
-    with capture_logs() as log:
-        await lease._let_go(connection, "convex", 1)
+    log = captured(monkeypatch, lease)
+    await lease._let_go(connection, "convex", 1)
     assert [line["event"] for line in log] == ["the lease cannot be given back"] * told

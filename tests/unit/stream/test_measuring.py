@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from structlog.testing import capture_logs
 
 from nova_stream.settings import load_settings
 from nova_stream.stream import worker
 from nova_stream.stream.metrics import Metrics
+from tests.logs import captured
 
 
 class Consumer:
@@ -42,8 +42,8 @@ async def test_it_is_told_once(
 ) -> None:
     monkeypatch.setattr(worker, "_MEASURE_EVERY", 0)
     app: Any = App(error)
-    with capture_logs() as log:
-        task = asyncio.create_task(worker.Worker(load_settings(), Metrics())._measure(app))
-        await app.consumer.enough.wait()
-        task.cancel()
+    log = captured(monkeypatch, worker)
+    task = asyncio.create_task(worker.Worker(load_settings(), Metrics())._measure(app))
+    await app.consumer.enough.wait()
+    task.cancel()
     assert [line["event"] for line in log] == ["the lag cannot be measured"] * told

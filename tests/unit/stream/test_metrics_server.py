@@ -5,11 +5,12 @@ from __future__ import annotations
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
-from structlog.testing import capture_logs
 
 from nova_stream.errors import SettingsError
 from nova_stream.settings import load_settings
+from nova_stream.stream import metrics_server
 from nova_stream.stream.metrics_server import serve_metrics
+from tests.logs import captured
 
 TOKEN = "a-token-of-the-metrics"
 
@@ -18,7 +19,8 @@ def serve(**settings: object) -> str:
     """Serve a registry with one gauge; the address."""
     registry = CollectorRegistry()
     Gauge("nova_seen", "Seen.", registry=registry).set(7)
-    with capture_logs() as log:
+    with pytest.MonkeyPatch.context() as patching:
+        log = captured(patching, metrics_server)
         serve_metrics(registry, load_settings(metrics_port=0, **settings))
     return str(log[0]["address"])
 
