@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     execution_days: int = Field(30, ge=1, le=36_500)
     inactive_days: int = Field(90, ge=1, le=36_500)
     stall_minutes: int = Field(30, ge=1, le=525_600)
+    dead_letter_days: int = Field(90, ge=1, le=36_500)
     undo_days: int = Field(7, ge=0, le=36_500)
     task_table_warning: int = Field(100_000, ge=0)
     activity_table_warning: int = Field(1_000_000, ge=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 from prometheus_client import CollectorRegistry
@@ -17,6 +17,7 @@ from nova_stream.jobs.scheduler import EVERY, Scheduler
 from nova_stream.jobs.webhook import Webhook
 from nova_stream.settings import Settings
 from nova_stream.storage.database import UNAVAILABLE, is_away
+from nova_stream.storage.dead_letter_store import open_store
 from nova_stream.storage.faults import name_of
 from nova_stream.stream.worker import Timer
 from nova_stream.telemetry import get_logger
@@ -50,6 +51,12 @@ def job_timers(
         await scheduler.ledger.prune()
         await alerts.prune()
 
+    async def forget() -> None:
+        async with open_store(settings) as store:
+            number = await store.forget(clock() - timedelta(days=settings.dead_letter_days))
+        if number:
+            _log.info("old dead letters were deleted", letters=number)
+
     async def show() -> None:
         await show_state(alerts, metrics, jobs)
 
@@ -58,6 +65,7 @@ def job_timers(
         Timer("alerts", _WATCH_EVERY, watch.check),
         _quiet("job-metrics", _WATCH_EVERY, show),
         _quiet("job-history", _PRUNE_EVERY, prune),
+        _quiet("dead-letters", _PRUNE_EVERY, forget),
     ]
     if webhook is not None:
         timers.append(_quiet("alert-webhook", _TELL_EVERY, webhook.deliver))

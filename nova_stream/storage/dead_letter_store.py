@@ -30,6 +30,8 @@ State = Literal["open", "retried", "discarded"]
 
 #: Letters in memory at a time when they are published again: each may have 10 MB.
 _AT_ONCE = 20
+#: Letters that one statement deletes.
+_BATCH = 1000
 
 
 class Listed(msgspec.Struct, frozen=True, rename="camel"):
@@ -140,6 +142,17 @@ class DeadLetterStore:
     async def _sources(self, topics: Sequence[str]) -> dict[tuple[str, int, int], Sequence[int]]:
         rows = await self._connection.fetch(sql_dead_letters.SOURCES, topics)
         return {(r["topic"], r["generation"], r["partition"]): r["source_offsets"] for r in rows}
+
+    async def forget(self, before: datetime) -> int:
+        """Delete letters that were retried or discarded and whose records failed before that time,
+        a few at a time; gives how many. Open ones stay, however old.
+        """
+        total, seen = 0, _BATCH
+        while seen == _BATCH:
+            status = await self._connection.execute(sql_dead_letters.FORGET, before, _BATCH)
+            seen = int(status.rpartition(" ")[2])
+            total += seen
+        return total
 
     async def discard(self, ids: Sequence[int]) -> None:
         """Set letters aside; their bytes are kept. Raises UsageError."""

@@ -57,6 +57,13 @@ UPDATE dead_letters SET state = 'retried', attempts = attempts + 1 WHERE id = AN
 """
 MARK_DISCARDED = "UPDATE dead_letters SET state = 'discarded' WHERE id = ANY($1::bigint[])"
 
+#: Letters that somebody has dealt with, and whose records failed before $1; $2 rows.
+FORGET = """
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters WHERE state IN ('retried', 'discarded') AND failed_at < $1
+    ORDER BY id LIMIT $2)
+"""
+
 OPEN_BY_REASON = """
 SELECT reason, count(*) AS number FROM dead_letters
 WHERE state = 'open' GROUP BY reason ORDER BY number DESC, reason
