@@ -398,4 +398,7 @@ def _explain(item: Any) -> str:
         return f"NOVA_{name.upper()}: {allowed} (value not shown)"
 
     value = os.environ.get(f"NOVA_{name.upper()}", item.get("input"))
+    # An address may have a password in it, and a deploy key may stand in the wrong place.
+    if any(sign in str(value) for sign in "@|"):
+        return f"NOVA_{name.upper()}: {allowed} (value not shown)"
     return f"NOVA_{name.upper()}={value!r}: {allowed}"
