@@ -4,7 +4,8 @@ BIN := .venv/bin
 ARGS ?=
 # How many processes run tests at once; each has a Kafka and a Postgres of its own (about 1 GB).
 WORKERS ?= 3
-PARALLEL := -n $(WORKERS) --dist loadfile
+# In the order given, so that the many short unit tests fill up the end.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup dev test test-all test-long test-serial test-fast test-sources test-containers check docs sbom audit format bench bench-jobs bench-api lock clean
 
@@ -26,7 +27,7 @@ dev: setup ## run everything on this machine: Kafka, Postgres, worker, API, demo
 
 test: setup ## unit and integration tests in minutes, with a real Kafka and Postgres (ARGS="-k name")
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python -m pytest tests/unit tests/integration $(PARALLEL) -m "not long"
+	@$(BIN)/python -m pytest tests/integration tests/unit $(PARALLEL) -m "not long"
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
@@ -34,7 +35,7 @@ endif
 test-all: test test-long test-serial ## all tests, about 25 minutes
 
 test-long: setup ## unit and integration tests that are long by nature
-	@$(BIN)/python -m pytest tests/unit tests/integration $(PARALLEL) -m long
+	@$(BIN)/python -m pytest tests/integration tests/unit -n $(WORKERS) --dist worksteal -m long
 
 test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, browser, Debezium
 	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration
