@@ -28,7 +28,8 @@ class Floor(msgspec.Struct, frozen=True, omit_defaults=True):
     """What truncations mean for one partition.
 
     ``rank`` is the highest version that they took of those that compare with this partition's,
-    ``at`` its time.
+    ``at`` its time. Changes of that very version count behind the place ``ties`` of this partition;
+    none does where a truncation of another partition has it.
     ``place`` is that of the last one which stood in the partition itself. ``before`` is the newest
     time of those in other partitions, in the topic's ``life``, for changes whose versions do not
     compare.
@@ -36,6 +37,7 @@ class Floor(msgspec.Struct, frozen=True, omit_defaults=True):
 
     rank: Rank | None = None
     at: datetime | None = None
+    ties: int | None = None
     place: int | None = None
     before: datetime | None = None
     life: int = 0
@@ -45,7 +47,8 @@ class Floor(msgspec.Struct, frozen=True, omit_defaults=True):
         kind, time = truncation.kind, truncation.changed_at
         floor = self
         if (own or kind is not VersionKind.OFFSET) and rank_of(truncation) >= (self.rank or ()):
-            floor = msgspec.structs.replace(floor, rank=rank_of(truncation), at=time)
+            ties = self._ties_with(truncation, own=own)
+            floor = msgspec.structs.replace(floor, rank=rank_of(truncation), at=time, ties=ties)
         if own and kind is VersionKind.LSN:
             place = truncation.place if self.place is None else max(self.place, truncation.place)
             floor = msgspec.structs.replace(floor, place=place)
@@ -55,14 +58,22 @@ class Floor(msgspec.Struct, frozen=True, omit_defaults=True):
             floor = msgspec.structs.replace(floor, before=before, life=life)
         return floor
 
+    def _ties_with(self, truncation: Change, *, own: bool) -> int | None:
+        if not own or truncation.kind is not VersionKind.LSN:
+            return None
+        if self.rank != rank_of(truncation):
+            return truncation.place
+        return None if self.ties is None else max(self.ties, truncation.place)
+
     def admits(self, change: Change, life: int) -> bool:
         """Whether a change is of after the truncations."""
-        later = self.place is not None and change.place > self.place
         if change.kind is VersionKind.LSN and not has_lsn(change):
-            return (self.place is None or later) and self._is_of_after(change, life)
+            later = self.place is None or change.place > self.place
+            return later and self._is_of_after(change, life)
         rank = rank_of(change)
         if self.rank is not None and rank <= self.rank:
-            return rank == self.rank and change.kind is VersionKind.LSN and later
+            tied = rank == self.rank and change.kind is VersionKind.LSN
+            return tied and self.ties is not None and change.place > self.ties
         return change.kind is not VersionKind.OFFSET or self._is_of_after(change, life)
 
     def _is_of_after(self, change: Change, life: int) -> bool:

@@ -108,6 +108,44 @@ async def test_of_one_lsn_the_place_tells(desk: Desk) -> None:
     assert await alive(desk) == ["behind"]
 
 
+@pytest.mark.parametrize(
+    ("truncations", "stands"),
+    [
+        pytest.param(
+            [(1, 14), (0, 15)], False, id="the same LSN in another partition, a lower own"
+        ),
+        pytest.param([(0, 15), (1, 14)], False, id="the lower own one comes last"),
+        pytest.param([(1, 15), (0, 15)], False, id="the same LSN in both"),
+        pytest.param([(0, 15), (1, 15)], False, id="the same LSN in both, the own one last"),
+        pytest.param([(0, 14), (1, 15)], True, id="the same LSN here, a lower one elsewhere"),
+        pytest.param([(1, 15), (1, 15)], True, id="the same LSN here twice"),
+    ],
+)
+@pytest.mark.parametrize("change_first", [False, True])
+async def test_of_one_lsn_the_place_tells_for_truncations_of_the_partition_alone(
+    desk: Desk, truncations: list[tuple[int, int]], stands: bool, change_first: bool
+) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.ensure(desk.connection, [(topic, p) for p in range(2)])
+    here = [truncation(lsn=lsn) for partition, lsn in truncations if partition == 1]
+    if change_first:
+        await desk.put(TASKS, *here, task("t", lsn=15), partition=1)
+    for partition, lsn in truncations:
+        if not change_first or partition == 0:
+            await desk.put(TASKS, truncation(lsn=lsn), partition=partition)
+    if not change_first:
+        await desk.put(TASKS, task("t", lsn=15), partition=1)
+    assert await alive(desk) == (["t"] if stands else [])
+
+
+async def test_a_lower_truncation_behind_a_change_leaves_what_the_higher_one_left(
+    desk: Desk,
+) -> None:
+    await desk.put(TASKS, truncation(lsn=15))
+    await desk.put(TASKS, task("t", lsn=15), truncation(lsn=10))
+    assert await alive(desk) == ["t"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_truncation_that_comes_twice_takes_nothing_more(desk: Desk, kind: str) -> None:
     await desk.put(TASKS, task("t0", **of(kind, 1)), truncation(**of(kind, 2)))
