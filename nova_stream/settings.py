@@ -168,8 +168,7 @@ class Settings(BaseSettings):
     @field_validator("kafka_brokers", mode="before")
     @classmethod
     def _split_brokers(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        value = _parts(value)
         for broker in value:
             host, colon, port = str(broker).rpartition(":")
             if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -181,8 +180,7 @@ class Settings(BaseSettings):
     @field_validator("api_cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        value = _parts(value)
         for origin in value:
             if origin != "*" and not _ORIGIN.fullmatch(str(origin)):
                 raise ValueError(
@@ -194,8 +192,7 @@ class Settings(BaseSettings):
     @field_validator("api_trusted_proxies", mode="before")
     @classmethod
     def _split_proxies(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        value = _parts(value)
         for network in value:
             try:
                 ip_network(str(network))
@@ -347,6 +344,13 @@ class Settings(BaseSettings):
         if len(found) != len(Entity):
             raise SettingsError("NOVA_TOPIC_…: two entities have the same topic; give each its own")
         return found
+
+
+def _parts(value: Any) -> Any:
+    """What stands between commas, where the value is a text."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def load_settings(**overrides: Any) -> Settings:
