@@ -81,7 +81,7 @@ docs: setup ## the pages of docs/ as a site in site/, every link checked
 sbom: setup ## what the image contains, as CycloneDX: sbom.cdx.json
 	@$(BIN)/python deploy/packages.py sbom sbom.cdx.json
 
-audit: setup ## packages of the image with known vulnerabilities; a warning where nothing can be asked
+audit: setup ## packages of the image and of all extras with known vulnerabilities; a warning where nothing answers
 	@$(BIN)/python deploy/packages.py audit
 
 clean: ## remove the virtual environment and caches

@@ -2,7 +2,8 @@
 
 ``python deploy/packages.py sbom FILE`` writes a CycloneDX list of the packages of the image, as
 requirements.lock pins them. ``python deploy/packages.py audit`` asks a database of vulnerabilities
-about them: status 1 when one is known, 0 with a warning when the database cannot be reached.
+about them and about those of the other extras: status 1 when one is known, 0 with a warning when
+the database gives no answer, and 1 for whatever else keeps it from being asked.
 
 uv does the work; it reads a lock file of its own, which is made here from requirements.lock.
 """
@@ -10,6 +11,7 @@ uv does the work; it reads a lock file of its own, which is made here from requi
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,12 +25,22 @@ ROOT = Path(__file__).resolve().parents[1]
 _UV = Path(sys.executable).with_name("uv")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 _REQUIREMENT = re.compile(r"^(?![#\s])(.+?)\s*\\?$", re.MULTILINE)
-#: As uv puts it when nothing answers.
-_OUT_OF_REACH = re.compile(r"error sending request|dns error|timed out|operation timed out")
+#: As uv puts it when nothing answers, or something that stands in between does. A question that the
+#: database does not understand (400, 404) is a fault of ours and none of these.
+_OUT_OF_REACH = re.compile(
+    r"error sending request|dns error|timed out|error decoding response body"
+    r"|HTTP status (server error|client error \((401|403|407|408|429)\b)"
+)
+#: Whoever is not answered is to know within half a minute.
+_PATIENCE = {"UV_HTTP_TIMEOUT": "8", "UV_HTTP_RETRIES": "1"}
 
 
 class PackagesError(Exception):
     """What was found, in one line."""
+
+
+class OutOfReachError(PackagesError):
+    """A server that has to be asked gives no answer."""
 
 
 def image_extras() -> list[str]:
@@ -45,10 +57,22 @@ def pins() -> set[tuple[str, str]]:
 
 
 def _uv(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603  (words of our own, no shell)
-        [_UV, *words, "--project", str(project)],
-        cwd=project, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    """What uv puts out and says; PackagesError with that when it ends with a status above 0."""
+    command = [str(_UV), *words, "--project", str(project)]
+    env = {**os.environ, **_PATIENCE}
+    try:
+        made = subprocess.run(  # noqa: S603  (words of our own, no shell)
+            command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        raise OutOfReachError(f"uv {words[0]} did not end within 60 s") from None
+    if made.returncode == 0:
+        return made
+    said = (made.stdout + made.stderr).strip()
+    # Status 1 of an audit is a finding, whatever words stand in it.
+    found = words[0] == "audit" and made.returncode == 1
+    kind = OutOfReachError if not found and _OUT_OF_REACH.search(said) else PackagesError
+    raise kind(f"uv {words[0]}: {said}")
 
 
 def _locked(project: Path) -> None:
@@ -62,10 +86,10 @@ def _locked(project: Path) -> None:
     )
     for name in ("README.md", "LICENSE"):
         shutil.copy(ROOT / name, project / name)
-    if _uv(project, "lock", "--offline", "--quiet").returncode != 0:  # not all is in uv's cache
-        made = _uv(project, "lock", "--quiet")
-        if made.returncode != 0:
-            raise PackagesError(f"uv lock failed: {made.stderr.strip()}")
+    try:
+        _uv(project, "lock", "--offline", "--quiet")
+    except PackagesError:  # not all is in uv's cache
+        _uv(project, "lock", "--quiet")
 
 
 def _of_the_image() -> list[str]:
@@ -78,8 +102,6 @@ def sbom() -> dict[str, Any]:
         _locked(Path(folder))
         options = ["--format", "cyclonedx1.5", "--frozen", "--quiet", "--preview"]
         made = _uv(Path(folder), "export", *options, *_of_the_image())
-    if made.returncode != 0:
-        raise PackagesError(f"uv export failed: {made.stderr.strip()}")
     found: dict[str, Any] = json.loads(made.stdout)
     surplus = {(part["name"], part["version"]) for part in found["components"]} - pins()
     if surplus:
@@ -87,15 +109,21 @@ def sbom() -> dict[str, Any]:
     return found
 
 
-def audit() -> tuple[int, str]:
-    """Exit status, and what is to be said."""
-    with tempfile.TemporaryDirectory() as folder:
-        _locked(Path(folder))
-        asked = _uv(Path(folder), "audit", "--frozen", "--preview", "--no-dev")
-    said = (asked.stdout + asked.stderr).strip()
-    if asked.returncode != 0 and _OUT_OF_REACH.search(said):
-        return 0, "warning: known vulnerabilities were not looked up: the database is out of reach"
-    return asked.returncode, said
+def audit(service: str | None = None) -> str:
+    """What is to be said when nothing is known; raises PackagesError with what is.
+
+    ``service`` is the address of another database than OSV's own that speaks its protocol.
+    """
+    address = ["--service-url", service] if service else []
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _locked(Path(folder))
+            options = ["--frozen", "--preview", "--no-dev", *address]
+            asked = _uv(Path(folder), "audit", *options)
+        return (asked.stdout + asked.stderr).strip()
+    except OutOfReachError as error:
+        why = str(error).splitlines()[0]
+        return f"warning: known vulnerabilities were not looked up, there is no answer: {why}"
 
 
 def main(words: list[str]) -> int:
@@ -108,9 +136,8 @@ def main(words: list[str]) -> int:
                 sys.stdout.write(f"{path}: {len(found['components'])} packages\n")
                 return 0
             case ["audit"]:
-                status, said = audit()
-                sys.stdout.write(f"{said}\n")
-                return status
+                sys.stdout.write(f"{audit()}\n")
+                return 0
     except PackagesError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
