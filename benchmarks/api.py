@@ -40,8 +40,8 @@ from benchmarks.common import (
 from benchmarks.report import Say
 from nova_stream.local.ports import free_port
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_read
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
+from nova_stream.storage.stats import sql as sql_read
 
 STREAMS, READS, RATE, SECONDS = 500, 200, 10_000, 30.0
 CORES = 2

@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 
 from nova_stream.stats.formulas import mean_duration
-from nova_stream.stats.recount import Recount
-from nova_stream.storage.audit import audit_on
+from nova_stream.storage.audit.audit import audit_on
+from nova_stream.testing.recount import Recount
 
 _AGENT = (
     "agent_name", "role", "total_tasks", "completed_tasks", "failed_tasks", "success_rate",

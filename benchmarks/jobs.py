@@ -39,13 +39,13 @@ from benchmarks.jobs_data import DUE, FILL, GUIDE
 from benchmarks.report import Say
 from nova_stream.events.lines import change_line
 from nova_stream.jobs.compute_agent_stats import run_once as compute_agent_stats
-from nova_stream.jobs.model import Job, JobContext
+from nova_stream.jobs.engine.cron import parse, snake
+from nova_stream.jobs.engine.job import Job, JobContext
 from nova_stream.jobs.refresh_build_stats import run_once as refresh_build_stats
 from nova_stream.jobs.registry import JOBS
-from nova_stream.jobs.schedule import parse, snake
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
 
 SCALES = (1, 10)

@@ -37,7 +37,7 @@ from benchmarks.workload import expected, history
 from nova_stream.events.change import Entity
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.settings import Settings
-from nova_stream.stats.recount import Recount
+from nova_stream.testing.recount import Recount
 
 EVENTS = 300_000
 ROUNDS = 3

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
         TopicError,
         UsageError,
     )
+    from nova_stream.publish.position_token import PositionToken
     from nova_stream.publish.publisher import ChangePublisher
-    from nova_stream.publish.tokens import PositionToken
     from nova_stream.settings import Settings, load_settings
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 
 _PLACES = {
     "ChangePublisher": "nova_stream.publish.publisher",
-    "PositionToken": "nova_stream.publish.tokens",
+    "PositionToken": "nova_stream.publish.position_token",
     "Settings": "nova_stream.settings",
     "load_settings": "nova_stream.settings",
 }

@@ -10,24 +10,28 @@ from typing import Any
 from fastapi import FastAPI
 
 from nova_stream.api import pages, problems
-from nova_stream.api.answers import schemas
-from nova_stream.api.budget import EVENTS, Budgets
-from nova_stream.api.changes import Changes
+from nova_stream.api.auth.rate_limit import RateLimit
+from nova_stream.api.auth.stored_tokens import StoredTokens
+from nova_stream.api.auth.tokens import Tokens
+from nova_stream.api.auth.trail import Trail
+from nova_stream.api.auth.trailed import Trailed
+from nova_stream.api.budget.budget import EVENTS, Budgets
+from nova_stream.api.budget.room import Rooms
+from nova_stream.api.coalescing import SharedReads
 from nova_stream.api.compression import Compressed
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.cors import ANY, CORSMiddleware, cors_options
 from nova_stream.api.database import Database
+from nova_stream.api.fast_path import ShortWay
 from nova_stream.api.head import HeadAsGet
 from nova_stream.api.lazy import Lazy
-from nova_stream.api.limits import RateLimit
+from nova_stream.api.live.broadcaster import Changes
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.middleware import BodyLimit, Guard, Outermost
-from nova_stream.api.parts import Parts
+from nova_stream.api.openapi.responses import schemas
 from nova_stream.api.paths import ExactPaths
 from nova_stream.api.positions import PositionWatch, PresentLives
-from nova_stream.api.reads import SharedReads
 from nova_stream.api.request_encoding import RequestEncoding
-from nova_stream.api.room import Rooms
 from nova_stream.api.routes import (
     alerts,
     convex,
@@ -43,16 +47,12 @@ from nova_stream.api.routes import (
     stream,
     trail,
 )
-from nova_stream.api.short_way import ShortWay
-from nova_stream.api.stored_tokens import StoredTokens
+from nova_stream.api.state import Parts
 from nova_stream.api.stream_watch import StreamWatch
-from nova_stream.api.tokens import Tokens
 from nova_stream.api.tracing import Traced
-from nova_stream.api.trail import Trail
-from nova_stream.api.trailed import Trailed
 from nova_stream.api.unregistered import Unregistered
 from nova_stream.clock import system_clock
-from nova_stream.jobs.ledger import Ledger
+from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.jobs.registry import JOBS
 from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher

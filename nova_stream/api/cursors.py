@@ -11,7 +11,7 @@ import msgspec
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.events.times import canonical_time
-from nova_stream.storage.rows import AgentPlace, Place
+from nova_stream.storage.stats.rows import AgentPlace, Place
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _decode = msgspec.json.Decoder(tuple[str | None, str]).decode

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import asyncpg
 
-from nova_stream.api.budget import reserve_to_read
+from nova_stream.api.budget.budget import reserve_to_read
 from nova_stream.api.lazy import Lazy
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, check_schema, create_pool

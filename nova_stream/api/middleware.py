@@ -10,12 +10,12 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nova_stream.api.budget import CALLER, too_large
+from nova_stream.api.auth.rate_limit import RateLimit
+from nova_stream.api.auth.tokens import ACCESS, Access, Tokens, bearer_of, secret_of_path
+from nova_stream.api.budget.budget import CALLER, too_large
 from nova_stream.api.head import asked_method
-from nova_stream.api.limits import RateLimit
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError, problem_of, problem_response
-from nova_stream.api.tokens import ACCESS, Access, Tokens, bearer_of, secret_of_path
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNMATCHED = "(none)"

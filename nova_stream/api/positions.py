@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from nova_stream.api.database import Database
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.publish.tokens import PositionToken
-from nova_stream.storage import read
-from nova_stream.storage.read import Reached
+from nova_stream.publish.position_token import PositionToken
+from nova_stream.storage.stats import read
+from nova_stream.storage.stats.read import Reached
 
 #: Seconds between two looks; also how old the look may be that several requests share.
 _INTERVAL = 0.01

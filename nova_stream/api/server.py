@@ -21,10 +21,10 @@ import asyncpg
 import uvicorn
 
 from nova_stream.api.app import create_app
-from nova_stream.api.changes import Changes
+from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.connections import Connections
+from nova_stream.api.live.broadcaster import Changes
 from nova_stream.api.tls import Certificate
-from nova_stream.api.tokens import Tokens
 from nova_stream.errors import (
     DatabaseUnavailableError,
     NovaStreamError,
@@ -32,7 +32,7 @@ from nova_stream.errors import (
     UsageError,
 )
 from nova_stream.settings import Settings
-from nova_stream.storage import token_store
+from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.database import connect
 from nova_stream.telemetry import get_logger
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nova_stream.api.parts import PREFIX
+from nova_stream.api.state import PREFIX
 from nova_stream.tracing import mark_failed, spanning
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from nova_stream.api.database import Database
-from nova_stream.storage import read
+from nova_stream.storage.stats import read
 
 #: Seconds for which a count, or that there is none, is told to others: it goes over all names, and
 #: everybody may ask. And those that Postgres has for it.

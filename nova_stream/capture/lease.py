@@ -18,10 +18,10 @@ import asyncpg
 
 from nova_stream.errors import LeadershipLostError, SettingsError
 from nova_stream.settings import Settings
-from nova_stream.storage import source_cursor
+from nova_stream.storage.capture import cursor as source_cursor
+from nova_stream.storage.capture.cursor import CursorStore, SourceState
 from nova_stream.storage.database import UNAVAILABLE, Connection, check_schema, connect, is_away
 from nova_stream.storage.faults import name_of
-from nova_stream.storage.source_cursor import CursorStore, SourceState
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)

@@ -23,9 +23,9 @@ from nova_stream.deployment_url import is_loopback
 from nova_stream.errors import DatabaseUnavailableError, LeadershipLostError, TopicError
 from nova_stream.events.change import VersionKind
 from nova_stream.settings import Settings
+from nova_stream.storage.capture.cursor import version_kinds
 from nova_stream.storage.database import UNAVAILABLE, open_session
 from nova_stream.storage.faults import Fault, fault_of
-from nova_stream.storage.source_cursor import version_kinds
 from nova_stream.stream.metrics_server import serve_metrics
 from nova_stream.telemetry import get_logger
 

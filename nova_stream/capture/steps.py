@@ -30,7 +30,7 @@ from nova_stream.errors import (
 from nova_stream.events.change import Entity
 from nova_stream.events.encode import Op
 from nova_stream.events.lines import ChangeLine
-from nova_stream.storage.source_cursor import Cursor, Published
+from nova_stream.storage.capture.cursor import Cursor, Published
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)

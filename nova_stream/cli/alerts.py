@@ -13,7 +13,7 @@ from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from nova_stream.storage.alert_store import AlertLine
+    from nova_stream.storage.jobs.alerts import AlertLine
 
 app = typer.Typer(help="What somebody should know of.", rich_markup_mode="markdown")
 
@@ -33,7 +33,7 @@ def show_list(
 ) -> None:
     """List the alerts that are open. Times are UTC."""
     settings = prepare_quiet()
-    from nova_stream.jobs.alerts import list_alerts
+    from nova_stream.jobs.alerting.alerts import list_alerts
 
     found = asyncio.run(list_alerts(settings, ended=every))
     if as_json:

@@ -15,7 +15,7 @@ from nova_stream.cli.tables import print_table
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
-    from nova_stream.storage.archive_store import ArchiveObject
+    from nova_stream.storage.maintenance.archive import ArchiveObject
 
 app = typer.Typer(help="Documents of old executions: what the archive has, and putting it back.")
 
@@ -26,7 +26,7 @@ _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 def show_list(*, as_json: _Json = False) -> None:
     """List the archive's objects by day."""
     settings = prepare_quiet()
-    from nova_stream.jobs.archive_reading import list_objects
+    from nova_stream.jobs.archive.restore import list_objects
 
     found = asyncio.run(list_objects(settings))
     if as_json:
@@ -56,7 +56,7 @@ def restore(
     They stay for NOVA_UNDO_DAYS at least.
     """
     settings = prepare_quiet()
-    from nova_stream.jobs.archive_reading import restore_day, restore_one
+    from nova_stream.jobs.archive.restore import restore_day, restore_one
 
     if (day is None) == (execution is None):
         raise UsageError("give either a day or --id")

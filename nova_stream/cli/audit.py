@@ -74,7 +74,7 @@ def _audit_caches() -> int:
     settings = prepare_quiet()
     import msgspec
 
-    from nova_stream.storage.audit import audit as run_audit
+    from nova_stream.storage.audit.audit import audit as run_audit
 
     report = asyncio.run(run_audit(settings))
     typer.echo(msgspec.json.encode(report).decode())

@@ -54,8 +54,8 @@ def convex(
 async def _begin_anew(settings: Settings) -> None:
     from nova_stream.capture.client import address_and_key
     from nova_stream.capture.process import SOURCE
+    from nova_stream.storage.capture.cursor import begin_anew
     from nova_stream.storage.database import open_session
-    from nova_stream.storage.source_cursor import begin_anew
 
     address, _ = address_and_key(settings)
     async with open_session(settings, "capture") as connection:

@@ -11,11 +11,11 @@ from nova_stream.capture.process import SOURCE
 from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import NovaStreamError
 from nova_stream.settings import Settings
-from nova_stream.storage import source_cursor
+from nova_stream.storage.capture import cursor as source_cursor
 from nova_stream.storage.database import Connection
 
 if TYPE_CHECKING:
-    from nova_stream.storage.source_cursor import SourceState
+    from nova_stream.storage.capture.cursor import SourceState
 
 #: Seconds that the deployment may take to answer.
 _LIMIT = 10.0

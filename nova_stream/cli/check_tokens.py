@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from nova_stream.clock import isoformat
-from nova_stream.storage import token_store
+from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.database import Connection
 
 #: How long before its end a token is named.

@@ -17,11 +17,11 @@ from nova_stream.kafka.markers import count_records
 from nova_stream.kafka.model import Applied, Key, Log
 from nova_stream.kafka.offsets import Backlog, backlog_of, read_logs
 from nova_stream.settings import Settings
+from nova_stream.storage.apply.positions import enlarged, standing
+from nova_stream.storage.apply.sources import noticed
 from nova_stream.storage.database import Connection, check_schema, connect, describe
-from nova_stream.storage.dead_letter_store import DeadLetterStore
-from nova_stream.storage.positions import enlarged, standing
+from nova_stream.storage.dead_letters.store import DeadLetterStore
 from nova_stream.storage.schema import newest_revision
-from nova_stream.storage.sources import noticed
 
 #: Seconds to wait for an answer of Kafka.
 _LIMIT = 5.0

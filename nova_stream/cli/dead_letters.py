@@ -17,7 +17,7 @@ from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
-    from nova_stream.storage.dead_letter_store import Letter, Listed
+    from nova_stream.storage.dead_letters.store import Letter, Listed
 
 app = typer.Typer(
     help="What could not be applied: look at it, publish it again, set it aside.",
@@ -118,7 +118,7 @@ def discard(
 async def _find(
     topic: str | None, reason: str | None, state: _State | None, limit: int
 ) -> tuple[int, list[Listed]]:
-    from nova_stream.storage.dead_letter_store import open_store
+    from nova_stream.storage.dead_letters.store import open_store
 
     async with open_store(prepare_quiet()) as store:
         return await store.find(
@@ -127,14 +127,14 @@ async def _find(
 
 
 async def _read(number: int) -> Letter:
-    from nova_stream.storage.dead_letter_store import open_store
+    from nova_stream.storage.dead_letters.store import open_store
 
     async with open_store(prepare_quiet()) as store:
         return (await store.read([number]))[0]
 
 
 async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
-    from nova_stream.storage.dead_letter_store import open_store
+    from nova_stream.storage.dead_letters.store import open_store
 
     settings = prepare_quiet()
     _check_choice(numbers, every=every, reason=reason)
@@ -146,7 +146,7 @@ async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) 
 
 
 async def _discard(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
-    from nova_stream.storage.dead_letter_store import open_store
+    from nova_stream.storage.dead_letters.store import open_store
 
     settings = prepare_quiet()
     _check_choice(numbers, every=every, reason=reason)

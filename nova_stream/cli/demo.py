@@ -23,6 +23,6 @@ def demo(
 ) -> None:
     """Publish a believable day of 21 agents until it is stopped."""
     settings = prepare()
-    from nova_stream.local.demo import run_demo
+    from nova_stream.demo.demo import run_demo
 
     asyncio.run(run_demo(settings, rate, seed=secrets.randbits(32) if seed is None else seed))

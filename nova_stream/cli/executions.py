@@ -15,7 +15,7 @@ from nova_stream.cli.tables import printable
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from nova_stream.jobs.archive_reading import Shown
+    from nova_stream.jobs.archive.restore import Shown
 
 app = typer.Typer(help="Executions, also those whose documents are archived.")
 
@@ -36,7 +36,7 @@ def show(
     Exit status 1 when there is no document any more.
     """
     settings = prepare_quiet()
-    from nova_stream.jobs.archive_reading import show as find
+    from nova_stream.jobs.archive.restore import show as find
 
     shown = asyncio.run(find(settings, execution))
     if as_json:

@@ -17,11 +17,11 @@ from nova_stream.errors import UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from nova_stream.jobs.ledger import Ledger
-    from nova_stream.jobs.model import Job
-    from nova_stream.jobs.runner import Finished
+    from nova_stream.jobs.engine.job import Job
+    from nova_stream.jobs.engine.ledger import Ledger
+    from nova_stream.jobs.engine.runner import Finished
     from nova_stream.settings import Settings
-    from nova_stream.storage.job_store import RunLine
+    from nova_stream.storage.jobs.ledger import RunLine
 
 app = typer.Typer(
     help="The background jobs: what they did, when they run next; run, pause and undo.",
@@ -161,7 +161,7 @@ async def _list(settings: Settings) -> list[dict[str, Any]]:
 async def _run(
     settings: Settings, job: Job, *, dry_run: bool, at: datetime | None
 ) -> Finished | None:
-    from nova_stream.jobs.by_hand import run_by_hand
+    from nova_stream.jobs.engine.manual import run_by_hand
 
     about = f"{job.name}, dry run" if dry_run else job.name
     async with told(settings, "jobs run", about):
@@ -181,7 +181,7 @@ async def _history(settings: Settings, job: str | None, limit: int) -> list[RunL
 
 async def _with_ledger(settings: Settings, work: Any) -> None:
     from nova_stream.clock import system_clock
-    from nova_stream.jobs.ledger import Ledger
+    from nova_stream.jobs.engine.ledger import Ledger
 
     ledger = Ledger(settings, _all_jobs(), system_clock)
     try:
@@ -210,7 +210,7 @@ def _instant(text: str | None) -> datetime | None:
         return None
     from datetime import UTC, datetime
 
-    from nova_stream.jobs.model import check_believed
+    from nova_stream.jobs.engine.job import check_believed
 
     try:
         instant = datetime.fromisoformat(text)

@@ -21,7 +21,7 @@ from nova_stream.errors import NovaStreamError, UsageError
 
 if TYPE_CHECKING:
     from nova_stream.publish.files import LineFile
-    from nova_stream.publish.tokens import PositionToken
+    from nova_stream.publish.position_token import PositionToken
     from nova_stream.settings import Settings
 
 _SPOOLED_BYTES = 64 * 1024 * 1024

@@ -19,8 +19,8 @@ from nova_stream.scopes import NAMES
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
+    from nova_stream.storage.access.tokens import StoredToken
     from nova_stream.storage.database import Connection
-    from nova_stream.storage.token_store import StoredToken
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def create(
     days = _days(expires)
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
-    from nova_stream.storage import token_store
+    from nova_stream.storage.access import tokens as token_store
 
     secret = token_store.new_secret()
     scopes = sorted(set(scope))
@@ -105,7 +105,7 @@ def rotate(
     days = _days(expires)
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
-    from nova_stream.storage import token_store
+    from nova_stream.storage.access import tokens as token_store
 
     secret = token_store.new_secret()
     now = system_clock()
@@ -131,7 +131,7 @@ def show_list(*, as_json: _Json = False) -> None:
     """List the stored tokens, without their secrets. Times are UTC."""
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
-    from nova_stream.storage import token_store
+    from nova_stream.storage.access import tokens as token_store
 
     now = system_clock()
     found = [_fields(token, now) for token in _on_database(settings, token_store.list_all)]
@@ -152,7 +152,7 @@ def revoke(name: _Name) -> None:
     """
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
-    from nova_stream.storage import token_store
+    from nova_stream.storage.access import tokens as token_store
 
     now = system_clock()
 
@@ -173,7 +173,7 @@ def _act(
 ) -> T:
     """What ``work`` gives, in one transaction with its line in the audit trail."""
     from nova_stream.cli.trail_line import command_line
-    from nova_stream.storage import trail_store
+    from nova_stream.storage.access import trail as trail_store
 
     async def run(connection: Connection) -> T:
         async with connection.transaction():

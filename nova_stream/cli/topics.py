@@ -14,7 +14,7 @@ from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
-    from nova_stream.storage.sources import NewSource
+    from nova_stream.storage.apply.sources import NewSource
 
 app = typer.Typer(help="The topics of change events, and what their versions come from.")
 
@@ -46,8 +46,8 @@ def new_source(
 
 async def _begin(settings: Settings, topic: str) -> NewSource:
     from nova_stream.kafka.admin import KafkaAdmin
+    from nova_stream.storage.apply.sources import begin_source
     from nova_stream.storage.database import open_session
-    from nova_stream.storage.sources import begin_source
 
     async with KafkaAdmin(settings) as admin:
         logs = await admin.logs([topic])

@@ -14,7 +14,7 @@ from nova_stream.cli.tables import print_table
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
-    from nova_stream.storage.trail_store import TrailRow
+    from nova_stream.storage.access.trail import TrailRow
 
 
 def trail(
@@ -48,7 +48,7 @@ def trail(
 async def _rows(
     settings: Settings, limit: int, token: str | None, *, refused: bool | None
 ) -> list[TrailRow]:
-    from nova_stream.storage import trail_store
+    from nova_stream.storage.access import trail as trail_store
     from nova_stream.storage.database import open_session
 
     async with open_session(settings, "trail") as connection:

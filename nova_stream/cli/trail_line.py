@@ -16,7 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
-    from nova_stream.storage.trail_store import Line
+    from nova_stream.storage.access.trail import Line
 
 #: Seconds that a command waits to leave its line.
 _LIMIT = 5.0
@@ -24,7 +24,7 @@ _LIMIT = 5.0
 
 def command_line(command: str, about: str | None, outcome: str, now: datetime) -> Line:
     """The line of ``nova-stream COMMAND``; the address is the account and the machine."""
-    from nova_stream.storage.trail_store import Line
+    from nova_stream.storage.access.trail import Line
 
     account = "(unknown)"
     with contextlib.suppress(OSError, KeyError):  # a container's user may have no name
@@ -60,7 +60,7 @@ async def _leave(settings: Settings, command: str, about: str | None, outcome: s
 
     from nova_stream.clock import system_clock
     from nova_stream.errors import DatabaseUnavailableError
-    from nova_stream.storage import trail_store
+    from nova_stream.storage.access import trail as trail_store
     from nova_stream.storage.database import UNAVAILABLE, connect
 
     line = command_line(command, about, outcome, system_clock())

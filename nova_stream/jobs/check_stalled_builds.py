@@ -10,11 +10,11 @@ import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
-from nova_stream.jobs.model import JobContext
+from nova_stream.jobs.engine.batches import BATCH, connected
+from nova_stream.jobs.engine.job import JobContext
 from nova_stream.jobs.stall_events import StallPublisher, Verdict, verdict_of
-from nova_stream.jobs.work import BATCH, connected
-from nova_stream.storage import stalled
 from nova_stream.storage.database import Connection
+from nova_stream.storage.maintenance import stalled
 
 #: Seconds to wait for the stream to apply what was published.
 WAIT = 10.0

@@ -7,10 +7,10 @@ from datetime import timedelta
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.jobs.model import JobContext
-from nova_stream.jobs.work import BATCH, batch, connected, run_of
+from nova_stream.jobs.engine.batches import BATCH, batch, connected, run_of
+from nova_stream.jobs.engine.job import JobContext
 from nova_stream.settings import Settings
-from nova_stream.storage import retention
+from nova_stream.storage.maintenance import retention
 
 
 class Result(msgspec.Struct, rename="camel"):

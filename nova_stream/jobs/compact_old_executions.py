@@ -11,9 +11,9 @@ from datetime import timedelta
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.jobs.model import JobContext
-from nova_stream.jobs.work import connected
-from nova_stream.storage.archive_store import ArchiveStore
+from nova_stream.jobs.engine.batches import connected
+from nova_stream.jobs.engine.job import JobContext
+from nova_stream.storage.maintenance.archive import ArchiveStore
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -39,7 +39,7 @@ async def run_once(context: JobContext) -> Result:
             count = await ArchiveStore(connection).count_hot(cutoff)
             return Result(count, time_text(cutoff), objects=0, expired=0)
 
-        from nova_stream.jobs.compaction import Compaction  # noqa: PLC0415 - pyarrow takes long
+        from nova_stream.jobs.archive.compaction import Compaction  # noqa: PLC0415 - pyarrow takes long
 
         work = Compaction(context, connection)
         await work.run(cutoff)

@@ -8,10 +8,10 @@ from collections import Counter
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.jobs.model import JobContext
-from nova_stream.jobs.work import BATCH, batch, connected
-from nova_stream.storage import repair
-from nova_stream.storage.audit import Difference
+from nova_stream.jobs.engine.batches import BATCH, batch, connected
+from nova_stream.jobs.engine.job import JobContext
+from nova_stream.storage.audit import repair
+from nova_stream.storage.audit.audit import Difference
 from nova_stream.storage.database import Connection
 
 #: Differences that a result names; ``drift`` counts all.

@@ -10,11 +10,11 @@ import msgspec
 
 from nova_stream.errors import NovaStreamError
 from nova_stream.events.times import time_text
-from nova_stream.jobs.model import JobContext
+from nova_stream.jobs.engine.job import JobContext
 from nova_stream.kafka.model import Applied, Held, Key
 from nova_stream.kafka.offsets import Backlog, read_backlog
 from nova_stream.storage.database import UNAVAILABLE
-from nova_stream.storage.health import DatabaseHealth, database_health
+from nova_stream.storage.maintenance.health import DatabaseHealth, database_health
 
 #: Names in the order of the contract, for those who have not run yet.
 JOB_NAMES = (
@@ -137,7 +137,7 @@ def _held_back(context: JobContext, held: Sequence[Held]) -> list[str]:
 
 async def _archive(context: JobContext) -> str | None:
     async def check() -> None:
-        from nova_stream.jobs.archive import Archive  # noqa: PLC0415 - only when a job needs it
+        from nova_stream.jobs.archive.object_store import Archive  # noqa: PLC0415 - only when a job needs it
 
         await Archive(context.settings.archive_url).check()
 

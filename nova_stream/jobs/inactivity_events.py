@@ -10,7 +10,7 @@ from nova_stream.events.times import time_text
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
-from nova_stream.storage.inactivity import InactivityEvent
+from nova_stream.storage.maintenance.inactivity import InactivityEvent
 
 _TIMEOUT = 10.0
 #: Beyond every topic's partitions, so that the key decides.

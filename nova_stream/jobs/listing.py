@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nova_stream.clock import Clock, isoformat, system_clock
-from nova_stream.jobs.ledger import Ledger
-from nova_stream.jobs.model import Job
-from nova_stream.jobs.schedule import offset_of, parse, schedule_of
+from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of
+from nova_stream.jobs.engine.job import Job
+from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.settings import Settings
-from nova_stream.storage.job_store import Listed
+from nova_stream.storage.jobs.ledger import Listed
 
 
 async def list_jobs(

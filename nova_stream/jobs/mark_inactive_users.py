@@ -7,11 +7,11 @@ from datetime import timedelta
 import msgspec
 
 from nova_stream.events.times import time_text
+from nova_stream.jobs.engine.batches import BATCH, batch, connected, run_of
+from nova_stream.jobs.engine.job import JobContext
 from nova_stream.jobs.inactivity_events import send
-from nova_stream.jobs.model import JobContext
-from nova_stream.jobs.work import BATCH, batch, connected, run_of
-from nova_stream.storage import inactivity
 from nova_stream.storage.database import Connection
+from nova_stream.storage.maintenance import inactivity
 
 
 class Result(msgspec.Struct, rename="camel"):

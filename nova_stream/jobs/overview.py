@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from nova_stream.clock import isoformat
-from nova_stream.jobs.alerts import BASELINE, LOOKED_BACK, baseline, share_of_good
-from nova_stream.jobs.model import Job
-from nova_stream.jobs.schedule import offset_of, parse, schedule_of
+from nova_stream.jobs.alerting.alerts import BASELINE, LOOKED_BACK, baseline, share_of_good
+from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of
+from nova_stream.jobs.engine.job import Job
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection
-from nova_stream.storage.read_jobs import StoredJob, stored_jobs
-from nova_stream.storage.rows_jobs import JobOverview
+from nova_stream.storage.jobs.read import StoredJob, stored_jobs
+from nova_stream.storage.jobs.rows import JobOverview
 
 
 async def job_overviews(

@@ -7,10 +7,10 @@ from collections import Counter
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.jobs.model import JobContext
-from nova_stream.jobs.work import batch, connected, run_of, whole
-from nova_stream.storage import repair
-from nova_stream.storage.audit import Difference
+from nova_stream.jobs.engine.batches import batch, connected, run_of, whole
+from nova_stream.jobs.engine.job import JobContext
+from nova_stream.storage.audit import repair
+from nova_stream.storage.audit.audit import Difference
 
 
 class Result(msgspec.Struct, rename="camel"):

@@ -11,7 +11,7 @@ from nova_stream.jobs import (
     mark_inactive_users,
     refresh_build_stats,
 )
-from nova_stream.jobs.model import Job, Missed, Policy
+from nova_stream.jobs.engine.job import Job, Missed, Policy
 
 JOBS: tuple[Job, ...] = (
     Job(

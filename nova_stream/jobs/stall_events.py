@@ -16,10 +16,10 @@ from nova_stream.events.json_text import encode_json, parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.events.times import time_text
 from nova_stream.publish.raw import RawPublisher, RawRecord
-from nova_stream.storage.stalled import Stalled
+from nova_stream.storage.maintenance.stalled import Stalled
 
 if TYPE_CHECKING:
-    from nova_stream.jobs.model import JobContext
+    from nova_stream.jobs.engine.job import JobContext
 
 _SOURCE = "nova-stream"
 #: Characters of a document from which on a record has no room for it twice.

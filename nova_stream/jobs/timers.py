@@ -10,14 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import Clock, system_clock
 from nova_stream.errors import DatabaseUnavailableError
-from nova_stream.jobs.alerts import Alerts
-from nova_stream.jobs.job_metrics import JobMetrics
-from nova_stream.jobs.model import Job
-from nova_stream.jobs.scheduler import EVERY, Scheduler
-from nova_stream.jobs.webhook import Webhook
+from nova_stream.jobs.alerting.alerts import Alerts
+from nova_stream.jobs.alerting.webhook import Webhook
+from nova_stream.jobs.engine.job import Job
+from nova_stream.jobs.engine.metrics import JobMetrics
+from nova_stream.jobs.engine.scheduler import EVERY, Scheduler
 from nova_stream.settings import Settings
 from nova_stream.storage.database import UNAVAILABLE, is_away
-from nova_stream.storage.dead_letter_store import open_store
+from nova_stream.storage.dead_letters.store import open_store
 from nova_stream.storage.faults import name_of
 from nova_stream.stream.worker import Timer
 from nova_stream.telemetry import get_logger

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from nova_stream.local.stack_env import write_private
-from nova_stream.storage.grants import Role
+from nova_stream.storage.access.grants import Role
 
 
 class DatabaseRoles:

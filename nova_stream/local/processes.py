@@ -18,7 +18,7 @@ import psutil
 
 from nova_stream.errors import LocalStackError
 
-_TIED = Path(__file__).with_name("_tied.py")
+_TIED = Path(__file__).with_name("_exec_with_parent_death_signal.py")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from nova_stream.local.processes import Launch
 from nova_stream.local.service import Service
 from nova_stream.local.stack_env import read_or_make_token, write_stack_env
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage.grants import Role
+from nova_stream.storage.access.grants import Role
 
 DEFAULT_PORT = 8600
 

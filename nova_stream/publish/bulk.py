@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nova_stream.events.change import Entity
 from nova_stream.kafka.producer import Connection, Producer, offset_of
 from nova_stream.kafka.records import Outgoing, partition_of
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 
 #: Batches that wait for Kafka's acknowledgement at most; with 128 KiB each, that is the memory.

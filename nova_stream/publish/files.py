@@ -13,7 +13,7 @@ from nova_stream.events.json_text import told_form
 from nova_stream.events.lines import ChangeLine, parse_line
 from nova_stream.kafka.records import MAX_RECORD_BYTES, RecordMaker, check_parts
 from nova_stream.publish.interface import Publisher
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 
 #: Longer lines are not read as a whole.
 _LONGEST_LINE = 2 * MAX_RECORD_BYTES

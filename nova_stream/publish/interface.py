@@ -11,7 +11,7 @@ from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.events.wording import described
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 
 Document = Mapping[str, Any]
 Upsert = Literal["c", "u", "r"]

@@ -11,7 +11,7 @@ from nova_stream.kafka.producer import Connection
 from nova_stream.kafka.records import Outgoing, RecordMaker
 from nova_stream.publish.bulk import BulkWriter
 from nova_stream.publish.interface import Document, Publisher, checked
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings, load_settings
 from nova_stream.tracing import Headers, publishing, tracer_of
 

@@ -34,7 +34,7 @@ from nova_stream.source_audit.interface import (
 )
 from nova_stream.source_audit.plain import loose_text, number_text
 from nova_stream.source_audit.replica import Replica
-from nova_stream.storage import source_cursor
+from nova_stream.storage.capture import cursor as source_cursor
 from nova_stream.storage.database import connect
 
 _BATCH = 2000

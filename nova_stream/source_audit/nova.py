@@ -18,8 +18,8 @@ from nova_stream.source_audit.interface import (
     typed_fields,
 )
 from nova_stream.source_audit.plain import loose_text
+from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection
-from nova_stream.storage.sql import TABLES
 
 _BATCH = 5000
 _JSONS = frozenset({Kind.LIST, Kind.JSON, Kind.ANY})

@@ -12,7 +12,7 @@ from nova_stream.kafka.offsets import lag_of, read_logs
 from nova_stream.settings import Settings
 from nova_stream.source_audit import nova
 from nova_stream.source_audit.barrier import Offsets
-from nova_stream.storage import positions
+from nova_stream.storage.apply import positions
 from nova_stream.storage.database import Connection
 
 _KAFKA_LIMIT = 10.0

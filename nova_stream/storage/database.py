@@ -15,7 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 from nova_stream.database_url import DatabaseUrl, Host
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import Settings
-from nova_stream.storage import sql
+from nova_stream.storage.apply import sql
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.schema import newest_revision
 

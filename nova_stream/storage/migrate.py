@@ -18,9 +18,10 @@ from sqlalchemy.pool import NullPool
 
 from nova_stream.errors import DatabasePrivilegeError
 from nova_stream.settings import Settings
-from nova_stream.storage import locks, roles
+from nova_stream.storage import locks
+from nova_stream.storage.access import roles
+from nova_stream.storage.access.grants import Role
 from nova_stream.storage.database import connect, open_connection
-from nova_stream.storage.grants import Role
 from nova_stream.storage.schema import newest_revision
 
 

@@ -11,9 +11,10 @@ from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
 from nova_stream.kafka.model import Applied, Key
 from nova_stream.settings import Settings
-from nova_stream.storage import positions, sql, sql_status
+from nova_stream.storage import sql_status
+from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, State, snapshot
-from nova_stream.storage.rows import Time
+from nova_stream.storage.stats.rows import Time
 
 _AGENTS, _BUILDS = "computeAgentStats", "refreshBuildStats"
 

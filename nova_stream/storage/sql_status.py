@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_stream.stats.fold import GENERATION_BITS
+from nova_stream.storage.apply.fold import GENERATION_BITS
 
 OPEN_DEAD_LETTERS = "SELECT count(*) FROM dead_letters WHERE state = 'open'"
 

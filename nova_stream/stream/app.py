@@ -12,8 +12,8 @@ import faust
 from nova_stream.events.change import Entity
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
-from nova_stream.stream.agents import Pumps
 from nova_stream.stream.intake import Single
+from nova_stream.stream.pumps import Pumps
 from nova_stream.stream.transport import Source, chunk_transport
 from nova_stream.telemetry import get_logger
 

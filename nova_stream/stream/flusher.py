@@ -14,10 +14,10 @@ import msgspec
 
 from nova_stream.clock import Clock
 from nova_stream.errors import DatabaseUnavailableError
-from nova_stream.storage.chunk import Chunk
-from nova_stream.storage.dead_letters import dead_letter
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.flush import Applied, Flush, GapError, GenerationError
+from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
-from nova_stream.storage.flush import Applied, Flush, GapError, GenerationError
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.telemetry import get_logger

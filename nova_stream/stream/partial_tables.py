@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.flush import Applied
+from nova_stream.storage.apply.flush import Applied
 
 Key = tuple[str, int]
 

@@ -36,7 +36,7 @@ from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.change import Entity
 from nova_stream.kafka.large_batches import bound_batches
-from nova_stream.storage.flush import Position
+from nova_stream.storage.apply.flush import Position
 from nova_stream.stream.intake import Budget, Intake, Single
 from nova_stream.telemetry import get_logger
 

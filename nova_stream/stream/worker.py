@@ -22,16 +22,16 @@ from nova_stream.kafka.model import Found
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
-from nova_stream.storage import positions
+from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.flush import Position
 from nova_stream.storage.database import check_schema, connect
-from nova_stream.storage.flush import Position
 from nova_stream.stream import app as wiring
-from nova_stream.stream.agents import Pumps
 from nova_stream.stream.decoders import decoders_of
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.pumps import Pumps
 from nova_stream.stream.schema_wait import SchemaWait
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.stream.transport import Source

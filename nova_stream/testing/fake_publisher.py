@@ -10,7 +10,7 @@ from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
 from nova_stream.kafka.records import Outgoing, RecordMaker
 from nova_stream.publish.interface import Document, Publisher, checked
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 
 
 class FakeChangePublisher(Publisher):

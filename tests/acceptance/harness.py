@@ -20,9 +20,9 @@ from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.settings import Settings
-from nova_stream.stats.recount import recount
-from nova_stream.storage.audit import audit_on
+from nova_stream.storage.audit.audit import audit_on
 from nova_stream.storage.database import UNAVAILABLE, connect
+from nova_stream.testing.recount import recount
 
 
 class Stack:

@@ -12,10 +12,10 @@ from itertools import count
 
 import pytest
 
-from nova_stream.jobs.model import Job
+from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.registry import JOBS
 from nova_stream.publish.publisher import ChangePublisher
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
 from tests.acceptance.harness import Stack, probing, stopped_at_the_end, until_applied
 from tests.integration.jobs.work import NEVER, NOON, Runs

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from nova_stream.api.app import ROUTES
-from nova_stream.api.budget import MB, budgets_of
+from nova_stream.api.budget.budget import MB, budgets_of
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.local.ports import free_port
 from nova_stream.storage.database import connect

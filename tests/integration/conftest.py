@@ -15,10 +15,10 @@ from nova_stream.events.decode import decode
 from nova_stream.events.encode import encode_change, encode_key
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage import positions
-from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.flush import Flush
 from nova_stream.storage.database import connect
-from nova_stream.storage.flush import Flush
 from nova_stream.storage.migrate import migrate
 from nova_stream.testing.servers import fresh_database
 

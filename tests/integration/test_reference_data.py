@@ -12,8 +12,8 @@ import pytest
 
 from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
-from nova_stream.storage import read
 from nova_stream.storage.database import connect
+from nova_stream.storage.stats import read
 from tests import reference
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, open_stage

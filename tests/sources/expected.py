@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from nova_stream.stats.recount import recount
+from nova_stream.testing.recount import recount
 from tests.sources.postgres_source import TABLES
 
 Row = Mapping[str, Any]

@@ -17,13 +17,13 @@ import typer
 import yaml
 from prometheus_client import CollectorRegistry
 
+from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.tokens import Tokens
 from nova_stream.cli.main import app
-from nova_stream.jobs.job_metrics import JobMetrics
+from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.local.kafka_config import MESSAGE_MAX_BYTES
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage.grants import Role
+from nova_stream.storage.access.grants import Role
 from nova_stream.stream.metrics import Metrics
 from nova_stream.testing import containers
 

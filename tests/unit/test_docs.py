@@ -18,9 +18,9 @@ from nova_stream.api.metrics import ApiMetrics
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.cli.main import app
 from nova_stream.clock import system_clock
-from nova_stream.jobs.job_metrics import JobMetrics
+from nova_stream.jobs.engine.cron import snake
+from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.registry import JOBS
-from nova_stream.jobs.schedule import snake
 from nova_stream.settings import Settings
 from nova_stream.stream.metrics import Metrics
 from nova_stream.testing import plugin

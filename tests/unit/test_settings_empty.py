@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nova_stream.api.tokens import Tokens
+from nova_stream.api.auth.tokens import Tokens
 from nova_stream.errors import SettingsError
+from nova_stream.jobs.engine.cron import schedule_of
 from nova_stream.jobs.registry import JOBS
-from nova_stream.jobs.schedule import schedule_of
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings, is_secret, load_settings
 

@@ -31,8 +31,8 @@ from nova_stream.events.lines import change_line
 from nova_stream.kafka.records import RecordMaker
 from nova_stream.local.ports import free_port
 from nova_stream.settings import load_settings
-from nova_stream.storage.chunk import Chunk
-from nova_stream.storage.flush import Applied
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.flush import Applied
 from nova_stream.stream import spans
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.tracing import Headers, publications, publishing, spanning, tracer_of

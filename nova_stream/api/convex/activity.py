@@ -13,7 +13,7 @@ from nova_stream.api.convex.functions import (
     take,
 )
 from nova_stream.api.convex.validators import NUMBER, STRING, OneOf, Optional
-from nova_stream.storage import convex_reads
+from nova_stream.storage.convex import read as convex_reads
 
 functions = Functions("activity")
 

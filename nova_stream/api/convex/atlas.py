@@ -12,8 +12,8 @@ from nova_stream.api.convex.functions import Arguments, Functions, MutationCall,
 from nova_stream.api.convex.validators import BOOLEAN, NUMBER, STRING, Id, ListOf, OneOf, Optional
 from nova_stream.api.convex.values import stored, substring
 from nova_stream.events.change import TASK_STATUSES, Entity
-from nova_stream.storage import convex_reads
-from nova_stream.storage.convex_reads import Stored
+from nova_stream.storage.convex import read as convex_reads
+from nova_stream.storage.convex.read import Stored
 
 functions = Functions("atlas")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from nova_stream.api.convex.functions import Arguments, Functions, QueryCall, shown, take
 from nova_stream.api.convex.validators import NUMBER, STRING, Optional
-from nova_stream.storage import convex_reads
-from nova_stream.storage.convex_reads import Stored
+from nova_stream.storage.convex import read as convex_reads
+from nova_stream.storage.convex.read import Stored
 
 functions = Functions("atlas")
 

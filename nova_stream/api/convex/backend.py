@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from nova_stream.api.bodies import off_loop
+from nova_stream.api.budget.request_body import off_loop
 from nova_stream.api.convex import (
     activity,
     atlas,
@@ -18,7 +18,7 @@ from nova_stream.api.convex import (
     dashboard_tasks,
     realtime,
 )
-from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.errors import FunctionError
 from nova_stream.api.convex.functions import (
     Function,
     Handler,
@@ -27,7 +27,7 @@ from nova_stream.api.convex.functions import (
     QueryCall,
     Shape,
 )
-from nova_stream.api.convex.holding import Holding
+from nova_stream.api.convex.lock_set import Holding
 from nova_stream.api.convex.validators import check_arguments, the_argument
 from nova_stream.api.convex.values import read_value
 from nova_stream.api.database import Database
@@ -38,11 +38,11 @@ from nova_stream.clock import Clock, system_clock
 from nova_stream.errors import NovaStreamError, RejectedError
 from nova_stream.events.versions import HybridClock
 from nova_stream.publish.interface import Publisher
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
-from nova_stream.storage.convex_reads import MOST_BYTES, TooMuchError
+from nova_stream.storage.convex.entity_locks import EntityLocks
+from nova_stream.storage.convex.read import MOST_BYTES, TooMuchError
 from nova_stream.storage.database import UNAVAILABLE, snapshot
-from nova_stream.storage.entity_locks import EntityLocks
 
 #: Seconds that a call waits for its turn with an entity; and for its own changes to be applied, or
 #: those before it that were not in time. The main app's bridge gives up after 10.

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from nova_stream.api.budget import CALL, FIGURES_OF_ALL
+from nova_stream.api.budget.budget import CALL, FIGURES_OF_ALL
 from nova_stream.api.convex.functions import Arguments, Functions, QueryCall, shown, take
 from nova_stream.api.convex.validators import NUMBER, STRING, Id, Optional
 from nova_stream.events.change import Entity
-from nova_stream.storage import convex_reads, read
-from nova_stream.storage.rows import AgentStats
+from nova_stream.storage.convex import read as convex_reads
+from nova_stream.storage.stats import read
+from nova_stream.storage.stats.rows import AgentStats
 
 functions = Functions("dashboard")
 

@@ -21,7 +21,7 @@ from nova_stream.api.convex.validators import (
 )
 from nova_stream.api.convex.values import stored
 from nova_stream.events.change import Entity
-from nova_stream.storage import convex_reads
+from nova_stream.storage.convex import read as convex_reads
 
 functions = Functions("dashboard")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.errors import FunctionError
 from nova_stream.api.convex.functions import Arguments, Functions, MutationCall, found
 from nova_stream.api.convex.validators import (
     BOOLEAN,
@@ -22,8 +22,8 @@ from nova_stream.api.convex.validators import (
 )
 from nova_stream.api.convex.values import number_text, stored, substring
 from nova_stream.events.change import TASK_STATUSES, Entity
-from nova_stream.storage import convex_reads
-from nova_stream.storage.convex_reads import Stored
+from nova_stream.storage.convex import read as convex_reads
+from nova_stream.storage.convex.read import Stored
 
 functions = Functions("dashboard")
 

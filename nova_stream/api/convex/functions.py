@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from nova_stream.api.budget import CALL, DOCUMENTS, Budget
-from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.budget.budget import CALL, DOCUMENTS, Budget
+from nova_stream.api.convex.errors import FunctionError
 from nova_stream.api.convex.ids import new_id
 from nova_stream.api.convex.validators import Fields, Optional, Validator
 from nova_stream.api.database import Database
@@ -18,7 +18,7 @@ from nova_stream.clock import Clock, isoformat, to_millis
 from nova_stream.events.change import Entity
 from nova_stream.events.versions import HybridClock
 from nova_stream.scopes import Scope
-from nova_stream.storage.convex_reads import MOST, Stored, by_id
+from nova_stream.storage.convex.read import MOST, Stored, by_id
 from nova_stream.storage.database import Connection
 
 #: What the feed calls a status.

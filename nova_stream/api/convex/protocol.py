@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from nova_stream.api.convex.failures import FunctionError, RequestError
+from nova_stream.api.convex.errors import FunctionError, RequestError
 from nova_stream.api.convex.values import Format, written
 from nova_stream.errors import RejectedError
 from nova_stream.events.json_text import parse_json

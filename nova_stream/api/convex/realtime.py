@@ -6,13 +6,13 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.errors import FunctionError
 from nova_stream.api.convex.functions import Arguments, Functions, MutationCall, QueryCall, shown
 from nova_stream.api.convex.functions import take as taken
 from nova_stream.api.convex.validators import ANY, NUMBER, STRING, Id, OneOf, Optional
 from nova_stream.api.convex.values import json_text
 from nova_stream.events.change import Entity
-from nova_stream.storage import convex_reads
+from nova_stream.storage.convex import read as convex_reads
 
 functions = Functions("realtime")
 

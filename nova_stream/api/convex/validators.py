@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.errors import FunctionError
 from nova_stream.api.convex.ids import TABLE_NAMES, table_of
 from nova_stream.api.convex.values import shown
 from nova_stream.events.change import Entity

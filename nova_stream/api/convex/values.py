@@ -14,7 +14,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
-from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.errors import FunctionError
 from nova_stream.errors import RejectedError
 from nova_stream.events.json_text import refuse_unstorable_text
 

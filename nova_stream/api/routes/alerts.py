@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from nova_stream.api.access import needs
-from nova_stream.api.answers import Items, answer, answers
-from nova_stream.api.budget import LINES, within
+from nova_stream.api.auth.access import needs
+from nova_stream.api.budget.budget import LINES, within
 from nova_stream.api.cursors import decode_number, encode_number
-from nova_stream.api.parts import PREFIX, PartsOf
-from nova_stream.storage import read_jobs
+from nova_stream.api.openapi.responses import Items, answer, answers
+from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.storage.jobs import read as read_jobs
 
 router = APIRouter(prefix=PREFIX, tags=["operation"], dependencies=[needs("stats"), within(LINES)])
 

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from nova_stream.api import examples
-from nova_stream.api.answers import answer, answers
-from nova_stream.api.bodies import read_body
-from nova_stream.api.budget import CALL, spending_of, within
+from nova_stream.api.auth.tokens import Confirm, access_of
+from nova_stream.api.budget.budget import CALL, spending_of, within
+from nova_stream.api.budget.request_body import read_body
 from nova_stream.api.convex import protocol
 from nova_stream.api.convex.backend import FUNCTIONS
-from nova_stream.api.convex.failures import FunctionError, RequestError
+from nova_stream.api.convex.errors import FunctionError, RequestError
 from nova_stream.api.convex.functions import Kind
-from nova_stream.api.parts import Parts, PartsOf
-from nova_stream.api.tokens import Confirm, access_of
+from nova_stream.api.openapi import examples
+from nova_stream.api.openapi.responses import answer, answers
+from nova_stream.api.state import Parts, PartsOf
 from nova_stream.scopes import Scope
 
 router = APIRouter(tags=["the main app"], dependencies=[within(CALL)])

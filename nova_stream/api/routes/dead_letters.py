@@ -6,16 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from nova_stream.api import links
-from nova_stream.api.access import needs
-from nova_stream.api.answers import Items, answer, answers
-from nova_stream.api.budget import LINES, MB, Budget, within
+from nova_stream.api.auth.access import needs
+from nova_stream.api.budget.budget import LINES, MB, Budget, within
 from nova_stream.api.cursors import decode_number, encode_number
-from nova_stream.api.parts import PREFIX, Parts, PartsOf
+from nova_stream.api.openapi import links
+from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.problems import ProblemError
-from nova_stream.storage import read_dead_letters
-from nova_stream.storage.dead_letter_store import State, open_store
-from nova_stream.storage.read_dead_letters import DeadLetterWhole
+from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.storage.dead_letters import read as read_dead_letters
+from nova_stream.storage.dead_letters.read import DeadLetterWhole
+from nova_stream.storage.dead_letters.store import State, open_store
 
 router = APIRouter(
     prefix=PREFIX, tags=["dead letters"], dependencies=[needs("admin"), within(LINES)]

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from nova_stream.api import examples, links
-from nova_stream.api.access import needs
-from nova_stream.api.answers import Accepted, answer, answers
-from nova_stream.api.bodies import is_large, read_body
-from nova_stream.api.budget import EVENTS, spending_of, within
-from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.auth.access import needs
+from nova_stream.api.budget.budget import EVENTS, spending_of, within
+from nova_stream.api.budget.request_body import is_large, read_body
+from nova_stream.api.openapi import examples, links
+from nova_stream.api.openapi.responses import Accepted, answer, answers
 from nova_stream.api.problems import ProblemError
+from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.json_text import parse_json

@@ -7,15 +7,15 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Path, Query, Response
 
-from nova_stream.api.access import needs, own_writes
-from nova_stream.api.answers import answer, answers
-from nova_stream.api.budget import PAGE, within
+from nova_stream.api.auth.access import needs, own_writes
+from nova_stream.api.budget.budget import PAGE, within
 from nova_stream.api.cursors import decode_cursor, encode_cursor
-from nova_stream.api.parts import PREFIX, Parts, PartsOf
+from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.routes.stats import unknown_agent
-from nova_stream.storage import read
-from nova_stream.storage.explain import explain as explained
-from nova_stream.storage.rows_explain import Figure
+from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.storage.stats import read
+from nova_stream.storage.stats.explain import explain as explained
+from nova_stream.storage.stats.explain_rows import Figure
 
 router = APIRouter(
     prefix=PREFIX, tags=["statistics"], dependencies=[needs("documents"), within(PAGE), own_writes]

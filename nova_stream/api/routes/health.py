@@ -6,12 +6,12 @@ import asyncpg
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from nova_stream.api.access import needs
-from nova_stream.api.answers import Live, Ready, answer, answers, described_problems
-from nova_stream.api.budget import MB, PROBE, Budget, within
+from nova_stream.api.auth.access import needs
+from nova_stream.api.budget.budget import MB, PROBE, Budget, within
 from nova_stream.api.metrics import CONTENT_TYPE
-from nova_stream.api.parts import Parts, PartsOf
+from nova_stream.api.openapi.responses import Live, Ready, answer, answers, described_problems
 from nova_stream.api.problems import ProblemError
+from nova_stream.api.state import Parts, PartsOf
 from nova_stream.errors import DatabaseUnavailableError, NovaStreamError, SchemaVersionError
 from nova_stream.storage.database import UNAVAILABLE, State, state_of
 

@@ -9,9 +9,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nova_stream.api.access import needs, own_writes
-from nova_stream.api.answers import NOT_MODIFIED, Items, answer, answers
-from nova_stream.api.budget import HISTORY, within
+from nova_stream.api.auth.access import needs, own_writes
+from nova_stream.api.budget.budget import HISTORY, within
 from nova_stream.api.cursors import (
     bad_cursor,
     decode_cursor,
@@ -19,11 +18,12 @@ from nova_stream.api.cursors import (
     encode_cursor,
     encode_id,
 )
-from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.openapi.responses import NOT_MODIFIED, Items, answer, answers
+from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.clock import system_clock
-from nova_stream.storage import history
 from nova_stream.storage.database import Connection
-from nova_stream.storage.rows import Place
+from nova_stream.storage.stats import history
+from nova_stream.storage.stats.rows import Place
 
 router = APIRouter(
     prefix=PREFIX, tags=["history"], dependencies=[needs("stats"), within(HISTORY), own_writes]

@@ -7,24 +7,25 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from nova_stream.api import examples_operation as examples
-from nova_stream.api import links
-from nova_stream.api.access import needs
-from nova_stream.api.answers import Items, answer, answers
-from nova_stream.api.bodies import bad_option, read_options
-from nova_stream.api.budget import ACTION, LINES, ROW, within
+from nova_stream.api.auth.access import needs
+from nova_stream.api.budget.budget import ACTION, LINES, ROW, within
+from nova_stream.api.budget.request_body import bad_option, read_options
 from nova_stream.api.cursors import bad_cursor, decode_numbers, encode_numbers
-from nova_stream.api.parts import PREFIX, Parts, PartsOf
+from nova_stream.api.openapi import examples_operations as examples
+from nova_stream.api.openapi import links
+from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.problems import ProblemError
+from nova_stream.api.state import PREFIX, Parts, PartsOf
 from nova_stream.clock import EPOCH, system_clock
 from nova_stream.errors import UsageError
 from nova_stream.events.times import parse_time
-from nova_stream.jobs.ledger import LONGEST_REASON, sayable
-from nova_stream.jobs.model import check_believed
+from nova_stream.jobs.engine.job import check_believed
+from nova_stream.jobs.engine.ledger import LONGEST_REASON, sayable
 from nova_stream.jobs.overview import job_overviews
 from nova_stream.jobs.registry import JOBS
-from nova_stream.storage import read_jobs, retention
-from nova_stream.storage.rows_jobs import JobOverview, Restored, Run
+from nova_stream.storage.jobs import read as read_jobs
+from nova_stream.storage.jobs.rows import JobOverview, Restored, Run
+from nova_stream.storage.maintenance import retention
 
 router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[within(ROW)])
 

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import APIRouter, Path, Query, Response
 
-from nova_stream.api import links
-from nova_stream.api.access import needs, own_writes
-from nova_stream.api.answers import Items, answer, answers
-from nova_stream.api.budget import PAGE, TASKS, within
+from nova_stream.api.auth.access import needs, own_writes
+from nova_stream.api.budget.budget import PAGE, TASKS, within
 from nova_stream.api.cursors import decode_cursor, decode_id, encode_cursor, encode_id
-from nova_stream.api.parts import PREFIX, Parts, PartsOf
+from nova_stream.api.openapi import links
+from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.problems import ProblemError
-from nova_stream.storage import read
+from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.storage.stats import read
 
 router = APIRouter(
     prefix=PREFIX,

@@ -7,17 +7,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from nova_stream.api import links
-from nova_stream.api.access import needs, own_writes
-from nova_stream.api.answers import NOT_MODIFIED, Items, answer, answers
-from nova_stream.api.budget import AGENTS, FIGURES, ROW, Budget, within
+from nova_stream.api.auth.access import needs, own_writes
+from nova_stream.api.budget.budget import AGENTS, FIGURES, ROW, Budget, within
+from nova_stream.api.coalescing import Read
 from nova_stream.api.cursors import decode_agent, encode_agent
-from nova_stream.api.parts import PREFIX, Parts, PartsOf
+from nova_stream.api.openapi import links
+from nova_stream.api.openapi.responses import NOT_MODIFIED, Items, answer, answers
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.reads import Read
-from nova_stream.storage import read
+from nova_stream.api.state import PREFIX, Parts, PartsOf
 from nova_stream.storage.database import Connection
-from nova_stream.storage.rows import AgentPlace, AgentStats
+from nova_stream.storage.stats import read
+from nova_stream.storage.stats.rows import AgentPlace, AgentStats
 
 router = APIRouter(
     prefix=PREFIX, tags=["statistics"], dependencies=[needs("stats"), within(ROW), own_writes]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from nova_stream.api.access import needs
-from nova_stream.api.answers import answer, answers
-from nova_stream.api.budget import FIGURES, within
-from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.auth.access import needs
+from nova_stream.api.budget.budget import FIGURES, within
+from nova_stream.api.openapi.responses import answer, answers
+from nova_stream.api.state import PREFIX, PartsOf
 
 router = APIRouter(
     prefix=PREFIX,

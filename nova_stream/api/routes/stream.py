@@ -10,15 +10,15 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from nova_stream.api.access import needs
-from nova_stream.api.answers import answers
-from nova_stream.api.board import Wanted
-from nova_stream.api.budget import STREAM, within
-from nova_stream.api.changes import Changes, Client
-from nova_stream.api.parts import PREFIX, PartsOf
+from nova_stream.api.auth.access import needs
+from nova_stream.api.auth.tokens import Access, access_of, bearer_of
+from nova_stream.api.budget.budget import STREAM, within
+from nova_stream.api.live.broadcaster import Changes, Client
+from nova_stream.api.live.event_log import Wanted
+from nova_stream.api.openapi.responses import answers
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.refusals import lacking
-from nova_stream.api.tokens import Access, access_of, bearer_of
+from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.scopes import SCOPES
 from nova_stream.scopes import Scope as Right
 

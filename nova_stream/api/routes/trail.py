@@ -6,15 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nova_stream.api.access import needs
-from nova_stream.api.answers import Items, TokenRights, answer, answers
-from nova_stream.api.budget import LINES, PROBE, within
+from nova_stream.api.auth.access import needs
+from nova_stream.api.auth.tokens import access_of
+from nova_stream.api.budget.budget import LINES, PROBE, within
 from nova_stream.api.cursors import decode_number, encode_number
-from nova_stream.api.parts import PREFIX, PartsOf
-from nova_stream.api.tokens import access_of
+from nova_stream.api.openapi.responses import Items, TokenRights, answer, answers
+from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.events.times import time_text
 from nova_stream.scopes import SCOPES
-from nova_stream.storage import trail_store
+from nova_stream.storage.access import trail as trail_store
 
 router = APIRouter(prefix=PREFIX, tags=["access"])
 

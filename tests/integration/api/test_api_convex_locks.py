@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nova_stream.api.convex.holding import Holding
+from nova_stream.api.convex.lock_set import Holding
 from nova_stream.api.problems import ProblemError
 from nova_stream.settings import Settings
+from nova_stream.storage.convex.entity_locks import EntityLocks
 from nova_stream.storage.database import connect
-from nova_stream.storage.entity_locks import EntityLocks
 from tests.integration.stream.harness import until
 
 pytestmark = pytest.mark.integration

@@ -13,9 +13,9 @@ import pytest
 from nova_stream.api.app import create_app
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage import dead_letters
 from nova_stream.storage.database import connect
-from nova_stream.storage.dead_letters import dead_letter
+from nova_stream.storage.dead_letters import insert as dead_letters
+from nova_stream.storage.dead_letters.insert import dead_letter
 from tests.integration.publish.topics import make_topics, read_all
 
 from .conftest import connected

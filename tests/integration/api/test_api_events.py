@@ -11,11 +11,11 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from nova_stream.api.app import create_app
-from nova_stream.api.budget import EVENTS
+from nova_stream.api.budget.budget import EVENTS
 from nova_stream.errors import KafkaUnavailableError, TopicError
 from nova_stream.events.change import Entity
 from nova_stream.publish.interface import Publisher
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings, load_settings
 from nova_stream.testing.fake_publisher import FakeChangePublisher
 

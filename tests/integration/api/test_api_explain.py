@@ -12,8 +12,8 @@ import pytest
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.stats.formulas import mean_duration, success_rate
-from nova_stream.storage import sql_explain
-from nova_stream.storage.rows_explain import Figure
+from nova_stream.storage.stats import explain_sql as sql_explain
+from nova_stream.storage.stats.explain_rows import Figure
 from tests import reference
 from tests.integration.jobs.stubs import query
 

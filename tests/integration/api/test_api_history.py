@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.clock import from_millis, isoformat, system_clock
-from nova_stream.jobs.by_hand import run_by_hand
+from nova_stream.jobs.engine.manual import run_by_hand
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
 from nova_stream.storage import sql_history
-from nova_stream.storage.history import Span
+from nova_stream.storage.stats.history import Span
 from tests.integration.jobs.stubs import query
 
 pytestmark = pytest.mark.integration

@@ -11,11 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import isoformat, system_clock
-from nova_stream.jobs.by_hand import run_by_hand
-from nova_stream.jobs.claims import Outcome
-from nova_stream.jobs.job_metrics import JobMetrics
+from nova_stream.jobs.engine.manual import run_by_hand
+from nova_stream.jobs.engine.metrics import JobMetrics
+from nova_stream.jobs.engine.run import Outcome
+from nova_stream.jobs.engine.scheduler import Scheduler
 from nova_stream.jobs.registry import JOBS
-from nova_stream.jobs.scheduler import Scheduler
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import query
 from tests.integration.stream.harness import until

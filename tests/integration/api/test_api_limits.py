@@ -13,8 +13,8 @@ import pytest
 
 from nova_stream.api.app import create_app
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage import read
 from nova_stream.storage.database import Connection
+from nova_stream.storage.stats import read
 
 from .conftest import connected
 from .streams import LIMIT, listening

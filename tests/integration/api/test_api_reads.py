@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from nova_stream.events.change import Entity
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from nova_stream.settings import Settings
-from nova_stream.storage.audit import AuditReport, audit
+from nova_stream.storage.audit.audit import AuditReport, audit
 from tests import reference
 
 pytestmark = pytest.mark.integration

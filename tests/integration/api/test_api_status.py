@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from nova_stream.api.app import create_app
 from nova_stream.events.change import Entity
-from nova_stream.jobs.by_hand import run_by_hand
+from nova_stream.jobs.engine.manual import run_by_hand
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
 from nova_stream.storage.read_status import stream_facts

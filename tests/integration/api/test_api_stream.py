@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from nova_stream.api import changes
 from nova_stream.api.app import create_app
+from nova_stream.api.live import broadcaster as changes
 from nova_stream.settings import Settings
 
 from .streams import LIMIT, listening, postgres_for, stream

@@ -13,15 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
-from nova_stream.api import stored_tokens
 from nova_stream.api.app import create_app
+from nova_stream.api.auth import stored_tokens
 from nova_stream.api.server import serve
 from nova_stream.cli.main import run
 from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError, UsageError
 from nova_stream.scopes import SCOPES
 from nova_stream.settings import Settings
-from nova_stream.storage import token_store
+from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.database import connect
 
 from .conftest import connected

@@ -10,11 +10,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from nova_stream.api import database, stored_tokens
+from nova_stream.api import database
 from nova_stream.api.app import create_app
+from nova_stream.api.auth import stored_tokens
 from nova_stream.clock import system_clock
 from nova_stream.settings import Settings
-from nova_stream.storage import token_store
+from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.database import connect
 
 from .stalling import Stall, stalling

@@ -15,7 +15,7 @@ from nova_stream import ChangePublisher
 from nova_stream.cli.main import run
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from tests.integration.capture.harness import capturing, environment, fetch, until
 from tests.integration.capture.stand_in import Deployment, Int64, Server
 from tests.integration.stream.harness import Stage, open_stage

@@ -19,9 +19,9 @@ from nova_stream.capture.process import capture
 from nova_stream.clock import system_clock
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
+from nova_stream.storage.capture.cursor import CursorStore
 from nova_stream.storage.database import connect
 from nova_stream.storage.migrate import migrate
-from nova_stream.storage.source_cursor import CursorStore
 from tests.integration.capture.harness import Topics, deployed, settings_of
 from tests.integration.capture.stand_in import Deployment, Fault, Int64, Write, serving
 from tests.integration.publish.topics import make_topics

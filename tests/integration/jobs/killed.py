@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import obstore
 
-from nova_stream.jobs import compaction  # noqa: F401  (before the fork: it takes its time)
+from nova_stream.jobs.archive import compaction  # noqa: F401  (before the fork: it takes its time)
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import load_settings
 from tests.integration.jobs.work import NOON, Runs

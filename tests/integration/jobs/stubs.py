@@ -11,9 +11,9 @@ import asyncpg
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from nova_stream.jobs.job_metrics import JobMetrics
-from nova_stream.jobs.model import Job, JobContext, Missed, Policy, RunOnce
-from nova_stream.jobs.scheduler import Scheduler
+from nova_stream.jobs.engine.job import Job, JobContext, Missed, Policy, RunOnce
+from nova_stream.jobs.engine.metrics import JobMetrics
+from nova_stream.jobs.engine.scheduler import Scheduler
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
 

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from nova_stream.jobs.alerts import Alerts, list_alerts
+from nova_stream.jobs.alerting.alerts import Alerts, list_alerts
+from nova_stream.jobs.alerting.webhook import Webhook
 from nova_stream.jobs.timers import Watch
-from nova_stream.jobs.webhook import Webhook
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import SKIP, FakeClock, Stub, job, query, scheduler
 

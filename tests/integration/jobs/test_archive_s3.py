@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from nova_stream.jobs import archive as archive_module
-from nova_stream.jobs import archive_reading
-from nova_stream.jobs.archive import Archive, ArchiveError
+from nova_stream.jobs.archive import object_store as archive_module
+from nova_stream.jobs.archive import restore as archive_reading
+from nova_stream.jobs.archive.object_store import Archive, ArchiveError
 from nova_stream.jobs.compact_old_executions import run_once
 from nova_stream.local import ports
 from nova_stream.settings import Settings
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 
 WEED = Path(sys.executable).parent / "weed"

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from nova_stream.jobs import runner, timers
-from nova_stream.jobs import scheduler as scheduler_module
-from nova_stream.jobs.alerts import Alerts
+from nova_stream.jobs import timers
+from nova_stream.jobs.alerting.alerts import Alerts
+from nova_stream.jobs.alerting.webhook import Webhook
+from nova_stream.jobs.engine import runner
+from nova_stream.jobs.engine import scheduler as scheduler_module
 from nova_stream.jobs.timers import Watch
-from nova_stream.jobs.webhook import Webhook
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_alerts, sql_jobs
+from nova_stream.storage.jobs import alerts_sql as sql_alerts
+from nova_stream.storage.jobs import ledger_sql as sql_jobs
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
 from tests.logs import captured
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from nova_stream.jobs.model import JobContext
-from nova_stream.jobs.scheduler import Scheduler
+from nova_stream.jobs.engine.job import JobContext
+from nova_stream.jobs.engine.scheduler import Scheduler
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import NOON, Done, FakeClock, job, query, runs, scheduler
 

@@ -18,8 +18,8 @@ from nova_stream.jobs import check_stalled_builds
 from nova_stream.jobs.check_stalled_builds import run_once
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_job_work
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
+from nova_stream.storage.maintenance import sql as sql_job_work
 from tests.integration.jobs.work import NEVER, NOON, ApplyLines, Runs, before, scanned
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, open_stage

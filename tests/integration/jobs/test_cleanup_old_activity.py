@@ -10,8 +10,8 @@ import pytest
 from nova_stream.errors import UsageError
 from nova_stream.jobs.cleanup_old_activity import run_once, undo
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_job_work
 from nova_stream.storage.database import connect
+from nova_stream.storage.maintenance import sql as sql_job_work
 from tests.integration.jobs.work import NOON, ApplyLines, FenceError, Runs, before, scanned
 
 pytestmark = pytest.mark.integration

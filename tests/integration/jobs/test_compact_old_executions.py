@@ -13,15 +13,16 @@ from typing import Any
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from nova_stream.jobs import archive_reading, compaction
-from nova_stream.jobs.archive import Archive, ArchiveError
+from nova_stream.jobs.archive import compaction
+from nova_stream.jobs.archive import restore as archive_reading
+from nova_stream.jobs.archive.compaction import CompactionError
+from nova_stream.jobs.archive.object_store import Archive, ArchiveError
 from nova_stream.jobs.compact_old_executions import run_once
-from nova_stream.jobs.compaction import CompactionError
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_archive
-from nova_stream.storage.archive_store import ArchiveStore
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
+from nova_stream.storage.maintenance import archive_sql as sql_archive
+from nova_stream.storage.maintenance.archive import ArchiveStore
 from tests.integration.jobs.archived import FILL, docs, execution, objects
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, scanned
 

@@ -13,8 +13,8 @@ import pytest
 
 from nova_stream.jobs.compute_agent_stats import run_once
 from nova_stream.settings import Settings
-from nova_stream.storage import repair
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit import repair
+from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 

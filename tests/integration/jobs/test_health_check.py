@@ -14,8 +14,8 @@ from nova_stream.jobs import health_check, registry
 from nova_stream.jobs.health_check import run_once
 from nova_stream.kafka.offsets import Backlog, read_backlog
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_job_work
 from nova_stream.storage.database import connect
+from nova_stream.storage.maintenance import sql as sql_job_work
 from tests.integration.jobs.work import ApplyLines, Runs
 
 pytestmark = pytest.mark.integration

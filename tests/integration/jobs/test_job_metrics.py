@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import system_clock
-from nova_stream.jobs.alerts import Alerts
-from nova_stream.jobs.job_metrics import JobMetrics
+from nova_stream.jobs.alerting.alerts import Alerts
+from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.timers import show_state
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, scheduler

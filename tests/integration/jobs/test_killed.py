@@ -13,9 +13,10 @@ from pathlib import Path
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from nova_stream.jobs import archive_reading, cleanup_old_activity, compact_old_executions
+from nova_stream.jobs import cleanup_old_activity, compact_old_executions
+from nova_stream.jobs.archive import restore as archive_reading
 from nova_stream.settings import Settings
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(600)]

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import from_millis, system_clock
-from nova_stream.jobs.claims import LeaseLostError
-from nova_stream.jobs.job_metrics import JobMetrics
-from nova_stream.jobs.ledger import Ledger
-from nova_stream.jobs.runner import Runner
-from nova_stream.jobs.schedule import Schedule, parse
+from nova_stream.jobs.engine.cron import Schedule, parse
+from nova_stream.jobs.engine.ledger import Ledger
+from nova_stream.jobs.engine.metrics import JobMetrics
+from nova_stream.jobs.engine.run import LeaseLostError
+from nova_stream.jobs.engine.runner import Runner
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
-from nova_stream.storage.job_store import Ended
+from nova_stream.storage.jobs.ledger import Ended
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
 
 pytestmark = pytest.mark.integration

@@ -13,8 +13,8 @@ from nova_stream.errors import KafkaUnavailableError, PublishError
 from nova_stream.jobs import inactivity_events, mark_inactive_users
 from nova_stream.jobs.mark_inactive_users import run_once
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_job_work
-from nova_stream.storage.inactivity import InactivityEvent
+from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance.inactivity import InactivityEvent
 from tests.integration.jobs.work import MILLISECOND, NOON, ApplyLines, Runs, before, scanned
 
 pytestmark = pytest.mark.integration

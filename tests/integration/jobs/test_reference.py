@@ -15,9 +15,9 @@ from nova_stream.events.change import Entity
 from nova_stream.events.times import parse_time, time_text
 from nova_stream.jobs.registry import JOBS
 from nova_stream.publish.publisher import ChangePublisher
-from nova_stream.storage import read
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
+from nova_stream.storage.stats import read
 from tests import reference
 from tests.integration.jobs.work import NEVER, NOON, Runs, id_set
 from tests.integration.stream.harness import Stage, open_stage

@@ -9,7 +9,7 @@ import pytest
 
 from nova_stream.jobs.refresh_build_stats import run_once
 from nova_stream.settings import Settings
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ import logging
 import msgspec
 import pytest
 
-from nova_stream.jobs.model import JobContext
+from nova_stream.jobs.engine.job import JobContext
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import (
     NOON,

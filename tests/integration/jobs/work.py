@@ -11,10 +11,10 @@ import asyncpg
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.jobs.model import JobContext, RunOnce
+from nova_stream.jobs.engine.job import JobContext, RunOnce
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_job_work
 from nova_stream.storage.database import connect
+from nova_stream.storage.maintenance import sql as sql_job_work
 
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from nova_stream.demo.demo import run_demo
 from nova_stream.events.change import Entity
-from nova_stream.local.demo import run_demo
 from nova_stream.settings import Settings
 
 from .topics import read_all

@@ -17,9 +17,10 @@ from nova_stream.events.change import Entity
 from nova_stream.local.ports import free_port
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage import dead_letters, positions
+from nova_stream.storage.apply import positions
 from nova_stream.storage.database import connect
-from nova_stream.storage.dead_letters import dead_letter
+from nova_stream.storage.dead_letters import insert as dead_letters
+from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.migrate import migrate
 
 from .topics import PARTITIONS, make_topics

@@ -19,7 +19,7 @@ from nova_stream.local import processes
 from nova_stream.local.kafka import group_is_stable
 from nova_stream.local.ports import free_port
 from nova_stream.publish.files import LineFile
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 
 pytestmark = pytest.mark.integration

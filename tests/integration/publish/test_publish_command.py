@@ -13,7 +13,7 @@ import pytest
 
 from nova_stream.cli.main import run
 from nova_stream.events.change import Entity
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 
 from .topics import Published, ends_of, make_topics, read_all

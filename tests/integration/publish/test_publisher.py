@@ -23,8 +23,8 @@ from nova_stream.events.change import Entity
 from nova_stream.kafka.records import partition_of
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.ports import free_port
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.publish.publisher import ChangePublisher
-from nova_stream.publish.tokens import PositionToken
 from nova_stream.settings import Settings, load_settings
 
 from .topics import PARTITIONS, ends_of, make_topics, read_all

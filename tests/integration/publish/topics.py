@@ -12,7 +12,7 @@ from nova_stream.events.change import Change, Entity
 from nova_stream.events.decode import decode
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.probe import KafkaProbe
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 from tests.confluent import admin_options
 

@@ -10,12 +10,9 @@ import asyncpg
 
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
-from nova_stream.stats.recount import AgentFigures, BuildFigures, Recount
-from nova_stream.storage import positions
-from nova_stream.storage.chunk import Chunk
-from nova_stream.storage.database import connect
-from nova_stream.storage.faults import Fault, fault_of
-from nova_stream.storage.flush import (
+from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.flush import (
     Applied,
     Flush,
     GapError,
@@ -23,6 +20,9 @@ from nova_stream.storage.flush import (
     Position,
     read_partials,
 )
+from nova_stream.storage.database import connect
+from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.testing.recount import AgentFigures, BuildFigures, Recount
 from tests.integration.storage.chunks import chunk_of
 from tests.integration.storage.histories import ENTITIES, PARTITIONS, History, Log
 

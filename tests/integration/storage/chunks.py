@@ -9,8 +9,8 @@ from nova_stream.errors import RejectedError
 from nova_stream.events.change import Change, Entity
 from nova_stream.events.decode import Decoder
 from nova_stream.events.json_text import encode_json
-from nova_stream.storage.chunk import Chunk
-from nova_stream.storage.dead_letters import DeadLetter, dead_letter
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.dead_letters.insert import DeadLetter, dead_letter
 
 NOON_MS = 1771588800000
 _DECODERS = {entity: Decoder(entity) for entity in Entity}

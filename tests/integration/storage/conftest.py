@@ -12,11 +12,11 @@ import pytest
 
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage import positions
-from nova_stream.storage.chunk import Chunk
+from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.flush import Applied, Flush, Position
+from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import connect
-from nova_stream.storage.flush import Applied, Flush, Position
-from nova_stream.storage.sql import TABLES
 from tests.integration.storage.arena import Arena, open_arena, snapshot_differences
 from tests.integration.storage.chunks import Record, chunk_of
 from tests.integration.storage.histories import History

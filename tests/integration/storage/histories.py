@@ -17,7 +17,7 @@ from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Change, Ent
 from nova_stream.events.decode import decode
 from nova_stream.events.placeholders import DEFAULT
 from nova_stream.events.times import time_text
-from nova_stream.stats.recount import Recount, recount_history, revision_of_change
+from nova_stream.testing.recount import Recount, recount_history, revision_of_change
 from tests.integration.storage.chunks import NOON_MS, Record, value_of
 
 PARTITIONS = 3

@@ -9,7 +9,7 @@ import pytest
 
 from nova_stream.errors import SchemaVersionError
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage.audit import AuditReport, Difference, audit
+from nova_stream.storage.audit.audit import AuditReport, Difference, audit
 from nova_stream.storage.database import connect
 
 pytestmark = pytest.mark.integration

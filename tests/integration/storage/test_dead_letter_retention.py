@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from nova_stream.jobs.registry import JOBS
 from nova_stream.jobs.timers import job_timers
 from nova_stream.settings import Settings
-from nova_stream.storage import dead_letter_store
 from nova_stream.storage.database import connect
-from nova_stream.storage.dead_letter_store import open_store
+from nova_stream.storage.dead_letters import store as dead_letter_store
+from nova_stream.storage.dead_letters.store import open_store
 
 pytestmark = pytest.mark.integration
 

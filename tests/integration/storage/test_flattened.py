@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nova_stream.events.change import Entity
-from nova_stream.storage import positions
+from nova_stream.storage.apply import positions
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk
 

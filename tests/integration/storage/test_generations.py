@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from nova_stream.events.change import Entity
-from nova_stream.storage import positions
+from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.flush import GenerationError
 from nova_stream.storage.database import connect
-from nova_stream.storage.flush import GenerationError
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk
 

@@ -9,7 +9,7 @@ import pytest
 
 from nova_stream.events.change import COMPARED_MINOR, SNAPSHOT_MINOR, Entity, Origin
 from nova_stream.events.record_version import origin_header
-from nova_stream.storage import positions
+from nova_stream.storage.apply import positions
 from tests.integration.storage.chunks import NOON_MS, value_of
 from tests.integration.storage.conftest import Desk
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from nova_stream.events.change import Entity
-from nova_stream.stats import fold
-from nova_stream.storage import admission, flush, sql, sql_truncate, truncations
+from nova_stream.storage.apply import admission, flush, fold, sql, sql_truncate, truncations
 from tests.integration.storage.conftest import WORKERS, Stage
 from tests.integration.storage.histories import History, histories
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from nova_stream.settings import Settings
-from nova_stream.storage import read
 from nova_stream.storage.database import Connection, connect
-from nova_stream.storage.rows import Place
+from nova_stream.storage.stats import read
+from nova_stream.storage.stats.rows import Place
 
 pytestmark = pytest.mark.integration
 

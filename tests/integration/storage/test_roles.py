@@ -14,7 +14,7 @@ import pytest
 from nova_stream.errors import DatabasePrivilegeError
 from nova_stream.local.sql import run_sql
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage.grants import FUNCTIONS, RELATIONS, SERVICES, Role
+from nova_stream.storage.access.grants import FUNCTIONS, RELATIONS, SERVICES, Role
 from nova_stream.storage.migrate import migrate
 from nova_stream.testing.servers import postgres_server
 

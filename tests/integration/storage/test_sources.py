@@ -10,9 +10,9 @@ import pytest
 from nova_stream.errors import UsageError
 from nova_stream.events.change import COMPARED_MINOR, Entity
 from nova_stream.events.forms import Forms
-from nova_stream.storage import positions
-from nova_stream.storage.dead_letter_store import DeadLetterStore, _again, _version_of
-from nova_stream.storage.sources import begin_source, noticed
+from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.sources import begin_source, noticed
+from nova_stream.storage.dead_letters.store import DeadLetterStore, _again, _version_of
 from tests.integration.storage.chunks import NOON_MS, value_of
 from tests.integration.storage.conftest import Desk
 

@@ -17,7 +17,7 @@ import pytest
 
 from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage.audit import audit
+from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
 from tests.certificates import make_certificate
 

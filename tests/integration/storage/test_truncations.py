@@ -8,10 +8,10 @@ import pytest
 
 from nova_stream.events.change import Entity, Origin
 from nova_stream.events.record_version import origin_header
-from nova_stream.storage import positions
+from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.flush import Flush
+from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import connect
-from nova_stream.storage.flush import Flush
-from nova_stream.storage.sql import TABLES
 from tests.integration.storage.arena import snapshot_differences
 from tests.integration.storage.chunks import NOON_MS, value_of
 from tests.integration.storage.conftest import Desk

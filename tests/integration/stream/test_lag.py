@@ -10,7 +10,7 @@ import pytest
 
 from nova_stream.api.app import create_app
 from nova_stream.events.change import Entity
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.four_places import Places, places_of
 from tests.integration.stream.harness import Stage, until

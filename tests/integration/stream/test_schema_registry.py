@@ -22,7 +22,7 @@ from nova_stream.cli.check_registry import check_registry
 from nova_stream.events.change import Entity
 from nova_stream.local.ports import free_port
 from nova_stream.settings import load_settings
-from nova_stream.storage.dead_letter_store import open_store
+from nova_stream.storage.dead_letters.store import open_store
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, until
 from tests.sources.registry import Registry

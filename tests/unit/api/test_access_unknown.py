@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_stream.api import stored_tokens
+from nova_stream.api.auth import stored_tokens
+from nova_stream.api.auth.stored_tokens import StoredTokens
+from nova_stream.api.auth.tokens import Access, Confirm, Tokens
 from nova_stream.api.database import Database
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.stored_tokens import StoredTokens
-from nova_stream.api.tokens import Access, Confirm, Tokens
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import load_settings
-from nova_stream.storage import sql_tokens
-from nova_stream.storage.token_store import digest_of
+from nova_stream.storage.access import tokens_sql as sql_tokens
+from nova_stream.storage.access.tokens import digest_of
 
 START = datetime(2026, 2, 20, tzinfo=UTC)
 #: The steps of a look at the stored tokens, and the note of a use.

@@ -10,8 +10,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.api.board import Board, Wanted
-from nova_stream.api.changes import Client
+from nova_stream.api.live.broadcaster import Client
+from nova_stream.api.live.event_log import Board, Wanted
 
 ALL = Wanted()
 

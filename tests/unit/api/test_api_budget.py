@@ -12,14 +12,22 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from nova_stream.api.app import ROUTES
-from nova_stream.api.bodies import read_json
-from nova_stream.api.budget import MB, Budget, Budgets, budgets_of, reserve_to_read, shared, within
-from nova_stream.api.budget_page import PAGE, page
+from nova_stream.api.budget.budget import (
+    MB,
+    Budget,
+    Budgets,
+    budgets_of,
+    reserve_to_read,
+    shared,
+    within,
+)
+from nova_stream.api.budget.page import PAGE, page
+from nova_stream.api.budget.request_body import read_json
+from nova_stream.api.budget.room import Room, Rooms
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.middleware import Outermost
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.room import Room, Rooms
 
 SMALL = Budget(body=MB, values=100, answer=1000, seconds=0.2, memory=60)
 
@@ -42,7 +50,7 @@ def test_a_route_without_a_budget_is_told() -> None:
 
 def test_the_page_tells_what_is_declared() -> None:
     text = PAGE.read_text()
-    assert page(text) == text, "run: python -m nova_stream.api.budget_page"
+    assert page(text) == text, "run: python -m nova_stream.api.budget.page"
 
 
 def rooms(size: int = 100) -> Rooms:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_stream.api.limits import RateLimit
+from nova_stream.api.auth.rate_limit import RateLimit
 from nova_stream.api.problems import ProblemError
 
 

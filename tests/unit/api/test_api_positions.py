@@ -11,8 +11,8 @@ import pytest
 from nova_stream.api.positions import PositionWatch, PresentLives
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.publish.tokens import PositionToken
-from nova_stream.storage.read import Reached
+from nova_stream.publish.position_token import PositionToken
+from nova_stream.storage.stats.read import Reached
 
 T = "nova.tasks"
 

@@ -7,13 +7,13 @@ from typing import Any, cast
 import pytest
 from starlette.datastructures import Headers
 
+from nova_stream.api.auth.stored_tokens import StoredTokens
+from nova_stream.api.auth.tokens import Tokens, bearer_of, secret_of_path
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.stored_tokens import StoredTokens
-from nova_stream.api.tokens import Tokens, bearer_of, secret_of_path
 from nova_stream.errors import SettingsError
 from nova_stream.scopes import SCOPES
 from nova_stream.settings import load_settings
-from nova_stream.storage.token_store import KnownToken
+from nova_stream.storage.access.tokens import KnownToken
 
 SEVERAL = "grafana:read:g-secret, app:read+publish:a-secret,ops:admin:o-secret"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.api.app import create_app
-from nova_stream.api.convex.failures import RequestError
+from nova_stream.api.convex.errors import RequestError
 from nova_stream.api.convex.protocol import read_request
 from nova_stream.settings import load_settings
 

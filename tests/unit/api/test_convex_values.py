@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.api.convex import ids, values
-from nova_stream.api.convex.failures import FunctionError
+from nova_stream.api.convex.errors import FunctionError
 from nova_stream.api.convex.functions import take
 from nova_stream.api.convex.validators import (
     ANY,

@@ -13,11 +13,11 @@ import structlog.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_stream.api import trail as trail_module
+from nova_stream.api.auth import trail as trail_module
+from nova_stream.api.auth.trail import Deed, Trail
 from nova_stream.api.database import Database
-from nova_stream.api.trail import Deed, Trail
-from nova_stream.storage import sql_trail
-from nova_stream.storage.trail_store import Line
+from nova_stream.storage.access import trail_sql as sql_trail
+from nova_stream.storage.access.trail import Line
 
 START = datetime(2026, 2, 20, tzinfo=UTC)
 REFUSED = Deed(None, "10.0.0.1", "GET /api/v1/overview", None, "token-missing", True)

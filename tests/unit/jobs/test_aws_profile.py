@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from nova_stream.jobs.archive import Archive, ArchiveError
-from nova_stream.jobs.aws_profile import store_options
+from nova_stream.jobs.archive.aws_profile import store_options
+from nova_stream.jobs.archive.object_store import Archive, ArchiveError
 
 CREDENTIALS = """
 [default]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
-from nova_stream.jobs import parquet
-from nova_stream.jobs.archive import Archive, ArchiveError
+from nova_stream.jobs.archive import parquet
+from nova_stream.jobs.archive.object_store import Archive, ArchiveError
 from nova_stream.settings import load_settings
-from nova_stream.storage.archive_store import ArchivedRow
+from nova_stream.storage.maintenance.archive import ArchivedRow
 
 
 def rows(count: int, start: int = 0) -> list[ArchivedRow]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from nova_stream.clock import from_millis
 from nova_stream.errors import SettingsError
-from nova_stream.jobs.model import Job, JobContext, Policy
-from nova_stream.jobs.schedule import offset_of, parse, schedule_of
+from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of
+from nova_stream.jobs.engine.job import Job, JobContext, Policy
 from nova_stream.settings import load_settings
 
 NOON = datetime(2026, 2, 20, 12, 0, tzinfo=UTC)  # a Friday

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from nova_stream.errors import SettingsError
-from nova_stream.jobs.webhook import Webhook, signature
+from nova_stream.jobs.alerting.webhook import Webhook, signature
 from nova_stream.settings import load_settings
 
 NOON = datetime(2026, 2, 20, 12, 0, tzinfo=UTC)

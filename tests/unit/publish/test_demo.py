@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.clock import Clock
+from nova_stream.demo.cast import AGENTS
+from nova_stream.demo.demo import demo_events
+from nova_stream.demo.time import Pace
 from nova_stream.events.change import Entity
 from nova_stream.events.encode import validate_document
 from nova_stream.events.lines import ChangeLine
-from nova_stream.local.demo import demo_events
-from nova_stream.local.demo_cast import AGENTS
-from nova_stream.local.demo_time import Pace
 
 from .helpers import NOON
 

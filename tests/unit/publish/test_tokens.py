@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.errors import RejectedError
-from nova_stream.publish.tokens import PositionToken
+from nova_stream.publish.position_token import PositionToken
 
 OFFSETS = st.integers(0, 2**63 - 1)
 PARTITIONS = st.dictionaries(st.integers(0, 2**31 - 1), OFFSETS, max_size=4)

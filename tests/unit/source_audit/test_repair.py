@@ -22,7 +22,7 @@ from nova_stream.events.decode import decode
 from nova_stream.source_audit.compare import Difference
 from nova_stream.source_audit.nova import NovaRow, Topic
 from nova_stream.source_audit.repair import Place, kind_for, rank_of, repair_record
-from nova_stream.stats.fold import Rank
+from nova_stream.storage.apply.fold import Rank
 
 _NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
 

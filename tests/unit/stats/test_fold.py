@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Change, VersionKind
-from nova_stream.stats.fold import (
+from nova_stream.storage.apply.fold import (
     GENERATION_BITS,
     generation_number,
     newest,

@@ -11,7 +11,7 @@ import msgspec
 from nova_stream.clock import isoformat
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import change_line
-from nova_stream.stats.recount import (
+from nova_stream.testing.recount import (
     AgentFigures,
     Recount,
     Revision,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.chunk import Chunk
-from nova_stream.storage.dead_letters import dead_letter, read_headers
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.dead_letters.insert import dead_letter, read_headers
 from tests.integration.storage.chunks import Record, chunk_of, value_of
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nova_stream.storage.dead_letters import RecordHeader, dead_letter, read_headers
+from nova_stream.storage.dead_letters.insert import RecordHeader, dead_letter, read_headers
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(["a", "A", "", "\0"])
 HEADERS = st.lists(st.tuples(NAMES, st.none() | st.binary(max_size=8)), max_size=6)

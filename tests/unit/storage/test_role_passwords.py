@@ -8,7 +8,7 @@ import pytest
 
 from nova_stream.errors import SettingsError
 from nova_stream.settings import load_settings
-from nova_stream.storage.roles import scram_verifier
+from nova_stream.storage.access.roles import scram_verifier
 
 
 def test_the_verifier_is_the_standards() -> None:

@@ -1,0 +1,269 @@
+"""Bearer tokens: which there are, and what each may do."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import MutableMapping
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, cast
+
+from starlette.datastructures import Headers
+
+from nova_stream.api import refusals
+from nova_stream.api.auth.stored_tokens import StoredTokens
+from nova_stream.api.problems import ProblemError
+from nova_stream.errors import SchemaVersionError, SettingsError
+from nova_stream.scopes import NAMES, SCOPES, Scope, scopes_of
+from nova_stream.settings import Settings
+from nova_stream.storage.access.tokens import PREFIX, digest_of
+
+_ALLOWED = (
+    "allowed is name:scope+scope:secret, several separated by commas, with scopes "
+    f"{', '.join(NAMES)} and a secret of letters, digits and -._~+/= (value not shown)"
+)
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+#: What RFC 6750 lets stand in the header.
+_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_IN_PATH = re.compile(r"/c/([^/]+)")
+
+
+class Caller(NamedTuple):
+    """Whose token it is, and what it may do until when (None = for ever)."""
+
+    name: str
+    scopes: frozenset[str]
+    expires_at: datetime | None = None
+
+
+class _Token(NamedTuple):
+    name: str
+    scopes: frozenset[str]
+    digest: bytes
+
+
+class Tokens:
+    """The tokens of the settings and the stored ones; without any, everything is allowed
+    (``open``).
+
+    Raises SettingsError for NOVA_API_TOKENS that cannot be read.
+    """
+
+    def __init__(self, settings: Settings, stored: StoredTokens | None = None) -> None:
+        self._stored = stored
+        self._tokens: list[_Token] = []
+        one = settings.api_token.get_secret_value() if settings.api_token else ""
+        if one:
+            if not _SECRET.fullmatch(one):
+                raise SettingsError(
+                    "NOVA_API_TOKEN: letters, digits and -._~+/= are allowed (value not shown)"
+                )
+            self._tokens.append(_Token("NOVA_API_TOKEN", frozenset(SCOPES), digest_of(one)))
+        several = settings.api_tokens.get_secret_value() if settings.api_tokens else ""
+        if several.strip():
+            self._tokens += _parse_all(several)
+
+    @property
+    def open(self) -> bool:
+        """Whether it is known that there is no token."""
+        return not self._tokens and (self._stored is None or self._stored.any is False)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether there may be tokens or none, and Postgres has not told yet."""
+        return not self._tokens and self._stored is not None and self._stored.any is None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether what is known of stored tokens is as new as it ever has to be."""
+        return self._stored is None or self._stored.fresh
+
+    @property
+    def version(self) -> int:
+        """Rises whenever the stored tokens are others."""
+        return 0 if self._stored is None else self._stored.version
+
+    def assume_stored(self) -> None:
+        """Take it that there are stored tokens, before Postgres is asked."""
+        if self._stored is not None:
+            self._stored.assume_any()
+
+    async def refresh(self, *, insist: bool = False) -> None:
+        """Bring the stored tokens up to date; what follows tells by them."""
+        if self._stored is not None:
+            await self._stored.refresh(insist=insist)
+
+    async def close(self) -> None:
+        """Wait for what is being written about stored tokens."""
+        if self._stored is not None:
+            await self._stored.close()
+
+    def identify(self, given: str | None) -> Caller | None:
+        """Whose token ``given`` is; None while the API is open.
+
+        Raises ProblemError 401 unless it is somebody's, 503 or SchemaVersionError while Postgres
+        cannot tell: unknown is no.
+        """
+        if self.open:
+            return None
+        if self.unknown:
+            raise self._why_unknown()
+        if not given:
+            raise refusals.missing()
+        found = self._find(given)
+        if found is None:
+            raise refusals.unknown()
+        return found
+
+    def check(self, given: str | None, *scopes: Scope) -> Caller | None:
+        """As ``identify``; raises ProblemError 403 unless the token has one of ``scopes``."""
+        caller = self.identify(given)
+        if caller is not None and caller.scopes.isdisjoint(scopes):
+            raise refusals.lacking(scopes, caller.scopes)
+        return caller
+
+    def _why_unknown(self) -> Exception:
+        failure = None if self._stored is None else self._stored.failure
+        return failure if isinstance(failure, SchemaVersionError) else refusals.undecided()
+
+    def allows(self, given: str | None, *scopes: Scope) -> bool | None:
+        """Whether ``given`` still has one of ``scopes``; None while nobody can tell."""
+        try:
+            self.check(given, *scopes)
+        except ProblemError as error:
+            return None if error.status == 503 else False
+        except SchemaVersionError:
+            return None
+        return True
+
+    def caller(self, given: str | None) -> bytes | None:
+        """Whose token ``given`` is, as a name for counting; None for nobody's."""
+        if not given or self.open:
+            return None
+        try:
+            return digest_of(given) if self._find(given) is not None else None
+        except ProblemError:
+            return None
+
+    def configured(self, given: str | None) -> bool:
+        """Whether ``given`` is one of the settings' tokens, which nobody can revoke in Postgres."""
+        return bool(self._configured(digest_of(given or "")))
+
+    def _configured(self, digest: bytes) -> list[_Token]:
+        # All are compared, whichever fits, so that the time tells nothing about any.
+        return [token for token in self._tokens if hmac.compare_digest(token.digest, digest)]
+
+    def _find(self, given: str) -> Caller | None:
+        found = self._configured(digest_of(given))
+        if found:
+            name = "+".join(token.name for token in found)
+            return Caller(name, frozenset().union(*(token.scopes for token in found)))
+        if self._stored is None or not given.startswith(PREFIX):
+            return None
+        if not self._stored.known:
+            raise refusals.undecided()
+        stored = self._stored.find(given)
+        if stored is None:
+            return None
+        return Caller(stored.name, scopes_of(stored.scopes), stored.expires_at)
+
+
+#: What an answer waits for before it goes out. ``fresh``: the access is looked up again after the
+#: data were read. ``known``: it stands by what is known. ``never``: nothing of the database is in
+#: it, or what was asked for has been done.
+Confirm = Literal["fresh", "known", "never"]
+
+
+class Access:
+    """What one request was allowed, by which token: its answer goes out if that still holds."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._allowed: list[tuple[str | None, tuple[Scope, ...], Confirm]] = []
+        #: Whose token it is, once one was looked at; None also while the API is open.
+        self.caller: Caller | None = None
+        #: What was allowed, once something was.
+        self.granted: frozenset[str] = frozenset()
+        #: The scopes of those who act, where the request needs one of them.
+        self.acts: frozenset[str] = frozenset()
+        #: What the request is about, where its path does not say it.
+        self.about: str | None = None
+
+    def check(self, given: str | None, *scopes: Scope, confirm: Confirm = "fresh") -> None:
+        """As ``Tokens.check``."""
+        self.caller = caller = self._tokens.identify(given)
+        if _ACTING.issuperset(scopes):
+            self.acts |= set(scopes)
+        if caller is None:
+            self.granted |= set(scopes)
+        elif caller.scopes.isdisjoint(scopes):
+            raise refusals.lacking(scopes, caller.scopes)
+        else:
+            self.granted |= caller.scopes.intersection(scopes)
+        self._allowed.append((given, scopes, confirm))
+
+    async def confirm(self) -> None:
+        """Raise ProblemError unless what was allowed is allowed by what is known now.
+
+        Postgres may have stood still between the check and the data, and a token made or revoked
+        meanwhile. Costs nothing while what is known is fresh.
+        """
+        for given, scopes, confirm in self._allowed:
+            if confirm == "never" or self._tokens.configured(given):
+                continue
+            await self._tokens.refresh(insist=True)
+            self._tokens.check(given, *scopes)
+            if not self._tokens.fresh and (confirm == "fresh" or self._tokens.open):
+                raise refusals.undecided()
+
+    async def again(self) -> None:
+        """Raise ProblemError unless what was allowed still is: the body may have been long on its
+        way.
+        """
+        await self._tokens.refresh()
+        for given, scopes, _ in self._allowed:
+            self._tokens.check(given, *scopes)
+
+
+#: Scopes that let somebody do something, or see what others have done.
+_ACTING = frozenset({"publish", "admin"})
+#: Where a request's scope has its Access.
+ACCESS = "nova_stream.access"
+
+
+def access_of(scope: MutableMapping[str, Any]) -> Access:
+    """The access of a request to a protected path."""
+    return cast("Access", scope[ACCESS])
+
+
+def bearer_of(headers: Headers) -> str | None:
+    """The token that a request's headers carry."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def secret_of_path(path: str) -> str | None:
+    """The token that a path carries, for clients that send no header: ``/c/TOKEN/…``."""
+    match = _IN_PATH.match(path)
+    return match[1] if match else None
+
+
+def _parse_all(text: str) -> list[_Token]:
+    """One at least: separators alone are a mistake that must not open the API."""
+    parts = [part for part in (part.strip() for part in text.split(",")) if part]
+    if not parts:
+        raise SettingsError(f"NOVA_API_TOKENS: {_ALLOWED}")
+    return [_parse(part) for part in parts]
+
+
+def _parse(part: str) -> _Token:
+    name, _, rest = part.partition(":")
+    listed, _, secret = rest.partition(":")
+    names = listed.split("+")
+    if (
+        not _NAME.fullmatch(name)
+        or not _SECRET.fullmatch(secret)
+        or any(one not in NAMES for one in names)
+    ):
+        raise SettingsError(f"NOVA_API_TOKENS: {_ALLOWED}")
+    return _Token(name, scopes_of(names), digest_of(secret))

@@ -1,0 +1,165 @@
+"""What is written into the audit trail, and how much of it.
+
+Each action of an administrator is a line of its own, written before its answer goes out. All other
+things that are told (publishing, looking at what only administrators may see, being refused) are
+counted: the first of a kind is written within a second, the rest as one line every five minutes.
+What callers without a token can cause is at most forty lines in that time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from nova_stream.api.auth.stored_tokens import AWAY
+from nova_stream.api.database import Database
+from nova_stream.clock import system_clock
+from nova_stream.storage.access import trail as trail_store
+from nova_stream.storage.access.trail import Line
+from nova_stream.telemetry import get_logger
+
+#: Seconds between two looks whether something waits to be written, and for one writing.
+_PAUSE = 1.0
+_LIMIT = 2.0
+#: Seconds in which lines of a kind are put together.
+_WINDOW = 300.0
+#: Kinds in that time: of callers with a token, and of all others together. Beyond, lines are put
+#: together that differ only in address and action, or object.
+_KNOWN = 500
+_OTHERS = 20
+
+_SEVERAL = "(several)"
+_log = get_logger(__name__)
+
+
+class Deed(NamedTuple):
+    """What was done or refused: a line without its times."""
+
+    token: str | None
+    address: str | None
+    action: str
+    object: str | None
+    outcome: str
+    refused: bool
+
+    def shortened(self) -> Deed:
+        """The same without what a caller can make up."""
+        if self.token is not None:
+            return self._replace(object=_SEVERAL)
+        return self._replace(address=None, action=_SEVERAL, object=None)
+
+
+class _Count:
+    """How often a deed was seen that is not written yet."""
+
+    def __init__(self, now: datetime) -> None:
+        self.first = self.last = now
+        self.requests = 0
+
+
+class Trail:
+    """The audit trail of one API process."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime] = system_clock,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._seconds = seconds
+        self._waiting: dict[Deed, _Count] = {}
+        self._written: set[Deed] = set()
+        self._ends = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+        self._fails = False
+
+    async def record(self, deed: Deed) -> None:
+        """Write a line at once; while that is impossible it is counted, and told in the log."""
+        now = self._clock()
+        try:
+            await self._write([Line(now, now, 1, *deed)])
+        except AWAY:
+            # The log has it, whatever becomes of this process.
+            _log.error(
+                "an action is not in the audit trail yet",
+                token=deed.token,
+                address=deed.address,
+                action=deed.action,
+                object=deed.object,
+                outcome=deed.outcome,
+            )
+            self.note(deed)
+
+    def note(self, deed: Deed) -> None:
+        """Count a deed; it is written soon."""
+        if self._seconds() >= self._ends:
+            self._ends = self._seconds() + _WINDOW
+            self._written.clear()
+        if not self._has_room(deed):
+            deed = deed.shortened()
+        now = self._clock()
+        count = self._waiting.setdefault(deed, _Count(now))
+        count.last = now
+        count.requests += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def flush(self) -> None:
+        """Write what waits and is the first of its kind, without the pause for more."""
+        await self._flush([deed for deed in self._waiting if deed not in self._written])
+
+    async def close(self) -> None:
+        """Write what waits, as far as that is possible within seconds."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._flush(list(self._waiting))
+
+    def _has_room(self, deed: Deed) -> bool:
+        if deed in self._waiting or deed in self._written:
+            return True
+        kinds = self._waiting.keys() | self._written
+        known = deed.token is not None
+        same = sum((kind.token is not None) == known for kind in kinds)
+        return same < (_KNOWN if known else _OTHERS)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(_PAUSE)
+            over = self._seconds() >= self._ends
+            await self._flush([deed for deed in self._waiting if over or deed not in self._written])
+
+    async def _flush(self, deeds: list[Deed]) -> None:
+        if not deeds:
+            return
+        counts = [(deed, self._waiting.pop(deed)) for deed in deeds]
+        lines = [Line(count.first, count.last, count.requests, *deed) for deed, count in counts]
+        try:
+            await self._write(lines)
+        except AWAY as error:
+            for deed, count in counts:
+                self._put_back(deed, count)
+            self._tell(error)
+        else:
+            self._written.update(deeds)
+            self._tell(None)
+
+    def _put_back(self, deed: Deed, count: _Count) -> None:
+        newer = self._waiting.setdefault(deed, count)
+        if newer is not count:
+            newer.first = count.first
+            newer.requests += count.requests
+
+    def _tell(self, error: BaseException | None) -> None:
+        if error is not None and not self._fails:
+            _log.error("the audit trail cannot be written", error=type(error).__name__)
+        self._fails = error is not None
+
+    async def _write(self, lines: list[Line]) -> None:
+        async with asyncio.timeout(_LIMIT), self._database.look() as connection:
+            await trail_store.add(connection, lines)

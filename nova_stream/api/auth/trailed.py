@@ -1,0 +1,83 @@
+"""The middleware that tells the audit trail what each request did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nova_stream.api.auth.tokens import ACCESS, Access
+from nova_stream.api.auth.trail import Deed, Trail
+from nova_stream.api.head import asked_method
+from nova_stream.api.problems import ProblemError
+from nova_stream.api.refusals import REFUSALS
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_FAILED = 400
+
+
+class Trailed:
+    """Records what was published, what an administrator did or looked at, and what was refused."""
+
+    def __init__(self, app: ASGIApp, trail: Trail) -> None:
+        self._app = app
+        self._trail = trail
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        told = False
+
+        async def telling(message: Message) -> None:
+            nonlocal told
+            if message["type"] == "http.response.start" and not told:
+                told = True
+                status = message["status"]
+                await self._tell(scope, "done" if status < _FAILED else str(status))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, telling)
+        except ProblemError as problem:
+            if not told:
+                await self._tell(scope, problem.kind or str(problem.status))
+            raise
+        except Exception:
+            if not told:
+                await self._tell(scope, "failed")
+            raise
+
+    async def _tell(self, scope: Scope, outcome: str) -> None:
+        access: Access | None = scope.get(ACCESS)
+        if outcome in REFUSALS:
+            self._trail.note(_deed(scope, access, outcome, refused=True))
+        elif access is not None and access.acts:
+            deed = _deed(scope, access, outcome, refused=False)
+            if "admin" in access.acts and scope["method"] == "POST":
+                await self._trail.record(deed)
+            else:
+                self._trail.note(deed)
+
+
+def _deed(scope: Scope, access: Access | None, outcome: str, *, refused: bool) -> Deed:
+    caller = None if access is None else access.caller
+    client = scope.get("client")
+    path = getattr(scope.get("route"), "path", "(none)").replace(":path}", "}")
+    method = asked_method(scope)
+    return Deed(
+        token=None if caller is None else caller.name,
+        address=client[0] if client else None,
+        action=f"{method if method in _METHODS else 'other'} {path}",
+        # What somebody without a token says is not worth keeping.
+        object=None if refused and caller is None else _object(scope, access),
+        outcome=outcome,
+        refused=refused,
+    )
+
+
+def _object(scope: Scope, access: Access | None) -> str | None:
+    if access is not None and access.about is not None:
+        return access.about
+    given: dict[str, Any] = scope.get("path_params") or {}
+    return ", ".join(str(value) for name, value in given.items() if name != "token") or None

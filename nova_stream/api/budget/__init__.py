@@ -1,0 +1,1 @@
+"""What one request may cost, and the one place that holds it to that."""

@@ -1,0 +1,57 @@
+"""The entities that one call has to itself."""
+
+from __future__ import annotations
+
+import time
+
+from nova_stream.api.problems import ProblemError
+from nova_stream.storage.convex.entity_locks import EntityLocks, Lease
+
+_RETRY = {"Retry-After": "2"}
+
+
+class Holding:
+    """Takes locks, one after the other within ``limit`` seconds, and lets go of all at once."""
+
+    def __init__(self, locks: EntityLocks, limit: float = 0.0) -> None:
+        self._locks = locks
+        self._deadline = time.monotonic() + limit
+        self._leases: list[Lease] = []
+
+    async def hold(self, name: str) -> None:
+        """Have the entity to oneself.
+
+        Raises ProblemError 503 where others keep it for too long, or what the database raises.
+        """
+        left = max(self._deadline - time.monotonic(), 0.0)
+        try:
+            self._leases.append(await self._locks.acquire(name, left))
+        except TimeoutError:
+            raise ProblemError(
+                503,
+                "busy",
+                "An earlier change of the same entity has not been applied yet; try again, or "
+                "look whether a worker runs.",
+                headers=_RETRY,
+            ) from None
+
+    def check(self) -> None:
+        """Raise ProblemError 503 when a lock was lost with its session: others may be at it."""
+        if not all(map(self._locks.holds, self._leases)):
+            raise ProblemError(
+                503,
+                "database-unavailable",
+                "The connection to Postgres broke before anything was written; try again.",
+                headers=_RETRY,
+            )
+
+    def passed_on(self) -> Holding:
+        """Another one that has what this one had, and lets go of it in its own time."""
+        other = Holding(self._locks)
+        other._leases, self._leases = self._leases, []
+        return other
+
+    async def release(self) -> None:
+        """Let the next ones have it all."""
+        while self._leases:
+            await self._locks.release(self._leases.pop())

@@ -1,0 +1,326 @@
+"""What streams of changes live on: one look at the database an interval for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+
+from nova_stream.api.auth.tokens import Tokens
+from nova_stream.api.database import Database
+from nova_stream.api.live.event_log import Board, Wanted
+from nova_stream.api.metrics import ApiMetrics
+from nova_stream.api.problems import ProblemError
+from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
+from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.stats import read
+from nova_stream.storage.stats.rows import AgentStats
+from nova_stream.telemetry import get_logger
+
+#: Seconds between two looks, and between two frames of one client: three looks, so that frames
+#: that are held up on their way are still at most two a second.
+INTERVAL = 0.2
+_PAUSE = 0.6
+_HEARTBEAT = 15.0
+#: Seconds for one look; then Postgres counts as away.
+_LOOK_LIMIT = 5.0
+#: Seconds between two looks whether a client's token is still one.
+_CHECK = 2.0
+#: Clients that are served before others get their turn, and the pause then: 500 frames at once
+#: would hold up every read.
+_TURN = 20
+_TURN_PAUSE = 0.002
+
+#: Rows that are put on the board before others get their turn.
+_ROWS = 500
+
+#: Seconds between two looks at least.
+_REST = 0.05
+
+_NOTHING = Wanted(events=frozenset())
+_COMMENT = b":\n\n"
+_HELLO = b"retry: 2000\n\n"
+_RESET = b'event: reset\ndata: {"reason":"this id cannot be gone on from"}\n\n'
+_AWAY = (
+    DatabaseUnavailableError, SchemaVersionError, asyncpg.PostgresError, *UNAVAILABLE,
+)  # fmt: skip
+
+_log = get_logger(__name__)
+
+
+class Client:
+    """One stream: what it wants and what it has seen (None = nothing yet)."""
+
+    def __init__(
+        self, wanted: Wanted, seen: int | None, allowed: Callable[[], bool | None]
+    ) -> None:
+        self.wanted = wanted
+        self.seen = seen
+        self.allowed = allowed
+        self.ended = False
+        self._sent_at = self._checked_at = time.monotonic()
+        self._served_at = float("-inf")
+        self._serving = False
+        self._greeted = self._begun = False
+        self._may: bool | None = True
+        self._told = 0
+        self._board: Board | None = None  # from which more is to be taken at once
+        self._whole_from: int | None = None  # where the full picture began that is not yet sent
+        self._waits: asyncio.Future[bytes] | None = None
+
+    async def frame(self) -> bytes:
+        """The next events or comment; empty when the stream is over."""
+        if self.ended:
+            return b""
+        more = self._board is not None and self._board.settled and self._may
+        if more and self._board is not None and (frame := self._take(self._board)):
+            return frame
+        if self._serving:  # what was given has gone out only now
+            self._serving = False
+            self._served_at = time.monotonic()
+        self._waits = asyncio.get_running_loop().create_future()
+        try:
+            return await self._waits
+        finally:
+            self._waits = None
+
+    def end(self) -> None:
+        """Give no more."""
+        self.ended = True
+        self._give(b"")
+
+    def serve(self, board: Board, *, whole: bool, recheck: bool) -> bool:
+        """Give what is due, if it takes anything; whether something was given.
+
+        ``whole`` tells that the board shows a full picture, which those may see who have seen
+        nothing yet; ``recheck`` that tokens are others.
+        """
+        now = time.monotonic()
+        if recheck or self._may is None or now - self._checked_at >= _CHECK:
+            self._checked_at = now
+            self._may = self.allowed()
+            if self._may is False:
+                self.end()
+        if self._waits is None or self._waits.done():
+            return False
+        frame = self._next(board, now, whole=whole)
+        if frame:
+            self._serving = True
+        elif now - self._sent_at >= _HEARTBEAT:
+            frame = _COMMENT
+        return bool(frame) and self._give(frame)
+
+    def _next(self, board: Board, now: float, *, whole: bool) -> bytes:
+        if now - self._served_at < _PAUSE - INTERVAL / 4:  # looks are no more regular than that
+            return b""
+        if not whole and not self._begun:  # nothing is known yet but that
+            frame = b"" if self._greeted else board.since(0, _NOTHING).text
+            self._greeted = True
+            return frame
+        if self._may is None:  # nobody can tell: how things stand, and no row
+            told, self._told = max(self._told, self.seen or 0), board.number
+            return board.since(told, _NOTHING).text
+        if self.seen is None:
+            self.seen, self._whole_from = 0, board.number
+        self._begun = True
+        return self._take(board)
+
+    def _take(self, board: Board) -> bytes:
+        """The next piece of what has not been seen; the rest is taken when it has gone out."""
+        assert self.seen is not None
+        if 0 < self.seen < board.floor:  # what is gone since has been forgotten
+            self.ended = True
+            return b""
+        text, self.seen = board.since(self.seen, self.wanted, self._whole_from or 0)
+        ends = self.seen == board.number
+        self._board = None if ends else board
+        if ends and self._whole_from is not None:
+            self._whole_from = None
+            text += board.snapshot()
+        if text:
+            self._sent_at = time.monotonic()
+        return text
+
+    def _give(self, frame: bytes) -> bool:
+        if self._waits is None or self._waits.done():
+            return False
+        self._sent_at = time.monotonic()
+        self._waits.set_result(frame)
+        return True
+
+
+class Changes:
+    """All streams of this process. It looks at the database while there are any."""
+
+    def __init__(
+        self,
+        database: Database,
+        metrics: ApiMetrics,
+        limit: int,
+        tokens: Tokens,
+    ) -> None:
+        """``tokens``: what clients' ``allowed`` looks at; brought up to date around each look."""
+        self._tokens = tokens
+        self._checked = 0
+        self._database = database
+        self._metrics = metrics
+        self._limit = limit
+        self._board = Board()
+        self._marker: read.Marker | None = None
+        self._ids: set[str] = set()
+        self._clients: set[Client] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._connected: bool | None = None
+        self._ended = False
+
+    def join(
+        self, wanted: Wanted, last_id: str | None, allowed: Callable[[], bool | None]
+    ) -> Client:
+        """A new client, which goes on from ``last_id`` where that is possible; ``allowed`` is asked
+        again and again whether it may stay (None: nobody can tell). Whoever joins must ``leave``.
+
+        Raises ProblemError 503 when there are too many, or the server is stopping.
+        """
+        if self._ended or len(self._clients) >= self._limit:
+            raise ProblemError(
+                503,
+                "stopping" if self._ended else "too-many-streams",
+                "The server is stopping; try again."
+                if self._ended
+                else f"{self._limit} streams are open, as many as this server takes "
+                "(NOVA_API_STREAMS); try again later.",
+                headers={"Retry-After": "5"},
+            )
+        seen = None if last_id is None else self._board.place(last_id)
+        client = Client(wanted, seen, allowed)
+        self._clients.add(client)
+        self._metrics.streams.set(len(self._clients))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return client
+
+    async def frames(self, client: Client, *, resumes: bool) -> AsyncIterator[bytes]:
+        """What ``client`` is sent, until it is ended; ``resumes`` tells that it came with an id."""
+        yield _HELLO + _RESET if resumes and client.seen is None else _HELLO
+        while frame := await client.frame():
+            yield frame
+
+    def leave(self, client: Client) -> None:
+        """Forget a client."""
+        self._clients.discard(client)
+        self._metrics.streams.set(len(self._clients))
+
+    def end(self) -> None:
+        """End all streams, and take no more."""
+        self._ended = True
+        for client in self._clients:
+            client.end()
+
+    async def close(self) -> None:
+        """End all streams and stop looking."""
+        self.end()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while self._clients and not self._ended:
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(_LOOK_LIMIT):
+                    await self._tokens.refresh()
+                    await self._look()
+            except Exception as error:  # whatever it is, streams say so and go on
+                self._tell_away(error)
+            looked = time.monotonic() - started
+            await self._serve()
+            # Where a look takes long, Postgres gets a rest of as long.
+            await asyncio.sleep(max(started + INTERVAL - time.monotonic(), looked, _REST))
+
+    async def _look(self) -> None:
+        with self._metrics.looks.time():
+            async with self._database.look() as connection:
+                found = await read.changes(connection, self._marker, self._ids)
+        # Postgres may have stood still, and a token been made or revoked, since they were asked.
+        await self._tokens.refresh(insist=True)
+        if not self._tokens.fresh:
+            raise TimeoutError
+        if found is not None:
+            self._board.settled = False
+            try:
+                await self._show(found)
+            finally:
+                self._board.settled = True
+        self._tell(connected=True)
+
+    def _tell_away(self, error: Exception) -> None:
+        if self._connected is not False and not isinstance(error, _AWAY):
+            _log.error("looking for changes failed", exc_info=error)
+        self._tell(connected=False)
+
+    def _tell(self, *, connected: bool) -> None:
+        self._connected = connected
+        self._board.put("state", "state", {"connected": connected})
+
+    async def _serve(self) -> None:
+        # Who comes while Postgres does not answer has to wait, unless there is a token to go by.
+        whole = self._marker is not None and (self._tokens.fresh or not self._tokens.open)
+        recheck = self._checked != self._tokens.version
+        self._checked = self._tokens.version
+        given = 0
+        for client in list(self._clients):
+            if client.serve(self._board, whole=whole, recheck=recheck):
+                given += 1
+                if given % _TURN == 0:
+                    await asyncio.sleep(_TURN_PAUSE)
+
+    # -- what a look found -------------------------------------------------------------------------
+
+    async def _show(self, found: read.Changes) -> None:
+        board = self._board
+        board.put("builds", "builds", found.build_stats)
+        board.put("overview", "overview", found.overview)
+        for agent_id in self._ids - found.agent_ids:
+            self._gone(f"agent:{agent_id}", agent_id)
+        for number, row in enumerate(found.agents):
+            self._agent(row)
+            await _turn(number)
+        await self._unregistered(found.unregistered)
+        for build in found.builds:
+            board.put(f"build:{build.id}", "build", build)
+        for activity in found.activities:
+            agent = activity.agent_name or ""
+            board.put(f"activity:{activity.id}", "activity", activity, agent)
+        self._ids = found.agent_ids
+        self._marker = found.marker
+
+    def _agent(self, row: AgentStats) -> None:
+        key = f"agent:{row.agent_id}"
+        before = self._board.agent_of(key)
+        if before is not None and before != row.agent_name:
+            self._gone(key, row.agent_id, kept=f"renamed:{self._board.number}:{row.agent_id}")
+        self._board.put(key, "agent", row, row.agent_name)
+
+    async def _unregistered(self, rows: list[AgentStats]) -> None:
+        there = {f"name:{row.agent_name}": row for row in rows}
+        for key in self._board.keys("agent"):
+            if key.startswith("name:") and key not in there:
+                self._gone(key, None)
+        for number, (key, row) in enumerate(there.items()):
+            self._board.put(key, "agent", row, row.agent_name)
+            await _turn(number)
+
+    def _gone(self, key: str, agent_id: str | None, kept: str | None = None) -> None:
+        name = self._board.agent_of(key)
+        value = {"agentName": name, "agentId": agent_id, "registered": agent_id is not None}
+        self._board.put(kept or key, "agent-gone", value, name)
+
+
+async def _turn(number: int) -> None:
+    """Let others have their turn after some rows."""
+    if number % _ROWS == _ROWS - 1:
+        await asyncio.sleep(0)

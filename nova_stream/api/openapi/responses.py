@@ -1,0 +1,175 @@
+"""Answers as JSON, and how the OpenAPI document describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from nova_stream.api.convex.protocol import Answer, Failure, Refusal
+from nova_stream.api.openapi import examples
+from nova_stream.api.openapi import examples_operations as operation
+from nova_stream.api.problems import Problem
+from nova_stream.scopes import Scope
+from nova_stream.storage.access.trail import TrailRow
+from nova_stream.storage.dead_letters.read import DeadLetterRow, DeadLetterWhole
+from nova_stream.storage.jobs.rows import AlertRow, JobOverview, Restored, Run
+from nova_stream.storage.read_status import StreamStatus
+from nova_stream.storage.stats.explain_rows import Explanation
+from nova_stream.storage.stats.history import AgentHistory, BuildHistory
+from nova_stream.storage.stats.rows import (
+    Activity,
+    AgentStats,
+    Build,
+    BuildStats,
+    BuildWithTasks,
+    NamedAgentStats,
+    Overview,
+    Time,
+)
+
+T = TypeVar("T")
+
+_REF = "#/components/schemas/{name}"
+_PROBLEMS = {
+    401: "No token, or one that is not configured.",
+    403: "The token lacks the scope.",
+    404: "There is no such thing.",
+    409: "It cannot be done as things are; the detail says why.",
+    413: "The body is too large.",
+    429: "More requests than the token or address may send; Retry-After says when to go on.",
+    422: "Something in the request is wrong; the detail says what.",
+    503: "Postgres or Kafka is away, or the schema is not this version's; try again.",
+    504: "The stream has not come to the position token in time.",
+}
+#: For ``responses`` of a route whose answers have an ETag.
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "It is still what If-None-Match names."}
+}
+#: Every protected route answers with these.
+_ALWAYS = (401, 403, 422, 429, 503)
+
+
+class Items(msgspec.Struct, Generic[T], rename="camel", frozen=True):
+    """A list, or a page of one; ``nextCursor`` leads to the next page, null at the end."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Live(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: str = "live"
+
+
+class Ready(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything that is needed answers. ``unregisteredAgents`` counts the names that have tasks
+    or executions and no registered agent.
+    """
+
+    checks: dict[str, str]
+    unregistered_agents: int
+    status: str = "ready"
+
+
+class TokenRights(msgspec.Struct, frozen=True, rename="camel"):
+    """What a token may do until when (null = for ever); without any in the API ``name`` is null."""
+
+    name: str | None
+    scopes: list[Scope]
+    expires_at: Time | None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """What Kafka has acknowledged: how many changes, and the token to read them with."""
+
+    accepted: int
+    token: str
+
+
+#: Everything that is answered, by the name of its schema, with an example.
+_SCHEMAS: dict[str, tuple[Any, Any]] = {
+    "AgentStatsList": (Items[AgentStats], examples.AGENTS),
+    "AgentStats": (AgentStats, examples.AGENT),
+    "NamedAgentStats": (NamedAgentStats, examples.NAMED_AGENT),
+    "BuildStats": (BuildStats, examples.BUILD_STATS),
+    "Overview": (Overview, examples.OVERVIEW),
+    "BuildList": (Items[Build], examples.BUILDS),
+    "BuildWithTasks": (BuildWithTasks, examples.BUILD_WITH_TASKS),
+    "ActivityList": (Items[Activity], examples.ACTIVITIES),
+    "JobList": (Items[JobOverview], operation.JOBS),
+    "JobOverview": (JobOverview, operation.JOB),
+    "RunList": (Items[Run], operation.RUNS),
+    "Run": (Run, operation.RUN),
+    "Restored": (Restored, operation.RESTORED),
+    "AlertList": (Items[AlertRow], operation.ALERTS),
+    "DeadLetterList": (Items[DeadLetterRow], operation.DEAD_LETTERS),
+    "DeadLetter": (DeadLetterWhole, operation.DEAD_LETTER),
+    "Explanation": (Explanation, operation.EXPLANATION),
+    "AgentHistoryList": (Items[AgentHistory], operation.AGENT_HISTORY),
+    "BuildHistoryList": (Items[BuildHistory], operation.BUILD_HISTORY),
+    "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
+    "TrailList": (Items[TrailRow], operation.TRAIL),
+    "TokenRights": (TokenRights, operation.TOKEN_RIGHTS),
+    "Accepted": (Accepted, examples.ACCEPTED),
+    "Live": (Live, examples.LIVE),
+    "Ready": (Ready, examples.READY),
+    "Problem": (Problem, examples.PROBLEM),
+    "ConvexAnswer": (Answer, examples.CONVEX_ANSWER),
+    "ConvexRefusal": (Refusal, examples.CONVEX_REFUSAL),
+    "ConvexFailure": (Failure, examples.CONVEX_FAILURE),
+}
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """``value`` as a JSON answer that nobody keeps."""
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def answers(
+    schema: str,
+    description: str,
+    *problems: int,
+    status: int = 200,
+    protected: bool = True,
+    links: Mapping[str, Any] | None = None,
+) -> dict[int | str, dict[str, Any]]:
+    """A route's ``responses``: what it answers and where that leads to (``api.links``), and its
+    problems (besides those that every protected route has).
+    """
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": description, "content": _content("application/json", schema)}
+    }
+    if links:
+        found[status]["links"] = links
+    return {**found, **described_problems(*problems, *(_ALWAYS if protected else ()))}
+
+
+def described_problems(*problems: int) -> dict[int | str, dict[str, Any]]:
+    """The part of a route's ``responses`` that are problems of these statuses."""
+    content = _content("application/problem+json", "Problem")
+    return {
+        code: {"description": _PROBLEMS[code], "content": content} for code in sorted(set(problems))
+    }
+
+
+def schemas() -> dict[str, Any]:
+    """The schemas that ``answers`` refers to, made from the rows themselves."""
+    kinds = [kind for kind, _ in _SCHEMAS.values()]
+    roots, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for (name, (_, example)), root in zip(_SCHEMAS.items(), roots, strict=True):
+        made = root["$ref"].rpartition("/")[2]  # of a generic a name that nobody wants to read
+        components[name] = {**components.pop(made), "title": name, "examples": [example]}
+    return components
+
+
+def _content(media_type: str, schema: str) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REF.format(name=schema)}}}

@@ -1,0 +1,63 @@
+"""What the routes work with, wired once by ``create_app``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from nova_stream.api.auth.tokens import Tokens
+from nova_stream.api.auth.trail import Trail
+from nova_stream.api.budget.room import Rooms
+from nova_stream.api.coalescing import SharedReads
+from nova_stream.api.convex.backend import Backend
+from nova_stream.api.database import Database
+from nova_stream.api.lazy import Lazy
+from nova_stream.api.live.broadcaster import Changes
+from nova_stream.api.metrics import ApiMetrics
+from nova_stream.api.positions import PositionWatch
+from nova_stream.api.stream_watch import StreamWatch
+from nova_stream.api.unregistered import Unregistered
+from nova_stream.jobs.engine.ledger import Ledger
+from nova_stream.kafka.probe import KafkaProbe
+from nova_stream.publish.interface import Publisher
+from nova_stream.settings import Settings
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one API."""
+
+    rooms: Rooms
+    unregistered: Unregistered
+    tokens: Tokens
+    #: The connections that access is decided with.
+    guard: Database
+    trail: Trail
+    database: Database
+    publisher: Lazy[Publisher]
+    watch: PositionWatch
+    kafka: KafkaProbe
+    metrics: ApiMetrics
+    settings: Settings
+    ledger: Ledger
+    stream: StreamWatch
+    changes: Changes
+    reads: SharedReads
+    convex: Backend
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the API that serves ``request``."""
+    return cast("Parts", request.app.state.parts)
+
+
+async def _parts(request: Request) -> Parts:
+    return parts_of(request)
+
+
+#: A route's parameter.
+PartsOf = Annotated[Parts, Depends(_parts)]

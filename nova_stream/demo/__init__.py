@@ -1,0 +1,1 @@
+"""The demo: a platform whose agents build software, in a few seconds."""

@@ -1,0 +1,231 @@
+"""The story of one build: its tasks, their executions, what goes wrong, and how it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from random import Random
+from typing import Any
+
+from nova_stream.clock import Clock
+from nova_stream.demo.cast import (
+    AGENTS,
+    FAILURES,
+    LESSONS,
+    PHASES,
+    STAND_INS,
+    SUBJECTS,
+    Agent,
+)
+from nova_stream.demo.time import Stopwatch
+from nova_stream.events.change import ACTIVE_TASK_STATUSES, Entity
+from nova_stream.events.encode import Op
+from nova_stream.events.lines import ChangeLine
+
+_ATTEMPTS = 2
+_HANDED_ON = 0.06  # of the tasks that are ready
+_HANDED_ON_AFTER_FAILURE = 0.35
+_LESSON = 0.02  # of the tasks that are done
+_SPREAD = 0.7  # of the durations: the sigma of their logarithm
+_SIDE_BY_SIDE = 3
+
+_AGENTS = {agent.name: agent for agent in AGENTS}
+
+Document = dict[str, Any]
+
+
+class Build:
+    """A build from its beginning to its end, or to the point where it stalls.
+
+    ``clock`` is the time in which it happens; with ``stalls`` it is left with half of its tasks.
+    Iterate over ``tell()`` as slowly or fast as the build is to go on.
+    """
+
+    def __init__(
+        self, identity: str, user: str, random: Random, clock: Clock, *, stalls: bool = False
+    ) -> None:
+        self._random = random
+        self._watch = Stopwatch(clock)
+        self._id = identity
+        self._user = user
+        self._stalls = stalls
+        self._subject = random.choice(SUBJECTS)
+        self._activities = 0
+        self._executions = 0
+        self._lost: Document | None = None
+        self._tasks: list[Document] = []
+
+    def tell(self) -> Iterator[ChangeLine]:
+        """The changes, in their order."""
+        build: Document = {
+            "id": self._id,
+            "prdId": f"prd-{self._id}",
+            "prdName": f"{self._subject.capitalize()} {self._random.randint(1, 40)}",
+            "status": "pending",
+            "startedAt": None,
+        }
+        yield self._change(Entity.BUILDS, build, "c")
+        build |= {"status": "running", "startedAt": self._watch.now()}
+        yield self._change(Entity.BUILDS, build)
+        self._tasks = self._plan()
+        for task in self._tasks:
+            yield self._change(Entity.TASKS, task, "c")
+        yield from self._work(self._tasks)
+        if self._lost is not None:
+            yield from self.block()
+            build |= {
+                "status": "failed",
+                "completedAt": self._watch.now(),
+                "error": f"{self._lost['title']}: {self._lost['error']}",
+            }
+            yield self._change(Entity.BUILDS, build)
+        elif not self._stalls:
+            build |= {"status": "completed", "completedAt": self._watch.now()}
+            yield self._change(Entity.BUILDS, build)
+
+    def block(self) -> Iterator[ChangeLine]:
+        """Block the tasks that will not be done."""
+        for task in self._tasks:
+            if task["status"] in ACTIVE_TASK_STATUSES:
+                yield self._move(task, status="blocked")
+
+    def _plan(self) -> list[Document]:
+        """The tasks: one to three a phase, each after one or two of the phase before."""
+        tasks: list[Document] = []
+        before: list[str] = []
+        for phase, work in enumerate(PHASES):
+            chosen = self._random.sample(work, self._random.randint(1, min(3, len(work))))
+            names = []
+            for title, agent in chosen:
+                name = f"T{len(tasks) + 1:03}"
+                names.append(name)
+                needed = self._random.sample(before, min(len(before), self._random.randint(1, 2)))
+                tasks.append(self._task(name, title, agent, phase, sorted(needed)))
+            before = names
+        return tasks
+
+    def _task(
+        self, name: str, title: str, agent: Agent, phase: int, dependencies: list[str]
+    ) -> Document:
+        return {
+            "id": f"{self._id}-{name}",
+            "buildId": self._id,
+            "taskId": name,
+            "title": title.format(self._subject),
+            "agent": agent.name,
+            "status": "pending",
+            "dependencies": dependencies,
+            "phase": phase,
+            "attempts": 0,
+            "createdAt": self._watch.now(),
+        }
+
+    def _work(self, tasks: list[Document]) -> Iterator[ChangeLine]:
+        """A few tasks side by side, until all are done, one is lost, or the build stalls."""
+        waiting = list(tasks)
+        done: set[str] = set()
+        at_work: list[tuple[str, Iterator[ChangeLine]]] = []
+        while self._lost is None:
+            if not (self._stalls and len(done) >= len(tasks) // 2):
+                for task in _startable(waiting, done)[: _SIDE_BY_SIDE - len(at_work)]:
+                    waiting.remove(task)
+                    at_work.append((task["taskId"], self._carry_out(task)))
+            if not at_work:
+                return
+            finished = yield from self._until_one_ends(at_work)
+            done.add(finished)
+
+    def _until_one_ends(
+        self, at_work: list[tuple[str, Iterator[ChangeLine]]]
+    ) -> Generator[ChangeLine, None, str]:
+        """Tell of the tasks at work in turns; the name of the first that ends, taken out."""
+        while True:
+            place = int(self._random.random() * len(at_work))
+            name, story = at_work[place]
+            change = next(story, None)
+            if change is None:
+                del at_work[place]
+                return name
+            yield change
+
+    def _carry_out(self, task: Document) -> Iterator[ChangeLine]:
+        """A task from ready to done; sets ``_lost`` when no attempt is left."""
+        yield self._move(task, status="ready")
+        if self._random.random() < _HANDED_ON:
+            yield self._hand_on(task)
+        while True:
+            yield self._move(task, status="running", attempts=task["attempts"] + 1)
+            yield self._tell_feed(task, "task_started", f"Started: {task['title']}")
+            works = self._random.random() < _AGENTS[task["agent"]].luck
+            yield self._execution(task, works=works)
+            if works:
+                yield self._move(task, status="done", output=f"{task['title']}: ok")
+                yield self._tell_feed(task, "task_completed", f"Done: {task['title']}")
+                break
+            reason = self._random.choice(FAILURES)
+            yield self._move(task, status="failed", error=reason)
+            yield self._tell_feed(task, "task_failed", f"Failed: {task['title']} ({reason})")
+            if task["attempts"] >= _ATTEMPTS:
+                self._lost = task
+                return
+            if self._random.random() < _HANDED_ON_AFTER_FAILURE:
+                yield self._hand_on(task)
+            del task["error"]
+            yield self._move(task, status="ready")
+        if self._random.random() < _LESSON:
+            yield self._tell_feed(task, *self._random.choice(LESSONS))
+
+    def _move(self, task: Document, **changes: Any) -> ChangeLine:
+        task.update(changes)
+        return self._change(Entity.TASKS, task)
+
+    def _hand_on(self, task: Document) -> ChangeLine:
+        return self._move(task, agent=self._random.choice(STAND_INS[task["agent"]]).name)
+
+    def _execution(self, task: Document, *, works: bool) -> ChangeLine:
+        agent = _AGENTS[task["agent"]]
+        self._executions += 1
+        document: Document = {
+            "id": f"{self._id}-e{self._executions:03}",
+            "taskId": task["id"],
+            "agent": agent.name,
+            "model": agent.model,
+            "prompt": f"{task['title']}. Attempt {task['attempts']}.",
+            "response": "Done, see the patch." if works else "I could not finish this.",
+            "gatesPassed": works,
+            "duration": round(self._random.lognormvariate(math.log(agent.pace * 1000), _SPREAD)),
+            "timestamp": self._watch.now(),
+        }
+        if not works:
+            document["error"] = "gates not passed"
+        return self._change(Entity.EXECUTIONS, document, "c")
+
+    def _tell_feed(self, task: Document, event: str, details: str) -> ChangeLine:
+        self._activities += 1
+        document = {
+            "id": f"{self._id}-a{self._activities:03}",
+            "userId": self._user,
+            "agentName": task["agent"],
+            "eventType": event,
+            "taskId": task["id"],
+            "details": details,
+            "timestamp": self._watch.now(),
+        }
+        return self._change(Entity.ACTIVITIES, document, "c")
+
+    def _change(self, entity: Entity, document: Document, op: Op = "u") -> ChangeLine:
+        # A copy: the story goes on with its own, while this one still waits to be sent.
+        return ChangeLine(
+            entity=entity,
+            id=document["id"],
+            op=op,
+            seq=None,
+            minor=0,
+            ts_ms=self._watch.millis(),
+            after=dict(document),
+            before=None,
+        )
+
+
+def _startable(waiting: list[Document], done: set[str]) -> list[Document]:
+    return [task for task in waiting if done.issuperset(task["dependencies"])]

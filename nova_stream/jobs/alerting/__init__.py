@@ -1,0 +1,1 @@
+"""Alerts, and the webhook that they are sent to."""

@@ -1,0 +1,1 @@
+"""Old executions' documents in a folder or bucket: written, verified, read back."""

@@ -1,0 +1,1 @@
+"""When jobs run, who runs them, and the ledger that accounts for every slot."""

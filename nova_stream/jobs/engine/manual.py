@@ -1,0 +1,47 @@
+"""Running a job in this process, because somebody asked for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry
+
+from nova_stream.clock import system_clock
+from nova_stream.errors import DatabaseUnavailableError
+from nova_stream.jobs.engine.job import Job
+from nova_stream.jobs.engine.ledger import Ledger
+from nova_stream.jobs.engine.metrics import JobMetrics
+from nova_stream.jobs.engine.run import Claim, Kind
+from nova_stream.jobs.engine.runner import Finished, Runner
+from nova_stream.settings import Settings
+from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.jobs.ledger import Opened
+
+
+async def run_by_hand(
+    settings: Settings, job: Job, *, dry_run: bool, at: datetime | None
+) -> Finished | None:
+    """Run ``job`` once, now; ``at`` is the time that it is to believe in.
+
+    None when another process took the run because this one had stopped for too long. Raises
+    DatabaseUnavailableError while Postgres is away, unless the job can run without a ledger, and
+    SchemaVersionError.
+    """
+    ledger = Ledger(settings, [job], system_clock)
+    runner = Runner(settings, ledger, system_clock, JobMetrics(CollectorRegistry()))
+    try:
+        try:
+            await ledger.check()
+            claim = await ledger.open_manual(job.name, at=at, dry_run=dry_run)
+        except (*UNAVAILABLE, DatabaseUnavailableError):
+            if not job.without_ledger:
+                raise
+            return await runner.run_unrecorded(job, _unrecorded(job, at, dry_run=dry_run))
+        return await runner.run(job, claim)
+    finally:
+        ledger.close()
+
+
+def _unrecorded(job: Job, at: datetime | None, *, dry_run: bool) -> Claim:
+    kind = Kind.DRY_RUN if dry_run else Kind.MANUAL
+    return Claim(job.name, Opened(0, 0), kind, None, at or system_clock())

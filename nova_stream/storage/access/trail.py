@@ -1,0 +1,101 @@
+"""The audit trail: who did what, and who was refused. Lines are added and read, never changed; the
+database itself refuses anything else. All raise what asyncpg raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from nova_stream.events.times import time_text
+from nova_stream.storage.access import trail_sql as sql_trail
+from nova_stream.storage.database import Connection
+from nova_stream.storage.stats.rows import Time
+
+_LARGEST = 2**63 - 1
+#: Letters that a text of a line has at most.
+_LONGEST = 300
+
+
+class Line(NamedTuple):
+    """Something that was done or refused, ``requests`` times from ``at`` to ``until``."""
+
+    at: datetime
+    until: datetime
+    requests: int
+    #: The token's name; None where there was none, or an unknown one.
+    token: str | None
+    #: From where; None where lines of several addresses were put together.
+    address: str | None
+    action: str
+    object: str | None
+    #: ``done``, or the kind of the problem.
+    outcome: str
+    refused: bool
+
+
+class TrailRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A line of the audit trail."""
+
+    id: int
+    at: Annotated[Time, msgspec.Meta(description="When it happened first.")]
+    until: Annotated[Time, msgspec.Meta(description="When it happened last.")]
+    requests: Annotated[
+        int, msgspec.Meta(description="How often it happened from `at` to `until`.")
+    ]
+    token: Annotated[
+        str | None,
+        msgspec.Meta(description="The token's name; null without one, or for an unknown one."),
+    ]
+    address: Annotated[
+        str | None,
+        msgspec.Meta(description="From where; null where several addresses are put together."),
+    ]
+    action: Annotated[str, msgspec.Meta(description="The route or the command.")]
+    object: Annotated[str | None, msgspec.Meta(description="What it was done to.")]
+    outcome: Annotated[str, msgspec.Meta(description="`done`, or the kind of the problem.")]
+    refused: Annotated[bool, msgspec.Meta(description="Whether the caller was not allowed to.")]
+
+
+async def add(connection: Connection, lines: Sequence[Line]) -> None:
+    """Add lines."""
+    columns = list(zip(*(_storable(line) for line in lines), strict=True))
+    await connection.execute(sql_trail.INSERT, *columns)
+
+
+async def page(
+    connection: Connection,
+    limit: int,
+    before: int | None = None,
+    *,
+    token: str | None = None,
+    refused: bool | None = None,
+) -> tuple[list[TrailRow], int | None]:
+    """A page of lines, newest first, all or those of a token, or only (not) refused ones; and the
+    number after which the next page goes on.
+    """
+    rows = await connection.fetch(sql_trail.PAGE, before or _LARGEST, token, refused, limit + 1)
+    found = [
+        TrailRow(**{**row, "at": time_text(row["at"]), "until": time_text(row["until"])})
+        for row in rows[:limit]
+    ]
+    return found, found[-1].id if len(rows) > limit else None
+
+
+def _storable(line: Line) -> Line:
+    return line._replace(
+        token=_text(line.token),
+        address=_text(line.address),
+        action=_text(line.action) or "",
+        object=_text(line.object),
+    )
+
+
+def _text(value: str | None) -> str | None:
+    """What Postgres can store of a text: callers choose what is in it."""
+    if value is None:
+        return None
+    return value[:_LONGEST].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

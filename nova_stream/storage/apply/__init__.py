@@ -1,0 +1,1 @@
+"""The flush: chunks of changes become rows, figures and caches in one transaction."""

@@ -1,0 +1,279 @@
+"""The flush: one transaction that applies all waiting chunks exactly once (design section 2)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
+from nova_stream.storage import locks
+from nova_stream.storage.apply import (
+    deletions,
+    moves,
+    snapshot_rows,
+    sources,
+    sql,
+    sql_truncate,
+    truncations,
+)
+from nova_stream.storage.apply import missing_fields as unavailable
+from nova_stream.storage.apply.admission import (
+    Admission,
+    Admitted,
+    Applied,
+    GapError,
+    GenerationError,
+    RereadError,
+    entities,
+)
+from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.fold import newest, newest_by_lsn
+from nova_stream.storage.database import Connection
+from nova_stream.storage.dead_letters import insert as dead_letters
+
+__all__ = [
+    "Applied",
+    "Flush",
+    "GapError",
+    "GenerationError",
+    "Position",
+    "RereadError",
+    "read_partials",
+]
+
+
+class Position(msgspec.Struct):
+    """Where a partition stands in Postgres."""
+
+    generation: int
+    next_offset: int
+    epoch: int
+
+
+class Flush:
+    """Applies chunks in one transaction on ``connection``.
+
+    ``expected`` is what this worker believes of each partition, (next offset, epoch): where
+    Postgres says otherwise, somebody else has been here and the partials come back complete.
+    Raises GapError, GenerationError, or what asyncpg raises; then nothing was applied, but for a
+    part of what a truncation of a large entity takes, in transactions of their own.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        chunks: Sequence[Chunk],
+        expected: dict[tuple[str, int], tuple[int, int]],
+        *,
+        step_rows: int = truncations.STEP_ROWS,
+    ) -> None:
+        self._connection = connection
+        self._chunks = sorted(chunks, key=lambda chunk: chunk.key)
+        self._expected = expected
+        self._step_rows = step_rows
+        #: The last id that a truncation has taken, by its topic, partition and offset.
+        self._emptied: dict[tuple[str, int, int], str] = {}
+        self._names: set[str] = set()
+        self._agent_ids: list[str] = []
+        self._builds_moved = False
+
+    async def run(self) -> list[Applied]:
+        """Apply and commit; gives one result a chunk, in the order of the chunks given sorted by
+        topic and partition.
+        """
+        while True:
+            admitted = await self._transaction()
+            if admitted is not None:
+                return [a.applied for a in admitted]
+
+    async def _transaction(self) -> list[Admitted] | None:
+        """Apply everything; None when only a part of a truncation was."""
+        connection = self._connection
+        self._names, self._agent_ids, self._builds_moved = set(), [], False
+        await connection.execute(sql.BEGIN)
+        try:
+            admitted = await Admission(connection, self._chunks, self._expected).admit()
+            whole = await self._truncate([a for a in admitted if a.truncations])
+            if whole:
+                for entity, some in entities(admitted).items():
+                    await self._apply(entity, some)
+            await self._refresh_caches()
+            if whole:
+                await self._finish(admitted)
+            await connection.execute(sql.COMMIT)
+        except BaseException:
+            if not connection.is_closed():
+                await connection.execute(sql.ROLLBACK)
+            raise
+        return admitted if whole else None
+
+    async def _truncate(self, admitted: list[Admitted]) -> bool:
+        """Empty entities as of their truncations; False when more is left of one."""
+        rows = self._step_rows
+        for a in admitted:
+            a.applied.complete = True
+            for truncation in a.truncations:
+                key = (*a.chunk.key, truncation.offset)
+                after = self._emptied.get(key, "")
+                entity, topic = a.chunk.entity, a.chunk.topic
+                ids = await truncations.take(self._connection, entity, truncation, after, rows)
+                if ids:
+                    moved = await truncations.empty(
+                        self._connection, entity, truncation, topic, ids
+                    )
+                    self._note_moves(entity, moved, {})
+                    self._emptied[key] = ids[-1]
+                rows -= len(ids)
+                if rows <= 0:
+                    await self._connection.execute(sql_truncate.RAISE_EPOCHS, topic)
+                    return False
+        return True
+
+    async def _apply(self, entity: Entity, admitted: list[Admitted]) -> None:
+        # One statement a topic: an entity has one topic, unless the setting was changed.
+        await deletions.place(self._connection, entity, admitted)
+        kept = await self._kept(entity, admitted)
+        if not kept:
+            return
+        changes = [kept[id_] for id_ in sorted(kept, key=str.encode)]
+        by_lsn = admitted[0].kind is VersionKind.LSN
+        upsert = (sql.UPSERT_BY_LSN if by_lsn else sql.UPSERT)[entity]
+        columns = _columns(entity, changes, by_lsn=by_lsn)
+        match entity:
+            case Entity.TASKS | Entity.EXECUTIONS | Entity.BUILDS:
+                rows = await self._connection.fetch(upsert, *columns, admitted[0].chunk.topic)
+            case Entity.AGENTS:
+                rows = await self._connection.fetch(upsert, *columns)
+            case _:
+                await self._connection.execute(upsert, *columns)
+                return
+        self._note_moves(entity, rows, {a.chunk.partition: a.applied for a in admitted})
+
+    def _note_moves(
+        self, entity: Entity, rows: list[asyncpg.Record], by_partition: dict[int, Applied]
+    ) -> None:
+        """Remember which caches are to be refreshed, and what the partials have become."""
+        match entity:
+            case Entity.TASKS | Entity.EXECUTIONS:
+                for row in rows:
+                    figures = dict(row)
+                    agent = figures.pop("agent")
+                    self._names.add(agent)
+                    if (applied := by_partition.get(figures.pop("partition"))) is not None:
+                        applied.partials[agent] = figures
+            case Entity.BUILDS:
+                for row in rows:
+                    figures = dict(row)
+                    self._builds_moved = True
+                    if (applied := by_partition.get(figures.pop("partition"))) is not None:
+                        applied.partials[""] = figures
+            case Entity.AGENTS:
+                for row in rows:
+                    self._agent_ids.append(row["id"])
+                    self._names |= {n for n in (row["old_name"], row["new_name"]) if n is not None}
+
+    async def _kept(self, entity: Entity, admitted: list[Admitted]) -> dict[str, Change]:
+        """The newest change of each document, completed; what cannot be counted becomes a dead
+        letter.
+        """
+        by_lsn = bool(admitted) and admitted[0].kind is VersionKind.LSN
+        while True:
+            everything = [change for a in admitted for change in a.changes]
+            kept = newest_by_lsn(everything) if by_lsn else newest(everything)
+            if by_lsn and await moves.find(self._connection, entity, admitted, kept):
+                continue
+            if by_lsn:
+                await snapshot_rows.complete_stored(self._connection, entity, kept)
+            found = await unavailable.complete(self._connection, entity, everything, kept)
+            chunks = {a.chunk.partition: a for a in admitted}
+            if not found.uncountable:
+                for change in found.incomplete:
+                    chunks[change.partition].applied.incomplete += 1
+                return kept
+            for change in found.uncountable:
+                chunks[change.partition].bury(change, "missing_field", _unknown(entity, change))
+
+    async def _refresh_caches(self) -> None:
+        connection = self._connection
+        names = sorted(self._names)
+        if names:
+            await connection.execute(sql.LOCK_AGENTS, locks.names(names))
+        if self._builds_moved:
+            await connection.execute(sql.LOCK_BUILDS)
+        # New statements from here on: they see what the transactions before us committed.
+        if self._agent_ids:
+            await connection.execute(sql.DROP_AGENTS_FROM_CACHE, self._agent_ids)
+        if names:
+            await connection.execute(sql.REFRESH_AGENTS, names)
+        if self._builds_moved:
+            await connection.execute(sql.REFRESH_BUILDS)
+
+    async def _finish(self, admitted: list[Admitted]) -> None:
+        connection = self._connection
+        dead = [letter for a in admitted for letter in a.dead]
+        if dead:
+            await dead_letters.insert(connection, dead)
+        for a in admitted:
+            if a.applied.complete:
+                a.applied.partials = await read_partials(
+                    connection, a.chunk.entity, a.chunk.topic, a.chunk.partition
+                )
+        by_lsn = [a for a in admitted if a.kind is VersionKind.LSN]
+        if by_lsn:
+            await sources.keep(connection, [(*a.chunk.key, a.source) for a in by_lsn])
+        await connection.execute(
+            sql.MOVE_POSITIONS,
+            [a.chunk.topic for a in admitted],
+            [a.chunk.partition for a in admitted],
+            [a.applied.next_offset for a in admitted],
+            [a.chunk.records[-1].offset + 1 if a.chunk.records else None for a in admitted],
+        )
+
+
+async def read_partials(
+    connection: Connection, entity: Entity, topic: str, partition: int
+) -> dict[str, dict[str, Any]]:
+    """All partials of a partition as Postgres has them, by agent ('' for builds)."""
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    if entity in (Entity.TASKS, Entity.EXECUTIONS):
+        for row in await connection.fetch(sql.AGENT_PARTIALS_OF, topic, partition):
+            figures = dict(row)
+            found[figures.pop("agent")] = figures
+    elif entity is Entity.BUILDS:
+        for row in await connection.fetch(sql.BUILD_PARTIALS_OF, topic, partition):
+            found[""] = dict(row)
+    return dict(found)
+
+
+def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[list[Any]]:
+    columns: list[list[Any]] = [
+        [c.id for c in changes],
+        [c.number for c in changes],
+        _unless_all([c.minor for c in changes], 0),
+        [c.changed_at for c in changes],
+        _unless_all([c.deleted for c in changes], usual=False),
+        [c.partition for c in changes],
+        [c.place for c in changes] if by_lsn else [c.offset for c in changes],
+        [c.doc for c in changes],
+    ]
+    values = [c.values for c in changes]
+    columns.extend([row[place] for row in values] for place in range(len(COLUMNS[entity])))
+    if by_lsn:
+        columns.append([c.rank_generation for c in changes])
+    return columns
+
+
+def _unknown(entity: Entity, change: Change) -> str:
+    return (
+        f"$.after.{unavailable.missing(entity, change)} was left out as unchanged, and no value "
+        "of it is known: publish the whole document once (op r)"
+    )
+
+
+def _unless_all(values: list[Any], usual: object) -> list[Any]:
+    """The values, or none of them where all are what the statement takes for a missing one."""
+    return [] if values.count(usual) == len(values) else values

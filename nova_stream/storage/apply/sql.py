@@ -1,0 +1,445 @@
+"""Every statement of the hot path and of the readers, by name: the only place with SQL.
+
+The upserts are the same for all entities and made from ``COLUMNS``; what differs is how a
+change of a row moves the figures (``_TASK_MOVES`` and so on).
+"""
+
+from __future__ import annotations
+
+from nova_stream.events.change import COLUMNS, COMPARED_MINOR, SNAPSHOT_MINOR, Entity
+from nova_stream.storage import locks
+from nova_stream.storage.apply.fold import GENERATION_BITS
+
+TABLES: dict[Entity, str] = {
+    Entity.AGENTS: "agents",
+    Entity.BUILDS: "builds",
+    Entity.TASKS: "tasks",
+    Entity.EXECUTIONS: "executions",
+    Entity.ACTIVITIES: "agent_activity_feed",
+    Entity.USERS: "user_profiles",
+}
+
+_TYPES = {
+    "created_at": "timestamptz",
+    "started_at": "timestamptz",
+    "completed_at": "timestamptz",
+    "timestamp": "timestamptz",
+    "last_active_at": "timestamptz",
+}
+
+SCHEMA_TABLE = "SELECT to_regclass('alembic_version')"
+SCHEMA_VERSION = "SELECT version_num FROM alembic_version"
+
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+COMMIT = "COMMIT"
+ROLLBACK = "ROLLBACK"
+
+# -- positions -------------------------------------------------------------------------------
+
+LOCK_POSITIONS = """
+SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind, t.flattened,
+    s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high
+FROM stream_positions s JOIN stream_topics t USING (topic)
+WHERE (s.topic, s.partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+ORDER BY s.topic, s.partition
+FOR UPDATE OF s
+"""
+
+#: As LOCK_POSITIONS, with all partitions of the topics $3.
+LOCK_TOPICS = LOCK_POSITIONS.replace("ORDER BY", "    OR s.topic = ANY($3::text[])\nORDER BY")
+
+READ_POSITIONS = """
+SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch
+FROM stream_positions s
+WHERE (s.topic, s.partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+"""
+
+STANDING = """
+SELECT s.topic, s.partition, s.next_offset, s.updated_at, t.topic_id
+FROM stream_positions s JOIN stream_topics t USING (topic)
+"""
+
+ENSURE_POSITIONS = """
+INSERT INTO stream_positions
+    (topic, partition, generation, truncation, source_generation, source_offsets)
+SELECT u.topic, u.partition, t.generation, t.truncation, t.source_generation,
+    array_fill(0::bigint, ARRAY[t.source_generation])
+FROM unnest($1::text[], $2::int[]) AS u (topic, partition)
+JOIN stream_topics t USING (topic)
+WHERE NOT EXISTS (
+    SELECT FROM stream_positions s WHERE (s.topic, s.partition) = (u.topic, u.partition))
+ORDER BY 1, 2
+FOR SHARE OF t
+ON CONFLICT DO NOTHING
+"""
+
+ENSURE_TOPICS = """
+INSERT INTO stream_topics (topic)
+SELECT topic FROM unnest($1::text[]) AS topic ORDER BY 1
+ON CONFLICT DO NOTHING
+"""
+
+#: ``records_end`` is null where there was no record: then it and the time stay.
+MOVE_POSITIONS = """
+UPDATE stream_positions s
+SET next_offset = u.next_offset, records_end = coalesce(u.records_end, s.records_end),
+    updated_at = CASE WHEN u.records_end IS NULL THEN s.updated_at
+        ELSE date_trunc('milliseconds', clock_timestamp()) END
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
+    AS u (topic, partition, next_offset, records_end)
+WHERE s.topic = u.topic AND s.partition = u.partition
+"""
+
+FIX_VERSION_KIND = """
+UPDATE stream_topics SET version_kind = coalesce(version_kind, $2)
+WHERE topic = $1 RETURNING version_kind
+"""
+
+SET_FLATTENED = "UPDATE stream_topics SET flattened = true WHERE topic = $1"
+
+# -- topics made again -------------------------------------------------------------------------
+
+LOCK_TOPIC = "SELECT topic_id, generation FROM stream_topics WHERE topic = $1 FOR UPDATE"
+LOCK_TOPIC_POSITIONS = """
+SELECT partition FROM stream_positions WHERE topic = $1 ORDER BY partition FOR UPDATE
+"""
+SET_TOPIC_ID = "UPDATE stream_topics SET topic_id = $2 WHERE topic = $1"
+NEXT_GENERATION = """
+UPDATE stream_topics SET topic_id = $2, generation = generation + 1, flattened = false
+WHERE topic = $1 RETURNING generation
+"""
+FORGET_PARTITIONS = """
+UPDATE stream_topics SET partitions = NULL, enlarged_at = NULL WHERE topic = $1
+"""
+NOTE_PARTITIONS = """
+UPDATE stream_topics SET partitions = $2, enlarged_at = CASE
+    WHEN partitions < $2 AND version_kind = 'offset' THEN coalesce(enlarged_at, now())
+    ELSE enlarged_at END
+WHERE topic = $1 RETURNING enlarged_at IS NOT NULL
+"""
+OFFSET_TOPICS = """
+SELECT topic, partitions, enlarged_at FROM stream_topics
+WHERE version_kind = 'offset' AND topic = ANY($1::text[]) ORDER BY topic
+"""
+RESTART_POSITIONS = """
+UPDATE stream_positions
+SET generation = $2, next_offset = 0, records_end = NULL, epoch = epoch + 1, updated_at = now()
+WHERE topic = $1
+"""
+#: What a topic holds that was made again is of its present source.
+BEGIN_WITH_SOURCE = """
+UPDATE stream_positions
+SET source_offsets = array_fill(0::bigint, ARRAY[source_generation]), lsn_high = NULL
+WHERE topic = $1
+"""
+
+# -- entities ----------------------------------------------------------------------------------
+
+_MARKERS = ("version", "version_minor", "changed_at", "deleted_at", "src_partition", "src_offset")
+_MARKER_ARRAYS = (
+    "text[]", "bigint[]", "int[]", "timestamptz[]", "bool[]", "int[]", "bigint[]", "text[]",
+)  # fmt: skip
+
+
+#: asyncpg writes the first instant of the year 1 as an infinite one, which no sum survives.
+_FIRST_INSTANT = "'0001-01-01 00:00:00+00'::timestamptz"
+
+
+def _value(column: str) -> str:
+    if column == "duration":
+        return f"{column}::numeric"
+    return _finite(column) if column in _TYPES else column
+
+
+def _finite(time: str) -> str:
+    return f"CASE WHEN {time} = '-infinity' THEN {_FIRST_INSTANT} ELSE {time} END"
+
+
+_NEWER = "(excluded.version, excluded.version_minor) > (t.version, t.version_minor)"
+
+
+def _streamed_behind(change: str, snapshot: str) -> str:
+    """Whether a row is a streamed change behind what a snapshot read (``fold.State``)."""
+    last = (1 << GENERATION_BITS) - 1
+    return f"""({change}.version_minor >= 0
+        AND {snapshot}.version_minor >= {SNAPSHOT_MINOR}
+        AND {snapshot}.version_minor < {SNAPSHOT_MINOR + COMPARED_MINOR}
+        AND {change}.version_generation = {snapshot}.version_generation
+        AND {change}.src_partition = {snapshot}.src_partition
+        AND {change}.src_offset > {snapshot}.src_offset
+        AND {change}.src_offset >> {GENERATION_BITS} = {snapshot}.src_offset >> {GENERATION_BITS}
+        AND {change}.src_offset & {last} <> {last})"""
+
+
+#: Where versions are lsns: those of a later source outrank all before, and of equal ones the later
+#: place in the partition counts, or the one in the topic's later life. A streamed change behind a
+#: snapshot's row counts whatever its lsn.
+_NEWER_BY_LSN = f"""CASE WHEN {_streamed_behind("excluded", "t")} THEN true
+    WHEN {_streamed_behind("t", "excluded")} THEN false
+    ELSE (excluded.version_generation, excluded.version, excluded.version_minor)
+        > (t.version_generation, t.version, t.version_minor)
+    OR (excluded.version_generation, excluded.version, excluded.version_minor)
+        = (t.version_generation, t.version, t.version_minor)
+        AND (excluded.src_offset > t.src_offset AND excluded.src_partition = t.src_partition
+            OR excluded.src_offset >> {GENERATION_BITS} > t.src_offset >> {GENERATION_BITS}) END"""
+
+
+def _upsert(entity: Entity, *, by_lsn: bool = False) -> str:
+    more = ("version_generation",) if by_lsn else ()
+    typed = COLUMNS[entity]
+    stored = [*_MARKERS, "doc", *typed, *more]
+    arrays = [
+        *_MARKER_ARRAYS,
+        *(f"{_TYPES.get(column, 'text')}[]" for column in typed),
+        *("int[]" for _ in more),
+    ]
+    parameters = ", ".join(f"${n}::{array}" for n, array in enumerate(arrays, 1))
+    given = ", ".join(
+        ("id", "version", "version_minor", "changed_at", "deleted", "src_partition", "src_offset",
+         "doc", *typed, *more)
+    )  # fmt: skip
+    values = ", ".join([*(_value(column) for column in typed), *more])
+    return f"""
+INSERT INTO {TABLES[entity]} AS t (id, {", ".join(stored)})
+SELECT id, version, coalesce(version_minor, 0), {_finite("changed_at")},
+    CASE WHEN deleted THEN {_finite("changed_at")} END, src_partition, src_offset, doc::jsonb,
+    {values}
+FROM unnest({parameters}) AS u ({given})
+ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in stored)}
+WHERE {_NEWER_BY_LSN if by_lsn else _NEWER}"""
+
+
+def _parameter(entity: Entity, *, by_lsn: bool = False) -> int:
+    return len(_MARKER_ARRAYS) + len(COLUMNS[entity]) + by_lsn + 1
+
+
+_PARTIAL_FIGURES = (
+    "total_tasks", "completed_tasks", "failed_tasks", "running_tasks", "active_tasks",
+    "executions", "duration_sum",
+)  # fmt: skip
+_BUILD_FIGURES = (
+    "total_builds", "completed_builds", "failed_builds", "running_builds", "timed_builds",
+    "duration_sum_ms",
+)  # fmt: skip
+
+
+def _add(figures: tuple[str, ...]) -> str:
+    return ", ".join(f"{f} = p.{f} + excluded.{f}" for f in figures)
+
+
+def _tasks(changed: str, topic: str) -> str:
+    """Sums up what ``changed`` moves; ``topic`` is the parameter that names it."""
+    return f"""
+WITH up AS ({changed}
+    RETURNING new.src_partition AS p, old.agent AS old_agent, old.status AS old_status,
+        new.agent AS new_agent, new.status AS new_status
+), moves AS (
+    SELECT p, new_agent AS agent, new_status AS status, 1 AS w FROM up WHERE new_agent IS NOT NULL
+    UNION ALL
+    SELECT p, old_agent, old_status, -1 FROM up WHERE old_agent IS NOT NULL
+)
+INSERT INTO agent_stats_partials AS p
+    (topic, partition, agent, total_tasks, completed_tasks, failed_tasks, running_tasks,
+     active_tasks)
+SELECT {topic}, p, agent, sum(w),
+    coalesce(sum(w) FILTER (WHERE status = 'done'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
+    coalesce(sum(w) FILTER (WHERE status IN ('pending', 'ready', 'running')), 0)
+FROM moves GROUP BY p, agent ORDER BY agent, p
+ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(_PARTIAL_FIGURES)}
+RETURNING partition, agent, {", ".join(_PARTIAL_FIGURES)}"""
+
+
+def _executions(changed: str, topic: str) -> str:
+    return f"""
+WITH up AS ({changed}
+    RETURNING new.src_partition AS p, old.agent AS old_agent, old.duration AS old_duration,
+        new.agent AS new_agent, new.duration AS new_duration
+), moves AS (
+    SELECT p, new_agent AS agent, new_duration AS d, 1 AS w FROM up WHERE new_agent IS NOT NULL
+    UNION ALL
+    SELECT p, old_agent, old_duration, -1 FROM up WHERE old_agent IS NOT NULL
+)
+INSERT INTO agent_stats_partials AS p (topic, partition, agent, executions, duration_sum)
+SELECT {topic}, p, agent,
+    coalesce(sum(w) FILTER (WHERE d IS NOT NULL), 0), coalesce(sum(w * d), 0)
+FROM moves GROUP BY p, agent ORDER BY agent, p
+ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(_PARTIAL_FIGURES)}
+RETURNING partition, agent, {", ".join(_PARTIAL_FIGURES)}"""
+
+
+def _builds(changed: str, topic: str) -> str:
+    duration = "extract(epoch FROM {0}.completed_at - {0}.started_at) * 1000"
+    timed = "CASE WHEN {0}.status = 'completed' THEN " + duration + " END"
+    return f"""
+WITH up AS ({changed}
+    RETURNING new.src_partition AS p,
+        old.status AS old_status, {timed.format("old")} AS old_ms,
+        new.status AS new_status, {timed.format("new")} AS new_ms
+), moves AS (
+    SELECT p, new_status AS status, new_ms AS ms, 1 AS w FROM up WHERE new_status IS NOT NULL
+    UNION ALL
+    SELECT p, old_status, old_ms, -1 FROM up WHERE old_status IS NOT NULL
+)
+INSERT INTO build_stats_partials AS p
+    (topic, partition, total_builds, completed_builds, failed_builds, running_builds,
+     timed_builds, duration_sum_ms)
+SELECT {topic}, p, sum(w),
+    coalesce(sum(w) FILTER (WHERE status = 'completed'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
+    coalesce(sum(w) FILTER (WHERE ms IS NOT NULL), 0), coalesce(sum(w * ms), 0)
+FROM moves GROUP BY p ORDER BY p
+ON CONFLICT (topic, partition) DO UPDATE SET {_add(_BUILD_FIGURES)}
+RETURNING partition, {", ".join(_BUILD_FIGURES)}"""
+
+
+def with_moves(entity: Entity, changed: str, topic: str) -> str:
+    """``changed``, which writes rows of the entity, with what follows from it for the figures."""
+    match entity:
+        case Entity.TASKS:
+            return _tasks(changed, topic)
+        case Entity.EXECUTIONS:
+            return _executions(changed, topic)
+        case Entity.BUILDS:
+            return _builds(changed, topic)
+        case Entity.AGENTS:
+            return f"{changed}\nRETURNING new.id AS id, old.name AS old_name, new.name AS new_name"
+        case _:
+            return changed
+
+
+def _upserts(*, by_lsn: bool) -> dict[Entity, str]:
+    return {
+        entity: with_moves(
+            entity, _upsert(entity, by_lsn=by_lsn), f"${_parameter(entity, by_lsn=by_lsn)}"
+        )
+        for entity in Entity
+    }
+
+
+#: Upserts by entity. Parameters: the arrays of ``Change`` in the order id, number, minor,
+#: changed_at, deleted, partition, offset, doc, typed columns; then, where figures are kept,
+#: the topic. An array may be empty where all values are 0 (minor) or false (deleted). Rows that an
+#: older or equal version would change are left alone and not returned.
+UPSERT: dict[Entity, str] = _upserts(by_lsn=False)
+#: The same where versions are lsns: the offset is the place, and the sources' generations follow
+#: the typed columns.
+UPSERT_BY_LSN: dict[Entity, str] = _upserts(by_lsn=True)
+
+
+def _stored_documents(entity: Entity, condition: str) -> str:
+    typed = "".join(f", {c}{'::text' if c == 'duration' else ''}" for c in COLUMNS[entity])
+    return f"""
+SELECT id, version_generation, version, version_minor, changed_at, src_partition, src_offset,
+    doc::text AS doc{typed}
+FROM {TABLES[entity]} WHERE id = ANY($1::text[]) AND {condition}
+ORDER BY id COLLATE "C" FOR UPDATE"""
+
+
+#: Reads and locks the rows, deleted ones too, that changes with unavailable fields build on
+#: ($1: ids).
+STORED_DOCUMENTS: dict[Entity, str] = {
+    entity: _stored_documents(entity, "true") for entity in Entity
+}
+#: Likewise the rows with a version of the source's log whose documents lack one of the fields $2.
+STORED_WITHOUT_FIELDS: dict[Entity, str] = {
+    entity: _stored_documents(
+        entity, "(version > 0 OR version_minor >= 0) AND doc IS NOT NULL AND NOT doc ?& $2::text[]"
+    )
+    for entity in Entity
+}
+
+# -- caches --------------------------------------------------------------------------------------
+
+LOCK_AGENTS = f"""
+SELECT pg_advisory_xact_lock({locks.SPACE}, key) FROM unnest($1::int[]) AS key
+"""
+LOCK_BUILDS = f"SELECT pg_advisory_xact_lock({locks.SPACE}, {locks.BUILDS})"
+
+DROP_AGENTS_FROM_CACHE = """
+DELETE FROM agent_stats_cache c USING agents a
+WHERE c.agent_id = a.id AND a.id = ANY($1::text[]) AND a.deleted_at IS NOT NULL
+"""
+
+REFRESH_AGENTS = """
+INSERT INTO agent_stats_cache AS c
+    (agent_id, agent_name, role, total_tasks, completed_tasks, failed_tasks, success_rate,
+     avg_duration, last_active, current_status, cached_at)
+SELECT a.id, a.name, a.role, p.total, p.completed, p.failed,
+    CASE WHEN p.total > 0
+        THEN floor(p.completed::float8 / p.total::float8 * 100::float8 * 100::float8
+            + 0.5::float8) / 100::float8
+        ELSE 0 END,
+    CASE WHEN p.duration_sum > 0.1 -- below, the mean rounds to 0, and may be no double
+        THEN floor(p.duration_sum::float8 / p.executions::float8 + 0.5::float8)
+        ELSE 0 END,
+    coalesce(e.newest, a.created_at),
+    CASE WHEN p.running > 0 THEN 'active' ELSE 'idle' END,
+    date_trunc('milliseconds', clock_timestamp())
+FROM agents a
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(total_tasks), 0) AS total, coalesce(sum(completed_tasks), 0) AS completed,
+        coalesce(sum(failed_tasks), 0) AS failed, coalesce(sum(running_tasks), 0) AS running,
+        coalesce(sum(s.executions), 0) AS executions, coalesce(sum(duration_sum), 0) AS duration_sum
+    FROM agent_stats_partials s WHERE s.agent = a.name
+) p
+CROSS JOIN LATERAL (SELECT max(x.timestamp) AS newest FROM executions x WHERE x.agent = a.name) e
+WHERE a.name = ANY($1::text[]) AND a.deleted_at IS NULL
+ORDER BY a.id COLLATE "C"
+ON CONFLICT (agent_id) DO UPDATE SET
+    agent_name = excluded.agent_name, role = excluded.role, total_tasks = excluded.total_tasks,
+    completed_tasks = excluded.completed_tasks, failed_tasks = excluded.failed_tasks,
+    success_rate = excluded.success_rate, avg_duration = excluded.avg_duration,
+    last_active = excluded.last_active, current_status = excluded.current_status,
+    cached_at = excluded.cached_at
+"""
+
+REFRESH_BUILDS = """
+UPDATE build_stats_cache c SET
+    total_builds = p.total, completed_builds = p.completed, failed_builds = p.failed,
+    running_builds = p.running,
+    success_rate = CASE WHEN p.total > 0
+        THEN floor(p.completed::float8 / p.total::float8 * 100::float8 * 100::float8
+            + 0.5::float8) / 100::float8
+        ELSE 0 END,
+    avg_duration_ms = CASE WHEN p.timed > 0
+        THEN floor(p.duration_sum_ms::float8 / p.timed::float8 + 0.5::float8)
+        ELSE 0 END,
+    last_build_time = (SELECT max(completed_at) FROM builds),
+    cached_at = date_trunc('milliseconds', clock_timestamp())
+FROM (
+    SELECT coalesce(sum(total_builds), 0) AS total, coalesce(sum(completed_builds), 0) AS completed,
+        coalesce(sum(failed_builds), 0) AS failed, coalesce(sum(running_builds), 0) AS running,
+        coalesce(sum(timed_builds), 0) AS timed,
+        coalesce(sum(duration_sum_ms), 0) AS duration_sum_ms
+    FROM build_stats_partials
+) p
+"""
+
+AGENT_PARTIALS_OF = f"""
+SELECT agent, {", ".join(_PARTIAL_FIGURES)}
+FROM agent_stats_partials WHERE topic = $1 AND partition = $2
+"""
+BUILD_PARTIALS_OF = f"""
+SELECT {", ".join(_BUILD_FIGURES)}
+FROM build_stats_partials WHERE topic = $1 AND partition = $2
+"""
+
+# -- dead letters ---------------------------------------------------------------------------------
+
+#: A letter that is there stays as it is; but what was read again for a new source and failed again
+#: is open again.
+INSERT_DEAD_LETTERS = """
+INSERT INTO dead_letters AS d
+    (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
+SELECT topic, partition, "offset", generation, key, value, headers::jsonb, record_time, reason,
+    message
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bytea[], $6::bytea[], $7::text[],
+    $8::timestamptz[], $9::text[], $10::text[])
+    AS u (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
+ON CONFLICT (topic, generation, partition, "offset") DO UPDATE
+SET state = 'open', reason = excluded.reason, message = excluded.message, failed_at = now()
+WHERE d.state = 'retried' AND d.reason = 'source_moved'
+"""

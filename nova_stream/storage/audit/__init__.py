@@ -1,0 +1,1 @@
+"""Caches against a recount of the rows, and what brings them back."""

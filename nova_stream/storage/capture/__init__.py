@@ -1,0 +1,1 @@
+"""How far a capture has come, and who holds it."""

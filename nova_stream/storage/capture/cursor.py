@@ -1,0 +1,164 @@
+"""The cursor of a capture: where it stands, who holds it, which documents it has published.
+
+All raise what asyncpg raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from nova_stream.errors import LeadershipLostError
+from nova_stream.storage.capture import sql as sql_sources
+from nova_stream.storage.database import Connection
+
+Phase = Literal["new", "snapshot", "sweep", "deltas"]
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """Where a capture stands. Times of the source are its own, in nanoseconds.
+
+    ``new``: nothing is read. ``snapshot``: the snapshot as of ``snapshot`` is read up to
+    ``page`` of ``table``. ``sweep``: all of it is read, and what it lacked is being deleted.
+    ``deltas``: every change up to ``cursor`` is published. ``documents`` counts the snapshot's.
+    """
+
+    phase: Phase = "new"
+    snapshot: int | None = None
+    table: str | None = None
+    page: str | None = None
+    documents: int = 0
+    cursor: int | None = None
+
+
+class SourceState(msgspec.Struct, frozen=True):
+    """What is stored of a source; ``held`` is whether an instance's lease runs now."""
+
+    address: str
+    at: Cursor
+    epoch: int
+    holder: str | None
+    held: bool
+    caught_up_at: datetime | None
+    updated_at: datetime
+
+
+class Published(NamedTuple):
+    """A document of the source, by entity (``tasks``) and id."""
+
+    entity: str
+    id: str
+
+
+async def read(connection: Connection, source: str) -> SourceState | None:
+    """What is stored of a source; None when it was never captured."""
+    row = await connection.fetchrow(sql_sources.READ, source)
+    return None if row is None else _state(row)
+
+
+async def acquire(
+    connection: Connection, source: str, address: str, holder: str, seconds: float
+) -> SourceState | None:
+    """Take the source's lease for so long; None while another instance has it, or when the
+    source's address is another one.
+
+    The epoch rises, so that whoever had the lease before writes nothing more.
+    """
+    await connection.execute(sql_sources.KNOW, source, address)
+    row = await connection.fetchrow(sql_sources.ACQUIRE, source, holder, seconds, address)
+    return None if row is None else _state(row)
+
+
+async def renew(connection: Connection, source: str, epoch: int, seconds: float) -> bool:
+    """Keep the lease for so long from now on; False when another instance has taken over."""
+    return await connection.fetchval(sql_sources.RENEW, source, epoch, seconds) is not None
+
+
+async def release(connection: Connection, source: str, epoch: int) -> None:
+    """Let the next instance take over at once."""
+    await connection.execute(sql_sources.RELEASE, source, epoch)
+
+
+async def begin_anew(connection: Connection, source: str, address: str) -> None:
+    """Have the capture begin anew with a snapshot, of ``address`` from now on; the instance that
+    holds it is overtaken.
+    """
+    await connection.execute(sql_sources.BEGIN_ANEW, source, address)
+
+
+async def version_kinds(connection: Connection, topics: Sequence[str]) -> dict[str, str]:
+    """The kind of version (``seq``) of each topic that has one."""
+    rows = await connection.fetch(sql_sources.VERSION_KINDS, list(topics))
+    return {row["topic"]: row["version_kind"] for row in rows}
+
+
+class CursorStore:
+    """Writes of the instance that holds ``epoch``; all raise LeadershipLostError, and have written
+    nothing, when another one has taken over.
+    """
+
+    def __init__(self, connection: Connection, source: str, epoch: int) -> None:
+        self._connection = connection
+        self._source = source
+        self._epoch = epoch
+
+    async def note(self, documents: Sequence[Published], seen: int) -> None:
+        """Say, before they are published, that these documents were there at the time ``seen``."""
+        entities, ids = _columns(documents)
+        self._check(
+            await self._connection.fetchval(
+                sql_sources.NOTE, self._source, self._epoch, entities, ids, seen
+            )
+        )
+
+    async def store(
+        self, at: Cursor, *, deleted: Sequence[Published] = (), caught_up: bool = False
+    ) -> None:
+        """Store where the capture stands, and that what is ``deleted`` is no more."""
+        entities, ids = _columns(deleted)
+        self._check(
+            await self._connection.fetchval(
+                sql_sources.STORE, self._source, self._epoch, at.phase, at.snapshot, at.table,
+                at.page, at.documents, at.cursor, caught_up, entities, ids,
+            )
+        )  # fmt: skip
+
+    async def gone(self, snapshot: int, after: Published, rows: int) -> list[Published]:
+        """Up to ``rows`` documents, in order, that a snapshot of this time has not seen."""
+        found = await self._connection.fetch(
+            sql_sources.GONE, self._source, snapshot, after.entity, after.id, rows
+        )
+        return [Published(row["entity"], row["id"]) for row in found]
+
+    def _check(self, rows: int) -> None:
+        if not rows:
+            raise LeadershipLostError(f"another instance captures {self._source} now")
+
+
+def _columns(documents: Sequence[Published]) -> tuple[list[str], list[str]]:
+    """Entities and ids, each document once: a statement must not touch a row twice."""
+    once = list(dict.fromkeys(documents))
+    return [document.entity for document in once], [document.id for document in once]
+
+
+def _state(row: Any) -> SourceState:
+    at = Cursor(
+        phase=row["phase"],
+        snapshot=row["snapshot"],
+        table=row["snapshot_table"],
+        page=row["snapshot_page"],
+        documents=row["snapshot_documents"],
+        cursor=row["cursor"],
+    )
+    return SourceState(
+        address=row["address"],
+        at=at,
+        epoch=row["epoch"],
+        holder=row["holder"],
+        held=row["held"],
+        caught_up_at=row["caught_up_at"],
+        updated_at=row["updated_at"],
+    )

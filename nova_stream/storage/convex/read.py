@@ -1,0 +1,147 @@
+"""Documents as the main app's functions read them. All raise what asyncpg raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from nova_stream.events.change import Entity
+from nova_stream.storage.bounded import fetch_within
+from nova_stream.storage.convex import sql as sql_convex
+from nova_stream.storage.database import Connection
+
+#: As many documents a list has at most, whatever is asked for, and bytes of them.
+MOST = 16_384
+MOST_BYTES = 4 * 1024 * 1024
+_STEPS = (64, 1024, MOST)
+
+
+class TooMuchError(Exception):
+    """The documents of a list have more than MOST_BYTES."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A document, with its ``id`` inside; ``made_at`` is its own time, else that of its last
+    change.
+    """
+
+    id: str
+    version: int
+    document: dict[str, Any]
+    made_at: datetime
+
+
+async def by_id(connection: Connection, entity: Entity, id_: str) -> Stored | None:
+    """An agent, build or task."""
+    return _stored(await connection.fetchrow(_BY_ID[entity], id_))
+
+
+async def agent_of_name(connection: Connection, name: str) -> Stored | None:
+    """Of the agents of this name the first by id."""
+    return _stored(await connection.fetchrow(sql_convex.AGENT_OF_NAME, name))
+
+
+async def build_of_prd(connection: Connection, prd_id: str) -> Stored | None:
+    """Of the builds of a PRD the first that was started."""
+    return _stored(await connection.fetchrow(sql_convex.BUILD_OF_PRD, prd_id))
+
+
+async def build_of_start(connection: Connection, prd_id: str, started_at: str) -> Stored | None:
+    """The build of a PRD that has exactly this text as its start."""
+    return _stored(await connection.fetchrow(sql_convex.BUILD_OF_START, prd_id, started_at))
+
+
+async def builds(connection: Connection, limit: int, after: str | None = None) -> list[Stored]:
+    """Builds, newest start first: those behind the build ``after``, all where there is none."""
+    place: str | None = None
+    if after is not None:
+        place = await connection.fetchval(sql_convex.PLACE_OF_BUILD, after)
+    if place is None:
+        place, after = _END, ""
+    return await _all(connection, sql_convex.BUILDS, place, after, limit)
+
+
+async def builds_at_work(connection: Connection) -> list[Stored]:
+    """Running and pending builds, newest start first."""
+    return await _all(connection, sql_convex.BUILDS_AT_WORK, MOST)
+
+
+async def tasks_of_build(connection: Connection, build_id: str) -> list[Stored]:
+    """The tasks of a build, in the order of their creation."""
+    return await _all(connection, sql_convex.TASKS_OF_BUILD, build_id, MOST)
+
+
+async def task_of_build(connection: Connection, build_id: str, task_id: str) -> Stored | None:
+    """The task that a build calls ``task_id``."""
+    return _stored(await connection.fetchrow(sql_convex.TASK_OF_BUILD, build_id, task_id))
+
+
+async def task_at_work(connection: Connection, task_id: str) -> Stored | None:
+    """The task that a build at work calls ``task_id``; the newest such build's."""
+    return _stored(await connection.fetchrow(sql_convex.TASK_AT_WORK, task_id))
+
+
+async def executions_of_agent(connection: Connection, agent: str, limit: int) -> list[Stored]:
+    """An agent's executions, newest first; archived ones without prompt and response."""
+    return await _all(connection, sql_convex.EXECUTIONS_OF_AGENT, agent, limit)
+
+
+async def activities(
+    connection: Connection,
+    limit: int,
+    *,
+    since: datetime | None = None,
+    user: str | None = None,
+    agent: str | None = None,
+) -> list[Stored]:
+    """The activity feed, newest first: since an instant, or of a user, or of a user's agent."""
+    if since is not None:
+        return await _all(connection, sql_convex.ACTIVITIES_SINCE, since, limit)
+    if user is None:
+        return await _all(connection, sql_convex.ACTIVITIES, limit)
+    if agent is None:
+        return await _all(connection, sql_convex.ACTIVITIES_OF_USER, user, limit)
+    return await _all(connection, sql_convex.ACTIVITIES_OF_AGENT, user, agent, limit)
+
+
+async def learnings(connection: Connection, prd_id: str) -> list[Stored]:
+    """What was learned for a PRD, oldest first."""
+    return await _all(connection, sql_convex.LEARNINGS, prd_id, MOST)
+
+
+async def _all(connection: Connection, statement: str, *arguments: Any) -> list[Stored]:
+    """The rows of a statement whose last argument is how many.
+
+    Raises TooMuchError, beside what asyncpg raises: a list with a part missing would be wrong where
+    the main app counts.
+    """
+    *others, limit = arguments
+    for rows in (min(step, limit) for step in _STEPS):  # few rows show whether they are large
+        bounds = {"rows": rows, "size": MOST_BYTES}
+        found = await fetch_within(connection, statement, *others, rows + 1, **bounds)
+        if found.size > MOST_BYTES or (found.more and found.size >= MOST_BYTES):
+            raise TooMuchError
+        if not found.more or rows == limit:
+            break
+    return [_read(row) for row in found.rows]
+
+
+def _stored(row: asyncpg.Record | None) -> Stored | None:
+    return None if row is None else _read(row)
+
+
+def _read(row: Mapping[str, Any] | asyncpg.Record) -> Stored:
+    return Stored(row["id"], row["version"], msgspec.json.decode(row["doc"]), row["made_at"])
+
+
+_BY_ID = {
+    Entity.AGENTS: sql_convex.AGENT,
+    Entity.BUILDS: sql_convex.BUILD,
+    Entity.TASKS: sql_convex.TASK,
+}
+#: Behind every start.
+_END = "infinity"

@@ -1,0 +1,302 @@
+"""The ledger of jobs in Postgres: one method a step; what is to be done is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from nova_stream.storage.database import Connection, read_committed
+from nova_stream.storage.jobs import ledger_sql as sql_jobs
+
+
+class JobLine(msgspec.Struct, frozen=True):
+    """What is stored of a job: its schedule as text and as sets of numbers, and its policy."""
+
+    job: str
+    schedule: str
+    minutes: Sequence[int]
+    hours: Sequence[int]
+    days: Sequence[int]
+    months: Sequence[int]
+    weekdays: Sequence[int]
+    either_day: bool
+    start_offset: float
+    late_after: float
+    missed: str
+    timeout: float
+    attempts: int
+
+
+class JobState(msgspec.Struct, frozen=True):
+    """A job as a scheduler sees it. All slots up to ``accounted_to`` have their line."""
+
+    job: str
+    schedule: str
+    start_offset: float
+    late_after: float
+    missed: str
+    accounted_to: datetime
+    paused_at: datetime | None
+    orphaned: bool = False
+    active: bool = True
+
+
+class Orphan(msgspec.Struct, frozen=True):
+    """A run whose lease ran out, or that nobody has taken yet (``worker`` is None)."""
+
+    id: int
+    slot: datetime | None
+    kind: str
+    scheduled_at: datetime
+    late: bool
+    at: datetime | None
+    worker: str | None
+    attempt: int
+    fence: int
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A new line of the ledger, and the token that its worker holds."""
+
+    id: int
+    fence: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a run ended: what its line says from then on."""
+
+    outcome: str
+    at: datetime
+    duration_ms: float
+    rows: int | None
+    counts: dict[str, int] | None
+    result: bytes | None
+    error: str | None
+
+
+class RunLine(msgspec.Struct, frozen=True, rename="camel"):
+    """A line of the ledger; ``outcome`` is None while it runs."""
+
+    id: int
+    job: str
+    slot: datetime | None
+    kind: str
+    outcome: str | None
+    scheduled_at: datetime
+    late: bool
+    at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_ms: float | None
+    worker: str | None
+    attempt: int
+    fence: int
+    rows: int | None
+    counts: dict[str, Any] | None
+    result: dict[str, Any] | None
+    error: str | None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A job with its newest run that was started."""
+
+    job: str
+    schedule: str
+    start_offset: float
+    accounted_to: datetime
+    paused_at: datetime | None
+    run: int | None
+    last_run: datetime | None
+    outcome: str | None
+    duration_ms: float | None
+
+
+class JobStore:
+    """The ledger over one connection; raises what asyncpg raises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """A transaction in which every statement sees what was committed before it."""
+        return read_committed(self._connection)
+
+    # -- jobs --------------------------------------------------------------------------------------
+
+    async def look(self, jobs: Sequence[str]) -> list[JobState]:
+        """Those of ``jobs`` that the ledger knows."""
+        rows = await self._connection.fetch(sql_jobs.LOOK, jobs)
+        return [JobState(**dict(row)) for row in rows]
+
+    async def lock(self, job: str) -> JobState | None:
+        """Lock the job's row until the transaction ends; None where there is none."""
+        row = await self._connection.fetchrow(sql_jobs.LOCK_JOB, job)
+        return None if row is None else JobState(**dict(row))
+
+    async def insert_job(self, line: JobLine, now: datetime) -> None:
+        """Make the job known, with slots expected from ``now`` on; nothing where it is known."""
+        await self._connection.execute(sql_jobs.INSERT_JOB, *msgspec.structs.astuple(line), now)
+
+    async def update_job(self, line: JobLine, expected_from: datetime | None) -> None:
+        """Store the job as it is now; with ``expected_from`` its slots count from then on."""
+        await self._connection.execute(
+            sql_jobs.UPDATE_JOB, *msgspec.structs.astuple(line), expected_from
+        )
+
+    async def retire_others(self, jobs: Sequence[str]) -> None:
+        """Demand no more slots of jobs that are not among ``jobs``."""
+        await self._connection.execute(sql_jobs.RETIRE_JOBS, jobs)
+
+    async def pause(self, job: str, now: datetime, reason: str | None) -> None:
+        await self._connection.execute(sql_jobs.PAUSE, job, now, reason)
+
+    async def resume(self, job: str) -> None:
+        await self._connection.execute(sql_jobs.RESUME, job)
+
+    # -- slots -------------------------------------------------------------------------------------
+
+    async def account(
+        self, job: str, after: datetime, until: datetime, now: datetime, worker: str
+    ) -> dict[str, int]:
+        """Close all slots after ``after`` up to ``until``, as missed or skipped while paused.
+
+        Gives how many got which outcome.
+        """
+        rows = await self._connection.fetch(sql_jobs.ACCOUNT, job, after, until, now, worker)
+        return {row["outcome"]: row["number"] for row in rows}
+
+    async def accounted(self, job: str, until: datetime) -> None:
+        """Note that all slots up to ``until`` have their line."""
+        await self._connection.execute(sql_jobs.ACCOUNTED, job, until)
+
+    async def is_running(self, job: str) -> bool:
+        """Whether a run of one of the job's slots is under way."""
+        return bool(await self._connection.fetchval(sql_jobs.IS_RUNNING, job))
+
+    async def open_slot(
+        self,
+        job: str,
+        slot: datetime,
+        scheduled_at: datetime,
+        *,
+        late: bool,
+        now: datetime,
+        worker: str,
+        lease: float,
+    ) -> Opened | None:
+        """Begin the slot's run; None where the slot has its line already."""
+        row = await self._connection.fetchrow(
+            sql_jobs.OPEN_SLOT, job, slot, scheduled_at, late, now, worker, lease
+        )
+        return None if row is None else Opened(**dict(row))
+
+    async def skip_overlap(
+        self, job: str, slot: datetime, scheduled_at: datetime, now: datetime, worker: str
+    ) -> bool:
+        """Close the slot, since the run before it goes on; False where it has its line already."""
+        found = await self._connection.fetchval(
+            sql_jobs.SKIP_OVERLAP, job, slot, scheduled_at, now, worker
+        )
+        return found is not None
+
+    # -- runs --------------------------------------------------------------------------------------
+
+    async def open_manual(
+        self,
+        job: str,
+        kind: str,
+        *,
+        now: datetime,
+        at: datetime | None,
+        worker: str | None,
+        lease: float,
+    ) -> Opened:
+        """Begin a run by hand, which uses up no slot."""
+        row = await self._connection.fetchrow(
+            sql_jobs.OPEN_MANUAL, job, kind, now, at, worker, lease
+        )
+        assert row is not None
+        return Opened(**dict(row))
+
+    async def orphans(self, job: str) -> list[Orphan]:
+        """The job's runs that nobody holds, locked until the transaction ends."""
+        return [Orphan(**dict(row)) for row in await self._connection.fetch(sql_jobs.ORPHANS, job)]
+
+    async def take(
+        self, run: int, worker: str, lease: float, *, at: datetime, late: bool
+    ) -> Opened:
+        """Take over a run: its former worker's token is worth nothing from the commit on."""
+        fence = await self._connection.fetchval(sql_jobs.TAKE, run, worker, lease, at, late)
+        return Opened(run, fence)
+
+    async def give_up(self, run: int, now: datetime, error: str) -> None:
+        await self._connection.execute(sql_jobs.GIVE_UP, run, now, error)
+
+    async def extend(self, held: Opened, lease: float) -> bool:
+        """Hold the run for ``lease`` seconds from now; False when it is held no longer."""
+        found = await self._connection.fetchval(sql_jobs.EXTEND, held.id, held.fence, lease)
+        return found is not None
+
+    async def begin_attempt(self, held: Opened, lease: float, now: datetime) -> int | None:
+        """Count one more attempt; its number, or None when the run is held no longer."""
+        number: int | None = await self._connection.fetchval(
+            sql_jobs.BEGIN_ATTEMPT, held.id, held.fence, lease, now
+        )
+        return number
+
+    async def finish(self, held: Opened, ended: Ended) -> bool:
+        """Close the run's line; False when it is held no longer."""
+        counts = None if ended.counts is None else msgspec.json.encode(ended.counts).decode()
+        result = None if ended.result is None else ended.result.decode()
+        found = await self._connection.fetchval(
+            sql_jobs.FINISH, held.id, held.fence, ended.outcome, ended.at, ended.duration_ms,
+            ended.rows, counts, result, ended.error,
+        )  # fmt: skip
+        return found is not None
+
+    async def release(self, held: Opened) -> None:
+        """Give the run back, unfinished: the next worker that looks takes it."""
+        await self._connection.execute(sql_jobs.RELEASE, held.id, held.fence)
+
+    async def holds(self, held: Opened) -> bool:
+        return bool(await self._connection.fetchval(sql_jobs.HOLDS, held.id, held.fence))
+
+    async def end_sessions(self, begin: str, keep: str) -> int:
+        """End the sessions whose application name starts with ``begin``, except those named
+        ``keep``: what they have not committed is rolled back. Gives their number.
+        """
+        number: int = await self._connection.fetchval(sql_jobs.END_SESSIONS, begin, keep)
+        return number
+
+    # -- history -----------------------------------------------------------------------------------
+
+    async def history(self, job: str | None, limit: int) -> list[RunLine]:
+        """The newest lines, of one job or of all."""
+        return [_line(row) for row in await self._connection.fetch(sql_jobs.HISTORY, job, limit)]
+
+    async def run(self, run: int) -> RunLine | None:
+        row = await self._connection.fetchrow(sql_jobs.RUN, run)
+        return None if row is None else _line(row)
+
+    async def jobs(self) -> list[Listed]:
+        """All active jobs, each with its newest run."""
+        return [Listed(**dict(row)) for row in await self._connection.fetch(sql_jobs.LIST)]
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` lines that ended before ``before``; gives their number."""
+        await self._connection.execute(sql_jobs.EXPECT_FROM, before)
+        tag: str = await self._connection.execute(sql_jobs.PRUNE, before, limit)
+        return int(tag.rsplit(maxsplit=1)[-1])
+
+
+def _line(row: asyncpg.Record) -> RunLine:
+    fields = dict(row)
+    for name in ("counts", "result"):
+        if fields[name] is not None:
+            fields[name] = msgspec.json.decode(fields[name])
+    return RunLine(**fields)

@@ -1,0 +1,133 @@
+"""The operators' reads of jobs, runs and alerts. All raise what asyncpg raises, and need a
+connection that is in no transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+import asyncpg
+import msgspec
+
+from nova_stream.events.times import time_text
+from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.jobs import sql as sql_read_jobs
+from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
+from nova_stream.storage.jobs.rows import AlertRow, Run
+
+_LARGEST = 2**63 - 1
+
+
+class RunPlace(NamedTuple):
+    """Where a page of runs ends."""
+
+    scheduled_at: datetime
+    id: int
+
+
+class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as the ledger has it, with its newest runs; ``facts`` are the newest that ended."""
+
+    job: str
+    schedule: str
+    start_offset: float
+    paused_at: datetime | None
+    paused_reason: str | None
+    last_success_at: datetime | None
+    late: bool
+    last_run: Run | None
+    running: Run | None
+    facts: list[RunFacts]
+
+
+async def stored_jobs(
+    connection: Connection, facts: int, since: datetime, now: datetime
+) -> dict[str, StoredJob]:
+    """All active jobs by name, each with up to ``facts`` of its newest ended runs; slots without
+    a line are looked for from ``since`` on.
+    """
+    async with snapshot(connection):
+        jobs = await connection.fetch(sql_read_jobs.JOBS, since, now)
+        last = _by_job(await connection.fetch(sql_read_jobs.LAST_RUNS))
+        running = _by_job(await connection.fetch(sql_read_jobs.OPEN_RUNS))
+        found = await AlertStore(cast("asyncpg.Connection[Any]", connection)).runs(facts)
+    return {
+        row["job"]: StoredJob(
+            **row,
+            last_run=last.get(row["job"]),
+            running=running.get(row["job"]),
+            facts=[run for run in found if run.job == row["job"]],
+        )
+        for row in jobs
+    }
+
+
+async def runs(
+    connection: Connection,
+    job: str,
+    limit: int,
+    after: RunPlace | None = None,
+    outcome: str | None = None,
+) -> tuple[list[Run], RunPlace | None]:
+    """A page of a job's runs and slots, newest first."""
+    time, id_ = ("infinity", 0) if after is None else (after.scheduled_at.isoformat(), after.id)
+    if outcome is None:
+        rows = await connection.fetch(sql_read_jobs.RUNS, job, time, id_, limit + 1)
+    else:
+        statement = sql_read_jobs.RUNS_OF_OUTCOME
+        rows = await connection.fetch(statement, job, time, id_, limit + 1, outcome)
+    end = None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        end = RunPlace(last["scheduled_at"], last["id"])
+    return [_run(row) for row in rows[:limit]], end
+
+
+async def run(connection: Connection, job: str, id_: int) -> Run | None:
+    """A job's run; None when it has none of this number."""
+    row = await connection.fetchrow(sql_read_jobs.RUN, job, id_)
+    return None if row is None else _run(row)
+
+
+async def alerts(
+    connection: Connection, limit: int, before: int | None = None, *, is_open: bool | None = None
+) -> tuple[list[AlertRow], int | None]:
+    """A page of alerts, newest first: all, or only those that are (not) open; and the number
+    after which the next page goes on.
+    """
+    rows = await connection.fetch(sql_read_jobs.ALERTS, before or _LARGEST, is_open, limit + 1)
+    found = [AlertRow(**_shown(row)) for row in rows[:limit]]
+    return found, found[-1].id if len(rows) > limit else None
+
+
+def _by_job(rows: list[asyncpg.Record]) -> dict[str, Run]:
+    return {row["job"]: _run(row) for row in rows}
+
+
+def _run(row: asyncpg.Record) -> Run:
+    fields = _shown(row)
+    for name in ("counts", "result"):
+        if fields[name] is not None:
+            fields[name] = msgspec.json.decode(fields[name])
+    kind = fields.pop("kind")
+    return Run(
+        run_id=fields.pop("id"),
+        state=_state(row),
+        trigger="schedule" if kind == "slot" else "manual",
+        dry_run=kind == "dry_run",
+        **fields,
+    )
+
+
+def _state(row: asyncpg.Record) -> Any:
+    if row["outcome"] is not None:
+        return "ended"
+    return "pending" if row["started_at"] is None else "running"
+
+
+def _shown(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        name: time_text(value) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,1 @@
+"""What the jobs do to rows: retention, stalled builds, inactivity, archive."""

@@ -1,0 +1,84 @@
+"""Old activities: archived and deleted in one transaction, put back, and forgotten in the end.
+
+The time for which they can be put back is the database's own, whatever time a job believes in.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from nova_stream.errors import UsageError
+from nova_stream.settings import Settings
+from nova_stream.storage.database import Connection, open_session, read_committed
+from nova_stream.storage.maintenance import sql as sql_job_work
+
+_BATCH = 1000
+#: Activities are small: so many take the flush's locks for some 10 ms.
+ARCHIVE_ROWS = 2000
+
+
+class Place(NamedTuple):
+    """Where a batch of activities ended: time as Postgres writes it, and id."""
+
+    time: str = "-infinity"
+    id: str = ""
+
+
+class Archived(NamedTuple):
+    """What a batch did: rows deleted, and where the next one goes on."""
+
+    deleted: int
+    place: Place
+
+
+async def archive_activities(
+    connection: Connection,
+    cutoff: datetime,
+    place: Place,
+    *,
+    run_id: int,
+    rows: int = ARCHIVE_ROWS,
+) -> Archived:
+    """Archive and delete up to ``rows`` activities older than ``cutoff``, from ``place`` on.
+
+    To be called in a transaction. Rows that somebody else has locked, or that were put back not
+    long ago, are left alone. When fewer than ``rows`` were looked at, none is left.
+    """
+    row = await connection.fetchrow(
+        sql_job_work.ARCHIVE_ACTIVITIES, cutoff, place.time, place.id, rows, run_id
+    )
+    if row is None:
+        return Archived(0, place)
+    return Archived(row["deleted"], Place(row["last_time"], row["last_id"]))
+
+
+async def forget_activities(connection: Connection, days: int, rows: int = _BATCH) -> int:
+    """Delete up to ``rows`` archived activities that ``undo`` no longer reaches; how many."""
+    status = await connection.execute(sql_job_work.FORGET_ACTIVITIES, days, rows)
+    return int(status.rpartition(" ")[2])
+
+
+async def undo(settings: Settings, run_id: int) -> int:
+    """Put back what the run ``run_id`` of cleanupOldActivity deleted; gives how many activities.
+
+    They are left alone by the job for NOVA_UNDO_DAYS from now. Repeating it does nothing more.
+    Raises UsageError when nothing of the run is kept (any more), DatabaseUnavailableError,
+    SchemaVersionError.
+    """
+    async with open_session(settings, "undo") as connection:
+        if not await connection.fetchval(sql_job_work.HAS_ARCHIVED_ACTIVITIES, run_id):
+            raise UsageError(
+                f"run {run_id} has nothing that could be put back: it deleted nothing, was no run "
+                f"of cleanupOldActivity, or is more than {settings.undo_days} days old "
+                "(NOVA_UNDO_DAYS)"
+            )
+        restored, seen = 0, _BATCH
+        while seen == _BATCH:
+            async with read_committed(connection):
+                row = await connection.fetchrow(
+                    sql_job_work.RESTORE_ACTIVITIES, run_id, _BATCH, settings.undo_days
+                )
+            assert row is not None
+            restored, seen = restored + row["restored"], row["seen"]
+    return restored

@@ -1,0 +1,1 @@
+"""What readers ask: figures, their history, and what each is made of."""

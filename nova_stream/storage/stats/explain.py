@@ -1,0 +1,208 @@
+"""What an agent's figure is made of: the rows, and the event that last changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from nova_stream.events.change import Entity
+from nova_stream.settings import Settings
+from nova_stream.storage.apply.fold import offset_of_place
+from nova_stream.storage.bounded import Rows, fetch_within
+from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.stats import explain_sql as sql_explain
+from nova_stream.storage.stats import read
+from nova_stream.storage.stats.explain_rows import (
+    AgentItem,
+    Event,
+    ExecutionItem,
+    Explanation,
+    Figure,
+    Item,
+    TaskItem,
+)
+from nova_stream.storage.stats.read import shown
+from nova_stream.storage.stats.rows import Place
+
+Row = TypeVar("Row", TaskItem, ExecutionItem, AgentItem)
+
+#: The statuses of the tasks that a figure is made of, None for all.
+_STATUSES: dict[Figure, Sequence[str] | None] = {
+    "totalTasks": None,
+    "completedTasks": ["done"],
+    "failedTasks": ["failed"],
+    "activeTasks": ["pending", "ready", "running"],
+    "successRate": None,
+    "currentStatus": ["running"],
+}
+#: A task that leaves these has moved the figure as well, and is of any status now.
+_LEFT: set[Figure] = {"activeTasks", "currentStatus"}
+
+_FORMULAS: dict[Figure, str] = {
+    "totalTasks": "All tasks of this name.",
+    "completedTasks": "The tasks of this name with status done.",
+    "failedTasks": "The tasks of this name with status failed.",
+    "activeTasks": "The tasks of this name with status pending, ready or running.",
+    "successRate": "Tasks with status done divided by all tasks of this name, in percent and "
+    "rounded to two decimals; 0 without a task.",
+    "avgDuration": "The sum of the durations of this name's executions divided by their number, "
+    "rounded to milliseconds; 0 without an execution.",
+    "lastActive": "The newest timestamp of this name's executions; without one, when the agent "
+    "was created.",
+    "currentStatus": "active while a task of this name has status running, else idle.",
+}
+
+
+class _Asked(NamedTuple):
+    """What is asked for, in the transaction at hand."""
+
+    connection: Connection
+    settings: Settings
+    name: str
+    agent_id: str | None
+    figure: Figure
+    bounds: read.Bounds
+    after: Place | None
+
+    @property
+    def limit(self) -> int:
+        return self.bounds.rows
+
+
+class _Found(NamedTuple):
+    """A page of rows, what the formula works with, and the newest event of what decides it."""
+
+    items: Sequence[Item]
+    end: Place | None
+    rows: dict[str, float]
+    last_change: Event | None
+
+
+async def explain(
+    connection: Connection,
+    settings: Settings,
+    name: str,
+    figure: Figure,
+    bounds: read.Bounds,
+    after: Place | None = None,
+    *,
+    unregistered: bool = False,
+) -> tuple[Explanation, Place | None] | None:
+    """A figure of a name with a page of its rows, in one snapshot, and where the next page goes on.
+
+    None when no agent has the name, unless ``unregistered`` and something counts under it. Raises
+    what asyncpg raises; needs a connection that is in no transaction.
+    """
+    async with snapshot(connection):
+        stats = await read.agent_stats(connection, name, unregistered=unregistered)
+        if stats is None:
+            return None
+        asked = _Asked(connection, settings, name, stats.agent_id, figure, bounds, after)
+        value = msgspec.to_builtins(stats).get(figure)
+        if figure == "activeTasks":
+            value = await connection.fetchval(sql_explain.ACTIVE_TASKS, name)
+        if figure == "avgDuration":
+            found = await _executions(asked)
+        elif figure == "lastActive":
+            found = await _newest(asked)
+        else:
+            found = await _tasks(asked)
+    explanation = Explanation(
+        agent_name=name,
+        agent_id=stats.agent_id,
+        figure=figure,
+        value=value,
+        formula=_FORMULAS[figure],
+        rows=found.rows,
+        items=list(found.items),
+        last_change=found.last_change,
+    )
+    return explanation, found.end
+
+
+async def _tasks(asked: _Asked) -> _Found:
+    statuses = _STATUSES[asked.figure]
+    after = asked.after.id if asked.after else ""
+    page = await _page(asked, sql_explain.TASKS, asked.name, statuses, after, asked.limit + 1)
+    counts = await asked.connection.fetchrow(sql_explain.COUNT_TASKS, asked.name)
+    assert counts is not None
+    changed = await asked.connection.fetchrow(
+        sql_explain.LAST_TASK, asked.name, None if asked.figure in _LEFT else statuses
+    )
+    items = [_item(TaskItem, asked, Entity.TASKS, row) for row in page.rows]
+    end = Place(None, items[-1].id) if page.more else None
+    event = None if changed is None else _event(asked, Entity.TASKS, changed)
+    return _Found(items, end, dict(counts), event)
+
+
+async def _executions(asked: _Asked) -> _Found:
+    """The executions that have a duration: first those with a time, newest first."""
+    place = asked.after or read.FIRST
+    page = await read.timed_then_untimed(
+        asked.connection,
+        (sql_explain.EXECUTIONS, sql_explain.EXECUTIONS_WITHOUT_TIME),
+        asked.bounds,
+        place,
+        before=(asked.name,),
+    )
+    counts = await asked.connection.fetchrow(sql_explain.COUNT_EXECUTIONS, asked.name)
+    assert counts is not None
+    changed = await asked.connection.fetchrow(sql_explain.LAST_EXECUTION, asked.name)
+    items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
+    last = items[-1] if page.more else None
+    return _Found(
+        items,
+        None if last is None else Place(last.timestamp, last.id),
+        {
+            name: shown(value)
+            for name, value in zip(("executions", "durationSum"), counts, strict=True)
+        },
+        None if changed is None else _event(asked, Entity.EXECUTIONS, changed),
+    )
+
+
+async def _newest(asked: _Asked) -> _Found:
+    """The executions of the newest timestamp, else the agent."""
+    newest = await asked.connection.fetchval(sql_explain.NEWEST_TIME, asked.name)
+    if newest is None:
+        return await _created(asked)
+    after = asked.after.id if asked.after else ""
+    arguments = (asked.name, newest)
+    page = await _page(asked, sql_explain.NEWEST_EXECUTIONS, *arguments, after, asked.limit + 1)
+    count = await asked.connection.fetchval(sql_explain.COUNT_NEWEST, *arguments)
+    changed = await asked.connection.fetchrow(sql_explain.LAST_NEWEST, *arguments)
+    items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
+    end = Place(None, items[-1].id) if page.more else None
+    event = _event(asked, Entity.EXECUTIONS, changed)
+    return _Found(items, end, {"executions": count}, event)
+
+
+async def _page(asked: _Asked, statement: str, *arguments: Any) -> Rows:
+    return await fetch_within(asked.connection, statement, *arguments, **asked.bounds._asdict())
+
+
+async def _created(asked: _Asked) -> _Found:
+    row = await asked.connection.fetchrow(sql_explain.AGENT, asked.agent_id)
+    if row is None:
+        return _Found([], None, {"executions": 0}, None)
+    item = _item(AgentItem, asked, Entity.AGENTS, row)
+    return _Found([] if asked.after else [item], None, {"executions": 0}, item.event)
+
+
+def _item(kind: type[Row], asked: _Asked, entity: Entity, row: Any) -> Row:
+    fields = {name: shown(value) for name, value in row.items()}
+    for name in ("src_partition", "src_offset", "changed_at"):
+        del fields[name]
+    return kind(**fields, event=_event(asked, entity, row))
+
+
+def _event(asked: _Asked, entity: Entity, row: Any) -> Event:
+    return Event(
+        topic=asked.settings.topic(entity),
+        partition=row["src_partition"],
+        offset=offset_of_place(row["src_offset"]),
+        changed_at=shown(row["changed_at"]),
+        entity_id=row["id"],
+    )

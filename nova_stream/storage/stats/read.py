@@ -1,0 +1,363 @@
+"""The reads behind the API. Each gives one state: what takes several statements reads them in one
+snapshot. All raise what asyncpg raises, and need a connection that is in no transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import asyncpg
+import msgspec
+
+from nova_stream.events.times import time_text
+from nova_stream.stats.formulas import mean_duration, success_rate
+from nova_stream.storage.bounded import Rows, fetch_within
+from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.stats import sql as sql_read
+from nova_stream.storage.stats import sql_changes
+from nova_stream.storage.stats.rows import (
+    Activity,
+    AgentPlace,
+    AgentStats,
+    Build,
+    BuildStats,
+    BuildWithTasks,
+    NamedAgentStats,
+    Overview,
+    Place,
+    Task,
+)
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+#: A page of a list, and where the next one goes on (None = there is none).
+Page = tuple[list[Row], Place | None]
+
+
+class Marker(NamedTuple):
+    """A moment of the database: the oldest transaction under way, the next one's number, and all
+    in Postgres' words, which stay the same while nobody writes.
+    """
+
+    oldest: int
+    next: int
+    words: str
+
+
+class Changes(NamedTuple):
+    """What differs between two looks, as one state; rows that did not change may be among them.
+
+    ``agent_ids`` are all that there are now, ``unregistered`` all names without an agent. Builds
+    are of the newest and those under way, activities of the newest 25; both oldest first.
+    """
+
+    marker: Marker
+    agents: list[AgentStats]
+    agent_ids: set[str]
+    unregistered: list[AgentStats]
+    build_stats: BuildStats
+    overview: Overview
+    builds: list[Build]
+    activities: list[Activity]
+
+
+#: Doubles beyond are not all whole numbers that were meant as such.
+_EXACT = 2**53
+FIRST = Place("infinity", "")
+#: Rows that are made before others have their turn.
+_TURN = 500
+_AS_THEY_ARE = frozenset({str, int})
+
+
+class _Falling(str):
+    """A text that comes before smaller ones."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+    def __le__(self, other: str) -> bool:
+        return str.__ge__(self, other)
+
+    def __gt__(self, other: str) -> bool:
+        return str.__lt__(self, other)
+
+
+class Bounds(NamedTuple):
+    """How much of a list is read: rows, and bytes of them, of which the first row may have more."""
+
+    rows: int
+    size: int
+
+
+async def agents_stats(
+    connection: Connection,
+    bounds: Bounds,
+    after: AgentPlace | None = None,
+    *,
+    unregistered: bool = False,
+) -> tuple[list[AgentStats], AgentPlace | None]:
+    """Registered agents, on request with the names that are not; newest lastActive first, then by
+    name; and the place after which there are more.
+    """
+    statements = (sql_read.AGENTS_STATS, sql_read.UNREGISTERED_PAGE)
+    if after is not None:
+        statements = (sql_read.AGENTS_STATS_AFTER, sql_read.UNREGISTERED_AFTER)
+    arguments = (bounds.rows + 1, *(after or ()))
+    async with snapshot(connection):
+        found = await fetch_within(connection, statements[0], *arguments, **bounds._asdict())
+        rows = await _in_turns(partial(_read, AgentStats), found.rows)
+        if unregistered:
+            others = await fetch_within(connection, statements[1], *arguments, **bounds._asdict())
+            rows += [_read_unregistered(AgentStats, row) for row in others.rows]
+            rows = _merged(rows, [found, others])[: bounds.rows]
+            more = found.more or others.more or len(rows) < len(found.rows) + len(others.rows)
+        else:
+            more = found.more
+    if not more:
+        return rows, None
+    last = rows[-1]
+    return rows, AgentPlace(last.last_active, last.agent_name, last.agent_id or "")
+
+
+def _merged(rows: list[AgentStats], parts: Sequence[Rows]) -> list[AgentStats]:
+    """Rows of two lists in one order, as far as both of them go."""
+    ends = []
+    start = 0
+    for part in parts:
+        start += len(part.rows)
+        if part.more:
+            ends.append(_order(rows[start - 1]))
+    rows = sorted(rows, key=_order)
+    return [row for row in rows if all(_order(row) <= end for end in ends)]
+
+
+def _order(row: AgentStats) -> tuple[_Falling, str, str]:
+    active = _Falling(row.last_active or "")  # the empty one comes last
+    return active, row.agent_name, row.agent_id or ""
+
+
+async def agent_stats(
+    connection: Connection, name: str, *, unregistered: bool = False
+) -> NamedAgentStats | None:
+    """The figures of a name: of several agents that have it the first by id, naming the others.
+
+    None when no agent has the name, unless ``unregistered`` and something counts under it.
+    """
+    async with snapshot(connection):
+        rows = await connection.fetch(sql_read.AGENT_STATS_BY_NAME, name)
+        if rows:
+            others = [row["agent_id"] for row in rows[1:]]
+            return _read(NamedAgentStats, rows[0], other_agent_ids=others)
+        if not unregistered:
+            return None
+        row = await connection.fetchrow(sql_read.UNREGISTERED_BY_NAME, name)
+    return None if row is None else _read_unregistered(NamedAgentStats, row)
+
+
+async def count_unregistered(connection: Connection) -> int:
+    """How many names have tasks or executions and no registered agent."""
+    return int(await connection.fetchval(sql_read.COUNT_UNREGISTERED))
+
+
+async def build_stats(connection: Connection) -> BuildStats:
+    """The figures of all builds."""
+    return _read(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS))
+
+
+async def overview(connection: Connection) -> Overview:
+    """The figures of the whole."""
+    return _read(Overview, await connection.fetchrow(sql_read.OVERVIEW))
+
+
+async def builds(
+    connection: Connection, bounds: Bounds, after: Place | None = None, status: str | None = None
+) -> Page[Build]:
+    """A page of builds, newest start first, those that have not started last."""
+    statements = sql_read.BUILDS if status is None else sql_read.BUILDS_OF_STATUS
+    extra = () if status is None else (status,)
+    found = await _page(connection, statements, bounds, after, extra)
+    return _paged([_read(Build, row) for row in found.rows], found, "started_at")
+
+
+async def build(
+    connection: Connection, id_: str, bounds: Bounds, after: str | None = None
+) -> tuple[BuildWithTasks, str | None] | None:
+    """A build with its tasks, or those behind the task ``after``, and the id of the task after
+    which there are more; None when there is no build of this id.
+    """
+    async with snapshot(connection):
+        row = await connection.fetchrow(sql_read.BUILD, id_)
+        if row is None:
+            return None
+        arguments = (id_, after, bounds.rows + 1)
+        found = await fetch_within(
+            connection, sql_read.TASKS_OF_BUILD, *arguments, **bounds._asdict()
+        )
+    tasks = [_read_task(task) for task in found.rows]
+    return _read(BuildWithTasks, row, tasks=tasks), tasks[-1].id if found.more else None
+
+
+async def activities(
+    connection: Connection, bounds: Bounds, after: Place | None = None
+) -> Page[Activity]:
+    """A page of the activity feed, newest first."""
+    found = await _page(connection, sql_read.ACTIVITIES, bounds, after)
+    return _paged([_read(Activity, row) for row in found.rows], found, "timestamp")
+
+
+async def positions(connection: Connection) -> dict[tuple[str, int], int]:
+    """The next offset that the stream will apply, by topic and partition."""
+    rows = await connection.fetch(sql_read.POSITIONS)
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+class Reached(NamedTuple):
+    """How far the stream has come: the next offsets, by topic and partition, and the life of each
+    topic that they count in; the id is None of one that no worker has recognised.
+    """
+
+    offsets: Mapping[tuple[str, int], int]
+    lives: Mapping[str, str | None]
+
+
+async def reached(connection: Connection) -> Reached:
+    """The positions with the lives of their topics, in one look."""
+    rows = await connection.fetch(sql_read.LIVING_POSITIONS)
+    return Reached(
+        {(row["topic"], row["partition"]): row["next_offset"] for row in rows},
+        {row["topic"]: row["topic_id"] for row in rows},
+    )
+
+
+async def changes(
+    connection: Connection, since: Marker | None, known: Collection[str]
+) -> Changes | None:
+    """What differs from the look that gave ``since`` (None = everything), or None where nobody
+    has written since; ``known`` are the agents' ids as they were then.
+    """
+    async with snapshot(connection):
+        seen: Any = await connection.fetchrow(sql_changes.SNAPSHOT)
+        marker = Marker(*seen)
+        if marker == since:
+            return None
+        window = (0 if since is None else since.oldest, marker.next)
+        agents = await connection.fetch(sql_changes.AGENTS, *window)
+        count = await connection.fetchval(sql_changes.COUNT_AGENTS)
+        ids = {row["agent_id"] for row in agents}.union(known)
+        if count != len(ids):  # some of them are gone
+            ids = {row["agent_id"] for row in await connection.fetch(sql_changes.AGENT_IDS)}
+        others = await connection.fetch(sql_read.UNREGISTERED)
+        return Changes(
+            marker=marker,
+            agents=await _in_turns(partial(_read, AgentStats), agents),
+            agent_ids=ids,
+            unregistered=await _in_turns(partial(_read_unregistered, AgentStats), others),
+            build_stats=_read(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS)),
+            overview=_read(Overview, await connection.fetchrow(sql_read.OVERVIEW)),
+            builds=[
+                _read(Build, row) for row in await connection.fetch(sql_changes.BUILDS, *window)
+            ],
+            activities=[
+                _read(Activity, row)
+                for row in await connection.fetch(sql_changes.ACTIVITIES, *window)
+            ],
+        )
+
+
+async def _in_turns(make: Callable[[Any], Row], rows: Sequence[Any]) -> list[Row]:
+    """What ``make`` makes of each row; others have their turn after some."""
+    made = []
+    for number, row in enumerate(rows):
+        made.append(make(row))
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+    return made
+
+
+async def _page(
+    connection: Connection,
+    statements: tuple[str, str],
+    bounds: Bounds,
+    after: Place | None,
+    extra: Sequence[Any] = (),
+) -> Rows:
+    async with snapshot(connection):
+        return await timed_then_untimed(connection, statements, bounds, after or FIRST, after=extra)
+
+
+async def timed_then_untimed(
+    connection: Connection,
+    statements: tuple[str, str],
+    bounds: Bounds,
+    place: Place,
+    *,
+    before: Sequence[Any] = (),
+    after: Sequence[Any] = (),
+) -> Rows:
+    """The rows after a place: first those with a time, then those without.
+
+    The statements take ``before``, the place (time and id; id alone), one row more than is wanted,
+    and ``after``. Needs a snapshot.
+    """
+    timed, untimed = statements
+    found = Rows([], 0, more=False)
+    last: str | None = place.id
+    if place.time is not None:
+        arguments = (*before, place.time, place.id, bounds.rows + 1, *after)
+        found = await fetch_within(connection, timed, *arguments, **bounds._asdict())
+        last = None
+    if found.more:
+        return found
+    # One at least is asked for: it tells whether there are more.
+    left = Bounds(max(1, bounds.rows - len(found.rows)), max(1, bounds.size - found.size))
+    arguments = (*before, last, left.rows + 1, *after)
+    rest = await fetch_within(connection, untimed, *arguments, **left._asdict())
+    rows = [*found.rows, *rest.rows]
+    full = found.size >= bounds.size and found.rows
+    kept = found.rows if full else rows[: bounds.rows]
+    return Rows(kept, found.size + rest.size, rest.more or len(kept) < len(rows))
+
+
+def _paged(rows: list[Row], found: Rows, time: str) -> Page[Row]:
+    if not found.more:
+        return rows, None
+    last: Any = rows[-1]
+    return rows, Place(getattr(last, time), last.id)
+
+
+def _read(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:
+    assert row is not None
+    return kind(**{name: shown(value) for name, value in row.items()}, **more)
+
+
+def _read_task(fields: dict[str, Any]) -> Task:
+    if fields["dependencies"] is not None:
+        fields["dependencies"] = msgspec.json.decode(fields["dependencies"])
+    return _read(Task, fields)
+
+
+def _read_unregistered(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record) -> Row:
+    fields: dict[str, Any] = dict(row.items())
+    running: int = fields.pop("running_tasks")
+    executions: int = fields.pop("executions")
+    fields["avg_duration"] = mean_duration(fields.pop("duration_sum"), executions)
+    fields["success_rate"] = success_rate(fields["completed_tasks"], fields["total_tasks"])
+    fields["current_status"] = "active" if running > 0 else "idle"
+    return _read(kind, fields, agent_id=None, role=None, cached_at=None, registered=False)
+
+
+def shown(value: Any) -> Any:
+    """A column's value as it is written out: times as text, whole numbers without a fraction."""
+    if value.__class__ in _AS_THEY_ARE:  # most are
+        return value
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, float | Decimal):
+        return int(value) if -_EXACT < value < _EXACT and value == int(value) else float(value)
+    return value
