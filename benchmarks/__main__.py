@@ -20,24 +20,62 @@ def _arguments() -> argparse.Namespace:
         prog="nova-stream bench",
         description="Measure nova-stream on this machine, with a Kafka and a Postgres of its own.",
     )
-    parser.add_argument("name", nargs="?", default="all",
-                        choices=(*NAMES, "source-audit", "capture", "all"))  # fmt: skip
-    parser.add_argument("--events", type=int, default=throughput.EVENTS, metavar="N",
-                        help="throughput: events in the backlog (%(default)s)")  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=throughput.ROUNDS, metavar="N",
-                        help="throughput: turns of each program (%(default)s)")  # fmt: skip
-    parser.add_argument("--against", type=Path, metavar="DIR",
-                        help="throughput: measure another checkout, too")  # fmt: skip
-    parser.add_argument("--only", nargs="+", default=(), metavar="WORD",
-                        help="throughput: only the programs whose name begins so")  # fmt: skip
-    parser.add_argument("--seconds", type=float, default=freshness.SECONDS, metavar="S",
-                        help="freshness: how long each load lasts (%(default)s)")  # fmt: skip
-    parser.add_argument("--entities", type=int, nargs="+", default=memory.ENTITIES, metavar="N",
-                        help="memory: distinct entities (%(default)s)")  # fmt: skip
-    parser.add_argument("--rows", type=int, default=source_audit.ROWS, metavar="N",
-                        help="source-audit: rows on each side (%(default)s)")  # fmt: skip
-    parser.add_argument("--documents", type=int, default=capture.DOCUMENTS, metavar="N",
-                        help="capture: documents of the deployment (%(default)s)")  # fmt: skip
+    parser.add_argument(
+        "name", nargs="?", default="all", choices=(*NAMES, "source-audit", "capture", "all")
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=throughput.EVENTS,
+        metavar="N",
+        help="throughput: events in the backlog (%(default)s)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=throughput.ROUNDS,
+        metavar="N",
+        help="throughput: turns of each program (%(default)s)",
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="throughput: measure another checkout, too"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="WORD",
+        help="throughput: only the programs whose name begins so",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=freshness.SECONDS,
+        metavar="S",
+        help="freshness: how long each load lasts (%(default)s)",
+    )
+    parser.add_argument(
+        "--entities",
+        type=int,
+        nargs="+",
+        default=memory.ENTITIES,
+        metavar="N",
+        help="memory: distinct entities (%(default)s)",
+    )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=source_audit.ROWS,
+        metavar="N",
+        help="source-audit: rows on each side (%(default)s)",
+    )
+    parser.add_argument(
+        "--documents",
+        type=int,
+        default=capture.DOCUMENTS,
+        metavar="N",
+        help="capture: documents of the deployment (%(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     return parser.parse_args()
 
@@ -50,9 +88,12 @@ def main() -> None:
     }
     if given.name in {"throughput", "all"}:
         results["throughput"] = throughput.measure(
-            report.say, events=given.events, rounds=given.rounds, against=given.against,
+            report.say,
+            events=given.events,
+            rounds=given.rounds,
+            against=given.against,
             only=tuple(given.only),
-        )  # fmt: skip
+        )
         report.throughput(results["throughput"])
     if given.name in {"freshness", "all"}:
         results["freshness"] = freshness.measure(report.say, seconds=given.seconds)

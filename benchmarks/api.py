@@ -88,9 +88,14 @@ def measure(say: Say, *, streams: int, reads: float, rate: int, seconds: float) 
 
 class _Bench:
     def __init__(
-        self, servers: Stack, settings: Settings, worker: Process, api: Process, address: str,
+        self,
+        servers: Stack,
+        settings: Settings,
+        worker: Process,
+        api: Process,
+        address: str,
         say: Say,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._servers = servers
         self._settings = settings
         self._worker = worker
@@ -101,8 +106,11 @@ class _Bench:
     async def run(self, streams: int, reads: float, rate: int, seconds: float) -> dict[str, Any]:
         await self._answers()
         result: dict[str, Any] = {
-            "streams": streams, "reads": reads, "rate": rate, "seconds": seconds,
-        }  # fmt: skip
+            "streams": streams,
+            "reads": reads,
+            "rate": rate,
+            "seconds": seconds,
+        }
         result["idle_mb"] = self._memory()
         self._say(f"opening {streams} streams")
         async with self._clients("streams", str(streams)) as clients:
@@ -140,9 +148,13 @@ class _Bench:
             fresh = await probing
         found = msgspec.json.decode(output)
         return {
-            "fresh": fresh, "most_mb": most, "cpu": used, "read_cpu": found["cpu_s"] / passed,
-            "failed": found["failed"], "loaded": _percentiles(found["times"]),
-        }  # fmt: skip
+            "fresh": fresh,
+            "most_mb": most,
+            "cpu": used,
+            "read_cpu": found["cpu_s"] / passed,
+            "failed": found["failed"],
+            "loaded": _percentiles(found["times"]),
+        }
 
     def _cpu(self) -> dict[str, float]:
         return {
@@ -158,10 +170,15 @@ class _Bench:
     async def _clients(self, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
         kind, *numbers = words
         child = await asyncio.create_subprocess_exec(
-            *_CLIENTS, kind, self._address, *numbers,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            env=environment(self._settings), limit=1 << 26,
-        )  # fmt: skip
+            *_CLIENTS,
+            kind,
+            self._address,
+            *numbers,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment(self._settings),
+            limit=1 << 26,
+        )
         try:
             yield child
         finally:
@@ -220,9 +237,11 @@ class _Bench:
                 cached[path].append(await _timed(connection.fetch(_CACHED[path])))
                 recounts[path].append(await _timed(connection.fetch(_RECOUNT[path])))
         return {
-            "rows": rows, "reads": _percentiles(times), "cached": _percentiles(cached),
+            "rows": rows,
+            "reads": _percentiles(times),
+            "cached": _percentiles(cached),
             "recounts": _percentiles(recounts),
-        }  # fmt: skip
+        }
 
 
 async def _timed(work: Awaitable[Any]) -> float:
@@ -248,9 +267,17 @@ def tables(result: dict[str, Any]) -> None:
         title="Reads over HTTP; cached and recounted in SQL; milliseconds", title_justify="left"
     )
     columns = (
-        "", "loaded p50", "p99", "target", "quiet p50", "p99", "guide", "cached",
-        "recounted", "faster",
-    )  # fmt: skip
+        "",
+        "loaded p50",
+        "p99",
+        "target",
+        "quiet p50",
+        "p99",
+        "guide",
+        "cached",
+        "recounted",
+        "faster",
+    )
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     for path in PATHS:
@@ -258,10 +285,16 @@ def tables(result: dict[str, Any]) -> None:
         cached, recount = quiet["cached"][path]["p50"], quiet["recounts"][path]["p50"]
         table.add_row(
             path.removeprefix("/api/v1"),
-            f"{loaded['p50']:.1f}", f"{loaded['p99']:.1f}", f"< {READ_TARGET:g}",
-            f"{alone['p50']:.1f}", f"{alone['p99']:.1f}", f"< {GUIDE[path]:g}",
-            f"{cached:.1f}", f"{recount:.1f}", f"{recount / cached:.1f} x",
-        )  # fmt: skip
+            f"{loaded['p50']:.1f}",
+            f"{loaded['p99']:.1f}",
+            f"< {READ_TARGET:g}",
+            f"{alone['p50']:.1f}",
+            f"{alone['p99']:.1f}",
+            f"< {GUIDE[path]:g}",
+            f"{cached:.1f}",
+            f"{recount:.1f}",
+            f"{recount / cached:.1f} x",
+        )
     report.console.print(table)
     clients, fresh, cpu = result["clients"], result["fresh"], result["cpu"]
     shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in cpu.items())
@@ -286,21 +319,36 @@ def tables(result: dict[str, Any]) -> None:
 def main() -> None:
     """Measure, print, and write the results as JSON where wanted."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.api", description=__doc__)
-    parser.add_argument("--streams", type=int, default=STREAMS, metavar="N",
-                        help="streams that are open (%(default)s)")  # fmt: skip
-    parser.add_argument("--reads", type=float, default=READS, metavar="N",
-                        help="reads a second (%(default)s)")  # fmt: skip
-    parser.add_argument("--rate", type=int, default=RATE, metavar="N",
-                        help="events a second (%(default)s)")  # fmt: skip
-    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S",
-                        help="how long it lasts (%(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--streams",
+        type=int,
+        default=STREAMS,
+        metavar="N",
+        help="streams that are open (%(default)s)",
+    )
+    parser.add_argument(
+        "--reads", type=float, default=READS, metavar="N", help="reads a second (%(default)s)"
+    )
+    parser.add_argument(
+        "--rate", type=int, default=RATE, metavar="N", help="events a second (%(default)s)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        metavar="S",
+        help="how long it lasts (%(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     given = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of topics that are new
     result = measure(
-        report.say, streams=given.streams, reads=given.reads, rate=given.rate,
+        report.say,
+        streams=given.streams,
+        reads=given.reads,
+        rate=given.rate,
         seconds=given.seconds,
-    )  # fmt: skip
+    )
     tables(result)
     if given.json is not None:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))

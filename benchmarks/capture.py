@@ -25,13 +25,25 @@ TARGET = 30.0
 _COMMAND = (sys.executable, "-m", "nova_stream.cli.main", "capture", "convex")
 _STATE = "SELECT phase, snapshot_documents FROM source_cursors"
 _TASK = {
-    "buildId": "b1", "taskId": "T-1", "agent": "MARS", "status": "done", "dependencies": ["T-0"],
-    "phase": 1, "attempts": 2, "createdAt": "2026-02-20T11:00:00.000Z", "output": "output " * 20,
-}  # fmt: skip
+    "buildId": "b1",
+    "taskId": "T-1",
+    "agent": "MARS",
+    "status": "done",
+    "dependencies": ["T-0"],
+    "phase": 1,
+    "attempts": 2,
+    "createdAt": "2026-02-20T11:00:00.000Z",
+    "output": "output " * 20,
+}
 _EXECUTION = {
-    "taskId": "t1", "agent": "MARS", "model": "m", "prompt": "prompt " * 20,
-    "response": "response " * 30, "gatesPassed": True, "timestamp": "2026-02-20T11:00:00.000Z",
-}  # fmt: skip
+    "taskId": "t1",
+    "agent": "MARS",
+    "model": "m",
+    "prompt": "prompt " * 20,
+    "response": "response " * 30,
+    "gatesPassed": True,
+    "timestamp": "2026-02-20T11:00:00.000Z",
+}
 
 
 def measure(say: Callable[[str], None], *, documents: int = DOCUMENTS) -> dict[str, Any]:

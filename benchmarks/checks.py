@@ -12,13 +12,25 @@ from nova_stream.storage.audit.audit import audit_on
 from nova_stream.testing.recount import Recount
 
 _AGENT = (
-    "agent_name", "role", "total_tasks", "completed_tasks", "failed_tasks", "success_rate",
-    "avg_duration", "last_active", "current_status",
-)  # fmt: skip
+    "agent_name",
+    "role",
+    "total_tasks",
+    "completed_tasks",
+    "failed_tasks",
+    "success_rate",
+    "avg_duration",
+    "last_active",
+    "current_status",
+)
 _BUILD = (
-    "total_builds", "completed_builds", "failed_builds", "running_builds", "success_rate",
-    "avg_duration_ms", "last_build_time",
-)  # fmt: skip
+    "total_builds",
+    "completed_builds",
+    "failed_builds",
+    "running_builds",
+    "success_rate",
+    "avg_duration_ms",
+    "last_build_time",
+)
 _BUILD_STATUS = ("completed", "failed", "running")
 
 
@@ -46,14 +58,19 @@ async def faust_app(connection: asyncpg.Connection[Any], figures: Recount) -> li
             wrong += [] if agent.total_tasks == 0 else [f"{agent.agent_name} is missing"]
             continue
         found = (
-            row["total_tasks"], row["completed_tasks"], row["failed_tasks"],
+            row["total_tasks"],
+            row["completed_tasks"],
+            row["failed_tasks"],
             mean_duration(Decimal(row["duration_sum"]), row["executions"]),
             "active" if row["running_tasks"] else "idle",
-        )  # fmt: skip
+        )
         wanted = (
-            agent.total_tasks, agent.completed_tasks, agent.failed_tasks, agent.avg_duration,
+            agent.total_tasks,
+            agent.completed_tasks,
+            agent.failed_tasks,
+            agent.avg_duration,
             agent.current_status,
-        )  # fmt: skip
+        )
         if found != wanted:
             wrong.append(f"{agent.agent_name}: {found} is not {wanted}")
     return wrong

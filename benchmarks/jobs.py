@@ -109,9 +109,14 @@ async def _run(job: Job, settings: Settings, run_id: int) -> tuple[float, float,
             """Nobody takes this run over."""
 
         context = JobContext(
-            settings=settings, now=_NOW, dry_run=False, run_id=run_id, connect=session.open,
-            publisher=publisher, fence=fence,
-        )  # fmt: skip
+            settings=settings,
+            now=_NOW,
+            dry_run=False,
+            run_id=run_id,
+            connect=session.open,
+            publisher=publisher,
+            fence=fence,
+        )
         begun = time.perf_counter()
         result = await job.run_once(context)
         took = (time.perf_counter() - begun) * 1000
@@ -302,12 +307,24 @@ def _share(jobs: Sequence[dict[str, Any]]) -> float:
 def main() -> None:
     """Measure, print, and write the results as JSON where wanted."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
-    parser.add_argument("--scales", type=int, nargs="+", default=SCALES, metavar="N",
-                        help="multiples of the guide's sizes (%(default)s)")  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N",
-                        help="runs of each job (%(default)s)")  # fmt: skip
-    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S",
-                        help="time of the stream beside the jobs (%(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--scales",
+        type=int,
+        nargs="+",
+        default=SCALES,
+        metavar="N",
+        help="multiples of the guide's sizes (%(default)s)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, metavar="N", help="runs of each job (%(default)s)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        metavar="S",
+        help="time of the stream beside the jobs (%(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     given = parser.parse_args()
     # It says of every batch that it tries again while a topic is new.

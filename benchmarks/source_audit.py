@@ -117,8 +117,9 @@ def _compare_beside_changes(servers: Stack, database: str, url: str, tasks: int)
     # The rows were filled in by hand: their figures first.
     processes.run(
         (*WORKER[:-1], "jobs", "run", "computeAgentStats"),
-        cwd=servers.folder, env=environment(settings),
-    )  # fmt: skip
+        cwd=servers.folder,
+        env=environment(settings),
+    )
     ours = servers.postgres.url_of(database)
     writer = (sys.executable, "-m", "benchmarks.source_writer", url, str(tasks), str(CHANGES))
     with process(servers, "worker", WORKER, settings) as worker:
@@ -132,13 +133,24 @@ def _compare_beside_changes(servers: Stack, database: str, url: str, tasks: int)
 
 
 def _compare(stack: Stack, database: str, url: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "nova_stream.cli.main", "audit", "--source", url,
-               "--settle", "5"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "nova_stream.cli.main",
+        "audit",
+        "--source",
+        url,
+        "--settle",
+        "5",
+    ]
     begin = time.monotonic()
     with subprocess.Popen(
-        command, cwd=stack.folder, env=environment(stack.settings(database, prefix="nova")),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+        command,
+        cwd=stack.folder,
+        env=environment(stack.settings(database, prefix="nova")),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert process.stdout is not None
         answer = process.stdout.read()
         _, _, usage = os.wait4(process.pid, 0)

@@ -45,8 +45,12 @@ ROUNDS = 3
 FAUST_EVENTS = 20_000
 
 _FAUST_TABLES = (
-    "task_states", "execution_states", "build_states", "agent_stats", "build_stats",
-)  # fmt: skip
+    "task_states",
+    "execution_states",
+    "build_states",
+    "agent_stats",
+    "build_stats",
+)
 
 _POLL = 0.02
 _LIMIT = 300.0
@@ -156,9 +160,11 @@ def measure(
             backlog = small if program.small else full
             run = _turn(servers, program, backlog)
             runs[program.name].append(run)
-            say(f"round {number}: {program.name}: {run.rate:,.0f} events/s "
+            say(
+                f"round {number}: {program.name}: {run.rate:,.0f} events/s "
                 f"({run.cpu:.1f} + {run.postgres_cpu:.1f} us CPU)"
-                + (f", WRONG: {'; '.join(run.wrong[:3])}" if run.wrong else ""))  # fmt: skip
+                + (f", WRONG: {'; '.join(run.wrong[:3])}" if run.wrong else "")
+            )
     return _summary(events, programs, runs)
 
 

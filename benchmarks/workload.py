@@ -18,10 +18,28 @@ from nova_stream.events.lines import ChangeLine
 from nova_stream.testing.recount import Recount, recount_history, revision_of_line
 
 AGENTS = (
-    "ARCHITECT", "ATLAS", "BISHOP", "CIPHER", "DELTA", "ECHO", "FORGE", "GAUSS", "HERMES", "IRIS",
-    "JUNO", "KEPLER", "LYRA", "MARS", "NEPTUNE", "ORION", "PIXEL", "QUARK", "RANGER", "SUN",
+    "ARCHITECT",
+    "ATLAS",
+    "BISHOP",
+    "CIPHER",
+    "DELTA",
+    "ECHO",
+    "FORGE",
+    "GAUSS",
+    "HERMES",
+    "IRIS",
+    "JUNO",
+    "KEPLER",
+    "LYRA",
+    "MARS",
+    "NEPTUNE",
+    "ORION",
+    "PIXEL",
+    "QUARK",
+    "RANGER",
+    "SUN",
     "VULCAN",
-)  # fmt: skip
+)
 
 #: Builds that run at the same time.
 _AT_ONCE = 300
@@ -29,9 +47,23 @@ _DUPLICATES = 0.01
 _START = 1_771_588_800_000
 _STEP = 20  # milliseconds between two events
 _WORDS = (
-    "api", "auth", "cache", "chart", "draft", "event", "flow", "graph", "index", "login", "menu",
-    "order", "page", "query", "route", "table",
-)  # fmt: skip
+    "api",
+    "auth",
+    "cache",
+    "chart",
+    "draft",
+    "event",
+    "flow",
+    "graph",
+    "index",
+    "login",
+    "menu",
+    "order",
+    "page",
+    "query",
+    "route",
+    "table",
+)
 
 
 class _Maker:
@@ -96,18 +128,27 @@ def distinct(entities: int, *, seed: int, bytes_each: int = 100) -> Iterator[Cha
             yield maker.line(Entity.EXECUTIONS, execution, "c")
         else:
             task = {
-                "id": maker.id("t"), "buildId": "b", "agent": maker.random.choice(AGENTS),
-                "title": "a task", "status": "done", "output": text, "createdAt": maker.now,
-            }  # fmt: skip
+                "id": maker.id("t"),
+                "buildId": "b",
+                "agent": maker.random.choice(AGENTS),
+                "title": "a task",
+                "status": "done",
+                "output": text,
+                "createdAt": maker.now,
+            }
             yield maker.line(Entity.TASKS, task, "c")
 
 
 def _endless(maker: _Maker) -> Iterator[ChangeLine]:
     for name in AGENTS:
         document = {
-            "id": maker.id("a"), "name": name, "role": name.title(), "domain": "software",
-            "model": "opus", "createdAt": maker.now,
-        }  # fmt: skip
+            "id": maker.id("a"),
+            "name": name,
+            "role": name.title(),
+            "domain": "software",
+            "model": "opus",
+            "createdAt": maker.now,
+        }
         yield maker.line(Entity.AGENTS, document, "c")
     builds = [_build(maker) for _ in range(_AT_ONCE)]
     while True:
@@ -122,9 +163,12 @@ def _endless(maker: _Maker) -> Iterator[ChangeLine]:
 def _build(maker: _Maker) -> Iterator[ChangeLine]:
     choose = maker.random
     document: dict[str, Any] = {
-        "id": maker.id("b"), "prdId": maker.id("p"), "prdName": maker.words(4),
-        "status": "running", "startedAt": maker.now,
-    }  # fmt: skip
+        "id": maker.id("b"),
+        "prdId": maker.id("p"),
+        "prdName": maker.words(4),
+        "status": "running",
+        "startedAt": maker.now,
+    }
     yield maker.line(Entity.BUILDS, document, "c")
     waiting = [_task(maker, document["id"], number) for number in range(choose.randint(10, 30))]
     running: list[Iterator[ChangeLine]] = []
@@ -147,11 +191,17 @@ def _build(maker: _Maker) -> Iterator[ChangeLine]:
 def _task(maker: _Maker, build: str, number: int) -> Iterator[ChangeLine]:
     choose = maker.random
     document: dict[str, Any] = {
-        "id": maker.id("t"), "buildId": build, "taskId": f"T-{number}", "title": maker.words(3),
-        "agent": choose.choice(AGENTS), "status": "pending",
-        "dependencies": [f"T-{number - 1}"] if number else [], "phase": number // 4 + 1,
-        "attempts": 0, "createdAt": maker.now,
-    }  # fmt: skip
+        "id": maker.id("t"),
+        "buildId": build,
+        "taskId": f"T-{number}",
+        "title": maker.words(3),
+        "agent": choose.choice(AGENTS),
+        "status": "pending",
+        "dependencies": [f"T-{number - 1}"] if number else [],
+        "phase": number // 4 + 1,
+        "attempts": 0,
+        "createdAt": maker.now,
+    }
     yield maker.line(Entity.TASKS, document, "c")
     yield maker.line(Entity.TASKS, document | {"status": "ready"})
     document |= {"status": "running", "attempts": 1}
@@ -164,7 +214,13 @@ def _task(maker: _Maker, build: str, number: int) -> Iterator[ChangeLine]:
 
 def _execution(maker: _Maker, task: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": maker.id("e"), "taskId": task["id"], "agent": task["agent"], "model": "opus",
-        "prompt": maker.words(5), "response": maker.words(5), "gatesPassed": True,
-        "duration": maker.random.randint(200, 90_000), "timestamp": maker.now,
-    }  # fmt: skip
+        "id": maker.id("e"),
+        "taskId": task["id"],
+        "agent": task["agent"],
+        "model": "opus",
+        "prompt": maker.words(5),
+        "response": maker.words(5),
+        "gatesPassed": True,
+        "duration": maker.random.randint(200, 90_000),
+        "timestamp": maker.now,
+    }

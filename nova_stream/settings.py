@@ -208,9 +208,11 @@ class Settings(BaseSettings):
     def _long_enough_token(cls, value: SecretStr | None) -> SecretStr | None:
         token = value.get_secret_value() if value is not None else None
         if token is not None and not (
-            len(token) >= _SHORTEST_SECRET and token.isascii() and token.isprintable()
+            len(token) >= _SHORTEST_SECRET
+            and token.isascii()
+            and token.isprintable()
             and " " not in token
-        ):  # fmt: skip
+        ):
             raise ValueError(
                 f"{_SHORTEST_SECRET} printable characters or more, without blanks, are allowed"
             )

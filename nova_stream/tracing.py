@@ -86,9 +86,13 @@ def spanning(
     if headers is not None:
         parent = tracecontext.TraceContextTextMapPropagator().extract(headers)
     with tracer.start_as_current_span(
-        name, parent, SpanKind[kind], attributes,
-        record_exception=False, set_status_on_exception=False,
-    ) as span:  # fmt: skip
+        name,
+        parent,
+        SpanKind[kind],
+        attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
         try:
             yield span
         except BaseException as error:

@@ -137,9 +137,11 @@ async def on_task(stream: Any) -> None:
                 _count_task(known["agent"], known["status"], -1)
             _count_task(task.agent, task.status, 1)
             task_states[task.id] = {
-                "seq": source.seq, "minor": source.minor, "agent": task.agent,
+                "seq": source.seq,
+                "minor": source.minor,
+                "agent": task.agent,
                 "status": task.status,
-            }  # fmt: skip
+            }
         handled += 1
 
 
@@ -158,8 +160,10 @@ async def on_execution(stream: Any) -> None:
             agent_stats[execution.agent] = stats
             touched.add(execution.agent)
             execution_states[execution.id] = {
-                "seq": source.seq, "minor": source.minor, "duration": execution.duration,
-            }  # fmt: skip
+                "seq": source.seq,
+                "minor": source.minor,
+                "duration": execution.duration,
+            }
         handled += 1
 
 
@@ -175,8 +179,10 @@ async def on_build(stream: Any) -> None:
                 build_stats[known["status"]] -= 1
             build_stats[build.status] += 1
             build_states[build.id] = {
-                "seq": source.seq, "minor": source.minor, "status": build.status,
-            }  # fmt: skip
+                "seq": source.seq,
+                "minor": source.minor,
+                "status": build.status,
+            }
         handled += 1
 
 

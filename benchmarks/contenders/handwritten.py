@@ -84,9 +84,14 @@ class Kind(NamedTuple):
     def upsert(self) -> str:
         """One statement that writes a batch."""
         columns = {
-            "version": "bigint", "version_minor": "int", "changed_at": "timestamptz",
-            "src_partition": "int", "src_offset": "bigint", "doc": "text", **self.columns,
-        }  # fmt: skip
+            "version": "bigint",
+            "version_minor": "int",
+            "changed_at": "timestamptz",
+            "src_partition": "int",
+            "src_offset": "bigint",
+            "doc": "text",
+            **self.columns,
+        }
         names = ", ".join(columns)
         arrays = ", ".join(f"${n}::{t}[]" for n, t in enumerate(columns.values(), 2))
         values = ", ".join(
@@ -158,10 +163,15 @@ def decode(fetched: dict[TopicPartition, list[Any]]) -> Batch:
             if known is not None and known[1:3] >= (source.seq, source.minor):
                 continue
             newest[document.id] = (
-                document.id, source.seq, source.minor,
-                datetime.fromtimestamp(source.ts_ms / 1000, UTC), partition, record.offset,
-                str(found.after, "utf-8"), *msgspec.structs.astuple(document)[1:],
-            )  # fmt: skip
+                document.id,
+                source.seq,
+                source.minor,
+                datetime.fromtimestamp(source.ts_ms / 1000, UTC),
+                partition,
+                record.offset,
+                str(found.after, "utf-8"),
+                *msgspec.structs.astuple(document)[1:],
+            )
         batch.positions[place] = records[-1].offset + 1
     return batch
 

@@ -68,9 +68,20 @@ _DESCRIPTION = (
 
 #: A fixed path goes before one with a name in its place.
 ROUTES = (
-    stats, explain, history, lists, jobs, alerts, dead_letters, status, stream, events, health,
-    convex, trail,
-)  # fmt: skip
+    stats,
+    explain,
+    history,
+    lists,
+    jobs,
+    alerts,
+    dead_letters,
+    status,
+    stream,
+    events,
+    health,
+    convex,
+    trail,
+)
 
 #: Gives a publisher that has been started.
 PublisherFactory = Callable[[], Awaitable[Publisher]]

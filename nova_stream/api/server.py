@@ -165,10 +165,11 @@ def _warn_of_plain_http(
     host = str(listener.getsockname()[0])
     if certificate is None and not settings.api_trusted_proxies and not _is_loopback(host):
         _log.warning(
-            "the API is served without TLS", address=host,
+            "the API is served without TLS",
+            address=host,
             then="whoever is on the way can read tokens and documents; give it a certificate "
             "(--tls-cert, --tls-key), or name the proxy that has one (NOVA_API_TRUSTED_PROXIES)",
-        )  # fmt: skip
+        )
 
 
 def _listen(host: str, port: int, *, has_tokens: Callable[[], bool]) -> socket.socket:

@@ -99,8 +99,10 @@ class StreamWatch:
             async with asyncio.timeout(_LIMIT), self._database.look() as connection:
                 facts = await stream_facts(connection, self._settings)
         except (
-            DatabaseUnavailableError, *UNAVAILABLE, asyncpg.OperatorInterventionError,
-        ) as error:  # fmt: skip
+            DatabaseUnavailableError,
+            *UNAVAILABLE,
+            asyncpg.OperatorInterventionError,
+        ) as error:
             self._database_state = state_of(error)
             return None
         self._database_state = "up"

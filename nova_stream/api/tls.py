@@ -60,8 +60,11 @@ class Certificate:
                 self.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
                 self.load(context)
             except SettingsError as error:
-                _log.error("the new certificate cannot be used", error=str(error),
-                           then="the former one stays")  # fmt: skip
+                _log.error(
+                    "the new certificate cannot be used",
+                    error=str(error),
+                    then="the former one stays",
+                )
             else:
                 _log.info("the certificate was loaded anew", file=str(self.chain))
 

@@ -164,9 +164,11 @@ class ConvexClient:
         limit = aiohttp.ClientTimeout(total=timeout) if timeout else _TIMEOUT
         try:
             async with self._session.get(
-                f"{self.address}/api/{endpoint}", params={**_FORMAT, **query},
-                allow_redirects=False, timeout=limit,
-            ) as response:  # fmt: skip
+                f"{self.address}/api/{endpoint}",
+                params={**_FORMAT, **query},
+                allow_redirects=False,
+                timeout=limit,
+            ) as response:
                 body = await response.read()
                 status, headers = response.status, response.headers
         except TimeoutError:
@@ -257,9 +259,11 @@ def _row(value: dict[str, Any]) -> Row:
     table, identity, ts = value["_table"], value["_id"], value["_ts"]
     deleted = value.get("_deleted", False)
     for name, found, kind in (
-        ("_table", table, str), ("_id", identity, str), ("_ts", ts, int),
+        ("_table", table, str),
+        ("_id", identity, str),
+        ("_ts", ts, int),
         ("_deleted", deleted, bool),
-    ):  # fmt: skip
+    ):
         if not isinstance(found, kind):
             raise TypeError(name)
     if not 0 <= ts < 2**63:

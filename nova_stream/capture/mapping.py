@@ -77,17 +77,28 @@ def change_of(entity: Entity, row: Row, *, op: Op) -> ChangeLine | Rejected:
         return Rejected(entity, row.id, op, row.ts, ts_ms, document, error)
     # Id, version and time are what a line's must be: the client has seen to it.
     return ChangeLine(
-        entity=entity, id=row.id, op=op, seq=row.ts, minor=0, ts_ms=ts_ms, after=document,
+        entity=entity,
+        id=row.id,
+        op=op,
+        seq=row.ts,
+        minor=0,
+        ts_ms=ts_ms,
+        after=document,
         before=None,
-    )  # fmt: skip
+    )
 
 
 def deletion(entity: Entity, identity: str, version: int) -> ChangeLine:
     """The deletion of a document as of the source's time ``version``."""
     return change_line(
-        {"entity": entity, "op": "d", "seq": version, "ts_ms": time_of(version),
-         "before": {"id": identity}}
-    )  # fmt: skip
+        {
+            "entity": entity,
+            "op": "d",
+            "seq": version,
+            "ts_ms": time_of(version),
+            "before": {"id": identity},
+        }
+    )
 
 
 def time_of(version: int) -> int | None:

@@ -18,33 +18,41 @@ class CaptureMetrics:
         self._clock = clock
         self._caught_up_at: float | None = None
         self.published = Counter(
-            "nova_capture_published", "Documents and deletions that Kafka acknowledged.",
-            ["entity", "kind"], registry=registry,
-        )  # fmt: skip
+            "nova_capture_published",
+            "Documents and deletions that Kafka acknowledged.",
+            ["entity", "kind"],
+            registry=registry,
+        )
         self.rejected = Counter(
-            "nova_capture_rejected", "Documents published only to become dead letters.",
-            ["entity"], registry=registry,
-        )  # fmt: skip
+            "nova_capture_rejected",
+            "Documents published only to become dead letters.",
+            ["entity"],
+            registry=registry,
+        )
         self.requests = Counter(
-            "nova_capture_requests", "Requests to the source, by what came of them.",
-            ["endpoint", "outcome"], registry=registry,
-        )  # fmt: skip
+            "nova_capture_requests",
+            "Requests to the source, by what came of them.",
+            ["endpoint", "outcome"],
+            registry=registry,
+        )
         self.snapshots = Counter(
             "nova_capture_snapshots", "Snapshots that were begun.", registry=registry
         )
         self.leading = Gauge(
-            "nova_capture_leading", "1 while this instance captures, 0 while it stands by.",
+            "nova_capture_leading",
+            "1 while this instance captures, 0 while it stands by.",
             registry=registry,
-        )  # fmt: skip
+        )
         self.source_up = Gauge(
-            "nova_capture_source_up", "1 while the source's last answer could be used, else 0.",
+            "nova_capture_source_up",
+            "1 while the source's last answer could be used, else 0.",
             registry=registry,
-        )  # fmt: skip
+        )
         self.lag = Gauge(
             "nova_capture_lag_seconds",
             "Seconds since the instance that captures had last read all that there was.",
             registry=registry,
-        )  # fmt: skip
+        )
         self.lag.set_function(self._lag)
         for entity in Entity:
             self.rejected.labels(entity.value)

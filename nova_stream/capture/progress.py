@@ -29,8 +29,12 @@ class Progress:
     def end(self, documents: int) -> None:
         """Say that it is complete."""
         seconds = round(time.monotonic() - self._began, 1)
-        _log.info("snapshot complete", documents=documents, seconds=seconds,
-                  per_second=self._rate(documents))  # fmt: skip
+        _log.info(
+            "snapshot complete",
+            documents=documents,
+            seconds=seconds,
+            per_second=self._rate(documents),
+        )
 
     def _rate(self, documents: int) -> int:
         seconds = max(time.monotonic() - self._began, 0.001)

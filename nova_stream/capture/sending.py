@@ -77,10 +77,15 @@ class Sender:
                 assert line.seq is not None
                 bad.append(
                     Rejected(
-                        line.entity, line.id, line.op, line.seq, line.ts_ms,
-                        dict(line.document or {}), error,
+                        line.entity,
+                        line.id,
+                        line.op,
+                        line.seq,
+                        line.ts_ms,
+                        dict(line.document or {}),
+                        error,
                     )
-                )  # fmt: skip
+                )
             else:
                 good.append(line)
         return good, bad
@@ -92,9 +97,13 @@ class Sender:
             told = f"a document of {len(value)} bytes, too large for a record; it is in Convex"
             value = _value_of(change, told, ts_ms)
         headers = cloudevents_headers(
-            change.entity, change.op, change.id, Version(change.seq), ts_ms=ts_ms,
+            change.entity,
+            change.op,
+            change.id,
+            Version(change.seq),
+            ts_ms=ts_ms,
             source_name=SOURCE_NAME,
-        )  # fmt: skip
+        )
         topic = self._settings.topic(change.entity)
         return RawRecord(topic, _BY_KEY, encode_key(change.id), value, headers)
 
@@ -109,16 +118,24 @@ class Sender:
             if kind not in self._told:
                 self._told.add(kind)
                 _log.warning(
-                    "documents become dead letters", entity=change.entity.value,
-                    reason=change.reason.reason, id=change.id, error=str(change.reason),
+                    "documents become dead letters",
+                    entity=change.entity.value,
+                    reason=change.reason.reason,
+                    id=change.id,
+                    error=str(change.reason),
                     then="others of this kind are counted, not named",
-                )  # fmt: skip
+                )
 
 
 def _value_of(change: Rejected, after: object, ts_ms: int) -> bytes:
     """The change record as the publisher would make it, unchecked."""
-    source = {"connector": "nova", "name": SOURCE_NAME, "seq": change.seq, "minor": 0,
-              "ts_ms": ts_ms}  # fmt: skip
+    source = {
+        "connector": "nova",
+        "name": SOURCE_NAME,
+        "seq": change.seq,
+        "minor": 0,
+        "ts_ms": ts_ms,
+    }
     return encode_json(
         {"op": change.op, "ts_ms": ts_ms, "before": None, "after": after, "source": source}
     )

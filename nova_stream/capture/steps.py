@@ -88,9 +88,11 @@ class Steps:
                     await self._follow()
         except CursorExpiredError as error:
             _log.warning(
-                "the source no longer has what follows the cursor", reason=str(error),
-                phase=self.at.phase, then="a new snapshot, which also deletes what is gone",
-            )  # fmt: skip
+                "the source no longer has what follows the cursor",
+                reason=str(error),
+                phase=self.at.phase,
+                then="a new snapshot, which also deletes what is gone",
+            )
             await self._move(Cursor())
 
     # -- snapshot ----------------------------------------------------------------------------------
@@ -155,9 +157,11 @@ class Steps:
         await self._publish(page.rows, "u", page.cursor)
         if page.cursor < cursor and not self._behind:
             _log.warning(
-                "the deployment's time is before the cursor", cursor=cursor, time=page.cursor,
+                "the deployment's time is before the cursor",
+                cursor=cursor,
+                time=page.cursor,
                 then="changes are read once it has passed the cursor",
-            )  # fmt: skip
+            )
         self._behind = page.cursor < cursor
         is_due = time.monotonic() - self._stored_at > _STORED_EVERY
         if page.cursor > cursor or page.rows or is_due:

@@ -31,11 +31,12 @@ def convex(
     new_snapshot: Annotated[
         bool,
         typer.Option(
-            "--new-snapshot", metavar="",
+            "--new-snapshot",
+            metavar="",
             help="Have the capture read the whole deployment anew, and end.",
         ),
     ] = False,
-) -> int:  # fmt: skip
+) -> int:
     """Publish the documents of the Convex deployment at NOVA_CONVEX_URL, and what changes.
 
     Start as many as wanted: one works, the others take over when it is gone. SIGTERM or Ctrl-C

@@ -23,8 +23,10 @@ async def check_registry(settings: Settings) -> Finding | None:
             await client.close()
     except NovaStreamError as error:
         return Finding(
-            "registry", ok=False, message=str(error),
+            "registry",
+            ok=False,
+            message=str(error),
             advice="framed records wait until it answers; correct NOVA_SCHEMA_REGISTRY_… or the "
             "registry",
-        )  # fmt: skip
+        )
     return Finding("registry", ok=True, message=f"{subjects} subjects at {url}")

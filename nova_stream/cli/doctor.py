@@ -73,11 +73,13 @@ def _misspelt() -> list[Finding]:
 
     return [
         Finding(
-            "settings", ok=True, message=f"{name} is no setting and has no effect",
+            "settings",
+            ok=True,
+            message=f"{name} is no setting and has no effect",
             advice=f"{meant} is meant?" if meant else "see docs/settings.md",
         )
         for name, meant in unknown_variables().items()
-    ]  # fmt: skip
+    ]
 
 
 def _show(finding: Finding) -> None:

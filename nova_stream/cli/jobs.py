@@ -41,11 +41,17 @@ def show_list(*, as_json: _Json = False) -> None:
         return
     columns = ("job", "schedule", "next slot", "last run", "outcome", "took", "paused")
     rows = [
-        (job["name"], job["schedule"], job["nextSlot"], job["lastRun"] or "never",
-         job["outcome"] or ("running" if job["lastRun"] else "-"), _seconds(job["durationMs"]),
-         "paused" if job["paused"] else "")
+        (
+            job["name"],
+            job["schedule"],
+            job["nextSlot"],
+            job["lastRun"] or "never",
+            job["outcome"] or ("running" if job["lastRun"] else "-"),
+            _seconds(job["durationMs"]),
+            "paused" if job["paused"] else "",
+        )
         for job in found
-    ]  # fmt: skip
+    ]
     print_table(columns, rows)
 
 

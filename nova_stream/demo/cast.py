@@ -97,10 +97,27 @@ PHASES: tuple[tuple[tuple[str, Agent], ...], ...] = (
 )
 
 SUBJECTS = (
-    "checkout", "invoice", "search box", "team page", "export", "audit log", "sign-in",
-    "notification", "calendar", "price list", "chat", "upload", "report", "settings page",
-    "onboarding", "map", "wish list", "feed", "backup", "dark mode",
-)  # fmt: skip
+    "checkout",
+    "invoice",
+    "search box",
+    "team page",
+    "export",
+    "audit log",
+    "sign-in",
+    "notification",
+    "calendar",
+    "price list",
+    "chat",
+    "upload",
+    "report",
+    "settings page",
+    "onboarding",
+    "map",
+    "wish list",
+    "feed",
+    "backup",
+    "dark mode",
+)
 
 FAILURES = (
     "type check failed: 3 errors",

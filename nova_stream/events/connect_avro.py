@@ -16,10 +16,19 @@ from nova_stream.events.connect_schema import ColumnType
 from nova_stream.events.framing import FramedReader, RegisteredSchema, Unframed
 
 _TYPES = {
-    "int": "int32", "long": "int64", "float": "float32", "double": "float64", "bytes": "bytes",
-    "fixed": "bytes", "enum": "string", "record": "struct", "string": "string",
-    "boolean": "boolean", "array": "array", "map": "map",
-}  # fmt: skip
+    "int": "int32",
+    "long": "int64",
+    "float": "float32",
+    "double": "float64",
+    "bytes": "bytes",
+    "fixed": "bytes",
+    "enum": "string",
+    "record": "struct",
+    "string": "string",
+    "boolean": "boolean",
+    "array": "array",
+    "map": "map",
+}
 
 #: What Avro's logical types are called in Connect and Debezium.
 _LOGICAL = {

@@ -11,9 +11,13 @@ from nova_stream.events.framing import FramedReader, RegisteredSchema, Unframed
 from nova_stream.events.json_text import parse_json
 
 _TYPES = {
-    "integer": "int64", "number": "float64", "string": "string", "boolean": "boolean",
-    "object": "struct", "array": "array",
-}  # fmt: skip
+    "integer": "int64",
+    "number": "float64",
+    "string": "string",
+    "boolean": "boolean",
+    "object": "struct",
+    "array": "array",
+}
 #: A title is a type's name where a converter wrote it; people write titles, too.
 _NAMES = re.compile(r"(io\.debezium|org\.apache\.kafka\.connect)\.\S+")
 _DEEPEST = 32

@@ -192,10 +192,17 @@ class Decoder:
         if envelope.op in _DELETIONS:
             identity = "" if envelope.op == "t" else _deleted_id(envelope, record, self._forms)
             return self._change(
-                record, partition, stated, id=identity, deleted=True, timed=timed,
-                changed_at=changed_at or kafka_time(record), doc=None, values=self._nothing,
+                record,
+                partition,
+                stated,
+                id=identity,
+                deleted=True,
+                timed=timed,
+                changed_at=changed_at or kafka_time(record),
+                doc=None,
+                values=self._nothing,
                 flattened=envelope.flattened,
-            )  # fmt: skip
+            )
 
         after = self._normalise(
             _after(envelope),
@@ -204,11 +211,18 @@ class Decoder:
             envelope.schemas,
         )
         return self._change(
-            record, partition, stated, id=after.id, deleted=False, timed=timed,
+            record,
+            partition,
+            stated,
+            id=after.id,
+            deleted=False,
+            timed=timed,
             changed_at=changed_at or after.own_time or kafka_time(record),
             doc=storable_json(after.document, envelope.document),
-            values=after.values, unavailable=after.unavailable, flattened=envelope.flattened,
-        )  # fmt: skip
+            values=after.values,
+            unavailable=after.unavailable,
+            flattened=envelope.flattened,
+        )
 
     def _change(
         self, record: SourceRecord, partition: int, stated: StatedVersion, **fields: Any

@@ -22,10 +22,24 @@ _DELETED = "__deleted"
 _OWN = frozenset({"op", "ts_ms", "ts_us", "ts_ns"})
 #: What headers are asked for: all that has a meaning here.
 _ASKED = (
-    "op", "ts_ms", "ts_us", "ts_ns", "lsn", "seq", "minor", "snapshot", "connector", "source_lsn",
-    "source_seq", "source_minor", "source_ts_ms", "source_ts_us", "source_ts_ns",
-    "source_snapshot", "source_connector",
-)  # fmt: skip
+    "op",
+    "ts_ms",
+    "ts_us",
+    "ts_ns",
+    "lsn",
+    "seq",
+    "minor",
+    "snapshot",
+    "connector",
+    "source_lsn",
+    "source_seq",
+    "source_minor",
+    "source_ts_ms",
+    "source_ts_us",
+    "source_ts_ns",
+    "source_snapshot",
+    "source_connector",
+)
 #: Debezium's words for a change that was streamed; the others are places in a snapshot.
 _NO_SNAPSHOT = (None, False, "false")
 _FINER = (("ts_us", 1000), ("ts_ns", 10**6))

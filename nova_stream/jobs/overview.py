@@ -33,10 +33,17 @@ def _overview(
     stored = known.get(job.name)
     if stored is None:
         stored = StoredJob(
-            job=job.name, schedule=schedule_of(settings, job).text,
-            start_offset=offset_of(settings, job), paused_at=None, paused_reason=None,
-            last_success_at=None, late=False, last_run=None, running=None, facts=[],
-        )  # fmt: skip
+            job=job.name,
+            schedule=schedule_of(settings, job).text,
+            start_offset=offset_of(settings, job),
+            paused_at=None,
+            paused_reason=None,
+            last_success_at=None,
+            late=False,
+            last_run=None,
+            running=None,
+            facts=[],
+        )
     share = share_of_good(settings, stored.facts)
     offset = timedelta(seconds=stored.start_offset)
     return JobOverview(

@@ -55,9 +55,15 @@ class Verdict(msgspec.Struct, frozen=True):
         """The deletion of the activity, for a build that finished at the same moment."""
         line = self.activity
         return change_line(
-            {"entity": line.entity, "op": "d", "seq": line.seq, "minor": line.minor + 1,
-             "ts_ms": line.ts_ms, "before": line.after}
-        )  # fmt: skip
+            {
+                "entity": line.entity,
+                "op": "d",
+                "seq": line.seq,
+                "minor": line.minor + 1,
+                "ts_ms": line.ts_ms,
+                "before": line.after,
+            }
+        )
 
 
 def verdict_of(build: Stalled, now: datetime, minutes: int) -> Verdict:
@@ -153,15 +159,24 @@ def _raw(
     ts_ms = line.ts_ms or 0
     source = {"connector": "nova", "name": _SOURCE, "minor": line.minor, "ts_ms": ts_ms}
     headers = cloudevents_headers(
-        line.entity, line.op, line.id, Version(line.seq, line.minor), ts_ms=ts_ms,
+        line.entity,
+        line.op,
+        line.id,
+        Version(line.seq, line.minor),
+        ts_ms=ts_ms,
         source_name=_SOURCE,
-    )  # fmt: skip
+    )
     if kind is VersionKind.LSN:
         source |= {"lsn": line.seq, "generation": generation}
     else:
         headers.append((VERSION_HEADER, f"{VersionKind.OFFSET.value}:{line.seq}".encode()))
     value = encode_json(
-        {"op": line.op, "ts_ms": ts_ms, "before": line.before, "after": line.after,
-         "source": source}
-    )  # fmt: skip
+        {
+            "op": line.op,
+            "ts_ms": ts_ms,
+            "before": line.before,
+            "after": line.after,
+            "source": source,
+        }
+    )
     return RawRecord(topic, partition, encode_key(line.id), value, headers)

@@ -192,9 +192,13 @@ class _LargeBatch:
         # At its last offset: reading may begin in the midst of a batch.
         batch = self._batch
         return Record(
-            batch.next_offset - 1, batch.max_timestamp, batch.timestamp_type, None,
-            why + bytes(self._raw), [],
-        )  # fmt: skip
+            batch.next_offset - 1,
+            batch.max_timestamp,
+            batch.timestamp_type,
+            None,
+            why + bytes(self._raw),
+            [],
+        )
 
 
 class _Bytes:

@@ -16,9 +16,15 @@ _PASSABLE = 0o710
 #: What we put into a data folder.
 _PARTS = ("archive", "kafka", "logs", "run")
 _OURS = {
-    *_PARTS, "postgres", "postgres.new", "nova-stream-ephemeral",
-    "stack.env", "stack.env.new", "dev.lock", ".gitignore",
-}  # fmt: skip
+    *_PARTS,
+    "postgres",
+    "postgres.new",
+    "nova-stream-ephemeral",
+    "stack.env",
+    "stack.env.new",
+    "dev.lock",
+    ".gitignore",
+}
 
 
 def make_private(folder: Path) -> None:

@@ -152,9 +152,15 @@ class SourceAudit:
             self._settle,
         )
         settling = Settling(
-            self._source, connection, self._tables, list(self._comparable()), barrier,
-            cutoff=self._cutoff, clock=self._monotonic, limit=self._settle * _ROUNDS + 5,
-        )  # fmt: skip
+            self._source,
+            connection,
+            self._tables,
+            list(self._comparable()),
+            barrier,
+            cutoff=self._cutoff,
+            clock=self._monotonic,
+            limit=self._settle * _ROUNDS + 5,
+        )
         settled = await settling.run(candidates, found)
         self._stands = self._stands or (settled.unsettled > 0 and barrier.stands())
         for line in barrier.complaints(settled.unsettled, len(found)):

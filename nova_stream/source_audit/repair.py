@@ -120,9 +120,13 @@ def kind_for(entity: Entity, topics: Mapping[Entity, Topic], otherwise: VersionK
 def _record(line: ChangeLine, rank: Rank, place: Place, ts_ms: int, partition: int) -> RawRecord:
     source: dict[str, Any] = {"name": _SOURCE, "minor": rank.minor, "ts_ms": ts_ms}
     headers = cloudevents_headers(
-        line.entity, line.op, line.id, Version(rank.number or 0, rank.minor), ts_ms=ts_ms,
+        line.entity,
+        line.op,
+        line.id,
+        Version(rank.number or 0, rank.minor),
+        ts_ms=ts_ms,
         source_name=_SOURCE,
-    )  # fmt: skip
+    )
     if place.kind is VersionKind.OFFSET:
         headers.append((VERSION_HEADER, f"{VersionKind.OFFSET.value}:{rank.number}".encode()))
     else:

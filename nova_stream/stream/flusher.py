@@ -198,9 +198,12 @@ class Flusher:
             if applied.dead:
                 self._metrics.dead_letters.labels(item.chunk.topic).inc(applied.dead)
                 _log.warning(
-                    "dead letters", topic=item.chunk.topic, partition=item.chunk.partition,
-                    records=applied.dead, see="nova-stream dead-letters list",
-                )  # fmt: skip
+                    "dead letters",
+                    topic=item.chunk.topic,
+                    partition=item.chunk.partition,
+                    records=applied.dead,
+                    see="nova-stream dead-letters list",
+                )
             if applied.moved:
                 self._say_moved(item.chunk, applied)
             if applied.incomplete:
@@ -238,9 +241,13 @@ class Flusher:
         # Further lines may quote the value, which may be what somebody wrote.
         said = str(error).partition("\n")[0]
         letter = dead_letter(
-            chunk.topic, chunk.partition, chunk.generation, chunk.records[0],
-            "unstorable", f"Postgres refuses the record ({state or type(error).__name__}): {said}",
-        )  # fmt: skip
+            chunk.topic,
+            chunk.partition,
+            chunk.generation,
+            chunk.records[0],
+            "unstorable",
+            f"Postgres refuses the record ({state or type(error).__name__}): {said}",
+        )
         refused = msgspec.structs.replace(chunk, changes=[], dead=[*chunk.dead, letter])
         await self._flush([_Waiting(refused, item.future, item.wanted)], lane)
 
@@ -259,20 +266,24 @@ class Flusher:
     def _say_moved(self, chunk: Chunk, applied: Applied) -> None:
         self._metrics.moved.labels(chunk.topic).inc(applied.moved)
         _log.error(
-            "a source seems to have moved", topic=chunk.topic, partition=chunk.partition,
+            "a source seems to have moved",
+            topic=chunk.topic,
+            partition=chunk.partition,
             records=applied.moved,
             then="lower lsns with newer times are dead letters; if the source is on another server "
             f"now: nova-stream topics new-source {chunk.topic}",
-        )  # fmt: skip
+        )
 
     def _say_incomplete(self, topic: str, changes: int) -> None:
         self._metrics.incomplete.labels(topic).inc(changes)
         if topic not in self._incomplete:
             self._incomplete.add(topic)
             _log.warning(
-                "unchanged fields are not known", topic=topic, changes=changes,
+                "unchanged fields are not known",
+                topic=topic,
+                changes=changes,
                 then="they stay empty: compare with the source (nova-stream audit --source URL)",
-            )  # fmt: skip
+            )
 
     def _say_well(self) -> None:
         self._metrics.database_up.set(1)

@@ -62,9 +62,15 @@ class Intake:
     """
 
     def __init__(
-        self, topic: str, entity: Entity, partition: int, *, start: int, generation: int,
+        self,
+        topic: str,
+        entity: Entity,
+        partition: int,
+        *,
+        start: int,
+        generation: int,
         budget: Budget,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.topic = topic
         self.entity = entity
         self.partition = partition

@@ -18,43 +18,54 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.applied = Counter(
-            "nova_changes_applied", "Changes that a committed flush handled.", ["topic"],
+            "nova_changes_applied",
+            "Changes that a committed flush handled.",
+            ["topic"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.dead_letters = Counter(
             "nova_dead_letters", "Records put among the dead letters.", ["topic"], registry=registry
         )
         self.moved = Counter(
             "nova_records_of_another_source",
-            "Dead letters whose lsn is of another server than those known.", ["topic"],
+            "Dead letters whose lsn is of another server than those known.",
+            ["topic"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.incomplete = Counter(
             "nova_incomplete_changes",
-            "Changes that left out fields as unchanged of which nothing is known.", ["topic"],
+            "Changes that left out fields as unchanged of which nothing is known.",
+            ["topic"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.flushes = Counter("nova_flushes", "Committed flushes.", registry=registry)
         self.flush_failures = Counter(
-            "nova_flush_failures", "Tries of a flush that failed, by kind of fault.", ["fault"],
+            "nova_flush_failures",
+            "Tries of a flush that failed, by kind of fault.",
+            ["fault"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.transaction = Histogram(
-            "nova_flush_seconds", "Seconds that a flush's transaction took.", buckets=_SECONDS,
+            "nova_flush_seconds",
+            "Seconds that a flush's transaction took.",
+            buckets=_SECONDS,
             registry=registry,
-        )  # fmt: skip
+        )
         self.chunk = Histogram(
             "nova_chunk_records", "Records in a chunk.", buckets=_RECORDS, registry=registry
         )
         self.freshness = Histogram(
             "nova_freshness_seconds",
             "Seconds from the time of a change to its commit, for the newest of each flush.",
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.lag = Gauge(
-            "nova_lag_records", "Records in the log that are not applied yet.",
-            ["topic", "partition"], registry=registry,
-        )  # fmt: skip
+            "nova_lag_records",
+            "Records in the log that are not applied yet.",
+            ["topic", "partition"],
+            registry=registry,
+        )
         self.buffered = Gauge(
             "nova_buffered_bytes", "Bytes fetched that wait for their flush.", registry=registry
         )
@@ -62,9 +73,10 @@ class Metrics:
             "nova_assigned_partitions", "Partitions that this worker reads.", registry=registry
         )
         self.database_up = Gauge(
-            "nova_database_up", "1 while the last flush or look at Postgres worked, else 0.",
+            "nova_database_up",
+            "1 while the last flush or look at Postgres worked, else 0.",
             registry=registry,
-        )  # fmt: skip
+        )
 
         self.registry_up = Gauge(
             "nova_schema_registry_up",
@@ -73,14 +85,16 @@ class Metrics:
         )
         self.registry_up.set(1)
         self.registry_failures = Counter(
-            "nova_schema_registry_failures", "Requests to the Schema Registry that failed.",
+            "nova_schema_registry_failures",
+            "Requests to the Schema Registry that failed.",
             registry=registry,
-        )  # fmt: skip
+        )
         self.mixed_offsets = Gauge(
             "nova_topic_offsets_mixed",
             "1 where versions are offsets and the topic got more partitions, else 0.",
-            ["topic"], registry=registry,
-        )  # fmt: skip
+            ["topic"],
+            registry=registry,
+        )
 
     def know(self, topics: Iterable[str]) -> None:
         """Begin the counters of these topics at 0: an increase from nothing is not seen."""

@@ -68,9 +68,10 @@ class PartialTables:
         if table is not None:
             if staged.complete:
                 gone = [
-                    name for owner, name in list(table.keys())
+                    name
+                    for owner, name in list(table.keys())
                     if owner == partition and name not in staged.values
-                ]  # fmt: skip
+                ]
                 for name in gone:
                     del table[(partition, name)]
             for name, figures in staged.values.items():

@@ -123,8 +123,12 @@ class Pumps:
             applied = await flushing.future
         except RereadError as error:
             if not intake.closed:
-                _log.warning("reading a partition again", topic=intake.topic,
-                             partition=intake.partition, reason=str(error))  # fmt: skip
+                _log.warning(
+                    "reading a partition again",
+                    topic=intake.topic,
+                    partition=intake.partition,
+                    reason=str(error),
+                )
                 await self._reread(intake.key)
             return
         except RevokedError:

@@ -67,14 +67,16 @@ class SchemaWait:
         self._told = type(error)
         if isinstance(error, RegistryRefusedError | SettingsError):
             _log.error(
-                "the Schema Registry refuses", error=str(error),
+                "the Schema Registry refuses",
+                error=str(error),
                 then="partitions with framed records wait until a person has acted",
-            )  # fmt: skip
+            )
         else:
             _log.error(
-                "the Schema Registry is away", error=str(error),
+                "the Schema Registry is away",
+                error=str(error),
                 then="partitions with framed records wait and nothing is lost",
-            )  # fmt: skip
+            )
 
     def _say_well(self) -> None:
         self._metrics.registry_up.set(1)

@@ -133,9 +133,11 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         at_most = max(_LEAST_DRAIN, min(_MOST_DRAIN, _DRAIN_BYTES // self.average_record))
         before = _places(consumer, active_partitions)
         records = await super()._fetch_records(
-            consumer, active_partitions, timeout=min(timeout or 0.0, _LONGEST_FETCH),
+            consumer,
+            active_partitions,
+            timeout=min(timeout or 0.0, _LONGEST_FETCH),
             max_records=at_most,
-        )  # fmt: skip
+        )
         after = _places(consumer, before)
         return _Fetched(records, {tp: (before[tp], place) for tp, place in after.items()})
 
@@ -203,9 +205,11 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             tp = TP(*key)
             if position.next_offset < applied[tp] and self.intakes.get(tp) is held[tp]:
                 _log.warning(
-                    "reading a partition again", topic=tp.topic, partition=tp.partition,
+                    "reading a partition again",
+                    topic=tp.topic,
+                    partition=tp.partition,
                     reason=f"its position was set back to {position.next_offset}",
-                )  # fmt: skip
+                )
                 await self.seek_again(key)
 
     def _close_intakes(self) -> None:
@@ -231,9 +235,10 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             if not self._trouble:
                 self._trouble = True
                 _log.error(
-                    "cannot look up positions", error=str(error) or type(error).__name__,
+                    "cannot look up positions",
+                    error=str(error) or type(error).__name__,
                     then="reading waits, tried again until it works",
-                )  # fmt: skip
+                )
             return {}
         if self._trouble:
             self._trouble = False
@@ -245,14 +250,16 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         positions = await source.read_positions([tuple(tp) for tp in tps])
         begins = await self.earliest_offsets(*tps)
         ends = await self.highwaters(*tps)
-        ahead = {tp.topic: positions[tp].generation for tp in tps
-                 if positions[tp].next_offset > ends[tp]}  # fmt: skip
+        ahead = {
+            tp.topic: positions[tp].generation for tp in tps if positions[tp].next_offset > ends[tp]
+        }
         if ahead:
             for topic, generation in ahead.items():
                 _log.error(
-                    "a topic's log ends below its position in Postgres", topic=topic,
+                    "a topic's log ends below its position in Postgres",
+                    topic=topic,
                     then="its records are read anew from the log's start; versions decide",
-                )  # fmt: skip
+                )
                 await source.restart_topic(topic, generation)
             positions = await source.read_positions([tuple(tp) for tp in tps])
         wanted = {tp: max(positions[tp].next_offset, begins[tp]) for tp in tps}
@@ -262,9 +269,13 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         for tp in sorted(tps):
             position = positions[tp]
             self.intakes[tp] = intake = Intake(
-                tp.topic, source.entities[tp.topic], tp.partition, start=position.next_offset,
-                generation=position.generation, budget=source.budget,
-            )  # fmt: skip
+                tp.topic,
+                source.entities[tp.topic],
+                tp.partition,
+                start=position.next_offset,
+                generation=position.generation,
+                budget=source.budget,
+            )
             if intake.reach(begins[tp]):
                 _say_gone(tp, position.next_offset, begins[tp])
             self._read_offset[tp] = wanted[tp] or None
@@ -378,8 +389,13 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 return fetched
         else:
             # aiokafka went back to the log's start by itself: our position was out of range.
-            _log.error("a log ends below what was read of it", topic=tp.topic,
-                       partition=tp.partition, read_to=expected, now_at=first)  # fmt: skip
+            _log.error(
+                "a log ends below what was read of it",
+                topic=tp.topic,
+                partition=tp.partition,
+                read_to=expected,
+                now_at=first,
+            )
         await self.seek_again(intake.key)
         return []
 
@@ -418,9 +434,20 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
 
     def _announcement(self, tp: TP, intake: Intake) -> ConsumerMessage:
         return ConsumerMessage(
-            tp.topic, tp.partition, intake.next_offset, time.time(), 0, (), None, intake, None,
-            0, 0, tp, generation_id=self.app.consumer_generation_id,
-        )  # fmt: skip
+            tp.topic,
+            tp.partition,
+            intake.next_offset,
+            time.time(),
+            0,
+            (),
+            None,
+            intake,
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
     # -- what Kafka is told ------------------------------------------------------------------------
 
@@ -489,6 +516,9 @@ def chunk_transport(app: faust.App, source: Source) -> Transport:
 def _say_gone(tp: TP, position: int, begin: int) -> None:
     _log.error(
         "records are gone from the log before they were read",
-        topic=tp.topic, partition=tp.partition, first=position, last=begin - 1,
+        topic=tp.topic,
+        partition=tp.partition,
+        first=position,
+        last=begin - 1,
         then="reading goes on at the log's start; publish their entities again (op r) if needed",
-    )  # fmt: skip
+    )

@@ -147,10 +147,13 @@ class Worker:
         tables = PartialTables(wiring.add_tables(app, partitions, settings))
         tracer = tracer_of(settings)
         flusher = Flusher(
-            lambda: connect(settings, "flush", flush=True, timeout=5.0), tables.expected,
-            self._metrics, system_clock, settings.flush_records,
+            lambda: connect(settings, "flush", flush=True, timeout=5.0),
+            tables.expected,
+            self._metrics,
+            system_clock,
+            settings.flush_records,
             FlushSpans(tracer) if tracer is not None else None,
-        )  # fmt: skip
+        )
         wiring.add_transport(
             app,
             Source(
@@ -165,13 +168,15 @@ class Worker:
         )
         schemas = self._schemas
         pumps = Pumps(
-            flusher, tables, self._metrics,
+            flusher,
+            tables,
+            self._metrics,
             decoders_of(settings, schemas.schemas if schemas is not None else None),
             reread=app.consumer.seek_again,
             acknowledge=app.consumer.acknowledge,
             chunk_records=max(1, settings.flush_records // 2),
             schemas=schemas,
-        )  # fmt: skip
+        )
         wiring.add_agents(app, self._topics, pumps)
         for timer in self._timers:
             wiring.add_timer(app, timer.name, timer.seconds, timer.work)
@@ -192,8 +197,9 @@ class Worker:
             return Outcome.STOPPED
         for task in tasks:
             if task.done() and not task.cancelled() and task.exception() is not None:
-                _log.error("a part of the worker failed", part=task.get_name(),
-                           exc_info=task.exception())  # fmt: skip
+                _log.error(
+                    "a part of the worker failed", part=task.get_name(), exc_info=task.exception()
+                )
         if app._crashed.is_set():
             _log.error("Faust stopped", reason=repr(app.crash_reason))
         return Outcome.REBUILD
@@ -232,17 +238,20 @@ class Worker:
             mixed = await positions.note_partitions(connection, topic, found.partitions)
         if generation is not None:
             _log.error(
-                "a topic was made again", topic=topic, generation=generation,
+                "a topic was made again",
+                topic=topic,
+                generation=generation,
                 then="its records are read from offset 0; versions decide what they change",
-            )  # fmt: skip
+            )
         self._metrics.mixed_offsets.labels(topic).set(mixed)
         if mixed:
             _log.error(
-                "a topic whose versions are offsets was enlarged", topic=topic,
+                "a topic whose versions are offsets was enlarged",
+                topic=topic,
                 partitions=found.partitions,
                 then="changes of entities that moved to another partition may be taken for old "
                 "ones and have no effect; make the topic again and publish all entities (op r)",
-            )  # fmt: skip
+            )
 
     async def _connection(self) -> asyncpg.Connection[Any]:
         if self._lookup is None or self._lookup.is_closed():
@@ -263,24 +272,35 @@ class Worker:
                 found = await self._admin.describe(list(self._topics))
             except KafkaUnavailableError as error:
                 if not away:
-                    _log.error("Kafka is away", error=str(error),
-                               then="the worker waits and nothing is lost")  # fmt: skip
+                    _log.error(
+                        "Kafka is away",
+                        error=str(error),
+                        then="the worker waits and nothing is lost",
+                    )
                 away = True
                 continue
             if away:
                 _log.info("Kafka answers again")
                 away = False
             for topic in set(self._topics) - set(found) - gone:
-                _log.error("a topic is gone", topic=topic,
-                           then="nothing of it can be read until it is made again")  # fmt: skip
+                _log.error(
+                    "a topic is gone",
+                    topic=topic,
+                    then="nothing of it can be read until it is made again",
+                )
             gone = set(self._topics) - set(found)
             changed = {t: now for t, now in found.items() if now != self._found.get(t)}
             if changed:
-                enlarged = all(t in self._found and self._found[t].id == now.id
-                               for t, now in changed.items())  # fmt: skip
-                _log.error("a topic was enlarged" if enlarged else
-                           "a topic was made again under the worker", topics=list(changed),
-                           then="the worker starts anew")  # fmt: skip
+                enlarged = all(
+                    t in self._found and self._found[t].id == now.id for t, now in changed.items()
+                )
+                _log.error(
+                    "a topic was enlarged"
+                    if enlarged
+                    else "a topic was made again under the worker",
+                    topics=list(changed),
+                    then="the worker starts anew",
+                )
                 self._rebuild.set()
                 return
 
@@ -293,8 +313,11 @@ class Worker:
                 await app.consumer.follow_positions()
             except Exception as error:  # the flush waits for Postgres; nothing rests on this
                 if not away:
-                    _log.warning("positions cannot be watched", error=str(error),
-                                 then="tried again until it works")  # fmt: skip
+                    _log.warning(
+                        "positions cannot be watched",
+                        error=str(error),
+                        then="tried again until it works",
+                    )
                 away = True
             else:
                 away = False
@@ -310,8 +333,11 @@ class Worker:
             except Exception as error:  # the last lag stands; nothing rests on this
                 # Between two assignments, and while Kafka is away, there is none to be had.
                 if not failing and not is_away(error):
-                    _log.warning("the lag cannot be measured", error=repr(error),
-                                 then="tried again until it works")  # fmt: skip
+                    _log.warning(
+                        "the lag cannot be measured",
+                        error=repr(error),
+                        then="tried again until it works",
+                    )
                     failing = True
                 continue
             failing = False

@@ -52,17 +52,26 @@ class Stack:
         with (self.folder / f"worker-{self._count}.log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "nova_stream.cli.main", "worker"],
-                env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
 
     def start_traffic(self, rate: float, seconds: float, seed: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [
-                sys.executable, "-m", "tests.acceptance.traffic", self.kafka.bootstrap_servers,
-                self.settings.topic_prefix, str(rate), str(seconds), str(seed),
+                sys.executable,
+                "-m",
+                "tests.acceptance.traffic",
+                self.kafka.bootstrap_servers,
+                self.settings.topic_prefix,
+                str(rate),
+                str(seconds),
+                str(seed),
                 str(self.folder / "final.json"),
             ],
-        )  # fmt: skip
+        )
 
     def published(self) -> dict[str, Any]:
         """What must stand at the end, as the traffic wrote it."""

@@ -80,8 +80,11 @@ def start_api(stack: Stack, port: int) -> subprocess.Popen[bytes]:
     with (stack.folder / "api.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", str(port)],
-            env=stack.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            env=stack.environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
 
 
 async def test_a_killed_broker_ends_neither_api_nor_worker(stack: Stack) -> None:

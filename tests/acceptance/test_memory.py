@@ -60,10 +60,16 @@ async def _publish(stack: Stack, size: int) -> int:
     while written < size:
         id_ = f"e{count}"
         document = {
-            "id": id_, "taskId": "t", "agent": f"A{count % 21}", "model": "m",
-            "prompt": "p" * 3000, "response": "r" * 4800, "gatesPassed": True, "duration": 1,
+            "id": id_,
+            "taskId": "t",
+            "agent": f"A{count % 21}",
+            "model": "m",
+            "prompt": "p" * 3000,
+            "response": "r" * 4800,
+            "gatesPassed": True,
+            "duration": 1,
             "timestamp": "2026-02-20T12:00:00.000Z",
-        }  # fmt: skip
+        }
         value = encode(Event("executions", id_, count + 1, document))
         await producer.send(f"{stack.settings.topic_prefix}.executions", value, key=id_.encode())
         count += 1

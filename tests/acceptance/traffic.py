@@ -90,26 +90,41 @@ class Traffic:
     def _task(self, id_: str) -> dict[str, Any]:
         pick = self._random
         return {
-            "id": id_, "buildId": f"b{pick.randrange(500)}", "taskId": id_, "title": "A task",
-            "agent": pick.choice(AGENTS), "status": pick.choice(_STATUSES), "dependencies": [],
-            "phase": 1, "attempts": 1, "createdAt": f"{_DAY}01:00:00.000Z",
-        }  # fmt: skip
+            "id": id_,
+            "buildId": f"b{pick.randrange(500)}",
+            "taskId": id_,
+            "title": "A task",
+            "agent": pick.choice(AGENTS),
+            "status": pick.choice(_STATUSES),
+            "dependencies": [],
+            "phase": 1,
+            "attempts": 1,
+            "createdAt": f"{_DAY}01:00:00.000Z",
+        }
 
     def _execution(self, id_: str) -> dict[str, Any]:
         pick = self._random
         return {
-            "id": id_, "taskId": f"t{pick.randrange(20_000)}", "agent": pick.choice(AGENTS),
-            "model": "m", "prompt": "p" * 40, "response": "r" * 60, "gatesPassed": True,
+            "id": id_,
+            "taskId": f"t{pick.randrange(20_000)}",
+            "agent": pick.choice(AGENTS),
+            "model": "m",
+            "prompt": "p" * 40,
+            "response": "r" * 60,
+            "gatesPassed": True,
             "duration": pick.choice((pick.randrange(10_000), pick.randrange(10_000) / 8)),
             "timestamp": f"{_DAY}02:{pick.randrange(60):02d}:{pick.randrange(60):02d}.000Z",
-        }  # fmt: skip
+        }
 
     def _build(self, id_: str) -> dict[str, Any]:
         pick = self._random
         document = {
-            "id": id_, "prdId": "p", "prdName": "P", "startedAt": f"{_DAY}03:00:00.000Z",
+            "id": id_,
+            "prdId": "p",
+            "prdName": "P",
+            "startedAt": f"{_DAY}03:00:00.000Z",
             "status": pick.choice(("pending", "running", "completed", "failed")),
-        }  # fmt: skip
+        }
         if pick.random() < 0.6:
             document["completedAt"] = (
                 f"{_DAY}03:{pick.randrange(60):02d}:00.{pick.randrange(999):03d}Z"
@@ -118,9 +133,13 @@ class Traffic:
 
     def _activity(self) -> dict[str, Any]:
         return {
-            "id": f"a{self._seq + 10}", "userId": "u", "agentName": AGENTS[0], "details": "d",
-            "eventType": "task_started", "timestamp": f"{_DAY}04:00:00.000Z",
-        }  # fmt: skip
+            "id": f"a{self._seq + 10}",
+            "userId": "u",
+            "agentName": AGENTS[0],
+            "details": "d",
+            "eventType": "task_started",
+            "timestamp": f"{_DAY}04:00:00.000Z",
+        }
 
 
 def encode(event: Event) -> bytes:
@@ -139,9 +158,13 @@ def encode(event: Event) -> bytes:
 
 async def publish(brokers: str, prefix: str, rate: float, seconds: float, traffic: Traffic) -> int:
     producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, linger_ms=5, acks="all", enable_idempotence=True,
-        max_batch_size=131_072, request_timeout_ms=60_000,
-    )  # fmt: skip
+        bootstrap_servers=brokers,
+        linger_ms=5,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=131_072,
+        request_timeout_ms=60_000,
+    )
     await producer.start()
     try:
         events = traffic.events()
@@ -168,8 +191,14 @@ async def publish(brokers: str, prefix: str, rate: float, seconds: float, traffi
 async def _main(brokers: str, prefix: str, rate: str, seconds: str, seed: str, file: str) -> None:
     traffic = Traffic(int(seed))
     sent = await publish(brokers, prefix, float(rate), float(seconds), traffic)
-    documents: dict[str, Any] = {"sent": sent, "agents": [], "builds": [], "tasks": [],
-                                 "executions": [], "activities": []}  # fmt: skip
+    documents: dict[str, Any] = {
+        "sent": sent,
+        "agents": [],
+        "builds": [],
+        "tasks": [],
+        "executions": [],
+        "activities": [],
+    }
     for (entity, _), event in traffic.final.items():
         if event.document is not None:
             documents[entity].append(event.document)

@@ -53,8 +53,11 @@ def running(
         command = [sys.executable, "-m", "nova_stream.cli.main", "dev", "--rate", "20"]
         dev = subprocess.Popen(
             [*command, "--port", str(port), "--data-dir", str(folder / "stack")],
-            env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            env=environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
         try:
             _wait_ready(dev, folder / "stack" / "stack.env", folder / "dev.log")
             yield Running(f"http://127.0.0.1:{port}", prefix, nova_kafka, environment)

@@ -31,8 +31,10 @@ def api(running: Running, port: int) -> Iterator[None]:
     """An API of the test's own on the running stack, which it may stop."""
     with subprocess.Popen(
         [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", str(port)],
-        env=running.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+        env=running.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         try:
             assert process.stdout is not None
             assert b"listens" in process.stdout.readline()

@@ -57,9 +57,13 @@ class Environment:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("NOVA_", "PYTHON"))}
         return subprocess.run(
             [str(self.folder / "bin" / words[0]), *words[1:]],
-            cwd=self.folder, env=kept | variables, capture_output=True, text=True, timeout=120,
+            cwd=self.folder,
+            env=kept | variables,
+            capture_output=True,
+            text=True,
+            timeout=120,
             check=False,
-        )  # fmt: skip
+        )
 
     def imports(self, modules: str) -> bool:
         return self.run("python", "-c", f"import {modules}").returncode == 0
@@ -85,10 +89,19 @@ def environment(
             subprocess.run([*UV, "venv", "-q", "-p", sys.executable, str(folder)], check=True)
             wanted = f"{wheel}[{extra}]" if extra else str(wheel)
             subprocess.run(
-                [*UV, "pip", "install", "-q", "--python", str(folder / "bin" / "python"),
-                 "--constraint", str(ROOT / "requirements.lock"), wanted],
+                [
+                    *UV,
+                    "pip",
+                    "install",
+                    "-q",
+                    "--python",
+                    str(folder / "bin" / "python"),
+                    "--constraint",
+                    str(ROOT / "requirements.lock"),
+                    wanted,
+                ],
                 check=True,
-            )  # fmt: skip
+            )
             made[extra] = Environment(folder)
         return made[extra]
 
@@ -149,9 +162,12 @@ asyncio.run(main())
 """
     made = environment("")
     found = made.run(
-        "python", "-c", program,
-        NOVA_KAFKA_BROKERS=nova_kafka, NOVA_TOPIC_PREFIX=nova_topic_prefix,
-    )  # fmt: skip
+        "python",
+        "-c",
+        program,
+        NOVA_KAFKA_BROKERS=nova_kafka,
+        NOVA_TOPIC_PREFIX=nova_topic_prefix,
+    )
     assert found.stderr == ""
     assert "no such status" in found.stdout
     (record,) = asyncio.run(read_all(settings, Entity.TASKS))

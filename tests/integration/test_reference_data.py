@@ -19,8 +19,13 @@ from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, open_stage
 
 ENTITIES = (
-    Entity.AGENTS, Entity.BUILDS, Entity.TASKS, Entity.EXECUTIONS, Entity.USERS, Entity.ACTIVITIES,
-)  # fmt: skip
+    Entity.AGENTS,
+    Entity.BUILDS,
+    Entity.TASKS,
+    Entity.EXECUTIONS,
+    Entity.USERS,
+    Entity.ACTIVITIES,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -154,9 +159,12 @@ async def through_the_readers(stage: Stage, steps: Steps) -> None:
 async def sizes(stage: Stage, steps: Steps) -> None:
     expected = steps["healthCheck"]
     tables = {
-        "builds": "build", "tasks": "task", "executions": "execution",
-        "agent_activity_feed": "activity", "user_profiles": "user",
-    }  # fmt: skip
+        "builds": "build",
+        "tasks": "task",
+        "executions": "execution",
+        "agent_activity_feed": "activity",
+        "user_profiles": "user",
+    }
     for table, name in tables.items():
         query = f"SELECT count(*) AS n FROM {table} WHERE deleted_at IS NULL"
         assert await stage.fetch(query) == [{"n": expected[f"{name}TableSize"]}], table

@@ -49,16 +49,22 @@ class Registry:
         self._process = processes.start(
             Launch(
                 [
-                    str(JAVA), "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-                    f"-Dquarkus.http.host={HOST}", f"-Dquarkus.http.port={self.port}",
+                    str(JAVA),
+                    "-Xmx384m",
+                    "-XX:TieredStopAtLevel=1",
+                    "-XX:+UseSerialGC",
+                    f"-Dquarkus.http.host={HOST}",
+                    f"-Dquarkus.http.port={self.port}",
                     f"-Dquarkus.management.host={HOST}",
                     f"-Dquarkus.management.port={free_port(exclude=frozenset({self.port}))}",
                     f"-Dapicurio.datasource.url=jdbc:h2:file:{self._folder / 'schemas'}",
-                    "-jar", "quarkus-run.jar",
+                    "-jar",
+                    "quarkus-run.jar",
                 ],
-                log=log, cwd=home,
+                log=log,
+                cwd=home,
             )
-        )  # fmt: skip
+        )
         processes.wait_ready(
             "the registry", self._process, self._answers, log=log, limit=_READY_WITHIN
         )

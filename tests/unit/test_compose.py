@@ -55,11 +55,16 @@ def filled_in(text: str, **given: str) -> str:
 SECRETS = {
     name: f"of-{name}"
     for name in (
-        "POSTGRES_PASSWORD", "NOVA_ROLE_PASSWORD_MIGRATE", "NOVA_ROLE_PASSWORD_WORKER",
-        "NOVA_ROLE_PASSWORD_API", "NOVA_ROLE_PASSWORD_BI", "NOVA_API_TOKEN", "PROMETHEUS_TOKEN",
+        "POSTGRES_PASSWORD",
+        "NOVA_ROLE_PASSWORD_MIGRATE",
+        "NOVA_ROLE_PASSWORD_WORKER",
+        "NOVA_ROLE_PASSWORD_API",
+        "NOVA_ROLE_PASSWORD_BI",
+        "NOVA_API_TOKEN",
+        "PROMETHEUS_TOKEN",
         "GRAFANA_PASSWORD",
     )
-}  # fmt: skip
+}
 
 
 def environment(service: str) -> dict[str, str]:
@@ -99,8 +104,14 @@ LOGINS = {
 
 def test_all_parts_are_there() -> None:
     assert set(SERVICES) == {
-        "kafka", "postgres", "migrate", "worker", "api", "prometheus", "grafana"
-    }  # fmt: skip
+        "kafka",
+        "postgres",
+        "migrate",
+        "worker",
+        "api",
+        "prometheus",
+        "grafana",
+    }
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -267,8 +278,13 @@ def compose_config(extra: Mapping[str, str], folder: Path) -> subprocess.Complet
     command = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml")]
     return subprocess.run(
         [*command, "--project-directory", str(folder), "config", "--quiet"],
-        env={**kept, **extra}, cwd=folder, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        env={**kept, **extra},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def has_compose() -> bool:

@@ -19,14 +19,30 @@ DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 PLAIN = "postgresql://u:p@h:5433/d"
 #: A value of each parameter that asks for nothing out of the way.
 ORDINARY = {
-    "connect_timeout": "10", "target_session_attrs": "read-write", "load_balance_hosts": "random",
-    "options": "-c statement_timeout=30s", "sslmode": "disable", "sslnegotiation": "postgres",
-    "ssl_min_protocol_version": "TLSv1.2", "ssl_max_protocol_version": "TLSv1.3",
-    "gsslib": "gssapi", "keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "5",
-    "keepalives_count": "3", "tcp_user_timeout": "1000", "port": "5433", "hostaddr": "127.0.0.1",
-    "channel_binding": "prefer", "gssencmode": "disable", "sslcertmode": "allow", "sslsni": "1",
-    "min_protocol_version": "3.0", "max_protocol_version": "latest", "replication": "false",
-}  # fmt: skip
+    "connect_timeout": "10",
+    "target_session_attrs": "read-write",
+    "load_balance_hosts": "random",
+    "options": "-c statement_timeout=30s",
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "ssl_max_protocol_version": "TLSv1.3",
+    "gsslib": "gssapi",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "1000",
+    "port": "5433",
+    "hostaddr": "127.0.0.1",
+    "channel_binding": "prefer",
+    "gssencmode": "disable",
+    "sslcertmode": "allow",
+    "sslsni": "1",
+    "min_protocol_version": "3.0",
+    "max_protocol_version": "latest",
+    "replication": "false",
+}
 
 
 def read(url: str, **environment: str) -> DatabaseUrl:
@@ -142,13 +158,15 @@ def test_what_cannot_be_is_named(parameters: str, says: str, tmp_path: Path) -> 
     ("options", "settings"),
     [
         ("-c statement_timeout=30s", {"statement_timeout": "30s"}),
-        ("-cstatement_timeout=30s  --search-path=a,b", {"statement_timeout": "30s",
-                                                       "search_path": "a,b"}),
+        (
+            "-cstatement_timeout=30s  --search-path=a,b",
+            {"statement_timeout": "30s", "search_path": "a,b"},
+        ),
         (r"-c search_path=a\ b", {"search_path": "a b"}),
         ("-c client_encoding=latin1 -c application_name=x -c my.own=1", {"my.own": "1"}),
         ("-c DateStyle='ISO'", {"DateStyle": "'ISO'"}),
     ],
-)  # fmt: skip
+)
 def test_options_become_settings_of_the_session(options: str, settings: dict[str, str]) -> None:
     assert read(f"{PLAIN}?options={quote(options)}").server_settings == settings
 

@@ -33,9 +33,13 @@ PAGES = sorted(
 SETTINGS = {f"NOVA_{name.upper()}": field for name, field in Settings.model_fields.items()}
 #: Variables that are no settings of the programs.
 OTHERS = {
-    "NOVA_CACHE_DIR", "NOVA_MAIN_APP", "NOVA_TEST_KAFKA_BROKERS", "NOVA_TEST_KAFKA_IMAGE",
-    "NOVA_TEST_DATABASE_URL", "NOVA_TEST_POSTGRES_IMAGE",
-}  # fmt: skip
+    "NOVA_CACHE_DIR",
+    "NOVA_MAIN_APP",
+    "NOVA_TEST_KAFKA_BROKERS",
+    "NOVA_TEST_KAFKA_IMAGE",
+    "NOVA_TEST_DATABASE_URL",
+    "NOVA_TEST_POSTGRES_IMAGE",
+}
 #: The parts whose log lines an operator reads.
 SPEAKING = ("api", "capture", "cli", "jobs", "stream")
 #: What a metric's name ends with that counts nothing; those that count things name the things.
@@ -233,8 +237,9 @@ def test_calls_are_found_where_they_stand() -> None:
         "Run `make test-fast` or:\n```console\n$ .venv/bin/nova-stream jobs list --json | jq\n```\n"
     )
     assert list(calls(text)) == [
-        Called("nova-stream", ("jobs", "list", "--json")), Called("make", ("test-fast",))
-    ]  # fmt: skip
+        Called("nova-stream", ("jobs", "list", "--json")),
+        Called("make", ("test-fast",)),
+    ]
     with pytest.raises(AssertionError, match="no nova-stream jobs dance"):
         check_call(("jobs", "dance"))
     with pytest.raises(AssertionError, match="list has no --loud"):

@@ -51,8 +51,12 @@ def test_settings_and_what_others_read_are_known(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_kubernetes_sets_for_services_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["NOVA_API_SERVICE_HOST", "NOVA_API_SERVICE_PORT_HTTP", "NOVA_API_PORT",
-             "NOVA_API_PORT_8600_TCP_ADDR"]  # fmt: skip
+    names = [
+        "NOVA_API_SERVICE_HOST",
+        "NOVA_API_SERVICE_PORT_HTTP",
+        "NOVA_API_PORT",
+        "NOVA_API_PORT_8600_TCP_ADDR",
+    ]
     for name in names:
         monkeypatch.setenv(name, "x")
     assert set(unknown_variables()) == set(names)

@@ -86,9 +86,16 @@ def parent(number: int, *, sampled: bool = True) -> Headers:
 
 def chunk(records: list[Record], partition: int = 0) -> Chunk:
     return Chunk(
-        topic="nova.tasks", entity=Entity.TASKS, partition=partition, generation=0, start=0,
-        end=len(records), records=records, changes=[], dead=[],
-    )  # fmt: skip
+        topic="nova.tasks",
+        entity=Entity.TASKS,
+        partition=partition,
+        generation=0,
+        start=0,
+        end=len(records),
+        records=records,
+        changes=[],
+        dead=[],
+    )
 
 
 # -- off -------------------------------------------------------------------------------------------
@@ -141,8 +148,9 @@ def test_records_carry_the_publications_span(traces: Traces) -> None:
     assert published.context is not None
     (found,) = publications([record.headers], 32)
     assert (found.trace_id, found.span_id) == (
-        published.context.trace_id, published.context.span_id
-    )  # fmt: skip
+        published.context.trace_id,
+        published.context.span_id,
+    )
 
 
 def test_an_error_is_told_by_its_kind_and_not_by_its_words(traces: Traces) -> None:
@@ -163,10 +171,15 @@ def test_an_error_is_told_by_its_kind_and_not_by_its_words(traces: Traces) -> No
 
 def test_a_flush_is_linked_to_each_sampled_publication_once(traces: Traces) -> None:
     records = [
-        Record(0, parent(1)), Record(1, parent(1)), Record(2, parent(2, sampled=False)),
-        Record(3, [("traceparent", b"nonsense")]), Record(4, ()), Record(5, parent(3)),
-        Record(6, [("traceparent", b"\xff")]), Record(7, [("traceparent", None)]),
-    ]  # fmt: skip
+        Record(0, parent(1)),
+        Record(1, parent(1)),
+        Record(2, parent(2, sampled=False)),
+        Record(3, [("traceparent", b"nonsense")]),
+        Record(4, ()),
+        Record(5, parent(3)),
+        Record(6, [("traceparent", b"\xff")]),
+        Record(7, [("traceparent", None)]),
+    ]
     applied = Applied(next_offset=8, epoch=0, changes=7, dead=1)
     FlushSpans(traces.tracer).committed([chunk(records)], [applied], 0.25)
     (span,) = traces.spans
@@ -288,8 +301,13 @@ def test_a_collector_that_is_away_holds_nobody(tmp_path: Path) -> None:
     )
     began = time.monotonic()
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60,
-        env={"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}, cwd=tmp_path,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"},
+        cwd=tmp_path,
+    )
     assert run.returncode == 0, run.stderr
     assert time.monotonic() - began < 20

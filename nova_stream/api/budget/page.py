@@ -15,8 +15,14 @@ from nova_stream.api.convex.backend import FUNCTIONS
 PAGE = Path("docs/limits.md")
 _BEGIN, _END = "<!-- tables: begin -->", "<!-- tables: end -->"
 _HEAD = (
-    "body", "JSON values", "rows", "bytes of rows", "answer", "seconds", "memory",
-)  # fmt: skip
+    "body",
+    "JSON values",
+    "rows",
+    "bytes of rows",
+    "answer",
+    "seconds",
+    "memory",
+)
 
 
 def page(text: str) -> str:
@@ -38,10 +44,14 @@ def _table(what: str, budgets: Mapping[str, Budget]) -> Iterable[str]:
     yield f"|{'---|' * (len(_HEAD) + 1)}"
     for name, budget in sorted(budgets.items()):
         cells = (
-            _size(budget.body), _number(budget.values), _number(budget.rows),
-            _size(budget.row_bytes), _size(budget.answer) if budget.seconds else "no end",
-            _number(round(budget.seconds)), _size(budget.memory),
-        )  # fmt: skip
+            _size(budget.body),
+            _number(budget.values),
+            _number(budget.rows),
+            _size(budget.row_bytes),
+            _size(budget.answer) if budget.seconds else "no end",
+            _number(round(budget.seconds)),
+            _size(budget.memory),
+        )
         yield f"| {' | '.join((name, *cells))} |"
 
 

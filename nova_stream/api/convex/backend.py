@@ -57,8 +57,14 @@ _NOTHING = PositionToken()
 _NOT_SEEN = (ProblemError, NovaStreamError, asyncpg.PostgresError, *UNAVAILABLE)
 
 _MODULES = (
-    dashboard, dashboard_builds, dashboard_tasks, realtime, atlas, atlas_reads, activity,
-)  # fmt: skip
+    dashboard,
+    dashboard_builds,
+    dashboard_tasks,
+    realtime,
+    atlas,
+    atlas_reads,
+    activity,
+)
 FUNCTIONS: dict[str, Function] = {
     function.path: function for module in _MODULES for function in module.functions
 }

@@ -44,8 +44,11 @@ _COMMENT = b":\n\n"
 _HELLO = b"retry: 2000\n\n"
 _RESET = b'event: reset\ndata: {"reason":"this id cannot be gone on from"}\n\n'
 _AWAY = (
-    DatabaseUnavailableError, SchemaVersionError, asyncpg.PostgresError, *UNAVAILABLE,
-)  # fmt: skip
+    DatabaseUnavailableError,
+    SchemaVersionError,
+    asyncpg.PostgresError,
+    *UNAVAILABLE,
+)
 
 _log = get_logger(__name__)
 

@@ -34,9 +34,16 @@ _UNDOABLE = "cleanupOldActivity"
 
 #: The words of ``jobs.claims.Outcome``.
 _Outcome = Literal[
-    "ok", "failed", "timed_out", "late", "skipped_overlap", "skipped_paused", "missed", "manual",
+    "ok",
+    "failed",
+    "timed_out",
+    "late",
+    "skipped_overlap",
+    "skipped_paused",
+    "missed",
+    "manual",
     "dry_run",
-]  # fmt: skip
+]
 _Name = Annotated[str, Path(examples=["computeAgentStats"])]
 _RunId = Annotated[int, Path(alias="runId", ge=1, le=2**63 - 1, examples=[4711])]
 _Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]

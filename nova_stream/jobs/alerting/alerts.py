@@ -107,10 +107,12 @@ def _success_rate(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Ite
     rate = share.percent
     if rate is not None and rate < settings.alert_success_rate:
         yield Condition(
-            AlertKind.SUCCESS_RATE, job,
+            AlertKind.SUCCESS_RATE,
+            job,
             f"{share.good} of the last {share.runs} runs of {job} went well ({rate:g} %, "
-            f"{settings.alert_success_rate:g} % are expected)", rate,
-        )  # fmt: skip
+            f"{settings.alert_success_rate:g} % are expected)",
+            rate,
+        )
 
 
 def _slow(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Iterator[Condition]:
@@ -124,20 +126,24 @@ def _slow(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Iterator[Co
         and took > settings.alert_slow_floor_seconds * 1000
     ):
         yield Condition(
-            AlertKind.SLOW, job,
+            AlertKind.SLOW,
+            job,
             f"the last run of {job} took {took / 1000:.3f} s, {took / usual:.1f} times its usual "
-            f"{usual / 1000:.3f} s", took,
-        )  # fmt: skip
+            f"{usual / 1000:.3f} s",
+            took,
+        )
 
 
 def _drift(job: str, runs: Sequence[RunFacts]) -> Iterator[Condition]:
     drift = (runs[0].result or {}).get("drift", 0)
     if isinstance(drift, int | float) and drift > 0:
         yield Condition(
-            AlertKind.DRIFT, job,
+            AlertKind.DRIFT,
+            job,
             f"{job} found {drift:g} figures of the cache that were not as counted, and repaired "
-            f"them", float(drift),
-        )  # fmt: skip
+            f"them",
+            float(drift),
+        )
 
 
 def _table_sizes(settings: Settings, runs: Sequence[RunFacts]) -> Iterator[Condition]:
@@ -163,20 +169,23 @@ def _health(runs: Sequence[RunFacts]) -> Iterator[Condition]:
 def _missed(facts: MissedFacts) -> Condition:
     slots = "slot" if facts.number == 1 else "slots"
     return Condition(
-        AlertKind.MISSED, facts.job,
+        AlertKind.MISSED,
+        facts.job,
         f"{facts.number} {slots} of {facts.job} missed, the last at {isoformat(facts.newest)}",
         float(facts.number),
-    )  # fmt: skip
+    )
 
 
 def _moved(topic: str, partitions: Sequence[Noticed]) -> Condition:
     letters = sum(item.letters for item in partitions)
     return Condition(
-        AlertKind.SOURCE, topic,
+        AlertKind.SOURCE,
+        topic,
         f"the source of {topic} seems to have moved to another server: {letters} changes are newer "
         f"by their time and older by their lsn than what is known. If so: nova-stream topics "
-        f"new-source {topic}", float(letters),
-    )  # fmt: skip
+        f"new-source {topic}",
+        float(letters),
+    )
 
 
 class Alerts:
@@ -247,8 +256,9 @@ class Alerts:
             return
         if self._tells:
             await store.queue(number, "begin")
-        _log.warning("alert", alert=condition.kind.value, subject=condition.subject,
-                     value=condition.value)  # fmt: skip
+        _log.warning(
+            "alert", alert=condition.kind.value, subject=condition.subject, value=condition.value
+        )
 
     async def _end(self, store: AlertStore, line: AlertLine, now: datetime) -> None:
         if not await store.end(line.id, now):

@@ -62,8 +62,12 @@ class Webhook:
                     sent += 1
                 else:
                     await store.not_sent(delivery.id, _pause(delivery.tries), error)
-                    _log.warning("the alert webhook did not take a message", error=error,
-                                 alert=delivery.alert.kind, tries=delivery.tries)  # fmt: skip
+                    _log.warning(
+                        "the alert webhook did not take a message",
+                        error=error,
+                        alert=delivery.alert.kind,
+                        tries=delivery.tries,
+                    )
         return sent
 
     def close(self) -> None:

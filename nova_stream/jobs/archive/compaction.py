@@ -119,9 +119,13 @@ class Compaction:
         await self._archive.put(_manifest_name(name), self._manifest(day, content, fetched))
         await self._context.fence()
         await self._store.written(
-            object_id, content.rows, fetched.size, fetched.sha256, content.first_id,
+            object_id,
+            content.rows,
+            fetched.size,
+            fetched.sha256,
+            content.first_id,
             content.last_id,
-        )  # fmt: skip
+        )
         self.objects += 1
         await self._empty(object_id, self._context.now, verified)
         return place

@@ -109,13 +109,17 @@ def read_rows(path: Path, *, documents: bool = True) -> Iterator[list[ArchivedRo
         for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
             yield [
                 ArchivedRow(
-                    id=row["id"], task_id=row["task_id"], agent=row["agent"],
-                    duration=row["duration_ms"], timestamp=row["timestamp"],
-                    version=row["version"], version_minor=row["version_minor"],
+                    id=row["id"],
+                    task_id=row["task_id"],
+                    agent=row["agent"],
+                    duration=row["duration_ms"],
+                    timestamp=row["timestamp"],
+                    version=row["version"],
+                    version_minor=row["version_minor"],
                     doc=row.get("doc", ""),
                 )
                 for row in batch.to_pylist()
-            ]  # fmt: skip
+            ]
 
 
 class _Content:

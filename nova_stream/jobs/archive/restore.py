@@ -71,9 +71,11 @@ async def show(settings: Settings, id_: str) -> Shown:
     archived = await _find(settings, known, row)
     if archived is None:
         return _shown(
-            row, None, known,
+            row,
+            None,
+            known,
             note="its document was deleted from the archive (NOVA_ARCHIVE_RETENTION_DAYS)",
-        )  # fmt: skip
+        )
     return _shown(row, archived.doc, known)
 
 

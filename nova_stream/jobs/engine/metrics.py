@@ -17,33 +17,45 @@ class JobMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.runs = Counter(
-            "nova_job_runs", "Slots and runs by hand that ended, by outcome.", ["name", "outcome"],
+            "nova_job_runs",
+            "Slots and runs by hand that ended, by outcome.",
+            ["name", "outcome"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.seconds = Histogram(
-            "nova_job_seconds", "Seconds that a run took.", ["name"], buckets=_SECONDS,
+            "nova_job_seconds",
+            "Seconds that a run took.",
+            ["name"],
+            buckets=_SECONDS,
             registry=registry,
-        )  # fmt: skip
+        )
         self.rows = Counter("nova_job_rows", "Rows that runs handled.", ["name"], registry=registry)
         self.last_success = Gauge(
-            "nova_job_last_success_timestamp_seconds", "When the last run here ended well.",
-            ["name"], registry=registry,
-        )  # fmt: skip
-        self.running = Gauge("nova_job_running", "Runs under way here.", ["name"],
-                             registry=registry)  # fmt: skip
+            "nova_job_last_success_timestamp_seconds",
+            "When the last run here ended well.",
+            ["name"],
+            registry=registry,
+        )
+        self.running = Gauge(
+            "nova_job_running", "Runs under way here.", ["name"], registry=registry
+        )
         self.overdue = Gauge(
             "nova_job_overdue_seconds",
             "Seconds since a slot was due that nobody has run, or since a run's lease ran out.",
-            ["name"], registry=registry,
-        )  # fmt: skip
-        self.alerts = Gauge(
-            "nova_alert_open", "1 for each alert that is open, as nova-stream alerts list has it.",
-            ["kind", "subject"], registry=registry,
-        )  # fmt: skip
-        self.ledger_up = Gauge(
-            "nova_job_ledger_up", "1 while the last look at the ledger worked, else 0.",
+            ["name"],
             registry=registry,
-        )  # fmt: skip
+        )
+        self.alerts = Gauge(
+            "nova_alert_open",
+            "1 for each alert that is open, as nova-stream alerts list has it.",
+            ["kind", "subject"],
+            registry=registry,
+        )
+        self.ledger_up = Gauge(
+            "nova_job_ledger_up",
+            "1 while the last look at the ledger worked, else 0.",
+            registry=registry,
+        )
 
     def show_state(
         self, jobs: Iterable[str], overdue: Mapping[str, float], alerts: Iterable[tuple[str, str]]

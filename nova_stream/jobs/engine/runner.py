@@ -102,8 +102,11 @@ class Runner:
         """
         if self._tracer is None:
             return await self._run(job, claim)
-        attributes = {"nova.job.name": job.name, "nova.job.run": claim.held.id,
-                      "nova.job.kind": claim.kind.value}  # fmt: skip
+        attributes = {
+            "nova.job.name": job.name,
+            "nova.job.run": claim.held.id,
+            "nova.job.kind": claim.kind.value,
+        }
         with spanning(self._tracer, f"job {job.name}", "INTERNAL", attributes) as span:
             finished = await self._run(job, claim)
             if finished is not None:
@@ -118,8 +121,9 @@ class Runner:
         beat = asyncio.create_task(self._hold(claim))
         self._metrics.running.labels(job.name).inc()
         try:
-            await asyncio.wait({work, beat}, timeout=job.policy.timeout,
-                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+            await asyncio.wait(
+                {work, beat}, timeout=job.policy.timeout, return_when=asyncio.FIRST_COMPLETED
+            )
             if beat.done() and not work.done():
                 await _stop(work)
                 self._log_lost(job, claim)
@@ -158,9 +162,14 @@ class Runner:
                     raise
                 pause = min(job.policy.first_pause * 2 ** (attempt - 1), _LONGEST_PAUSE)
                 pause *= random.uniform(0.5, 1.5)  # noqa: S311 - so that not all come at once
-                _log.warning("a job's attempt failed", job=job.name, run=claim.held.id,
-                             attempt=attempt, error=name_of(error),
-                             pause=round(pause, 3))  # fmt: skip
+                _log.warning(
+                    "a job's attempt failed",
+                    job=job.name,
+                    run=claim.held.id,
+                    attempt=attempt,
+                    error=name_of(error),
+                    pause=round(pause, 3),
+                )
                 await asyncio.sleep(pause)
         raise AssertionError("a policy has at least one attempt")
 
@@ -190,8 +199,12 @@ class Runner:
             except LeaseLostError:
                 return
             except Exception as error:
-                _log.warning("a lease could not be extended", job=claim.job, run=claim.held.id,
-                             error=name_of(error))  # fmt: skip
+                _log.warning(
+                    "a lease could not be extended",
+                    job=claim.job,
+                    run=claim.held.id,
+                    error=name_of(error),
+                )
 
     async def _judge(
         self, job: Job, claim: Claim, work: asyncio.Task[msgspec.Struct], started: float
@@ -235,8 +248,12 @@ class Runner:
                 return None
             except (*_AWAY, asyncpg.PostgresError) as error:
                 if not is_away(error) or time.monotonic() > deadline:
-                    _log.error("a run's end could not be recorded", job=job.name,
-                               run=claim.held.id, error=name_of(error))  # fmt: skip
+                    _log.error(
+                        "a run's end could not be recorded",
+                        job=job.name,
+                        run=claim.held.id,
+                        error=name_of(error),
+                    )
                     return Finished(outcome, ended, recorded=False)
                 await asyncio.sleep(_PAUSE)
             else:
@@ -250,8 +267,9 @@ class Runner:
                 await self._ledger.release(claim)
                 return
             took = round((time.monotonic() - started) * 1000, 3)
-            ended = Ended(Outcome.FAILED.value, self._clock(), took, None, None, None,
-                          "interrupted")  # fmt: skip
+            ended = Ended(
+                Outcome.FAILED.value, self._clock(), took, None, None, None, "interrupted"
+            )
             await self._ledger.finish(claim, ended)
             self._report(job, claim, Outcome.FAILED, ended)
 
@@ -264,14 +282,24 @@ class Runner:
             self._metrics.last_success.labels(job.name).set(ended.at.timestamp())
             self._metrics.rows.labels(job.name).inc(ended.rows or 0)
         say = _log.info if good else _log.error
-        say("job", job=job.name, run=claim.held.id, outcome=outcome.value,
+        say(
+            "job",
+            job=job.name,
+            run=claim.held.id,
+            outcome=outcome.value,
             slot=None if claim.slot is None else claim.slot.isoformat(),
-            duration_ms=ended.duration_ms, **(ended.counts or {}),
-            error=None if ended.error is None else ended.error.split(":")[0])  # fmt: skip
+            duration_ms=ended.duration_ms,
+            **(ended.counts or {}),
+            error=None if ended.error is None else ended.error.split(":")[0],
+        )
 
     def _log_lost(self, job: Job, claim: Claim) -> None:
-        _log.warning("a run was taken by another worker", job=job.name, run=claim.held.id,
-                     fence=claim.held.fence)  # fmt: skip
+        _log.warning(
+            "a run was taken by another worker",
+            job=job.name,
+            run=claim.held.id,
+            fence=claim.held.fence,
+        )
 
 
 async def _stop(work: asyncio.Task[Any]) -> None:

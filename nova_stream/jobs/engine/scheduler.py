@@ -68,8 +68,11 @@ class Scheduler:
             self._metrics.ledger_up.set(0)
             if not self._away:
                 what = "is away" if is_away(error) else "cannot be used"
-                _log.error(f"the ledger of jobs {what}", error=name_of(error),
-                           then="what is due is settled when it is back")  # fmt: skip
+                _log.error(
+                    f"the ledger of jobs {what}",
+                    error=name_of(error),
+                    then="what is due is settled when it is back",
+                )
             self._away = True
         else:
             self._metrics.ledger_up.set(1)

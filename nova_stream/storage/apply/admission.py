@@ -187,9 +187,14 @@ class Admission:
             complete=self._expected.get(chunk.key) != (position, row["epoch"]),
         )
         return Admitted(
-            chunk=chunk, changes=changes, dead=dead, applied=applied, source=source,
-            kind=None if kind is None else VersionKind(kind), unversioned=unversioned,
-        )  # fmt: skip
+            chunk=chunk,
+            changes=changes,
+            dead=dead,
+            applied=applied,
+            source=source,
+            kind=None if kind is None else VersionKind(kind),
+            unversioned=unversioned,
+        )
 
     async def _keep_floors(self, admitted: list[Admitted]) -> None:
         """Leave out what truncations of before and of now leave without effect."""
@@ -289,7 +294,9 @@ def _of_kind(change: Change, kind: str) -> Change:
 
 def _other_kind(chunk: Chunk, change: Change, kind: str) -> DeadLetter:
     return letter_of(
-        chunk, change, "version_kind",
+        chunk,
+        change,
+        "version_kind",
         f"the record's version is of kind {change.kind.value}, this topic's versions are of "
         f"kind {kind}: publish all changes of a topic with one kind of version",
-    )  # fmt: skip
+    )

@@ -137,8 +137,15 @@ WHERE topic = $1
 
 _MARKERS = ("version", "version_minor", "changed_at", "deleted_at", "src_partition", "src_offset")
 _MARKER_ARRAYS = (
-    "text[]", "bigint[]", "int[]", "timestamptz[]", "bool[]", "int[]", "bigint[]", "text[]",
-)  # fmt: skip
+    "text[]",
+    "bigint[]",
+    "int[]",
+    "timestamptz[]",
+    "bool[]",
+    "int[]",
+    "bigint[]",
+    "text[]",
+)
 
 
 #: asyncpg writes the first instant of the year 1 as an infinite one, which no sum survives.
@@ -195,9 +202,19 @@ def _upsert(entity: Entity, *, by_lsn: bool = False) -> str:
     ]
     parameters = ", ".join(f"${n}::{array}" for n, array in enumerate(arrays, 1))
     given = ", ".join(
-        ("id", "version", "version_minor", "changed_at", "deleted", "src_partition", "src_offset",
-         "doc", *typed, *more)
-    )  # fmt: skip
+        (
+            "id",
+            "version",
+            "version_minor",
+            "changed_at",
+            "deleted",
+            "src_partition",
+            "src_offset",
+            "doc",
+            *typed,
+            *more,
+        )
+    )
     values = ", ".join([*(_value(column) for column in typed), *more])
     return f"""
 INSERT INTO {TABLES[entity]} AS t (id, {", ".join(stored)})
@@ -214,13 +231,22 @@ def _parameter(entity: Entity, *, by_lsn: bool = False) -> int:
 
 
 _PARTIAL_FIGURES = (
-    "total_tasks", "completed_tasks", "failed_tasks", "running_tasks", "active_tasks",
-    "executions", "duration_sum",
-)  # fmt: skip
+    "total_tasks",
+    "completed_tasks",
+    "failed_tasks",
+    "running_tasks",
+    "active_tasks",
+    "executions",
+    "duration_sum",
+)
 _BUILD_FIGURES = (
-    "total_builds", "completed_builds", "failed_builds", "running_builds", "timed_builds",
+    "total_builds",
+    "completed_builds",
+    "failed_builds",
+    "running_builds",
+    "timed_builds",
     "duration_sum_ms",
-)  # fmt: skip
+)
 
 
 def _add(figures: tuple[str, ...]) -> str:

@@ -146,9 +146,14 @@ async def empty(
     rank = rank_of(truncation) if truncation.kind is VersionKind.SEQ else _LOWEST
     place = truncation.place if truncation.kind is VersionKind.LSN else truncation.offset
     return await connection.fetch(
-        sql_truncate.EMPTY[entity], ids, topic, *rank, truncation.changed_at,
-        truncation.partition, place,
-    )  # fmt: skip
+        sql_truncate.EMPTY[entity],
+        ids,
+        topic,
+        *rank,
+        truncation.changed_at,
+        truncation.partition,
+        place,
+    )
 
 
 _encoder = msgspec.json.Encoder()

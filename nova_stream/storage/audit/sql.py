@@ -8,13 +8,22 @@ REPAIR_TOPIC = "(repair)"
 
 #: Figures of a name that are summed over partials, in the order of both statements below.
 NAME_FIGURES = (
-    "total_tasks", "completed_tasks", "failed_tasks", "running_tasks", "active_tasks",
-    "executions", "duration_sum",
-)  # fmt: skip
+    "total_tasks",
+    "completed_tasks",
+    "failed_tasks",
+    "running_tasks",
+    "active_tasks",
+    "executions",
+    "duration_sum",
+)
 BUILD_FIGURES = (
-    "total_builds", "completed_builds", "failed_builds", "running_builds", "timed_builds",
+    "total_builds",
+    "completed_builds",
+    "failed_builds",
+    "running_builds",
+    "timed_builds",
     "duration_sum_ms",
-)  # fmt: skip
+)
 
 # -- the recount -----------------------------------------------------------------------------------
 

@@ -121,10 +121,20 @@ class CursorStore:
         entities, ids = _columns(deleted)
         self._check(
             await self._connection.fetchval(
-                sql_sources.STORE, self._source, self._epoch, at.phase, at.snapshot, at.table,
-                at.page, at.documents, at.cursor, caught_up, entities, ids,
+                sql_sources.STORE,
+                self._source,
+                self._epoch,
+                at.phase,
+                at.snapshot,
+                at.table,
+                at.page,
+                at.documents,
+                at.cursor,
+                caught_up,
+                entities,
+                ids,
             )
-        )  # fmt: skip
+        )
 
     async def gone(self, snapshot: int, after: Published, rows: int) -> list[Published]:
         """Up to ``rows`` documents, in order, that a snapshot of this time has not seen."""

@@ -98,9 +98,17 @@ async def insert(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """Store ``letters`` in the transaction at hand; one that is there already stays as it is."""
     rows = [
         (
-            x.topic, x.partition, x.offset, x.generation, x.key, x.value, x.headers,
-            x.record_time, x.reason, x.message,
+            x.topic,
+            x.partition,
+            x.offset,
+            x.generation,
+            x.key,
+            x.value,
+            x.headers,
+            x.record_time,
+            x.reason,
+            x.message,
         )
         for x in letters
-    ]  # fmt: skip
+    ]
     await connection.execute(sql.INSERT_DEAD_LETTERS, *(list(c) for c in zip(*rows, strict=True)))

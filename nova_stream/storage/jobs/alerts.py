@@ -70,11 +70,13 @@ class AlertStore:
         rows = await self._connection.fetch(sql_alerts.RUNS, number)
         return [
             RunFacts(
-                row["job"], row["outcome"], row["duration_ms"],
+                row["job"],
+                row["outcome"],
+                row["duration_ms"],
                 None if row["result"] is None else msgspec.json.decode(row["result"]),
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     async def moved(self) -> list[Noticed]:
         """Partitions whose source seems to have moved, by topic."""

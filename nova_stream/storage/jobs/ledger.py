@@ -254,9 +254,17 @@ class JobStore:
         counts = None if ended.counts is None else msgspec.json.encode(ended.counts).decode()
         result = None if ended.result is None else ended.result.decode()
         found = await self._connection.fetchval(
-            sql_jobs.FINISH, held.id, held.fence, ended.outcome, ended.at, ended.duration_ms,
-            ended.rows, counts, result, ended.error,
-        )  # fmt: skip
+            sql_jobs.FINISH,
+            held.id,
+            held.fence,
+            ended.outcome,
+            ended.at,
+            ended.duration_ms,
+            ended.rows,
+            counts,
+            result,
+            ended.error,
+        )
         return found is not None
 
     async def release(self, held: Opened) -> None:

@@ -50,10 +50,17 @@ async def stalled_builds(
     place = ("-infinity", "") if after is None else (after.started_at.isoformat(), after.id)
     found = await connection.fetch(sql_job_work.STALLED_BUILDS[basis], cutoff, *place, rows)
     return [
-        Stalled(r["id"], r["version"], r["version_minor"], r["src_partition"], r["doc"],
-                r["started_at"], r["version_generation"])
+        Stalled(
+            r["id"],
+            r["version"],
+            r["version_minor"],
+            r["src_partition"],
+            r["doc"],
+            r["started_at"],
+            r["version_generation"],
+        )
         for r in found
-    ]  # fmt: skip
+    ]
 
 
 async def version_kinds(connection: Connection, topics: Sequence[str]) -> dict[str, VersionKind]:

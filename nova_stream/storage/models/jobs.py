@@ -106,11 +106,14 @@ class Alert(Base):
     ended_at: Mapped[datetime | None] = mapped_column(TIME)
     __table_args__ = (
         Index(
-            "alerts_open", "kind", "subject", unique=True,
+            "alerts_open",
+            "kind",
+            "subject",
+            unique=True,
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index("alerts_ended_at", "ended_at"),
-    )  # fmt: skip
+    )
 
 
 class AlertDelivery(Base):

@@ -9,9 +9,15 @@ import msgspec
 from nova_stream.storage.stats.rows import Time
 
 Figure = Literal[
-    "totalTasks", "completedTasks", "failedTasks", "activeTasks", "successRate", "avgDuration",
-    "lastActive", "currentStatus",
-]  # fmt: skip
+    "totalTasks",
+    "completedTasks",
+    "failedTasks",
+    "activeTasks",
+    "successRate",
+    "avgDuration",
+    "lastActive",
+    "currentStatus",
+]
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

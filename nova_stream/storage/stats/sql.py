@@ -11,13 +11,25 @@ NO_TIME_LIMIT = "SET transaction_timeout = 0"
 COUNT_AGENTS = "SELECT count(*) FROM agents WHERE deleted_at IS NULL"
 
 AGENT_FIGURES = (
-    "agent_name", "role", "total_tasks", "completed_tasks", "failed_tasks", "success_rate",
-    "avg_duration", "last_active", "current_status",
-)  # fmt: skip
+    "agent_name",
+    "role",
+    "total_tasks",
+    "completed_tasks",
+    "failed_tasks",
+    "success_rate",
+    "avg_duration",
+    "last_active",
+    "current_status",
+)
 BUILD_FIGURES = (
-    "total_builds", "completed_builds", "failed_builds", "running_builds", "success_rate",
-    "avg_duration_ms", "last_build_time",
-)  # fmt: skip
+    "total_builds",
+    "completed_builds",
+    "failed_builds",
+    "running_builds",
+    "success_rate",
+    "avg_duration_ms",
+    "last_build_time",
+)
 
 
 def _row(alias: str, figures: tuple[str, ...]) -> str:

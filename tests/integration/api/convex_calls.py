@@ -91,8 +91,12 @@ def serving(stage: Stage, folder: Path, **settings: str) -> Iterator[str]:
     with (folder / "api.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", "0"],
-            env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         words = process.stdout.readline().split()

@@ -20,13 +20,27 @@ pytestmark = pytest.mark.integration
 
 NOW = "2026-02-20T12:00:00.000Z"
 RUN: dict[str, Any] = {
-    "prdName": "n", "taskId": "t", "taskTitle": "T", "agent": "MARS", "model": "m", "phase": 1,
-    "prompt": "p", "response": "r", "gatesPassed": True, "duration": 5, "timestamp": NOW,
-}  # fmt: skip
+    "prdName": "n",
+    "taskId": "t",
+    "taskTitle": "T",
+    "agent": "MARS",
+    "model": "m",
+    "phase": 1,
+    "prompt": "p",
+    "response": "r",
+    "gatesPassed": True,
+    "duration": 5,
+    "timestamp": NOW,
+}
 STATE: dict[str, Any] = {
-    "taskId": "t", "title": "T", "agent": "MARS", "dependencies": [], "phase": 1, "attempts": 0,
+    "taskId": "t",
+    "title": "T",
+    "agent": "MARS",
+    "dependencies": [],
+    "phase": 1,
+    "attempts": 0,
     "createdAt": NOW,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -171,17 +185,28 @@ async def test_pages_of_builds_follow_their_cursor(app: App) -> None:
 
 async def test_documents_from_elsewhere_are_shown(app: App) -> None:
     build = {
-        "id": "b-1", "prdId": 7, "prdName": "n", "status": "pending", "startedAt": NOW,
-        "$odd": 1, "größe": 2, "more": {"$in": 1, "kept": -0.0},
-    }  # fmt: skip
+        "id": "b-1",
+        "prdId": 7,
+        "prdName": "n",
+        "status": "pending",
+        "startedAt": NOW,
+        "$odd": 1,
+        "größe": 2,
+        "more": {"$in": 1, "kept": -0.0},
+    }
     response = await app.client.post("/api/v1/events", json={"entity": "builds", "after": build})
     token = response.json()["token"]
     await app.client.get("/api/v1/overview", params={"after": token, "timeout": 60})
     found = await app.query("dashboard:getBuild", buildId="b-1")
     assert found["build"] == {
-        "_id": "b-1", "_creationTime": 1771588800000, "prdId": "7", "prdName": "n",
-        "status": "pending", "startedAt": NOW, "more": {"kept": 0.0},
-    }  # fmt: skip
+        "_id": "b-1",
+        "_creationTime": 1771588800000,
+        "prdId": "7",
+        "prdName": "n",
+        "status": "pending",
+        "startedAt": NOW,
+        "more": {"kept": 0.0},
+    }
     assert await app.mutate("dashboard:updateBuildStatus", buildId="b-1", status="running") == "b-1"
 
 

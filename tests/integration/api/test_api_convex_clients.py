@@ -60,9 +60,17 @@ def asked(address: str, path: str, **args: Any) -> Any:
 
 def task(status: str, **more: Any) -> dict[str, Any]:
     return {
-        "id": "auth-1", "title": "Sign in", "description": "", "agent": "MARS", "status": status,
-        "dependencies": ["setup-1"], "phase": 2, "attempts": 1, "createdAt": NOW, **more,
-    }  # fmt: skip
+        "id": "auth-1",
+        "title": "Sign in",
+        "description": "",
+        "agent": "MARS",
+        "status": status,
+        "dependencies": ["setup-1"],
+        "phase": 2,
+        "attempts": 1,
+        "createdAt": NOW,
+        **more,
+    }
 
 
 def test_the_sync_client_writes_a_build(own_clients: Clients, address: str) -> None:
@@ -83,15 +91,28 @@ def test_the_sync_client_writes_a_build(own_clients: Clients, address: str) -> N
     found = asked(address, "dashboard:getBuild", buildId=build_id)
     build = found["build"]
     assert build.keys() == {
-        "_id", "_creationTime", "prdId", "prdName", "status", "startedAt", "completedAt",
-    }  # fmt: skip
+        "_id",
+        "_creationTime",
+        "prdId",
+        "prdName",
+        "status",
+        "startedAt",
+        "completedAt",
+    }
     assert (build["prdName"], build["status"]) == ("Checkout", "completed")
     (written,) = found["tasks"]
     assert {name: value for name, value in written.items() if not name.startswith("_")} == {
-        "buildId": build_id, "taskId": "auth-1", "title": "Sign in", "agent": "MARS",
-        "status": "done", "dependencies": ["setup-1"], "phase": 2, "attempts": 2,
-        "createdAt": NOW, "output": "all good",
-    }  # fmt: skip
+        "buildId": build_id,
+        "taskId": "auth-1",
+        "title": "Sign in",
+        "agent": "MARS",
+        "status": "done",
+        "dependencies": ["setup-1"],
+        "phase": 2,
+        "attempts": 2,
+        "createdAt": NOW,
+        "output": "all good",
+    }
 
     (execution,) = asked(address, "atlas:getAgentExecutions", agent="MARS")
     assert execution["taskId"] == written["_id"]
@@ -155,9 +176,13 @@ def test_the_bridge_writes_a_build(own_clients: Clients, address: str, stage: St
     assert (logged["taskId"], logged["timestamp"]) == (written["_id"], NOW)
     feed = [entry["details"] for entry in asked(address, "realtime:subscribeToActivity")]
     assert set(feed) >= {
-        "Created new build: Search", "Created task: Index", "Task done", "Build completed",
-        "Execution passed gates (20ms)", '{"by":"me"}',
-    }  # fmt: skip
+        "Created new build: Search",
+        "Created task: Index",
+        "Task done",
+        "Build completed",
+        "Execution passed gates (20ms)",
+        '{"by":"me"}',
+    }
 
 
 def test_the_bridge_notes_what_an_agent_does(own_clients: Clients, address: str) -> None:
@@ -176,11 +201,18 @@ def test_the_bridge_notes_what_an_agent_does(own_clients: Clients, address: str)
     figures = [row for row in asked(address, "dashboard:getAgentStats") if row["name"] == "IO"]
     assert figures == [
         {
-            "agentId": "agent-IO", "name": "IO", "role": "r", "totalTasks": 0, "successRate": 0,
-            "avgDuration": 0, "lastActive": NOW, "currentStatus": "idle", "completedTasks": 0,
+            "agentId": "agent-IO",
+            "name": "IO",
+            "role": "r",
+            "totalTasks": 0,
+            "successRate": 0,
+            "avgDuration": 0,
+            "lastActive": NOW,
+            "currentStatus": "idle",
+            "completedTasks": 0,
             "failedTasks": 0,
         }
-    ]  # fmt: skip
+    ]
 
 
 def test_the_atlas_client_writes_a_build(own_clients: Clients, address: str) -> None:

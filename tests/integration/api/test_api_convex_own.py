@@ -24,11 +24,16 @@ NOW = "2026-02-20T12:00:00.000Z"
 LATER = "2026-02-20T13:00:00.000Z"
 MARS, VENUS = (
     {
-        "name": name, "role": f"role of {name}", "domain": "d", "systemPrompt": "s", "model": "m",
-        "gates": ["lint"], "createdAt": NOW,
+        "name": name,
+        "role": f"role of {name}",
+        "domain": "d",
+        "systemPrompt": "s",
+        "model": "m",
+        "gates": ["lint"],
+        "createdAt": NOW,
     }
     for name in ("MARS", "VENUS")
-)  # fmt: skip
+)
 OWN_ID = re.compile(r"(builds|tasks|executions|agentActivityFeed|learnings|agents)-\d+")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 RUN: dict[str, Any] = {"agent": "MARS", "model": "m", "prompt": "p" * 3000, "response": "r" * 6000}

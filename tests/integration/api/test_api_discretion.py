@@ -28,17 +28,24 @@ TOKENS = f"app:read+publish+admin:{SECRETS[0]}"
 _DOCUMENTS: dict[str, dict[str, Any]] = {
     "users": {"userId": "u", "email": f"{MARK}@example.org", "tier": "free"},
     "executions": {"taskId": "t", "agent": "MARS", "prompt": MARK, "response": MARK, "duration": 5},
-    "activities": {"userId": "u", "agentName": "MARS", "eventType": "task_started",
-                   "details": MARK, "timestamp": "2026-02-20T12:00:00Z"},
+    "activities": {
+        "userId": "u",
+        "agentName": "MARS",
+        "eventType": "task_started",
+        "details": MARK,
+        "timestamp": "2026-02-20T12:00:00Z",
+    },
     "tasks": {"buildId": "b", "agent": "MARS", "status": "done", "output": MARK, "error": MARK},
-}  # fmt: skip
+}
 LETTERS = "SELECT id, message FROM dead_letters ORDER BY id"
 _PRIVATE = ("email", "prompt", "response", "details", "output", "error")
 
 
 def good() -> list[dict[str, Any]]:
-    return [{"entity": entity, "after": {"id": f"{entity}-1", **document}}
-            for entity, document in _DOCUMENTS.items()]  # fmt: skip
+    return [
+        {"entity": entity, "after": {"id": f"{entity}-1", **document}}
+        for entity, document in _DOCUMENTS.items()
+    ]
 
 
 def bad() -> Iterator[Any]:

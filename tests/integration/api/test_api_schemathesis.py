@@ -93,8 +93,12 @@ def serving(stage: Stage, folder: Path) -> Iterator[str]:
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVE],
-            env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True,
-        )  # fmt: skip
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -132,14 +136,30 @@ def test_no_5xx_and_no_undocumented_answer(served: Served, scopes: str) -> None:
     folder.mkdir()
     found = subprocess.run(
         [
-            sys.executable, "-m", "schemathesis.cli", "run", f"{served.address}/openapi.json",
-            "--exclude-path", ENDLESS, "--checks", "all", "--exclude-checks", UNSAYABLE,
-            *amount(scopes), "--request-timeout", "70", "--no-color",
-            "--warnings", "off",
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "run",
+            f"{served.address}/openapi.json",
+            "--exclude-path",
+            ENDLESS,
+            "--checks",
+            "all",
+            "--exclude-checks",
+            UNSAYABLE,
+            *amount(scopes),
+            "--request-timeout",
+            "70",
+            "--no-color",
+            "--warnings",
+            "off",
             *(["--header", f"Authorization: Bearer {SECRETS[scopes]}"] if SECRETS[scopes] else []),
         ],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert found.returncode == 0, f"{found.stdout}\n{found.stderr}"
     assert "Stateful" in found.stdout
 

@@ -92,8 +92,12 @@ async def test_builds_and_activities_that_change(
 ) -> None:
     async with stream(client, "?events=build,builds,activity") as events:
         assert {event.name for event in await events.picture()} == {
-            "build", "builds", "activity", "state", "snapshot",
-        }  # fmt: skip
+            "build",
+            "builds",
+            "activity",
+            "state",
+            "snapshot",
+        }
         lines = [
             {"entity": "builds", "seq": 9, "after": {"id": "b1", "status": "failed"}},
             {"entity": "builds", "seq": 9, "after": {"id": "b2", "status": "pending"}},

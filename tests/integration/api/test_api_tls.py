@@ -43,8 +43,11 @@ def serving(folder: Path, *words: str, **variables: str) -> Iterator[Api]:
         process = subprocess.Popen(
             [sys.executable, "-m", "nova_stream", "api", "--port", "0", *words],
             env={**kept, "NOVA_DATABASE_URL": NOWHERE, "NOVA_API_TOKEN": TOKEN, **variables},
-            cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True,
-        )  # fmt: skip
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -62,8 +65,12 @@ def refused(folder: Path, *words: str, **variables: str) -> str:
     found = subprocess.run(
         [sys.executable, "-m", "nova_stream", "api", "--port", "0", *words],
         env={**kept, "NOVA_DATABASE_URL": NOWHERE, "NOVA_API_TOKEN": TOKEN, **variables},
-        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert found.returncode == 2
     assert found.stdout == ""
     (line,) = found.stderr.splitlines()

@@ -101,9 +101,11 @@ async def test_only_a_digest_is_stored(
 
 
 async def test_scopes_and_their_end(
-    api: httpx.AsyncClient, nova_settings: Settings, command: Command,
+    api: httpx.AsyncClient,
+    nova_settings: Settings,
+    command: Command,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     both = await secret(
         command, capsys, "app", "--scope", "read", "--scope", "publish", "--expires", "30"
     )
@@ -128,9 +130,11 @@ async def test_scopes_and_their_end(
 
 
 async def test_a_rotated_token_works_on_until_the_overlap_is_over(
-    api: httpx.AsyncClient, nova_settings: Settings, command: Command,
+    api: httpx.AsyncClient,
+    nova_settings: Settings,
+    command: Command,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     old = await secret(command, capsys, "a", "--scope", "stats")
     assert await command("rotate", "a", "--overlap", "1", "--expires", "never") == 0
     new = capsys.readouterr().out.splitlines()[-1]
@@ -258,9 +262,11 @@ async def test_a_revoked_token_ends_its_streams(
 
 
 async def test_while_postgres_is_away_the_last_list_counts_for_a_while(
-    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str],
+    nova_settings: Settings,
+    command: Command,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     token = await secret(command, capsys, "a", "--scope", "read", "--scope", "metrics")
     app = create_app(nova_settings)
     async with (
@@ -287,9 +293,11 @@ async def test_while_postgres_is_away_the_last_list_counts_for_a_while(
 
 
 async def test_no_secret_in_logs_or_metrics(
-    nova_settings: Settings, command: Command, capsys: pytest.CaptureFixture[str],
+    nova_settings: Settings,
+    command: Command,
+    capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+) -> None:
     token = await secret(command, capsys, "a", "--scope", "read", "--scope", "metrics")
     other = token_store.new_secret()
     async with listening(create_app(nova_settings)) as client:

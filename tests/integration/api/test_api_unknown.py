@@ -88,8 +88,10 @@ async def test_before_the_first_answer_of_postgres_everything_is_refused(
         assert (await client.get(READS[0][1], headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize(("method", "path"), [r for r in READS if r[1] not in {
-    "/metrics", "/api/v1/stream", "/api/v1/events"}])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [r for r in READS if r[1] not in {"/metrics", "/api/v1/stream", "/api/v1/events"}],
+)
 async def test_a_token_made_while_the_answer_was_read_counts_for_it(
     nova_settings: Settings, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:

@@ -108,9 +108,10 @@ class Topics:
 
     async def __aenter__(self) -> Topics:
         self._consumer = AIOKafkaConsumer(
-            **client_options(self._settings), auto_offset_reset="earliest",
+            **client_options(self._settings),
+            auto_offset_reset="earliest",
             enable_auto_commit=False,
-        )  # fmt: skip
+        )
         await self._consumer.start()
         self._places = [
             TopicPartition(topic, n) for topic in self._settings.topics() for n in range(PARTITIONS)
@@ -203,9 +204,12 @@ class Instance:
         with path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nova_stream.cli.main", "capture", "convex"],
-                env={**environment(settings), **more}, cwd=path.parent,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                env={**environment(settings), **more},
+                cwd=path.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     @property
     def log(self) -> str:

@@ -31,9 +31,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 def task(n: int, status: str = "done") -> dict[str, Any]:
-    return {"taskId": f"T-{n}", "title": f"Task {n}", "agent": "MARS", "status": status,
-            "dependencies": [], "phase": 1, "attempts": 0,
-            "createdAt": "2026-02-20T11:00:00.000Z"}  # fmt: skip
+    return {
+        "taskId": f"T-{n}",
+        "title": f"Task {n}",
+        "agent": "MARS",
+        "status": status,
+        "dependencies": [],
+        "phase": 1,
+        "attempts": 0,
+        "createdAt": "2026-02-20T11:00:00.000Z",
+    }
 
 
 def fill(deployment: Deployment, tasks: int = 20) -> list[str]:
@@ -83,8 +90,10 @@ async def test_the_version_is_the_time_of_the_transaction(
         gone = deployment.transact([Write("agents", identity, None)])
         await topics.shows(deployment)
     assert [(r.op, r.version) for r in topics.records] == [
-        ("r", (written, 0)), ("u", (changed, 0)), ("d", (gone, 0))
-    ]  # fmt: skip
+        ("r", (written, 0)),
+        ("u", (changed, 0)),
+        ("d", (gone, 0)),
+    ]
 
 
 async def test_a_new_instance_goes_on_from_the_cursor(
@@ -148,11 +157,17 @@ async def test_a_snapshot_that_expires_is_begun_anew(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(429, {"Retry-After": "1"}), Fault(429, {"Retry-After": "soon"}), Fault(500),
-        Fault(502), Fault(503), Fault(408), Fault("drop"), Fault("garbage"),
+        Fault(429, {"Retry-After": "1"}),
+        Fault(429, {"Retry-After": "soon"}),
+        Fault(500),
+        Fault(502),
+        Fault(503),
+        Fault(408),
+        Fault("drop"),
+        Fault("garbage"),
     ],
     ids=str,
-)  # fmt: skip
+)
 async def test_what_passes_is_waited_for_and_told_once(
     deployment: Deployment, settings: Settings, fault: Fault
 ) -> None:
@@ -187,9 +202,9 @@ async def test_a_document_that_cannot_be_applied_hinders_no_other(
         assert letter.after["status"] == "lost"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert metrics.registry.get_sample_value(
-        "nova_capture_rejected_total", {"entity": "tasks"}
-    ) == 1  # fmt: skip
+    assert (
+        metrics.registry.get_sample_value("nova_capture_rejected_total", {"entity": "tasks"}) == 1
+    )
 
 
 @pytest.mark.parametrize("problem", ["key", "plan", "path"])

@@ -179,9 +179,12 @@ def test_doctor_tells_of_the_deployment_and_its_capture(
 
 @pytest.mark.parametrize(
     ("source", "told"),
-    [("http://127.0.0.1:1", "is that of http"), ("https://x.convex.site", ".convex.cloud"),
-     ("mysql://a:secret@b/c", "convex for the deployment")],
-)  # fmt: skip
+    [
+        ("http://127.0.0.1:1", "is that of http"),
+        ("https://x.convex.site", ".convex.cloud"),
+        ("mysql://a:secret@b/c", "convex for the deployment"),
+    ],
+)
 def test_the_key_goes_to_no_other_deployment(
     captured: Settings, capsys: pytest.CaptureFixture[str], source: str, told: str
 ) -> None:

@@ -42,7 +42,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "agentActivityFeed": {"userId": "u", "details": "d", "eventType": "task_started"},
     "userProfiles": {"userId": "u", "tier": "free", "picture": b"\0\1"},
     "patterns": {"name": "none of ours"},
-}  # fmt: skip
+}
 
 
 class Killed(BaseException):
@@ -141,7 +141,9 @@ _CHANGES: st.SearchStrategy[Action] = st.one_of(
     st.builds(lambda t: partial(insert, table=t), _TABLES),
     st.builds(lambda t: partial(insert, table=t), _TABLES),
     st.builds(
-        lambda t, n, v: partial(patch, table=t, number=n, value=v), _TABLES, _NUMBERS,
+        lambda t, n, v: partial(patch, table=t, number=n, value=v),
+        _TABLES,
+        _NUMBERS,
         st.floats(allow_nan=False) | st.text("abc", max_size=3),
     ),
     st.builds(lambda t, n: partial(delete, table=t, number=n), _TABLES, _NUMBERS),
@@ -149,13 +151,14 @@ _CHANGES: st.SearchStrategy[Action] = st.one_of(
         lambda tables: partial(transact, tables=tables),
         st.lists(st.tuples(_TABLES, _NUMBERS), max_size=6),
     ),
-)  # fmt: skip
+)
 _EVENTS: st.SearchStrategy[Action] = st.one_of(
-    st.builds(lambda s, d: partial(pages, snapshot=s, deltas=d), st.integers(1, 5),
-              st.integers(1, 5)),
+    st.builds(
+        lambda s, d: partial(pages, snapshot=s, deltas=d), st.integers(1, 5), st.integers(1, 5)
+    ),
     st.builds(lambda fault: partial(fail, fault=fault), _FAULTS),
     st.builds(lambda both: partial(forget, snapshots=both), st.booleans()),
-)  # fmt: skip
+)
 #: What happens, and after how many operations the capture that follows it dies; 0 = not at all.
 _ROUNDS = st.tuples(
     st.lists(st.one_of(_CHANGES, _CHANGES, _CHANGES, _EVENTS), max_size=12),

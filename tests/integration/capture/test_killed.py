@@ -44,9 +44,13 @@ class Victims:
 @contextmanager
 def victims(settings: Settings) -> Iterator[Victims]:
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.capture.killed"], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment(settings),
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "tests.integration.capture.killed"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(settings),
+    ) as process:
         yield Victims(process)
         assert process.stdin is not None
         process.stdin.close()

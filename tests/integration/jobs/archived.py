@@ -29,7 +29,7 @@ def execution(id_: str, seq: int = 1, **ago: float) -> dict[str, Any]:
         "timestamp": before(NOON, **ago),
         "exact": Decimal("1.10"),
     }
-    return {"entity": "executions", "seq": seq, "after": after}  # fmt: skip
+    return {"entity": "executions", "seq": seq, "after": after}
 
 
 def objects(folder: Path, kind: str = "parquet") -> list[Path]:

@@ -32,9 +32,11 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def command(
-    nova_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    nova_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[Command]:  # fmt: skip
+) -> Iterator[Command]:
     """Runs a command on a database with an archived execution; status, output, errors."""
     monkeypatch.setenv("NOVA_DATABASE_URL", nova_database)
     monkeypatch.setenv("NOVA_ARCHIVE_URL", f"file://{tmp_path}/archive")

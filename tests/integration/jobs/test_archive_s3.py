@@ -30,8 +30,11 @@ pytestmark = [
 ]
 
 KEYS = {"AWS_ACCESS_KEY_ID": "nova", "AWS_SECRET_ACCESS_KEY": "a-secret"}
-IDENTITY = {"name": "nova", "actions": ["Admin"],
-            "credentials": [{"accessKey": "nova", "secretKey": "a-secret"}]}  # fmt: skip
+IDENTITY = {
+    "name": "nova",
+    "actions": ["Admin"],
+    "credentials": [{"accessKey": "nova", "secretKey": "a-secret"}],
+}
 
 
 class Weed:
@@ -52,19 +55,34 @@ class Weed:
     def start(self) -> None:
         s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = self._ports
         options = {
-            "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": self._folder / "data",
-            "master.port": master, "master.port.grpc": master_grpc, "master.telemetry": "false",
-            "master.volumeSizeLimitMB": 64, "volume.port": volume,
-            "volume.port.grpc": volume_grpc, "volume.max": 10, "filer.port": filer,
-            "filer.port.grpc": filer_grpc, "s3": "true", "s3.port": s3, "s3.port.grpc": s3_grpc,
-            "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.config": self._config,
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "dir": self._folder / "data",
+            "master.port": master,
+            "master.port.grpc": master_grpc,
+            "master.telemetry": "false",
+            "master.volumeSizeLimitMB": 64,
+            "volume.port": volume,
+            "volume.port.grpc": volume_grpc,
+            "volume.max": 10,
+            "filer.port": filer,
+            "filer.port.grpc": filer_grpc,
+            "s3": "true",
+            "s3.port": s3,
+            "s3.port.grpc": s3_grpc,
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.config": self._config,
             "s3.autoCreateBucket": "true",
-        }  # fmt: skip
+        }
         with (self._folder / "weed.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [WEED, "server", *(f"-{name}={value}" for name, value in options.items())],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self._folder,
-            )  # fmt: skip
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self._folder,
+            )
 
     def kill(self) -> None:
         if self._process is not None:
@@ -111,12 +129,19 @@ async def until_writable(weed: Weed, url: str) -> None:
 
 async def fill(apply_lines: ApplyLines, count: int = 40) -> None:
     await apply_lines(
-        {"entity": "executions", "seq": 1, "after": {
-            "id": f"e{n}", "agent": "MARS", "duration": n, "prompt": f"Do {n}",
-            "timestamp": before(NOON, days=40 + n % 4),
-        }}
+        {
+            "entity": "executions",
+            "seq": 1,
+            "after": {
+                "id": f"e{n}",
+                "agent": "MARS",
+                "duration": n,
+                "prompt": f"Do {n}",
+                "timestamp": before(NOON, days=40 + n % 4),
+            },
+        }
         for n in range(count)
-    )  # fmt: skip
+    )
 
 
 async def test_there_and_back(runs: Runs, apply_lines: ApplyLines) -> None:

@@ -43,10 +43,23 @@ class Stream:
         self.sent += lines
         if not self.away:
             first, self.first = self.first, []
-            await self._apply([*first, *({
-                "entity": x.entity, "op": x.op, "seq": x.seq, "minor": x.minor, "ts_ms": x.ts_ms,
-                "after": x.after, "before": x.before,
-            } for x in lines)])  # fmt: skip
+            await self._apply(
+                [
+                    *first,
+                    *(
+                        {
+                            "entity": x.entity,
+                            "op": x.op,
+                            "seq": x.seq,
+                            "minor": x.minor,
+                            "ts_ms": x.ts_ms,
+                            "after": x.after,
+                            "before": x.before,
+                        }
+                        for x in lines
+                    ),
+                ]
+            )
 
 
 @pytest.fixture
@@ -152,8 +165,13 @@ async def test_activity(
             lines.append(line("tasks", task("t2", "b2"), ago))
         else:
             task_id = "t1" if what == "executions" else "nobody's"
-            after = {"id": f"e{number}", "taskId": task_id, "agent": "MARS", "duration": 1,
-                     "timestamp": before(NOON, seconds=ago)}  # fmt: skip
+            after = {
+                "id": f"e{number}",
+                "taskId": task_id,
+                "agent": "MARS",
+                "duration": 1,
+                "timestamp": before(NOON, seconds=ago),
+            }
             lines.append(line("executions", after, 0))
     await apply_lines(lines)
     assert (await runs.run(run_once, dry_run=True))["stalled"] == stalls
@@ -279,8 +297,12 @@ async def test_builds_that_come_from_debezium(stage: Stage, kind: str) -> None:
 
     # The app's next change beats it.
     source = {"lsn": 78} if kind == "lsn" else {}
-    stage.publish(Entity.BUILDS, value_of({**running, "status": "completed"}, **source),
-                  key=b"b1", partition=1)  # fmt: skip
+    stage.publish(
+        Entity.BUILDS,
+        value_of({**running, "status": "completed"}, **source),
+        key=b"b1",
+        partition=1,
+    )
     await stage.row("builds", "b1", status="completed")
     assert await stage.fetch("SELECT * FROM dead_letters") == []
 

@@ -19,9 +19,14 @@ from tests.integration.jobs.work import Runs
 pytestmark = pytest.mark.integration
 
 NAMES = [
-    "cleanupOldActivity", "computeAgentStats", "checkStalledBuilds", "compactOldExecutions",
-    "markInactiveUsers", "refreshBuildStats", "healthCheck",
-]  # fmt: skip
+    "cleanupOldActivity",
+    "computeAgentStats",
+    "checkStalledBuilds",
+    "compactOldExecutions",
+    "markInactiveUsers",
+    "refreshBuildStats",
+    "healthCheck",
+]
 
 #: Two that are more than seven days old, and one that is not.
 ACTIVITIES = """

@@ -83,9 +83,15 @@ async def test_the_slim_row_stays_and_the_figures_with_it(
     (row,) = await runs.fetch("SELECT * FROM executions")
     assert (row["doc"], row["prompt"], row["response"]) == (None, None, None)
     assert row["archived_at"] == NOON
-    kept = {"id": "e1", "agent": "MARS", "duration": Decimal("12.25"), "version": 1,
-            "task_id": "unknown", "timestamp": NOON - timedelta(days=40),
-            "deleted_at": None}  # fmt: skip
+    kept = {
+        "id": "e1",
+        "agent": "MARS",
+        "duration": Decimal("12.25"),
+        "version": 1,
+        "task_id": "unknown",
+        "timestamp": NOON - timedelta(days=40),
+        "deleted_at": None,
+    }
     assert row.items() >= kept.items()
     assert await runs.fetch("SELECT * FROM agent_stats_cache") == cached
 

@@ -165,8 +165,10 @@ async def test_repairs_beside_the_stream_and_each_other(
 
     async def corrupt_and_repair() -> None:
         while not done.is_set():
-            await runs.execute("UPDATE agent_stats_partials SET failed_tasks = failed_tasks + 1 "
-                               "WHERE agent = 'MARS'")  # fmt: skip
+            await runs.execute(
+                "UPDATE agent_stats_partials SET failed_tasks = failed_tasks + 1 "
+                "WHERE agent = 'MARS'"
+            )
             await runs.run(run_once)
 
     await asyncio.gather(stream(), corrupt_and_repair(), corrupt_and_repair())

@@ -20,8 +20,13 @@ from tests.integration.jobs.work import ApplyLines, Runs
 
 pytestmark = pytest.mark.integration
 
-SIZES = ("buildTableSize", "taskTableSize", "executionTableSize", "activityTableSize",
-         "userTableSize")  # fmt: skip
+SIZES = (
+    "buildTableSize",
+    "taskTableSize",
+    "executionTableSize",
+    "activityTableSize",
+    "userTableSize",
+)
 
 
 @pytest.fixture
@@ -53,8 +58,13 @@ def test_the_jobs_are_the_registry_s() -> None:
 
 
 async def test_tombstones_are_not_counted(runs: Runs, apply_lines: ApplyLines) -> None:
-    entities = {"builds": {"status": "running"}, "tasks": {"status": "done", "agent": "MARS"},
-                "executions": {"agent": "MARS"}, "activities": {}, "users": {}}  # fmt: skip
+    entities = {
+        "builds": {"status": "running"},
+        "tasks": {"status": "done", "agent": "MARS"},
+        "executions": {"agent": "MARS"},
+        "activities": {},
+        "users": {},
+    }
     for number, (entity, more) in enumerate(entities.items(), 2):
         await apply_lines(
             {"entity": entity, "after": {"id": f"{n}", **more}} for n in range(number)
@@ -65,8 +75,9 @@ async def test_tombstones_are_not_counted(runs: Runs, apply_lines: ApplyLines) -
 
 
 async def test_thresholds(runs: Runs, apply_lines: ApplyLines) -> None:
-    await apply_lines({"entity": "tasks", "after": {"id": f"{n}", "status": "done"}}
-                      for n in range(3))  # fmt: skip
+    await apply_lines(
+        {"entity": "tasks", "after": {"id": f"{n}", "status": "done"}} for n in range(3)
+    )
     await apply_lines({"entity": "activities", "after": {"id": f"{n}"}} for n in range(3))
     for name in ("task_table_warning", "activity_table_warning"):
         enough: dict[str, Any] = {name: 3}

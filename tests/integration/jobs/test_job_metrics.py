@@ -34,8 +34,11 @@ async def test_overdue_slots_and_open_alerts_are_shown_until_they_are_settled(
     await show_state(alerts, metrics, jobs)
     assert (overdue("stub"), overdue("other")) == (0, 0)
     clock.move(minutes=5)
-    await query(jobs_settings, """INSERT INTO alerts (kind, subject, message, began_at)
-        VALUES ('drift', 'stub', 'x', now())""")  # fmt: skip
+    await query(
+        jobs_settings,
+        """INSERT INTO alerts (kind, subject, message, began_at)
+        VALUES ('drift', 'stub', 'x', now())""",
+    )
     await show_state(alerts, metrics, jobs)
     found = overdue("stub")
     assert found is not None

@@ -46,8 +46,14 @@ class Victims:
 
 @contextmanager
 def victims(job: str, settings: Settings) -> Iterator[Victims]:
-    command = [sys.executable, "-m", "tests.integration.jobs.killed", job,
-               settings.database_url.get_secret_value(), settings.archive_url]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.jobs.killed",
+        job,
+        settings.database_url.get_secret_value(),
+        settings.archive_url,
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
@@ -69,20 +75,33 @@ async def fill(runs: Runs, apply_lines: ApplyLines) -> None:
         [
             {"entity": "agents", "seq": 1, "after": {"id": "a1", "name": "MARS"}},
             *(
-                {"entity": "executions", "seq": 1, "after": {
-                    "id": f"e{n}", "agent": "MARS", "duration": n, "prompt": f"Do {n}",
-                    "timestamp": before(NOON, **ages[n]),
-                }}
+                {
+                    "entity": "executions",
+                    "seq": 1,
+                    "after": {
+                        "id": f"e{n}",
+                        "agent": "MARS",
+                        "duration": n,
+                        "prompt": f"Do {n}",
+                        "timestamp": before(NOON, **ages[n]),
+                    },
+                }
                 for n in ids
             ),
             *(
-                {"entity": "activities", "seq": 1, "after": {
-                    "id": f"v{n}", "details": f"did {n}", "timestamp": before(NOON, **ages[n]),
-                }}
+                {
+                    "entity": "activities",
+                    "seq": 1,
+                    "after": {
+                        "id": f"v{n}",
+                        "details": f"did {n}",
+                        "timestamp": before(NOON, **ages[n]),
+                    },
+                }
                 for n in ids
             ),
         ]
-    )  # fmt: skip
+    )
 
 
 async def empty(runs: Runs, folder: Path) -> None:

@@ -158,9 +158,9 @@ def field(low: int, high: int) -> st.SearchStrategy[str]:
     return st.one_of(NUMBERS, some)
 
 
-EXPRESSIONS = st.tuples(
-    field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7)
-).map(" ".join)  # fmt: skip
+EXPRESSIONS = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7)).map(
+    " ".join
+)
 
 
 def python_slots(schedule: Schedule, after: datetime, until: datetime) -> list[datetime]:
@@ -190,10 +190,16 @@ def test_slots_of_sql_and_of_python_are_the_same(jobs_settings_sync: Settings, z
             rows = runner.run(
                 connection.fetch(
                     "SELECT slot FROM job_slots($1, $2, $3, $4, $5, $6, $7, $8) slot ORDER BY 1",
-                    schedule.minutes, schedule.hours, schedule.days, schedule.months,
-                    schedule.weekdays, schedule.either_day, after, until,
+                    schedule.minutes,
+                    schedule.hours,
+                    schedule.days,
+                    schedule.months,
+                    schedule.weekdays,
+                    schedule.either_day,
+                    after,
+                    until,
                 )
-            )  # fmt: skip
+            )
             assert [row["slot"] for row in rows] == python_slots(schedule, after, until)
 
         try:

@@ -61,8 +61,12 @@ async def test_longer_than_its_interval(jobs_settings: Settings) -> None:
     await one.tick()
     await one.drain()
     assert await outcomes(jobs_settings) == [
-        "ok", "skipped_overlap", "skipped_overlap", "skipped_overlap", "ok",
-    ]  # fmt: skip
+        "ok",
+        "skipped_overlap",
+        "skipped_overlap",
+        "skipped_overlap",
+        "ok",
+    ]
     assert work.ended == 2
     await one.close()
 
@@ -140,8 +144,10 @@ async def test_a_changed_schedule(jobs_settings: Settings) -> None:
     await other.tick()
     await other.drain()
     assert [(row["slot"].minute, row["outcome"]) for row in await runs(jobs_settings)] == [
-        (1, "missed"), (2, "missed"), (5, "late"),
-    ]  # fmt: skip
+        (1, "missed"),
+        (2, "missed"),
+        (5, "late"),
+    ]
     await other.close()
 
 

@@ -23,10 +23,15 @@ MILLISECOND = timedelta(milliseconds=1)
 NEVER = {
     f"schedule_{name}": "0 0 29 2 *"
     for name in (
-        "cleanup_old_activity", "compute_agent_stats", "check_stalled_builds",
-        "compact_old_executions", "mark_inactive_users", "refresh_build_stats", "health_check",
+        "cleanup_old_activity",
+        "compute_agent_stats",
+        "check_stalled_builds",
+        "compact_old_executions",
+        "mark_inactive_users",
+        "refresh_build_stats",
+        "health_check",
     )
-}  # fmt: skip
+}
 
 ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
 

@@ -117,9 +117,13 @@ class Source:
         settings = self.stage.settings
         async with open_source(url or self.url, tables or {}, settings) as source:
             return await SourceAudit(
-                settings, source, settle=settle, clock=system_clock,
-                monotonic=time.monotonic, tell=lines.append,
-            ).run(entities, repair=repair)  # fmt: skip
+                settings,
+                source,
+                settle=settle,
+                clock=system_clock,
+                monotonic=time.monotonic,
+                tell=lines.append,
+            ).run(entities, repair=repair)
 
     async def _connect(self) -> None:
         assert self._pool is not None
@@ -145,9 +149,12 @@ class Source:
         if id_ in self.lost:
             return
         record: dict[str, Any] = {
-            "op": _OPS[row["op"]], "ts_ms": 1771588800000, "before": old, "after": new,
+            "op": _OPS[row["op"]],
+            "ts_ms": 1771588800000,
+            "before": old,
+            "after": new,
             "source": {"connector": "postgresql", "ts_ms": 1771588800000},
-        }  # fmt: skip
+        }
         if self.version is not None:
             record["source"][self.version] = row["lsn"]
         self.publish(Entity(row["entity"]), record, id_)

@@ -89,15 +89,18 @@ _TEXTS: list[_Case] = [
 ]
 _LISTS: list[_Case] = [
     ("text[]", "'{a,b}'", '["a","b"]'),
-    ("uuid[]", "'{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}'",
-     '["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]'),
+    (
+        "uuid[]",
+        "'{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}'",
+        '["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]',
+    ),
     ("int8[]", "'{1,NULL}'", "[1,null]"),
     ("numeric[]", "'{1.50}'", "[1.5]"),
     ("jsonb", """'["a", {"b": 1.0}]'""", '["a",{"b":1}]'),
     ("json", """'["a",  "b"]'""", '["a","b"]'),
     ("text", """'["a", "b"]'""", '["a","b"]'),
     ("jsonb", "'null'", None),
-]  # fmt: skip
+]
 _ANY: list[_Case] = [
     ("jsonb", """'{"b": [1.0], "a": null}'""", '{"a":null,"b":[1]}'),
     ("text", """'{"b": 1}'""", '{"b":1}'),

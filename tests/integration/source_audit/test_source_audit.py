@@ -61,13 +61,16 @@ async def test_no_difference_is_told_beside_writers_and_a_slow_connector(source:
             elif kind < 0.5:
                 await source.sql(
                     "INSERT INTO tasks (id, status, agent) VALUES ($1, 'ready', $2) "
-                    "ON CONFLICT DO NOTHING", f"t{n}", f"Agent {n % 9}",
-                )  # fmt: skip
+                    "ON CONFLICT DO NOTHING",
+                    f"t{n}",
+                    f"Agent {n % 9}",
+                )
             else:
                 await source.sql(
                     "UPDATE tasks SET status = $2, attempts = attempts + 1 WHERE id = $1",
-                    f"t{n}", chance.choice(["pending", "ready", "running", "done", "failed"]),
-                )  # fmt: skip
+                    f"t{n}",
+                    chance.choice(["pending", "ready", "running", "done", "failed"]),
+                )
             await source.sql("UPDATE tasks SET title = $1 WHERE id = 't1'", str(chance.random()))
             await asyncio.sleep(0.005)
 
@@ -198,9 +201,11 @@ async def test_what_jobs_changed_on_purpose_is_no_difference(source: Source) -> 
     assert counts(await source.audit(Entity.BUILDS, Entity.EXECUTIONS)) == (0, 0, 0)
     rows = await source.stage.fetch("SELECT version FROM builds WHERE id = 'stalled'")
     told = {
-        "id": "stalled", "status": "failed", "completedAt": _NOW,
+        "id": "stalled",
+        "status": "failed",
+        "completedAt": _NOW,
         "error": "Build stalled (no activity for 30+ minutes)",
-    }  # fmt: skip
+    }
     version = {"lsn": rows[0]["version"], "minor": 1, "ts_ms": 1771588800000}
     source.publish(Entity.BUILDS, {"op": "u", "after": told, "source": version}, "stalled")
     stall = {"id": "stalled-" + "0" * 32, "timestamp": _NOW}

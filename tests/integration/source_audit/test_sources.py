@@ -141,9 +141,11 @@ async def test_a_table_that_is_not_there_is_told(still_stage: Stage, database: s
     with pytest.raises(UsageError, match=r"public\.agents has no column status"):
         await source.audit(tables={Entity.TASKS: "agents"})
     run_sql(
-        database, "ALTER TABLE agents DROP CONSTRAINT agents_pkey",
-        "ALTER TABLE agents ALTER id DROP NOT NULL", "INSERT INTO agents VALUES (NULL, 'A')",
-    )  # fmt: skip
+        database,
+        "ALTER TABLE agents DROP CONSTRAINT agents_pkey",
+        "ALTER TABLE agents ALTER id DROP NOT NULL",
+        "INSERT INTO agents VALUES (NULL, 'A')",
+    )
     with pytest.raises(UsageError, match=r"public\.agents has rows whose id is null"):
         await source.audit()
     run_sql(database, "DELETE FROM agents", "INSERT INTO agents VALUES ('a', 'A'), ('a', 'B')")
@@ -159,11 +161,13 @@ async def test_the_right_to_read_is_enough_and_what_hides_rows_is_told(
 ) -> None:
     reader = f"reader_{uuid.uuid4().hex[:8]}"
     run_sql(
-        database, _AGENTS, "INSERT INTO agents VALUES ('a', 'A', now())",
+        database,
+        _AGENTS,
+        "INSERT INTO agents VALUES ('a', 'A', now())",
         f"CREATE ROLE {reader} LOGIN PASSWORD 'pass-word'",
         f"ALTER ROLE {reader} SET default_transaction_read_only = on",
         f"ALTER ROLE {reader} SET extra_float_digits = 0",
-    )  # fmt: skip
+    )
     parts = urlsplit(database)
     address = f"{reader}:pass-word@{parts.hostname}:{parts.port}"
     source, url = Source(database, still_stage), urlunsplit(parts._replace(netloc=address))
@@ -192,9 +196,12 @@ async def test_the_right_to_read_is_enough_and_what_hides_rows_is_told(
     ],
 )
 def test_an_address_that_cannot_be_used_is_one_line_without_secrets(
-    still_stage: Stage, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
-    url: str, message: str,
-) -> None:  # fmt: skip
+    still_stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    url: str,
+    message: str,
+) -> None:
     _environment(still_stage, monkeypatch)
     assert run(["audit", "--source", url]) in {1, 2}
     error = capfd.readouterr().err
@@ -204,23 +211,32 @@ def test_an_address_that_cannot_be_used_is_one_line_without_secrets(
 
 
 def test_the_command_prints_one_line_of_json_and_a_status(
-    still_stage: Stage, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    still_stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
     database: str,
-) -> None:  # fmt: skip
+) -> None:
     _environment(still_stage, monkeypatch)
     run_sql(database, _AGENTS)
     command = ["audit", "--source", database, "--entity", "agents", "--settle", "0.1"]
     assert run(command) == 0
     assert json.loads(capfd.readouterr().out) == {
-        "compared": 0, "missing": 0, "surplus": 0, "different": 0, "differences": [],
-    }  # fmt: skip
+        "compared": 0,
+        "missing": 0,
+        "surplus": 0,
+        "different": 0,
+        "differences": [],
+    }
     run_sql(database, "INSERT INTO agents SELECT 'a' || n, n FROM generate_series(1, 150) n")
     assert run(command) == 1
     report = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert (report["compared"], report["missing"], len(report["differences"])) == (150, 150, 100)
     assert report["differences"][0] == {
-        "entity": "agents", "id": "a1", "kind": "missing", "fields": [],
-    }  # fmt: skip
+        "entity": "agents",
+        "id": "a1",
+        "kind": "missing",
+        "fields": [],
+    }
     for wrong in (["--repair"], ["--entity", "tasks"], ["--table", "tasks=x"]):
         assert run(["audit", *wrong]) == 2
     assert run([*command, "--entity", "task"]) == 2

@@ -204,10 +204,15 @@ class Player:
                 topic = self._arena.topic(entity)
                 chunks.append(
                     chunk_of(
-                        topic, entity, records, partition=partition, generation=generation,
-                        start=start, end=end,
+                        topic,
+                        entity,
+                        records,
+                        partition=partition,
+                        generation=generation,
+                        start=start,
+                        end=end,
                     )
-                )  # fmt: skip
+                )
         return chunks
 
     async def _compare(self, probe: Connection, mirror: Mirror) -> None:

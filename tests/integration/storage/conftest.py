@@ -37,32 +37,50 @@ class Desk:
         self.expected: dict[tuple[str, int], tuple[int, int]] = {}
 
     def add(
-        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = (),
+        self,
+        entity: Entity,
+        *values: bytes | None,
+        partition: int = 0,
+        headers: Any = (),
         key: bytes | None = b"k",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Put records at the end of a log."""
         log = self.logs[entity, partition]
         log += [Record(len(log) + n, v, key, headers=headers) for n, v in enumerate(values)]
 
     def chunk(
-        self, entity: Entity, start: int = 0, end: int | None = None, *,
-        partition: int = 0, generation: int = 0,
-    ) -> Chunk:  # fmt: skip
+        self,
+        entity: Entity,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        partition: int = 0,
+        generation: int = 0,
+    ) -> Chunk:
         """A chunk of a log, to its end if not told."""
         log = self.logs[entity, partition]
         return chunk_of(
-            self.settings.topic(entity), entity, log, partition=partition, generation=generation,
-            start=start, end=len(log) if end is None else end,
-        )  # fmt: skip
+            self.settings.topic(entity),
+            entity,
+            log,
+            partition=partition,
+            generation=generation,
+            start=start,
+            end=len(log) if end is None else end,
+        )
 
     async def flush(self, *chunks: Chunk) -> list[Applied]:
         await positions.ensure(self.connection, [chunk.key for chunk in chunks])
         return await Flush(self.connection, chunks, self.expected).run()
 
     async def put(
-        self, entity: Entity, *values: bytes | None, partition: int = 0, headers: Any = (),
+        self,
+        entity: Entity,
+        *values: bytes | None,
+        partition: int = 0,
+        headers: Any = (),
         key: bytes | None = b"k",
-    ) -> Applied:  # fmt: skip
+    ) -> Applied:
         """Add records and flush them as one chunk."""
         start = len(self.logs[entity, partition])
         self.add(entity, *values, partition=partition, headers=headers, key=key)

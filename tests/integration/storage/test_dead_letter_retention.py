@@ -49,9 +49,14 @@ async def test_those_dealt_with_go_after_their_time(nova_settings: Settings) -> 
     (timer,) = (timer for timer in timers if timer.name == "dead-letters")
     await timer.work()
     assert await left(nova_settings) == [
-        ("open", -86400), ("open", 0), ("open", 1),
-        ("retried", -86400), ("retried", 0), ("discarded", -86400), ("discarded", 0),
-    ]  # fmt: skip
+        ("open", -86400),
+        ("open", 0),
+        ("open", 1),
+        ("retried", -86400),
+        ("retried", 0),
+        ("discarded", -86400),
+        ("discarded", 0),
+    ]
 
 
 async def test_more_than_a_statement_takes(

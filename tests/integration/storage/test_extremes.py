@@ -64,8 +64,11 @@ async def test_the_first_and_the_last_instant_are_times_like_others(desk: Desk) 
 
 async def test_builds_from_the_first_instant_on_have_a_finite_duration(desk: Desk) -> None:
     ages = {"status": "completed", "startedAt": YEAR_1, "completedAt": YEAR_9999}
-    second = {"status": "completed", "startedAt": "2026-02-20T12:00:00Z",
-              "completedAt": "2026-02-20T12:00:01Z"}  # fmt: skip
+    second = {
+        "status": "completed",
+        "startedAt": "2026-02-20T12:00:00Z",
+        "completedAt": "2026-02-20T12:00:01Z",
+    }
     await desk.put(
         Entity.BUILDS,
         value_of({"id": "b1", **ages}, seq=1),
@@ -78,12 +81,16 @@ async def test_builds_from_the_first_instant_on_have_a_finite_duration(desk: Des
 
 
 async def test_a_build_that_ends_before_it_starts_counts_as_it_is(desk: Desk) -> None:
-    back = {"status": "completed", "startedAt": "2026-02-20T12:00:00.005Z",
-            "completedAt": "2026-02-20T12:00:00Z"}  # fmt: skip
+    back = {
+        "status": "completed",
+        "startedAt": "2026-02-20T12:00:00.005Z",
+        "completedAt": "2026-02-20T12:00:00Z",
+    }
     await desk.put(
-        Entity.BUILDS, value_of({"id": "b1", **back}, seq=1),
+        Entity.BUILDS,
+        value_of({"id": "b1", **back}, seq=1),
         value_of({"id": "b2", **back, "completedAt": None}, seq=1),
-    )  # fmt: skip
+    )
     assert (await desk.builds())["avg_duration_ms"] == -5
 
 
@@ -91,9 +98,10 @@ async def test_the_longest_ids_and_names_fit_into_every_index(desk: Desk) -> Non
     long = "".join(chr(0x4E00 + n) for n in range(341))  # 1,023 bytes that do not compress
     await desk.put(
         Entity.TASKS,
-        value_of({"id": long, "agent": long, "buildId": long, "taskId": long, "status": "done"},
-                 seq=1),
-    )  # fmt: skip
+        value_of(
+            {"id": long, "agent": long, "buildId": long, "taskId": long, "status": "done"}, seq=1
+        ),
+    )
     run = {"id": long, "agent": long, "taskId": long, "duration": 1}
     await desk.put(Entity.EXECUTIONS, value_of(run, seq=1))
     await desk.put(Entity.AGENTS, value_of({"id": long, "name": long, "role": "r" * 10**6}, seq=1))

@@ -172,8 +172,13 @@ async def test_whatever_the_source_does_the_rows_are_its_rows(
                 gone = [NULLS[form]]
             elif form == 3:
                 gone.append(None)
-            desk.add(TASKS, *gone, partition=partition, key=key(id_),
-                     headers=headers if with_lsns else [])  # fmt: skip
+            desk.add(
+                TASKS,
+                *gone,
+                partition=partition,
+                key=key(id_),
+                headers=headers if with_lsns else [],
+            )
         else:
             source[id_] = f"agent-{step}"
             desk.add(TASKS, row(id_, source[id_], **marks), partition=partition, key=key(id_))

@@ -135,9 +135,10 @@ async def test_the_first_record_fixes_the_topics_kind_of_versions(desk: Desk) ->
     later = value_of({"id": "u", "status": "done"}, lsn=9)
     await desk.put(TASKS, b"{", task("t", 1), later, task("v", None), deletion("t", 2))
     assert await desk.dead() == [
-        ("tasks", 0, 0, "bad_json"), ("tasks", 0, 2, "version_kind"),
+        ("tasks", 0, 0, "bad_json"),
+        ("tasks", 0, 2, "version_kind"),
         ("tasks", 0, 3, "version_kind"),
-    ]  # fmt: skip
+    ]
     assert await versions(desk) == {"t": 2}
     applied = await desk.put(TASKS, later, partition=1)
     assert (applied.changes, applied.dead) == (0, 1)

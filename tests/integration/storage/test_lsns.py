@@ -234,10 +234,14 @@ async def test_what_did_not_change_comes_from_the_place_before(
     desk: Desk, one_by_one: bool
 ) -> None:
     await in_flushes(
-        desk, one_by_one,
-        snapshot(9, "a", output="read"), task(9, "b", output="first"), task(9, "c", output=MARK),
-        snapshot(None, "z", output="lowest"), task(10, "d", output=MARK),
-    )  # fmt: skip
+        desk,
+        one_by_one,
+        snapshot(9, "a", output="read"),
+        task(9, "b", output="first"),
+        task(9, "c", output=MARK),
+        snapshot(None, "z", output="lowest"),
+        task(10, "d", output=MARK),
+    )
     row = await desk.row(TASKS, "t")
     assert (row["agent"], row["output"]) == ("d", "first")
 

@@ -31,15 +31,18 @@ class Mutation(NamedTuple):
 
 MUTATIONS = {
     "any version wins": Mutation(
-        "UPSERT", "WHERE (excluded.version, excluded.version_minor) > "
-        "(t.version, t.version_minor)", "",
+        "UPSERT",
+        "WHERE (excluded.version, excluded.version_minor) > (t.version, t.version_minor)",
+        "",
     ),
     "minor does not count": Mutation(
-        "UPSERT", "WHERE (excluded.version, excluded.version_minor) > "
-        "(t.version, t.version_minor)", "WHERE excluded.version > t.version",
+        "UPSERT",
+        "WHERE (excluded.version, excluded.version_minor) > (t.version, t.version_minor)",
+        "WHERE excluded.version > t.version",
     ),
     "what is deleted comes back": Mutation(
-        "UPSERT", "> (t.version, t.version_minor)",
+        "UPSERT",
+        "> (t.version, t.version_minor)",
         "> (t.version, t.version_minor) OR t.deleted_at IS NOT NULL",
     ),
     "the replaced task is not taken away": Mutation(
@@ -66,8 +69,10 @@ MUTATIONS = {
         "_admit_chunk", "if letter.offset >= position", "if letter.offset > position"
     ),
     "a worker trusts its tables": Mutation(
-        "_admit_chunk", 'self._expected.get(chunk.key) != (position, row["epoch"])',
-        "chunk.key not in self._expected", WORKERS,
+        "_admit_chunk",
+        'self._expected.get(chunk.key) != (position, row["epoch"])',
+        "chunk.key not in self._expected",
+        WORKERS,
     ),
     "the oldest of a flush wins": Mutation("newest", "> (other", "< (other"),
     "positions are not locked": Mutation("LOCK_POSITIONS", "FOR UPDATE OF s", "", WORKERS),
@@ -84,14 +89,16 @@ MUTATIONS = {
         "_kept", "newest_by_lsn(everything)", "newest(everything)"
     ),
     "what was open when a snapshot was read is old": Mutation(
-        "UPSERT_BY_LSN", "CASE WHEN (excluded.version_minor >= 0",
+        "UPSERT_BY_LSN",
+        "CASE WHEN (excluded.version_minor >= 0",
         "CASE WHEN (false AND excluded.version_minor >= 0",
     ),
     "what is older than a truncation comes back": Mutation(
         "_keep_floors", "(floor := floors.get(a.chunk.key)) is not None", "False"
     ),
     "a truncation is noted for its own partition only": Mutation(
-        "_keep_floors", "self._rows.items() if t == topic}",
+        "_keep_floors",
+        "self._rows.items() if t == topic}",
         "self._rows.items() if (t, p) in {a.chunk.key for a in some}}",
     ),
     "other partitions go on beside a truncation": Mutation(
@@ -104,7 +111,7 @@ MUTATIONS = {
     "the snapshot is the transaction's": Mutation(
         "BEGIN", "READ COMMITTED", "REPEATABLE READ", WORKERS
     ),
-}  # fmt: skip
+}
 
 
 def mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
@@ -146,9 +153,12 @@ def first_problem(stage: Stage, workers: int) -> list[str]:
     problems: list[str] = []
 
     @settings(
-        max_examples=12, phases=[Phase.generate], database=None, deadline=None,
+        max_examples=12,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(histories(sizes=(30, 60)))
     def look(history: History) -> None:
         if not problems:

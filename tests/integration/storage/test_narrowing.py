@@ -161,8 +161,9 @@ async def test_an_unreadable_record_and_an_unstorable_one_are_two_dead_letters(
     async with flushing(desk) as flusher:
         await submit(desk, flusher, chunk)
     assert sorted(await desk.dead()) == [
-        ("tasks", 0, 0, "bad_json"), ("tasks", 0, 1, "unstorable"),
-    ]  # fmt: skip
+        ("tasks", 0, 0, "bad_json"),
+        ("tasks", 0, 1, "unstorable"),
+    ]
 
 
 async def test_a_gap_is_handed_back_and_the_rest_of_the_batch_applied(desk: Desk) -> None:
@@ -232,6 +233,7 @@ async def test_what_the_set_up_lacks_is_waited_for_and_told(desk: Desk) -> None:
             (applied,) = await pending
     assert applied.changes == 1
     assert [(line["event"], line.get("fault")) for line in lines] == [
-        ("flush failed", "setup"), ("flush works again", None),
-    ]  # fmt: skip
+        ("flush failed", "setup"),
+        ("flush works again", None),
+    ]
     assert await desk.dead() == []

@@ -164,11 +164,18 @@ async def test_nobody_but_the_owner_makes_tokens_or_reads_their_digests_and_the_
     session: asyncpg.Connection[Any],
 ) -> None:
     refused = {
-        Role.WORKER: ["SELECT digest FROM api_tokens", "SELECT FROM audit_trail LIMIT 1 FOR UPDATE",
-                      "SELECT * FROM audit_trail"],
-        Role.API: ["DELETE FROM tasks", "UPDATE agent_stats_cache SET total_tasks = 0",
-                   "UPDATE dead_letters SET value = NULL", "TRUNCATE dead_letters"],
-    }  # fmt: skip
+        Role.WORKER: [
+            "SELECT digest FROM api_tokens",
+            "SELECT FROM audit_trail LIMIT 1 FOR UPDATE",
+            "SELECT * FROM audit_trail",
+        ],
+        Role.API: [
+            "DELETE FROM tasks",
+            "UPDATE agent_stats_cache SET total_tasks = 0",
+            "UPDATE dead_letters SET value = NULL",
+            "TRUNCATE dead_letters",
+        ],
+    }
     for role in (Role.WORKER, Role.API):
         await session.execute(f"SET ROLE {role}")
         for statement in (

@@ -82,8 +82,11 @@ async def test_a_later_change_with_a_lower_lsn_is_of_another_server(
     assert await reasons(desk) == ["source_moved"]
     (found,) = await noticed(desk.connection)
     assert (found.topic, found.partition, found.offset, found.letters) == (
-        desk.settings.topic(TASKS), 0, 1, 1,
-    )  # fmt: skip
+        desk.settings.topic(TASKS),
+        0,
+        1,
+        1,
+    )
     assert await agents(desk) == {"t": "old"}
 
 
@@ -112,7 +115,7 @@ OWN = task(OLD, "job", 9, minor=1, connector="nova", generation=0)
         # small numbers of tests and of young servers, of one time
         [task(9, "a", 0), task(2, "b", 0)],
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("one_by_one", [False, True])
 async def test_ordinary_repetitions_and_long_transactions_are_not_taken_for_another_server(
     desk: Desk, changes: Sequence[bytes], one_by_one: bool

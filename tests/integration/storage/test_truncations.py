@@ -50,9 +50,12 @@ async def test_what_stands_before_it_goes_and_what_stands_after_it_lives(
     agent = value_of({"id": "a", "name": "MARS"}, seq=1)
     await desk.put(Entity.AGENTS, agent)
     values = [
-        task("t0", **of(kind, 1)), task("t1", **of(kind, 2)), truncation(**of(kind, 3)),
-        task("t1", **of(kind, 4)), task("t2", **of(kind, 5)),
-    ]  # fmt: skip
+        task("t0", **of(kind, 1)),
+        task("t1", **of(kind, 2)),
+        truncation(**of(kind, 3)),
+        task("t1", **of(kind, 4)),
+        task("t2", **of(kind, 5)),
+    ]
     for some in [[value] for value in values] if one_by_one else [values]:
         await desk.put(TASKS, *some)
         assert await snapshot_differences(desk.connection) == []
@@ -275,9 +278,15 @@ async def test_a_snapshots_row_read_after_a_truncation_is_there_whatever_was_bef
     pg: dict[str, Any] = {"connector": "postgresql", "lsn": None, "op": "r"}
     gone = value_of(None, before={"id": "gone"}, lsn=2)
     values = [
-        task("old", lsn=1), task("gone", lsn=1), gone, task("read", **pg), truncation(lsn=3),
-        task("old", **pg), task("gone", **pg), task("read", **pg),
-    ]  # fmt: skip
+        task("old", lsn=1),
+        task("gone", lsn=1),
+        gone,
+        task("read", **pg),
+        truncation(lsn=3),
+        task("old", **pg),
+        task("gone", **pg),
+        task("read", **pg),
+    ]
     for some in [[value] for value in values] if one_by_one else [values]:
         await desk.put(TASKS, *some)
     assert await alive(desk) == ["gone", "old", "read"]

@@ -139,8 +139,11 @@ async def test_numbers_beyond_pythons_are_kept_too(desk: Desk, number: bytes) ->
     await desk.put(TASKS, task(2, output=MARK, x=MARK))
     assert (await document_text(desk, "output")) == "o"
     assert await desk.connection.fetchval("SELECT doc -> 'x' FROM tasks") == before
-    await desk.put(TASKS, task(3, output="o", x="PLACE").replace(b'"PLACE"', number),
-                   task(4, output=MARK, x=MARK))  # fmt: skip
+    await desk.put(
+        TASKS,
+        task(3, output="o", x="PLACE").replace(b'"PLACE"', number),
+        task(4, output=MARK, x=MARK),
+    )
     assert await desk.connection.fetchval("SELECT doc -> 'x' FROM tasks") == before
 
 

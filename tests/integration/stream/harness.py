@@ -46,8 +46,12 @@ class Worker:
         with self._path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nova_stream.cli.main", "worker"],
-                env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     @property
     def log(self) -> str:
@@ -147,9 +151,13 @@ class Stage:
         producer = producer or self._producer
         for value in values:
             producer.produce(
-                self.settings.topic(entity), value, key, partition, on_delivery=delivered,
+                self.settings.topic(entity),
+                value,
+                key,
+                partition,
+                on_delivery=delivered,
                 headers=headers,
-            )  # fmt: skip
+            )
         assert producer.flush(30) == 0
         return offsets
 

@@ -40,14 +40,20 @@ def wrapped(op: str, before: Any, after: Any, lsn: int) -> bytes:
         {"type": "string", "optional": True, "field": "prd_name"},
         {"type": "string", "optional": True, "field": "status"},
         {
-            "type": "int64", "optional": True, "field": "started_at",
-            "name": "io.debezium.time.MicroTimestamp", "version": 1,
+            "type": "int64",
+            "optional": True,
+            "field": "started_at",
+            "name": "io.debezium.time.MicroTimestamp",
+            "version": 1,
         },
         {
-            "type": "string", "optional": True, "field": "completed_at",
-            "name": "io.debezium.time.ZonedTimestamp", "version": 1,
+            "type": "string",
+            "optional": True,
+            "field": "completed_at",
+            "name": "io.debezium.time.ZonedTimestamp",
+            "version": 1,
         },
-    ]  # fmt: skip
+    ]
     schema = {
         "type": "struct",
         "fields": [
@@ -63,13 +69,18 @@ def wrapped(op: str, before: Any, after: Any, lsn: int) -> bytes:
 async def test_debeziums_wrapped_records_are_read_as_they_are(running_worker: Stage) -> None:
     stage = running_worker
     first = {
-        "id": "b1", "prd_name": "Lumen", "status": "running", "started_at": NOON_US,
+        "id": "b1",
+        "prd_name": "Lumen",
+        "status": "running",
+        "started_at": NOON_US,
         "completed_at": None,
-    }  # fmt: skip
+    }
     second = {
-        **first, "status": "completed", "completed_at": "2026-02-20T12:00:01.500Z",
+        **first,
+        "status": "completed",
+        "completed_at": "2026-02-20T12:00:01.500Z",
         "prd_name": UNAVAILABLE,
-    }  # fmt: skip
+    }
     key = b'{"schema": {"type": "struct"}, "payload": {"id": "b1"}}'
     other = {**first, "id": "b2"}
     stage.publish(

@@ -81,8 +81,13 @@ async def deleted_behind_a_marker(stage: Stage) -> int:
     return 2
 
 
-HISTORIES = [committed, aborted, aborted_behind_a_record, deleted_by_retention,
-             deleted_behind_a_marker]  # fmt: skip
+HISTORIES = [
+    committed,
+    aborted,
+    aborted_behind_a_record,
+    deleted_by_retention,
+    deleted_behind_a_marker,
+]
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.__name__)
@@ -172,9 +177,14 @@ async def test_a_compacted_log_is_no_lag(stage: Stage) -> None:
     other = f"{stage.settings.topic_prefix}.compacted"
     stage.settings = stage.settings.model_copy(update={"topic_tasks": other})
     stage.make_topic(
-        TASKS, 2, cleanup_policy="compact", segment_ms="200", min_cleanable_dirty_ratio="0.01",
-        min_compaction_lag_ms="0", max_compaction_lag_ms="200",
-    )  # fmt: skip
+        TASKS,
+        2,
+        cleanup_policy="compact",
+        segment_ms="200",
+        min_cleanable_dirty_ratio="0.01",
+        min_compaction_lag_ms="0",
+        max_compaction_lag_ms="200",
+    )
     number = 0
 
     async def compacted() -> bool:
@@ -203,10 +213,13 @@ async def test_an_open_transaction_is_named_and_is_no_lag(stage: Stage) -> None:
         await places.are(0, "while it is open")
         (held,) = (await places.status())["heldBack"]
         assert held == {
-            "topic": stage.settings.topic(TASKS), "partition": 0, "records": 5,
-            "producerId": held["producerId"], "transactionalId": transactions.name,
+            "topic": stage.settings.topic(TASKS),
+            "partition": 0,
+            "records": 5,
+            "producerId": held["producerId"],
+            "transactionalId": transactions.name,
             "lastWriteAt": held["lastWriteAt"],
-        }  # fmt: skip
+        }
         found = await places.doctor()
         assert found["lag"].message == "0: all that can be read is applied"
         assert found["transactions"].ok, "it is young"

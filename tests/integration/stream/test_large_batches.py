@@ -85,8 +85,9 @@ async def test_a_large_batch_is_applied_below_300_mb(
     (found,) = await stage.fetch(
         "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM tasks "
         "WHERE id LIKE $1 AND length(output) = $2",
-        f"{name} %", OUTPUT,
-    )  # fmt: skip
+        f"{name} %",
+        OUTPUT,
+    )
     assert found == {"n": SIZES[name], "ids": SIZES[name]}
     assert memory.most < MOST, f"{memory.most >> 20} MB"
 

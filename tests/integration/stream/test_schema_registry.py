@@ -46,9 +46,13 @@ JSON_ENVELOPE = {
 
 def document(id_: str) -> dict[str, Any]:
     return {
-        "id": id_, "agent": "ATLAS", "duration": 5_250_000, "timestamp": NOON_MS * 1000,
-        "cost": Decimal("2.56"), "share": 0.1,
-    }  # fmt: skip
+        "id": id_,
+        "agent": "ATLAS",
+        "duration": 5_250_000,
+        "timestamp": NOON_MS * 1000,
+        "cost": Decimal("2.56"),
+        "share": 0.1,
+    }
 
 
 def event(op: str, after: Any, lsn: int) -> dict[str, Any]:
@@ -218,8 +222,11 @@ def refusing_registry() -> Iterator[str]:
 async def test_refused_credentials_are_told_once_and_make_no_dead_letter(
     stage: Stage, refusing_registry: str
 ) -> None:
-    stage.start_worker(schema_registry_url=refusing_registry, schema_registry_username="nova",
-                       schema_registry_password="wrong-secret")  # fmt: skip
+    stage.start_worker(
+        schema_registry_url=refusing_registry,
+        schema_registry_username="nova",
+        schema_registry_password="wrong-secret",
+    )
     stage.publish(EXECUTIONS, frame(7, b"x"))
     line = await stage.worker.says("the Schema Registry refuses")
     assert "NOVA_SCHEMA_REGISTRY_PASSWORD" in line["error"]

@@ -30,8 +30,11 @@ async def open_letters(stage: Stage) -> int:
 async def test_workers_go_back_to_where_a_new_source_begins_and_lose_nothing(stage: Stage) -> None:
     first, second = stage.start_worker(), stage.start_worker()
     for partition in (0, 1):
-        stage.publish(TASKS, *(task(f"t{partition}{n}", OLD + n, n, "old") for n in range(20)),
-                      partition=partition)  # fmt: skip
+        stage.publish(
+            TASKS,
+            *(task(f"t{partition}{n}", OLD + n, n, "old") for n in range(20)),
+            partition=partition,
+        )
         await stage.row("tasks", f"t{partition}19")
     for partition in (0, 1):
         read = [task(f"t{partition}{n}", NEW, 99, "read", op="r") for n in range(20)]

@@ -163,8 +163,9 @@ async def test_transactions_leave_holes_and_aborted_ones_leave_nothing(stage: St
     stage.publish(TASKS, task("after"))
     await stage.row("tasks", "after")
     assert await ids(stage) == {
-        "after", *(f"t{number}-{n}" for number in (0, 1, 3, 4) for n in range(3))
-    }  # fmt: skip
+        "after",
+        *(f"t{number}-{n}" for number in (0, 1, 3, 4) for n in range(3)),
+    }
     assert stage.worker.lines(GONE) == []
 
 
@@ -188,9 +189,14 @@ async def test_a_compacted_topic_is_read_to_its_end(stage: Stage) -> None:
     other = f"{stage.settings.topic_prefix}.compacted"
     stage.settings = stage.settings.model_copy(update={"topic_tasks": other})
     stage.make_topic(
-        TASKS, 2, cleanup_policy="compact", segment_ms="200", min_cleanable_dirty_ratio="0.01",
-        min_compaction_lag_ms="0", max_compaction_lag_ms="200",
-    )  # fmt: skip
+        TASKS,
+        2,
+        cleanup_policy="compact",
+        segment_ms="200",
+        min_cleanable_dirty_ratio="0.01",
+        min_compaction_lag_ms="0",
+        max_compaction_lag_ms="200",
+    )
     for number in range(50):
         stage.publish(TASKS, task("t", number + 1, agent=f"A{number}"), key=b"t")
 

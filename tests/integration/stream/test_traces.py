@@ -71,13 +71,17 @@ class Collector:
             for scope in resource.scope_spans:
                 self.spans += [
                     Span(
-                        named["service.name"], scope.scope.name, span.name, span.trace_id.hex(),
-                        span.span_id.hex(), span.parent_span_id.hex(),
+                        named["service.name"],
+                        scope.scope.name,
+                        span.name,
+                        span.trace_id.hex(),
+                        span.span_id.hex(),
+                        span.parent_span_id.hex(),
                         tuple(link.trace_id.hex() for link in span.links),
                         {a.key: _plain(a.value) for a in span.attributes},
                     )
                     for span in scope.spans
-                ]  # fmt: skip
+                ]
 
     async def span(self, what: str, good: Callable[[Span], bool]) -> Span:
         async def look() -> Span | None:
@@ -123,9 +127,12 @@ def serving(stage: Stage, folder: Path) -> Iterator[str]:
     """A ``nova-stream api`` and its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", "0"],
-        env=environment(stage), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=environment(stage),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-    )  # fmt: skip
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -155,8 +162,13 @@ def ask(url: str) -> None:
 def command(stage: Stage, folder: Path, *words: str) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "nova_stream.cli.main", *words],
-        env=environment(stage), cwd=folder, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        env=environment(stage),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert run.returncode == 0, run.stderr
 
 

@@ -94,8 +94,13 @@ def test_what_is_overridden_is_something_that_exists() -> None:
 
 def test_attributes_that_are_read_or_set_are_there() -> None:
     source = inspect.getsource(BaseConsumer) + inspect.getsource(ThreadDelegateConsumer)
-    for name in ("_read_offset", "_buffered_partitions", "flow_active", "can_resume_flow",
-                 "_thread"):  # fmt: skip
+    for name in (
+        "_read_offset",
+        "_buffered_partitions",
+        "flow_active",
+        "can_resume_flow",
+        "_thread",
+    ):
         assert f"self.{name}" in source, f"Faust's consumer has no {name} any more"
     for owner, name in (
         (aiokafka.AIOKafkaConsumer, "_isolation_level"),

@@ -234,9 +234,15 @@ async def test_a_byte_order_mark_is_left_out(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     ("accepted", "packed"),
-    [("gzip", True), ("gzip;q=0.5", True), ("gzip;q=0", False), ("gzip; q=0.000, br", False),
-     ("br", False), ("identity", False)],
-)  # fmt: skip
+    [
+        ("gzip", True),
+        ("gzip;q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, br", False),
+        ("br", False),
+        ("identity", False),
+    ],
+)
 async def test_an_answer_is_packed_for_who_takes_that(
     client: httpx.AsyncClient, accepted: str, packed: bool
 ) -> None:
@@ -344,10 +350,16 @@ async def test_an_upload_that_is_cut_off_is_no_error() -> None:
         sent.append(message)
 
     scope = {
-        "type": "http", "method": "POST", "path": "/api/v1/events", "query_string": b"",
+        "type": "http",
+        "method": "POST",
+        "path": "/api/v1/events",
+        "query_string": b"",
         "headers": [(b"host", b"nova.example"), (b"authorization", b"Bearer all")],
-        "scheme": "http", "root_path": "", "client": ("127.0.0.1", 1), "http_version": "1.1",
-    }  # fmt: skip
+        "scheme": "http",
+        "root_path": "",
+        "client": ("127.0.0.1", 1),
+        "http_version": "1.1",
+    }
     with capture_logs() as logs:
         await application(scope, receive, send)
     assert (sent, logs) == ([], [])

@@ -62,9 +62,11 @@ async def test_a_server_may_say_how_long_to_wait(
 ) -> None:
     later = datetime.now(UTC) + timedelta(seconds=100)
     for value, least, most in (
-        ("7", 7, 7), ("0.5", 0.5, 0.5), ("-3", 0, 0),
+        ("7", 7, 7),
+        ("0.5", 0.5, 0.5),
+        ("-3", 0, 0),
         (later.strftime("%a, %d %b %Y %H:%M:%S GMT"), 90, 100),
-    ):  # fmt: skip
+    ):
         deployment.faults.append(Fault(429, {"Retry-After": value}))
         error = await error_of(settings, "document_deltas", 1)
         assert isinstance(error, SourceAwayError)
@@ -107,7 +109,10 @@ async def test_a_snapshot_of_the_future_is_no_expired_one(
 @pytest.mark.parametrize(
     "answer",
     [
-        {}, {"values": [], "cursor": None, "hasMore": False}, {"values": 1}, [],
+        {},
+        {"values": [], "cursor": None, "hasMore": False},
+        {"values": 1},
+        [],
         {"values": [{"_id": "a", "_table": "t"}], "cursor": 1, "hasMore": False},
         {"values": [{"_id": "", "_table": "t", "_ts": 1}], "cursor": 1, "hasMore": False},
         {"values": [{"_id": "a\n", "_table": "t", "_ts": 1}], "cursor": 1, "hasMore": False},
@@ -115,7 +120,7 @@ async def test_a_snapshot_of_the_future_is_no_expired_one(
         {"values": [{"_id": "a" * 2000, "_table": "t", "_ts": 1}], "cursor": 1, "hasMore": False},
     ],
     ids=range(9),
-)  # fmt: skip
+)
 async def test_an_answer_of_another_form_is_none(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, answer: Any
 ) -> None:

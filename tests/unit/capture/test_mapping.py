@@ -23,40 +23,80 @@ CREATED = 1_771_588_700_000.75
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "agents": {
-        "name": "MARS", "role": "coder", "domain": "code", "systemPrompt": "Code.",
-        "model": "m", "gates": ["tests"], "createdAt": "2026-02-20T11:00:00.000Z",
+        "name": "MARS",
+        "role": "coder",
+        "domain": "code",
+        "systemPrompt": "Code.",
+        "model": "m",
+        "gates": ["tests"],
+        "createdAt": "2026-02-20T11:00:00.000Z",
     },
     "builds": {
-        "prdId": "p1", "prdName": "Shop", "status": "running",
+        "prdId": "p1",
+        "prdName": "Shop",
+        "status": "running",
         "startedAt": "2026-02-20T11:00:00.000Z",
     },
     "tasks": {
-        "buildId": "b1", "taskId": "T-1", "title": "Do it", "agent": "MARS", "status": "done",
-        "dependencies": ["T-0"], "phase": 1, "attempts": 2,
-        "createdAt": "2026-02-20T11:00:00.000Z", "output": "done",
+        "buildId": "b1",
+        "taskId": "T-1",
+        "title": "Do it",
+        "agent": "MARS",
+        "status": "done",
+        "dependencies": ["T-0"],
+        "phase": 1,
+        "attempts": 2,
+        "createdAt": "2026-02-20T11:00:00.000Z",
+        "output": "done",
     },
     "executions": {
-        "taskId": "t1", "agent": "MARS", "model": "m", "prompt": "p", "response": "r",
-        "gatesPassed": True, "duration": 1234.5, "timestamp": "2026-02-20T11:00:00.000Z",
+        "taskId": "t1",
+        "agent": "MARS",
+        "model": "m",
+        "prompt": "p",
+        "response": "r",
+        "gatesPassed": True,
+        "duration": 1234.5,
+        "timestamp": "2026-02-20T11:00:00.000Z",
     },
     "agentActivityFeed": {
-        "userId": "u1", "agentName": "MARS", "eventType": "task_started", "taskId": "t1",
-        "details": "began", "timestamp": "2026-02-20T11:00:00.000Z",
+        "userId": "u1",
+        "agentName": "MARS",
+        "eventType": "task_started",
+        "taskId": "t1",
+        "details": "began",
+        "timestamp": "2026-02-20T11:00:00.000Z",
     },
     "userProfiles": {
-        "userId": "u1", "tier": "pro", "globalWisdomOptIn": True,
-        "createdAt": "2026-02-20T11:00:00.000Z", "lastActiveAt": "2026-02-20T11:30:00.000Z",
+        "userId": "u1",
+        "tier": "pro",
+        "globalWisdomOptIn": True,
+        "createdAt": "2026-02-20T11:00:00.000Z",
+        "lastActiveAt": "2026-02-20T11:30:00.000Z",
     },
-}  # fmt: skip
+}
 
 
 def row(table: str, document: dict[str, Any], **more: Any) -> Row:
     """A row as the export's lossless form gives it, through JSON."""
-    fields = {**document, "_id": "d1", "_creationTime": CREATED, "_table": table, "_ts": 0,
-              "_component": "", "_ab_cdc_lsn": 1}  # fmt: skip
+    fields = {
+        **document,
+        "_id": "d1",
+        "_creationTime": CREATED,
+        "_table": table,
+        "_ts": 0,
+        "_component": "",
+        "_ab_cdc_lsn": 1,
+    }
     read = msgspec.json.decode(msgspec.json.encode(encoded(fields, "convex_encoded_json")))
-    given: dict[str, Any] = {"component": "", "table": table, "id": "d1", "ts": NOON_NS,
-                             "deleted": False, "fields": read}  # fmt: skip
+    given: dict[str, Any] = {
+        "component": "",
+        "table": table,
+        "id": "d1",
+        "ts": NOON_NS,
+        "deleted": False,
+        "fields": read,
+    }
     return Row(**{**given, **more})
 
 
@@ -137,11 +177,15 @@ def test_what_is_no_value_of_convex_is_rejected() -> None:
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _NAMES = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=5)
 _VALUES = st.recursive(
-    st.none() | st.booleans() | _TEXT | st.binary(max_size=20) | st.floats()
+    st.none()
+    | st.booleans()
+    | _TEXT
+    | st.binary(max_size=20)
+    | st.floats()
     | st.integers(-(2**63), 2**63 - 1).map(Int64),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(_VALUES)

@@ -125,8 +125,16 @@ def _interval(_: Column, value: timedelta, modes: Modes) -> Written:
     hours, seconds = divmod(seconds, 3_600)
     minutes, seconds = divmod(seconds, 60)
     if modes.temporal == "structured":
-        parts = {"years": 0, "months": 0, "days": days, "hours": hours, "minutes": minutes,
-                 "seconds": seconds, "nanos": micros * 1000, "precision": 6}  # fmt: skip
+        parts = {
+            "years": 0,
+            "months": 0,
+            "days": days,
+            "hours": hours,
+            "minutes": minutes,
+            "seconds": seconds,
+            "nanos": micros * 1000,
+            "precision": 6,
+        }
         return _named("struct", f"{TIME}StructuredDuration"), parts
     if modes.interval == "string":
         # Not exact: the connector takes the seconds through a double and cuts off at nine digits.
@@ -179,8 +187,13 @@ def _day_parts(value: date) -> dict[str, Any]:
 
 
 def _clock_parts(value: time) -> dict[str, Any]:
-    return {"hour": value.hour, "minute": value.minute, "second": value.second,
-            "nanos": value.microsecond * 1000, "precision": 6}  # fmt: skip
+    return {
+        "hour": value.hour,
+        "minute": value.minute,
+        "second": value.second,
+        "nanos": value.microsecond * 1000,
+        "precision": 6,
+    }
 
 
 def since_midnight(value: time) -> int:

@@ -54,9 +54,15 @@ def test_what_the_transform_adds_tells_version_time_and_operation_and_is_not_sto
     entity: Entity,
 ) -> None:
     marks = {
-        "__op": "u", "__deleted": "false", "__table": "t", "__db": "app", "__source_lsn": 77,
-        "__source_ts_ms": NOON_MS, "__ts_ms": NOON_MS + 5, "__transaction_id": None,
-    }  # fmt: skip
+        "__op": "u",
+        "__deleted": "false",
+        "__table": "t",
+        "__db": "app",
+        "__source_lsn": 77,
+        "__source_ts_ms": NOON_MS,
+        "__ts_ms": NOON_MS + 5,
+        "__transaction_id": None,
+    }
     change = read(entity, ROWS[entity] | marks)
     assert (change.kind, change.number, change.minor) == (VersionKind.LSN, 77, 0)
     assert (change.changed_at, change.timed, change.deleted) == (NOON, True, False)
@@ -105,12 +111,18 @@ def test_a_mark_of_deletion_that_is_neither_true_nor_false_is_told(value: object
     assert reason(TASKS, DOCUMENTS[TASKS] | {"__deleted": value}) == "wrong_type"
 
 
-@pytest.mark.parametrize("headers", [
-    [("__op", b"u"), ("__lsn", b"77"), ("__source_ts_ms", str(NOON_MS).encode())],
-    [("__op", b'"u"'), ("__lsn", b"77"), ("__source_ts_ms", str(NOON_MS).encode())],
-    [("__op", b'{"schema":null,"payload":"u"}'), ("__lsn", b'{"schema":{},"payload":77}'),
-     ("__source_ts_ms", str(NOON_MS).encode())],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("__op", b"u"), ("__lsn", b"77"), ("__source_ts_ms", str(NOON_MS).encode())],
+        [("__op", b'"u"'), ("__lsn", b"77"), ("__source_ts_ms", str(NOON_MS).encode())],
+        [
+            ("__op", b'{"schema":null,"payload":"u"}'),
+            ("__lsn", b'{"schema":{},"payload":77}'),
+            ("__source_ts_ms", str(NOON_MS).encode()),
+        ],
+    ],
+)
 def test_headers_tell_the_same_as_fields(headers: list[tuple[str, bytes]]) -> None:
     change = read(TASKS, DOCUMENTS[TASKS], headers=headers)
     assert (change.kind, change.number, change.changed_at) == (VersionKind.LSN, 77, NOON)
@@ -194,9 +206,11 @@ def test_a_column_called_payload_makes_no_wrapper() -> None:
 )
 def test_no_mark_is_ever_stored(entity: Entity, marks: set[str], data: st.DataObject) -> None:
     values = {
-        "op": st.sampled_from(["c", "u", "r", None]), "deleted": st.sampled_from(["false", None]),
-        "lsn": st.integers(0, 2**63 - 1), "source_ts_ms": st.just(NOON_MS),
-    }  # fmt: skip
+        "op": st.sampled_from(["c", "u", "r", None]),
+        "deleted": st.sampled_from(["false", None]),
+        "lsn": st.integers(0, 2**63 - 1),
+        "source_ts_ms": st.just(NOON_MS),
+    }
     row = {f"__{n}": data.draw(values.get(n, st.text(max_size=5))) for n in marks}
     change = read(entity, DOCUMENTS[entity] | row)
     assert doc_of(change) == DOCUMENTS[entity]

@@ -65,7 +65,10 @@ ROW = {
             "name": "cost",
             **nullable(
                 {
-                    "type": "bytes", "scale": 2, "precision": 9, "logicalType": "decimal",
+                    "type": "bytes",
+                    "scale": 2,
+                    "precision": 9,
+                    "logicalType": "decimal",
                     "connect.name": "org.apache.kafka.connect.data.Decimal",
                     "connect.parameters": {"scale": "2"},
                 }
@@ -74,7 +77,7 @@ ROW = {
         {"name": "share", **nullable("float")},
     ],
     "connect.name": "app.public.executions.Value",
-}  # fmt: skip
+}
 ENVELOPE = {
     "type": "record",
     "name": "Envelope",
@@ -85,7 +88,9 @@ ENVELOPE = {
         {
             "name": "source",
             "type": {
-                "type": "record", "name": "Source", "namespace": "io.debezium.connector.postgresql",
+                "type": "record",
+                "name": "Source",
+                "namespace": "io.debezium.connector.postgresql",
                 "fields": [
                     {"name": "connector", "type": "string"},
                     {"name": "ts_ms", "type": "long"},
@@ -96,12 +101,16 @@ ENVELOPE = {
         {"name": "op", "type": "string"},
         {"name": "ts_ms", **nullable("long")},
     ],
-}  # fmt: skip
+}
 KEY = {"type": "record", "name": "Key", "fields": [{"name": "id", "type": "string"}]}
 DOCUMENT = {
-    "id": "e-1", "agent": "ATLAS", "duration": 5_250_000, "timestamp": NOON_MS * 1000,
-    "cost": b"\x01\x00", "share": 0.1,
-}  # fmt: skip
+    "id": "e-1",
+    "agent": "ATLAS",
+    "duration": 5_250_000,
+    "timestamp": NOON_MS * 1000,
+    "cost": b"\x01\x00",
+    "share": 0.1,
+}
 
 
 def avro(schema: dict[str, Any], value: Any) -> bytes:
@@ -154,9 +163,12 @@ def test_debeziums_avro_is_read_by_its_declared_types() -> None:
 def test_the_key_has_a_schema_of_its_own() -> None:
     given = event("d", None)
     change = decoded(
-        EXECUTIONS, frame(7, avro(ENVELOPE, given)), key=frame(8, avro(KEY, {"id": "e-1"})),
-        n7=avro_schema(ENVELOPE), n8=avro_schema(KEY),
-    )  # fmt: skip
+        EXECUTIONS,
+        frame(7, avro(ENVELOPE, given)),
+        key=frame(8, avro(KEY, {"id": "e-1"})),
+        n7=avro_schema(ENVELOPE),
+        n8=avro_schema(KEY),
+    )
     assert (change.id, change.deleted) == ("e-1", True)
 
 
@@ -167,9 +179,14 @@ def test_a_flattened_row_in_avro_is_read_too() -> None:
 
 
 def test_a_record_type_that_another_schema_defines_is_found() -> None:
-    outer = {"type": "record", "name": "E", "fields": [
-        {"name": "op", "type": "string"}, {"name": "after", "type": "shared.Value"},
-    ]}  # fmt: skip
+    outer = {
+        "type": "record",
+        "name": "E",
+        "fields": [
+            {"name": "op", "type": "string"},
+            {"name": "after", "type": "shared.Value"},
+        ],
+    }
     inner = {**ROW, "namespace": "shared"}
     both = {**outer, "fields": [outer["fields"][0], {"name": "after", "type": inner}]}
     payload = avro(both, {"op": "c", "after": DOCUMENT})
@@ -180,21 +197,27 @@ def test_a_record_type_that_another_schema_defines_is_found() -> None:
 @pytest.mark.parametrize(
     ("schema", "name"),
     [
-        ({"type": "long", "logicalType": "timestamp-millis"},
-         "org.apache.kafka.connect.data.Timestamp"),
+        (
+            {"type": "long", "logicalType": "timestamp-millis"},
+            "org.apache.kafka.connect.data.Timestamp",
+        ),
         ({"type": "long", "logicalType": "timestamp-micros"}, "io.debezium.time.MicroTimestamp"),
         ({"type": "long", "logicalType": "timestamp-nanos"}, "io.debezium.time.NanoTimestamp"),
-        ({"type": "long", "logicalType": "local-timestamp-micros"},
-         "io.debezium.time.MicroTimestamp"),
+        (
+            {"type": "long", "logicalType": "local-timestamp-micros"},
+            "io.debezium.time.MicroTimestamp",
+        ),
         ({"type": "int", "logicalType": "date"}, "org.apache.kafka.connect.data.Date"),
         ({"type": "int", "logicalType": "time-millis"}, "org.apache.kafka.connect.data.Time"),
         ({"type": "long", "logicalType": "time-micros"}, "io.debezium.time.MicroTime"),
         ({"type": "string", "logicalType": "uuid"}, "io.debezium.data.Uuid"),
-        (typed("long", "io.debezium.time.NanoTime", logicalType="timestamp-millis"),
-         "io.debezium.time.NanoTime"),
+        (
+            typed("long", "io.debezium.time.NanoTime", logicalType="timestamp-millis"),
+            "io.debezium.time.NanoTime",
+        ),
         ("long", None),
     ],
-)  # fmt: skip
+)
 def test_avros_own_logical_types_declare_what_connects_names_do(
     schema: Any, name: str | None
 ) -> None:
@@ -219,12 +242,18 @@ def test_a_decimal_keeps_its_bytes_and_declares_its_scale() -> None:
 
 def test_lists_maps_enums_and_nesting_are_declared() -> None:
     colour = {"type": "enum", "name": "Colour", "symbols": ["RED"]}
-    record = {"type": "record", "name": "R", "namespace": "n", "fields": [
-        {"name": "a", "type": {"type": "array", "items": "float"}},
-        {"name": "m", "type": {"type": "map", "values": typed("int", "io.debezium.time.Date")}},
-        {"name": "c", "type": colour}, {"name": "d", "type": "Colour"},
-        {"name": "next", **nullable("n.R")},
-    ]}  # fmt: skip
+    record = {
+        "type": "record",
+        "name": "R",
+        "namespace": "n",
+        "fields": [
+            {"name": "a", "type": {"type": "array", "items": "float"}},
+            {"name": "m", "type": {"type": "map", "values": typed("int", "io.debezium.time.Date")}},
+            {"name": "c", "type": colour},
+            {"name": "d", "type": "Colour"},
+            {"name": "next", **nullable("n.R")},
+        ],
+    }
     value = {"a": [0.1, float("nan")], "m": {"k": 1}, "c": "RED", "d": "RED", "next": None}
     found = prepare(avro_schema(record), 1)(avro(record, value), "$")
     assert found.content == value | {"a": [0.1, "NaN"]}
@@ -245,20 +274,28 @@ JSON_ROW = {
         "duration": {
             "oneOf": [
                 {"type": "null"},
-                {"type": "integer", "title": "io.debezium.time.MicroDuration",
-                 "connect.version": 1, "connect.type": "int64"},
+                {
+                    "type": "integer",
+                    "title": "io.debezium.time.MicroDuration",
+                    "connect.version": 1,
+                    "connect.type": "int64",
+                },
             ],
             "connect.index": 1,
         },
         "cost": {
             "oneOf": [
                 {"type": "null"},
-                {"type": "number", "title": "org.apache.kafka.connect.data.Decimal",
-                 "connect.type": "bytes", "connect.parameters": {"scale": "2"}},
+                {
+                    "type": "number",
+                    "title": "org.apache.kafka.connect.data.Decimal",
+                    "connect.type": "bytes",
+                    "connect.parameters": {"scale": "2"},
+                },
             ]
         },
     },
-}  # fmt: skip
+}
 
 
 def json_schema(schema: Any, **references: Any) -> RegisteredSchema:
@@ -314,9 +351,11 @@ def test_the_schema_may_be_named_in_a_header() -> None:
     ]
     for told, reference in references:
         change = decoded(
-            EXECUTIONS, dumps(JSON_EVENT), headers=[("__value_schema_id", told)],
+            EXECUTIONS,
+            dumps(JSON_EVENT),
+            headers=[("__value_schema_id", told)],
             known={reference: json_schema(envelope)},
-        )  # fmt: skip
+        )
         assert change.values[2] == "5250"
 
 

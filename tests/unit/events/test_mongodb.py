@@ -33,9 +33,13 @@ def record(op: str, after: Any, **fields: Any) -> dict[str, Any]:
     source = {"connector": "mongodb", "ts_ms": NOON_MS, "collection": "activity", "ord": 31}
     text = None if after is None else json.dumps(after)
     return {
-        "op": op, "ts_ms": NOON_MS, "before": None, "after": text, "updateDescription": None,
+        "op": op,
+        "ts_ms": NOON_MS,
+        "before": None,
+        "after": text,
+        "updateDescription": None,
         "source": source,
-    } | fields  # fmt: skip
+    } | fields
 
 
 @pytest.mark.parametrize(

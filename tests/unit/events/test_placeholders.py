@@ -53,8 +53,9 @@ CONNECTORS: list[tuple[str | None, bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize("dumping", [{}, {"separators": (",", ":")}, {"indent": 2},
-                                     {"ensure_ascii": False}])  # fmt: skip
+@pytest.mark.parametrize(
+    "dumping", [{}, {"separators": (",", ":")}, {"indent": 2}, {"ensure_ascii": False}]
+)
 @pytest.mark.parametrize("field", ["output", "dependencies", "somethingNew"])
 @pytest.mark.parametrize(("own", "data", "uuid"), CONNECTORS)
 def test_every_form_of_it_keeps_the_field(

@@ -196,8 +196,9 @@ def test_a_row_of_the_source_is_the_row_here_or_a_dead_letter(
         change = decode(entity, Record(data), 0)
     except RejectedError as error:
         event("a dead letter")
-        assert not typed or any(may_be_refused(rules[field].kind, *cell, modes)
-                                for field, cell in row.items()), str(error)  # fmt: skip
+        assert not typed or any(
+            may_be_refused(rules[field].kind, *cell, modes) for field, cell in row.items()
+        ), str(error)
         return
     assert change is not None
     document = json.loads(change.doc or "", parse_float=Decimal)

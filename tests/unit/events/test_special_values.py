@@ -36,16 +36,38 @@ TIME, CONNECT = "io.debezium.time.", "org.apache.kafka.connect.data."
         (f"{TIME}Date", -719163),
         (f"{CONNECT}Date", 2932897),
         (f"{CONNECT}Timestamp", 9223372036825200),
-        (f"{TIME}StructuredDate", {"year": None, "month": None, "day": None,
-                                   "specialValue": "POSITIVE_INFINITY"}),
+        (
+            f"{TIME}StructuredDate",
+            {"year": None, "month": None, "day": None, "specialValue": "POSITIVE_INFINITY"},
+        ),
         (f"{TIME}StructuredTimestamp", {"specialValue": "NEGATIVE_INFINITY", "precision": 6}),
-        (f"{TIME}StructuredTimestamp", {"year": 294276, "month": 12, "day": 31, "hour": 23,
-                                        "minute": 59, "second": 59, "nanos": 0}),
-        (f"{TIME}StructuredZonedTimestamp", {"year": 9999, "month": 12, "day": 31, "hour": 23,
-                                             "minute": 59, "second": 59, "nanos": 0,
-                                             "offsetSeconds": -3600}),
+        (
+            f"{TIME}StructuredTimestamp",
+            {
+                "year": 294276,
+                "month": 12,
+                "day": 31,
+                "hour": 23,
+                "minute": 59,
+                "second": 59,
+                "nanos": 0,
+            },
+        ),
+        (
+            f"{TIME}StructuredZonedTimestamp",
+            {
+                "year": 9999,
+                "month": 12,
+                "day": 31,
+                "hour": 23,
+                "minute": 59,
+                "second": 59,
+                "nanos": 0,
+                "offsetSeconds": -3600,
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_time_that_no_instant_is_costs_the_field(name: str, value: Any) -> None:
     row = document(Entity.USERS, created_at=value) | {"createdAt": None}
     row.pop("createdAt")
@@ -87,10 +109,20 @@ def test_what_the_entity_needs_cannot_be_left_out_so() -> None:
     [
         (f"{TIME}Interval", "P1Y2M3DT4H5M6.78S"),
         (f"{TIME}Interval", "P0Y1M0DT0H0M0S"),
-        (f"{TIME}StructuredDuration", {"years": 0, "months": 2, "days": 0, "hours": 0,
-                                       "minutes": 0, "seconds": 0, "nanos": 0}),
+        (
+            f"{TIME}StructuredDuration",
+            {
+                "years": 0,
+                "months": 2,
+                "days": 0,
+                "hours": 0,
+                "minutes": 0,
+                "seconds": 0,
+                "nanos": 0,
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_months_are_no_length_of_time(name: str, value: Any) -> None:
     row = document(Entity.EXECUTIONS, duration=value)
     for record in (wrapped(envelope(row), duration=name), envelope(row)):
@@ -102,8 +134,10 @@ def test_months_are_no_length_of_time(name: str, value: Any) -> None:
     ("name", "value"),
     [
         (f"{TIME}ZonedTime", "10:15:30+01:00"),
-        (f"{TIME}StructuredZonedTime", {"hour": 4, "minute": 5, "second": 11, "nanos": 0,
-                                        "offsetSeconds": -28800}),
+        (
+            f"{TIME}StructuredZonedTime",
+            {"hour": 4, "minute": 5, "second": 11, "nanos": 0, "offsetSeconds": -28800},
+        ),
         (f"{TIME}Interval", "5 seconds"),
         (f"{TIME}Interval", "PT"),
         (f"{TIME}Interval", "P0DT1H-"),
@@ -112,7 +146,7 @@ def test_months_are_no_length_of_time(name: str, value: Any) -> None:
         (f"{TIME}IsoTime", "01:00"),
         ("com.example.Ticks", 5),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_length_of_time_is_a_dead_letter(name: str, value: Any) -> None:
     row = document(Entity.EXECUTIONS, duration=value)
     error = rejected(lambda: read(Entity.EXECUTIONS, wrapped(envelope(row), duration=name)))
@@ -127,11 +161,22 @@ def test_what_is_no_length_of_time_is_a_dead_letter(name: str, value: Any) -> No
         ("P1DT1H", "90000000"),
         ("00:00:05.25Z", "5250"),
         ({"hour": 0, "minute": 0, "second": 5, "nanos": 250_000_000, "precision": None}, "5250"),
-        ({"years": 0, "months": 0, "days": 0, "hours": 0, "minutes": 0, "seconds": 5,
-          "nanos": 250_000_000, "precision": None}, "5250"),
+        (
+            {
+                "years": 0,
+                "months": 0,
+                "days": 0,
+                "hours": 0,
+                "minutes": 0,
+                "seconds": 5,
+                "nanos": 250_000_000,
+                "precision": None,
+            },
+            "5250",
+        ),
         ({"scale": 2, "value": "CA0="}, "20.61"),
     ],
-)  # fmt: skip
+)
 def test_a_length_of_one_meaning_needs_no_type(value: Any, millis: str) -> None:
     change = read(Entity.EXECUTIONS, envelope(document(Entity.EXECUTIONS, duration=value)))
     assert change.values[2] == millis

@@ -43,8 +43,9 @@ def test_the_document_is_kept_with_all_its_digits() -> None:
     assert verdict.failure.after["cost"] == Decimal("1.10")
     assert verdict.failure.after["deep"] == {"a": [Decimal("1e400")]}
     assert verdict.failure.ts_ms == to_millis(NOW)
-    assert verdict.failure.before == parse_json(build(
-        more=', "cost": 1.10, "deep": {"a": [1e400]}').doc.encode(), "it")  # fmt: skip
+    assert verdict.failure.before == parse_json(
+        build(more=', "cost": 1.10, "deep": {"a": [1e400]}').doc.encode(), "it"
+    )
 
 
 def test_a_document_that_would_not_fit_twice_is_sent_once() -> None:

@@ -54,9 +54,20 @@ async def receiving() -> AsyncIterator[Receiver]:
 
 @pytest.mark.parametrize(
     ("status", "taken"),
-    [(200, True), (202, True), (204, True), (301, False), (302, False), (303, False), (304, False),
-     (307, False), (308, False), (400, False), (500, False)],
-)  # fmt: skip
+    [
+        (200, True),
+        (202, True),
+        (204, True),
+        (301, False),
+        (302, False),
+        (303, False),
+        (304, False),
+        (307, False),
+        (308, False),
+        (400, False),
+        (500, False),
+    ],
+)
 async def test_a_message_is_taken_by_a_2xx_of_the_address_itself(status: int, taken: bool) -> None:
     async with receiving() as receiver:
         receiver.status = status

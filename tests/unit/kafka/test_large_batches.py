@@ -106,10 +106,11 @@ def test_a_batch_that_cannot_be_decompressed_is_one_record_with_its_bytes(codec:
             st.none() | st.binary(max_size=4000),
             st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=3),
         ),
-        min_size=1, max_size=30,
+        min_size=1,
+        max_size=30,
     ),
     st.integers(0, 2**40),
-)  # fmt: skip
+)
 def test_both_ways_of_reading_give_the_same_records(
     codec: str, parts: list[Parts], base: int
 ) -> None:

@@ -48,9 +48,13 @@ _NUMBERS = st.integers(0, 2**40)
 
 
 @given(
-    st.sampled_from(VersionKind), _NUMBERS, st.integers(0, 3), st.booleans(), st.integers(0, 1),
+    st.sampled_from(VersionKind),
+    _NUMBERS,
+    st.integers(0, 3),
+    st.booleans(),
+    st.integers(0, 1),
     st.none() | _NUMBERS,
-)  # fmt: skip
+)
 def test_a_repair_lies_above_the_row_and_below_every_change_to_come(
     kind: VersionKind, number: int, minor: int, snapshot: bool, older: int, floor: int | None
 ) -> None:
@@ -83,9 +87,12 @@ def test_a_missing_row_is_inserted_below_every_change_to_come(
 
 def test_a_missing_row_without_a_place_is_what_an_incremental_snapshot_writes() -> None:
     record = repair_record(
-        Difference(Entity.TASKS, "t-1", "missing", []), {"id": "t-1", "status": "done"}, None,
-        Place("nova.tasks", VersionKind.LSN), lambda: _NOW,
-    )  # fmt: skip
+        Difference(Entity.TASKS, "t-1", "missing", []),
+        {"id": "t-1", "status": "done"},
+        None,
+        Place("nova.tasks", VersionKind.LSN),
+        lambda: _NOW,
+    )
     change = decode(Entity.TASKS, _Kafka(5, 0, record.key, record.value, record.headers), 0)
     assert change is not None
     assert (change.kind, change.number, change.minor) == (VersionKind.LSN, 0, SNAPSHOT_MINOR)
@@ -99,7 +106,7 @@ def test_a_record_states_its_version_as_its_topic_does(kind: VersionKind) -> Non
         _row(41, 0),
         Place("nova.tasks", kind, 0, 99 if kind is VersionKind.LSN else None),
         lambda: _NOW,
-    )  # fmt: skip
+    )
     value = json.loads(record.value or b"")
     assert (value["op"], value["after"]["status"]) == ("r", "done")
     stated = {name: value["source"].get(name) for name in ("seq", "lsn")}
@@ -114,9 +121,12 @@ def test_a_record_states_its_version_as_its_topic_does(kind: VersionKind) -> Non
 
 def test_a_surplus_row_is_deleted() -> None:
     record = repair_record(
-        Difference(Entity.TASKS, "t-1", "surplus", []), None, _row(41, 2),
-        Place("nova.tasks", VersionKind.SEQ), lambda: _NOW,
-    )  # fmt: skip
+        Difference(Entity.TASKS, "t-1", "surplus", []),
+        None,
+        _row(41, 2),
+        Place("nova.tasks", VersionKind.SEQ),
+        lambda: _NOW,
+    )
     value = json.loads(record.value or b"")
     assert (value["op"], value["before"], value["after"]) == ("d", {"id": "t-1"}, None)
     assert (value["source"]["seq"], value["source"]["minor"]) == (41, 3)
@@ -125,9 +135,12 @@ def test_a_surplus_row_is_deleted() -> None:
 def test_a_row_that_would_be_a_dead_letter_is_refused() -> None:
     with pytest.raises(RejectedError, match="allowed is pending"):
         repair_record(
-            Difference(Entity.TASKS, "t-1", "missing", []), {"id": "t-1", "status": "odd"}, None,
-            Place("nova.tasks", VersionKind.SEQ), lambda: _NOW,
-        )  # fmt: skip
+            Difference(Entity.TASKS, "t-1", "missing", []),
+            {"id": "t-1", "status": "odd"},
+            None,
+            Place("nova.tasks", VersionKind.SEQ),
+            lambda: _NOW,
+        )
 
 
 def test_a_topic_that_nobody_has_written_to_gets_the_kind_of_the_others() -> None:

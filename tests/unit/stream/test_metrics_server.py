@@ -29,8 +29,19 @@ def test_without_a_token_everybody_gets_them() -> None:
     assert "nova_seen 7.0" in httpx.get(serve()).text
 
 
-@pytest.mark.parametrize("given", [None, "", "Bearer", f"Bearer {TOKEN}x", TOKEN, f"Basic {TOKEN}",
-                                   f"token {TOKEN}", "Bearer \u00fc"])  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        "Bearer",
+        f"Bearer {TOKEN}x",
+        TOKEN,
+        f"Basic {TOKEN}",
+        f"token {TOKEN}",
+        "Bearer \u00fc",
+    ],
+)
 def test_with_a_token_nobody_else_does(given: str | None) -> None:
     headers = {} if given is None else {"Authorization": given.encode("latin-1")}
     answer = httpx.get(serve(metrics_token=TOKEN), headers=headers)  # type: ignore[arg-type]

@@ -66,8 +66,12 @@ class Clients:
                 "CONVEX_URL": address,
                 **environment,
             },
-            cwd=self._folder, capture_output=True, text=True, timeout=_LIMIT, check=False,
-        )  # fmt: skip
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
@@ -81,8 +85,10 @@ class Clients:
             subprocess.run(
                 [self._node, esbuild, HERE / f"{driver}.mjs", *options, "--log-level=warning"],
                 env={"PATH": os.environ["PATH"], "NODE_PATH": str(self._packages)},
-                cwd=self._folder, timeout=_LIMIT, check=True,
-            )  # fmt: skip
+                cwd=self._folder,
+                timeout=_LIMIT,
+                check=True,
+            )
         return bundle
 
     def _install(self, npm: list[str]) -> Path:
@@ -96,8 +102,12 @@ class Clients:
                 shutil.copy(HERE / name, making)
             done = subprocess.run(
                 [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                cwd=making, capture_output=True, text=True, timeout=_LIMIT, check=False,
-            )  # fmt: skip
+                cwd=making,
+                capture_output=True,
+                text=True,
+                timeout=_LIMIT,
+                check=False,
+            )
             assert "EINTEGRITY" not in done.stderr, done.stderr
             if done.returncode:
                 shutil.rmtree(making)
