@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from nova_stream.stats.formulas import mean_duration
+from nova_stream.formulas import mean_duration
 from nova_stream.storage.audit.audit import audit_on
 from nova_stream.testing.recount import Recount
 

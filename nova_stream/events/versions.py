@@ -1,4 +1,6 @@
-"""Versions for callers that have none of their own: a hybrid clock in microseconds."""
+"""Numbers of versions: a hybrid clock in microseconds for callers that have none of their own, and
+the place of a record among those of all lives of its topic.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,22 @@ from nova_stream.clock import EPOCH, Clock
 from nova_stream.errors import RejectedError
 from nova_stream.events.envelope import MAX_VERSION
 
+#: Offsets of a topic that was made again outrank those before: the generation stands above
+#: this many bits of the version's number (2^44 records a partition, 2^19 generations).
+GENERATION_BITS = 44
+
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def generation_number(offset: int, generation: int) -> int:
+    """The version's number of an offset in the topic's ``generation``-th life (contract 1)."""
+    return (generation << GENERATION_BITS) + offset
+
+
+def offset_of_place(place: int) -> int:
+    """The offset in a partition of what ``generation_number`` gave; -1 where it was unknown."""
+    offset = place % (1 << GENERATION_BITS)
+    return offset if offset + 1 < 1 << GENERATION_BITS else -1
 
 
 class HybridClock:

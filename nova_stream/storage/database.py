@@ -15,7 +15,6 @@ from asyncpg.pool import PoolConnectionProxy
 from nova_stream.database_url import DatabaseUrl, Host
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import Settings
-from nova_stream.storage.apply import sql
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.schema import newest_revision
 
@@ -40,6 +39,13 @@ _GUARDS = {
 #: The flush's statements must walk indexes from the first row on: their plans are cached, and
 #: one made while a table was empty would scan it when it is large.
 _FLUSH = {"enable_seqscan": "off", "enable_bitmapscan": "off", "default_statistics_target": "10"}
+
+#: For statements that must follow an index, however small the table is at the moment.
+INDEXES_ONLY = "SET enable_seqscan = off"
+#: For what the next run does again when the server's last moments before a crash are lost.
+LASTING_LATER = "SET LOCAL synchronous_commit = off"
+#: For what reads much: one core is enough, the stream has the others.
+POLITE = "SET max_parallel_workers_per_gather = 0"
 
 #: What asyncpg raises when the server is away or going away.
 UNAVAILABLE = (
@@ -246,10 +252,11 @@ def is_away(error: BaseException) -> bool:
 async def check_schema(connection: Connection) -> None:
     """Raise SchemaVersionError unless the database has the schema of this version."""
     newest = newest_revision()
-    if await connection.fetchval(sql.SCHEMA_TABLE) is None:
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         found = "an empty database"
     else:
-        found = f"schema {await connection.fetchval(sql.SCHEMA_VERSION)}"
+        version = await connection.fetchval("SELECT version_num FROM alembic_version")
+        found = f"schema {version}"
     if found != f"schema {newest}":
         raise SchemaVersionError(
             f"the database has {found}, this version needs schema {newest}. "

@@ -9,12 +9,47 @@ import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
+from nova_stream.events.versions import GENERATION_BITS
 from nova_stream.kafka.model import Applied, Key
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_status
 from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, State, snapshot
+from nova_stream.storage.dead_letters.sql import COUNT_OPEN
 from nova_stream.storage.stats.rows import Time
+
+#: $1 jobs: the newest run of each that went well.
+_AUDITS = """
+SELECT r.job, r.id, r.ended_at, r.result FROM unnest($1::text[]) AS j (job) CROSS JOIN LATERAL (
+    SELECT job, id, ended_at, result FROM job_runs
+    WHERE job = j.job AND outcome IN ('ok', 'late', 'manual')
+    ORDER BY scheduled_at DESC LIMIT 1
+) r
+"""
+
+
+def _last_of_partition(table: str, topic: str, condition: str) -> str:
+    # Made from our own constants, never from input.
+    return f"""
+SELECT s.updated_at, extract(epoch FROM s.updated_at - x.changed_at) * 1000 AS age_ms
+FROM (
+    SELECT src_partition, src_offset, changed_at FROM {table}
+    WHERE timestamp IS NOT NULL {condition} ORDER BY timestamp DESC, id DESC LIMIT 100
+) x JOIN stream_positions s
+    ON s.topic = {topic} AND s.partition = x.src_partition
+        AND s.records_end = x.src_offset % (1::bigint << {GENERATION_BITS}) + 1"""  # noqa: S608
+
+
+#: $1 the topic of executions, $2 of activities: how old the newest change was when it was
+#: committed. A position's time is that of the last record below it, so only a row which that
+#: record made can tell; no row when none of the newest is one.
+_FRESHNESS = f"""
+SELECT age_ms FROM (
+{_last_of_partition("executions", "$1::text", "AND doc IS NOT NULL")}
+UNION ALL
+{_last_of_partition("agent_activity_feed", "$2::text", "")}
+) n ORDER BY updated_at DESC LIMIT 1
+"""  # noqa: S608 - our own text
+
 
 _AGENTS, _BUILDS = "computeAgentStats", "refreshBuildStats"
 
@@ -87,15 +122,15 @@ async def stream_facts(connection: Connection, settings: Settings) -> StreamFact
     topics = (settings.topic(Entity.EXECUTIONS), settings.topic(Entity.ACTIVITIES))
     async with snapshot(connection):
         rows = await connection.fetch(sql.STANDING)
-        freshness = await connection.fetchval(sql_status.FRESHNESS, *topics)
-        letters = await connection.fetchval(sql_status.OPEN_DEAD_LETTERS)
+        freshness = await connection.fetchval(_FRESHNESS, *topics)
+        letters = await connection.fetchval(COUNT_OPEN)
         audits = {
             row["job"]: AuditRow(
                 at=time_text(row["ended_at"]),
                 drift=(msgspec.json.decode(row["result"] or "{}")).get("drift", 0),
                 run_id=row["id"],
             )
-            for row in await connection.fetch(sql_status.AUDITS, [_AGENTS, _BUILDS])
+            for row in await connection.fetch(_AUDITS, [_AGENTS, _BUILDS])
         }
     return StreamFacts(
         positions=positions.by_partition(rows),

@@ -17,7 +17,7 @@ import msgspec
 from nova_stream.events.change import ACTIVE_TASK_STATUSES, Change, Entity
 from nova_stream.events.lines import ChangeLine
 from nova_stream.events.times import parse_time
-from nova_stream.stats.formulas import mean_duration, success_rate
+from nova_stream.formulas import mean_duration, success_rate
 
 Document = Mapping[str, Any]
 

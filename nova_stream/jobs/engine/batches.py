@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from nova_stream.storage.database import Connection
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.database import INDEXES_ONLY, LASTING_LATER, Connection
 
 if TYPE_CHECKING:
     from nova_stream.jobs.engine.job import JobContext
@@ -30,7 +29,7 @@ async def connected(
     connection = await context.connect()
     try:
         if indexes_only:
-            await connection.execute(sql_job_work.INDEXES_ONLY)
+            await connection.execute(INDEXES_ONLY)
         yield connection
     finally:
         connection.terminate()  # all is committed or given up; a farewell would only take time
@@ -51,7 +50,7 @@ async def batch(
     await transaction.start()
     try:
         if repeatable:
-            await connection.execute(sql_job_work.LASTING_LATER)
+            await connection.execute(LASTING_LATER)
         yield
     except BaseException:
         if not connection.is_closed():

@@ -11,9 +11,23 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.storage.access import trail_sql as sql_trail
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats.rows import Time
+
+INSERT = """
+INSERT INTO audit_trail (at, until, requests, token, address, action, object, outcome, refused)
+SELECT * FROM unnest($1::timestamptz[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[],
+    $6::text[], $7::text[], $8::text[], $9::boolean[])
+"""
+_PAGE = """
+SELECT id, at, until, requests, token, address, action, object, outcome, refused
+FROM audit_trail
+WHERE id < $1
+    AND ($2::text IS NULL OR token = $2)
+    AND ($3::boolean IS NULL OR refused = $3)
+ORDER BY id DESC LIMIT $4
+"""
+
 
 _LARGEST = 2**63 - 1
 #: Letters that a text of a line has at most.
@@ -63,7 +77,7 @@ class TrailRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 async def add(connection: Connection, lines: Sequence[Line]) -> None:
     """Add lines."""
     columns = list(zip(*(_storable(line) for line in lines), strict=True))
-    await connection.execute(sql_trail.INSERT, *columns)
+    await connection.execute(INSERT, *columns)
 
 
 async def page(
@@ -77,7 +91,7 @@ async def page(
     """A page of lines, newest first, all or those of a token, or only (not) refused ones; and the
     number after which the next page goes on.
     """
-    rows = await connection.fetch(sql_trail.PAGE, before or _LARGEST, token, refused, limit + 1)
+    rows = await connection.fetch(_PAGE, before or _LARGEST, token, refused, limit + 1)
     found = [
         TrailRow(**{**row, "at": time_text(row["at"]), "until": time_text(row["until"])})
         for row in rows[:limit]

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from nova_stream.events.change import Change, Entity, VersionKind
 from nova_stream.events.envelope import MAX_MINOR
+from nova_stream.events.versions import GENERATION_BITS
 from nova_stream.storage.apply.admission import Admitted
-from nova_stream.storage.apply.fold import GENERATION_BITS, Rank, rank_lsn, rank_of
+from nova_stream.storage.apply.fold import Rank, rank_lsn, rank_of
 from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection
 

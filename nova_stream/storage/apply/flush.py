@@ -17,7 +17,6 @@ from nova_stream.storage.apply import (
     snapshot_rows,
     sources,
     sql,
-    sql_truncate,
     truncations,
 )
 from nova_stream.storage.apply import missing_fields as unavailable
@@ -129,7 +128,7 @@ class Flush:
                     self._emptied[key] = ids[-1]
                 rows -= len(ids)
                 if rows <= 0:
-                    await self._connection.execute(sql_truncate.RAISE_EPOCHS, topic)
+                    await self._connection.execute(truncations.RAISE_EPOCHS, topic)
                     return False
         return True
 

@@ -14,10 +14,7 @@ from nova_stream.events.change import (
     Version,
     VersionKind,
 )
-
-#: Offsets of a topic that was made again outrank those before: the generation stands above
-#: this many bits of the version's number (2^44 records a partition, 2^19 generations).
-GENERATION_BITS = 44
+from nova_stream.events.versions import GENERATION_BITS, generation_number, offset_of_place
 
 
 class Rank(NamedTuple):
@@ -69,17 +66,6 @@ class State(NamedTuple):
             and self.place >> GENERATION_BITS == snapshot.place >> GENERATION_BITS
             and offset_of_place(self.place) >= 0
         )
-
-
-def generation_number(offset: int, generation: int) -> int:
-    """The version's number of an offset in the topic's ``generation``-th life (contract 1)."""
-    return (generation << GENERATION_BITS) + offset
-
-
-def offset_of_place(place: int) -> int:
-    """The offset in a partition of what ``generation_number`` gave; -1 where it was unknown."""
-    offset = place % (1 << GENERATION_BITS)
-    return offset if offset + 1 < 1 << GENERATION_BITS else -1
 
 
 def newest(changes: Iterable[Change]) -> dict[str, Change]:

@@ -15,15 +15,76 @@ import msgspec
 
 from nova_stream.errors import UsageError
 from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, VersionKind
-from nova_stream.storage.apply import sql, sql_moves
+from nova_stream.storage.apply import sql
 from nova_stream.storage.apply.fold import Rank, State, rank_of
+from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection, read_committed
+
+#: Why a change of another server than those known is a dead letter.
+REASON = "source_moved"
+
+_KNOWN_STATES: dict[Entity, str] = {
+    entity: f"""
+SELECT id, version_generation, version, version_minor, changed_at, src_partition, src_offset
+FROM {table} WHERE id = ANY($1::text[])"""  # noqa: S608 - made from our own constants
+    for entity, table in TABLES.items()
+}
+
+#: $1 topics, $2 partitions, $3 highest lsns, $4 how many sources have begun after the first and $5
+#: where the last one did.
+_KEEP_SOURCES = """
+UPDATE stream_positions s
+SET lsn_high = u.high,
+    source_offsets = s.source_offsets
+        || array_fill(u.begun, ARRAY[greatest(u.sources - cardinality(s.source_offsets), 0)])
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
+    AS u (topic, partition, high, sources, begun)
+WHERE s.topic = u.topic AND s.partition = u.partition
+    AND (s.lsn_high, cardinality(s.source_offsets)) IS DISTINCT FROM (u.high, u.sources)
+"""
+
+#: The first record of each partition that waits for the operator's word.
+_NOTICED = f"""
+SELECT d.topic, d.partition, min(d."offset") AS first, min(d.failed_at) AS noticed_at,
+    count(*) AS letters
+FROM dead_letters d JOIN stream_topics t USING (topic, generation)
+WHERE d.state = 'open' AND d.reason = '{REASON}'
+"""  # noqa: S608 - made from our own constants
+_ALL_NOTICED = f"{_NOTICED} GROUP BY 1, 2 ORDER BY 1, 2"
+
+_KIND = "SELECT version_kind, generation FROM stream_topics WHERE topic = $1 FOR UPDATE"
+#: $1 topic.
+_NEXT_SOURCE = """
+UPDATE stream_topics SET source_generation = source_generation + 1
+WHERE topic = $1 RETURNING source_generation
+"""
+#: $1 topic, $2 the generation that begins. Where it has been noticed, reading goes back to there.
+_BEGIN_SOURCE = f"""
+WITH noticed AS ({_NOTICED} AND d.topic = $1 GROUP BY 1, 2)
+UPDATE stream_positions s SET
+    source_generation = $2,
+    source_offsets = CASE WHEN n.first IS NULL THEN s.source_offsets ELSE s.source_offsets
+        || array_fill(n.first, ARRAY[$2::int - cardinality(s.source_offsets)]) END,
+    lsn_high = CASE WHEN n.first IS NULL THEN s.lsn_high END,
+    next_offset = least(s.next_offset, n.first), epoch = s.epoch + 1, updated_at = now()
+FROM stream_positions p LEFT JOIN noticed n USING (topic, partition)
+WHERE s.topic = $1 AND p.topic = s.topic AND p.partition = s.partition
+RETURNING s.partition, n.first
+"""  # noqa: S608 - made from our own constants
+#: $1 topic, $2 its generation, $3 partitions, $4 offsets from which on they are read again.
+_READ_AGAIN = f"""
+UPDATE dead_letters d SET state = 'retried', attempts = attempts + 1
+FROM unnest($3::int[], $4::bigint[]) AS u (partition, first)
+WHERE d.topic = $1 AND d.generation = $2 AND d.state = 'open' AND d.reason = '{REASON}'
+    AND d.partition = u.partition AND d."offset" >= u.first
+RETURNING d.id
+"""  # noqa: S608 - made from our own constants
+
 
 #: Of two lsns the lower is of another server for sure when it is less than half of the other and so
 #: many bytes of log lie between them, even where the times do not tell.
 _FAR = 2**24
 
-REASON = sql_moves.REASON
 ADVICE = (
     "a change that is newer by its time has a lower lsn than what is known: the source seems to "
     "have moved to another server. If so, run: nova-stream topics new-source {topic}"
@@ -109,7 +170,7 @@ async def known_states(
     connection: Connection, entity: Entity, ids: Iterable[str]
 ) -> dict[str, tuple[State, datetime]]:
     """What is stored of documents, with the times of the changes."""
-    rows = await connection.fetch(sql_moves.KNOWN_STATES[entity], sorted(set(ids)))
+    rows = await connection.fetch(_KNOWN_STATES[entity], sorted(set(ids)))
     return {
         row["id"]: (
             State(
@@ -126,7 +187,7 @@ async def known_states(
 async def keep(connection: Connection, found: list[tuple[str, int, Source]]) -> None:
     """Store what a flush knows of the sources of its partitions, which are locked."""
     await connection.execute(
-        sql_moves.KEEP_SOURCES,
+        _KEEP_SOURCES,
         [topic for topic, _, _ in found],
         [partition for _, partition, _ in found],
         [source.high for _, _, source in found],
@@ -149,7 +210,7 @@ class Noticed(msgspec.Struct, frozen=True):
 
 async def noticed(connection: Connection) -> list[Noticed]:
     """All partitions that wait for the operator's word, by topic."""
-    return [Noticed(*row) for row in await connection.fetch(sql_moves.NOTICED)]
+    return [Noticed(*row) for row in await connection.fetch(_ALL_NOTICED)]
 
 
 class NewSource(msgspec.Struct, frozen=True, rename="camel"):
@@ -173,19 +234,17 @@ async def begin_source(connection: Connection, topic: str, log_starts: dict[int,
     """
     async with read_committed(connection):
         await connection.execute(sql.LOCK_TOPIC_POSITIONS, topic)
-        row = await connection.fetchrow(sql_moves.KIND, topic)
+        row = await connection.fetchrow(_KIND, topic)
         if row is None or row["version_kind"] != VersionKind.LSN:
             kind = "unknown" if row is None or row["version_kind"] is None else row["version_kind"]
             raise UsageError(
                 f"the versions of {topic} are of kind {kind}; only lsns belong to a server"
             )
-        generation = await connection.fetchval(sql_moves.NEXT_SOURCE, topic)
-        rows = await connection.fetch(sql_moves.BEGIN_SOURCE, topic, generation)
+        generation = await connection.fetchval(_NEXT_SOURCE, topic)
+        rows = await connection.fetch(_BEGIN_SOURCE, topic, generation)
         again = {r["partition"]: r["first"] for r in rows if r["first"] is not None}
         firsts = [max(first, log_starts.get(p, first)) for p, first in again.items()]
-        settled = await connection.fetch(
-            sql_moves.READ_AGAIN, topic, row["generation"], list(again), firsts
-        )
+        settled = await connection.fetch(_READ_AGAIN, topic, row["generation"], list(again), firsts)
     return NewSource(topic, generation, again, len(settled))
 
 

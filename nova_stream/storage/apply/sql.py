@@ -1,4 +1,4 @@
-"""Every statement of the hot path and of the readers, by name: the only place with SQL.
+"""Every statement of a flush and of the positions, by name.
 
 The upserts are the same for all entities and made from ``COLUMNS``; what differs is how a
 change of a row moves the figures (``_TASK_MOVES`` and so on).
@@ -7,8 +7,8 @@ change of a row moves the figures (``_TASK_MOVES`` and so on).
 from __future__ import annotations
 
 from nova_stream.events.change import COLUMNS, COMPARED_MINOR, SNAPSHOT_MINOR, Entity
+from nova_stream.events.versions import GENERATION_BITS
 from nova_stream.storage import locks
-from nova_stream.storage.apply.fold import GENERATION_BITS
 
 TABLES: dict[Entity, str] = {
     Entity.AGENTS: "agents",
@@ -26,9 +26,6 @@ _TYPES = {
     "timestamp": "timestamptz",
     "last_active_at": "timestamptz",
 }
-
-SCHEMA_TABLE = "SELECT to_regclass('alembic_version')"
-SCHEMA_VERSION = "SELECT version_num FROM alembic_version"
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 COMMIT = "COMMIT"
@@ -451,21 +448,4 @@ FROM agent_stats_partials WHERE topic = $1 AND partition = $2
 BUILD_PARTIALS_OF = f"""
 SELECT {", ".join(_BUILD_FIGURES)}
 FROM build_stats_partials WHERE topic = $1 AND partition = $2
-"""
-
-# -- dead letters ---------------------------------------------------------------------------------
-
-#: A letter that is there stays as it is; but what was read again for a new source and failed again
-#: is open again.
-INSERT_DEAD_LETTERS = """
-INSERT INTO dead_letters AS d
-    (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
-SELECT topic, partition, "offset", generation, key, value, headers::jsonb, record_time, reason,
-    message
-FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bytea[], $6::bytea[], $7::text[],
-    $8::timestamptz[], $9::text[], $10::text[])
-    AS u (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
-ON CONFLICT (topic, generation, partition, "offset") DO UPDATE
-SET state = 'open', reason = excluded.reason, message = excluded.message, failed_at = now()
-WHERE d.state = 'retried' AND d.reason = 'source_moved'
 """

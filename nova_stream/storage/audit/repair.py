@@ -14,13 +14,12 @@ import asyncpg
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.stats.formulas import mean_duration, success_rate
+from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage import locks
 from nova_stream.storage.apply import sql
 from nova_stream.storage.audit import sql as sql_repair
 from nova_stream.storage.audit.audit import Difference
-from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.database import POLITE, Connection, snapshot
 from nova_stream.storage.stats import sql as sql_read
 
 _NO_NAME: dict[str, Any] = dict.fromkeys(sql_repair.NAME_FIGURES, 0) | {"newest": None}
@@ -147,7 +146,7 @@ async def remember_builds(
 async def _prepare(connection: Connection) -> None:
     """A reader's snapshot holds no lock of the stream: it may take its time, on one core."""
     await connection.execute(sql_read.NO_TIME_LIMIT)
-    await connection.execute(sql_job_work.POLITE)
+    await connection.execute(POLITE)
 
 
 async def _by(connection: Connection, statement: str, key: str) -> dict[str, dict[str, Any]]:

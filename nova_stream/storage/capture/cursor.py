@@ -12,8 +12,93 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from nova_stream.errors import LeadershipLostError
-from nova_stream.storage.capture import sql as sql_sources
 from nova_stream.storage.database import Connection
+
+_CURSOR = """
+    address, phase, snapshot, snapshot_table, snapshot_page, snapshot_documents, cursor,
+    caught_up_at, updated_at, epoch, holder,
+    coalesce(lease_until > clock_timestamp(), false) AS held
+"""
+
+#: $1 source, $2 address.
+_KNOW = """
+INSERT INTO source_cursors (source, address) VALUES ($1, $2) ON CONFLICT (source) DO NOTHING
+"""
+
+#: $1 source.
+_READ = f"SELECT {_CURSOR} FROM source_cursors WHERE source = $1"  # noqa: S608 - our own text
+
+#: $1 source, $2 holder, $3 seconds, $4 address.
+_ACQUIRE = f"""
+UPDATE source_cursors SET holder = $2, epoch = epoch + 1,
+    lease_until = clock_timestamp() + make_interval(secs => $3)
+WHERE source = $1 AND address = $4 AND coalesce(lease_until < clock_timestamp(), true)
+RETURNING {_CURSOR}
+"""  # noqa: S608 - our own text
+
+#: $1 source, $2 epoch, $3 seconds.
+_RENEW = """
+UPDATE source_cursors SET lease_until = clock_timestamp() + make_interval(secs => $3)
+WHERE source = $1 AND epoch = $2 RETURNING epoch
+"""
+
+#: $1 source, $2 epoch.
+_RELEASE = """
+UPDATE source_cursors SET lease_until = NULL, holder = NULL WHERE source = $1 AND epoch = $2
+"""
+
+#: $1 source, $2 address. Whoever holds it is overtaken, and begins anew.
+_BEGIN_ANEW = """
+INSERT INTO source_cursors (source, address) VALUES ($1, $2)
+ON CONFLICT (source) DO UPDATE SET address = excluded.address, phase = 'new', snapshot = NULL,
+    snapshot_table = NULL, snapshot_page = NULL, snapshot_documents = 0, cursor = NULL,
+    epoch = source_cursors.epoch + 1, holder = NULL, lease_until = NULL, updated_at = now()
+"""
+
+#: $1 source, $2 epoch, $3 entities, $4 ids, $5 seen. Gives how many rows had the epoch: 0 or 1.
+_NOTE = """
+WITH held AS (
+    SELECT source FROM source_cursors WHERE source = $1 AND epoch = $2 FOR SHARE
+), noted AS (
+    INSERT INTO source_documents (source, entity, id, seen)
+    SELECT h.source, d.entity, d.id, $5
+    FROM held h, unnest($3::text[], $4::text[]) AS d (entity, id)
+    ORDER BY d.entity, d.id
+    ON CONFLICT (source, entity, id)
+    DO UPDATE SET seen = greatest(source_documents.seen, excluded.seen)
+    WHERE source_documents.seen < excluded.seen
+)
+SELECT count(*) FROM held
+"""
+
+#: $1 source, $2 epoch, $3 phase, $4 snapshot, $5 table, $6 page, $7 documents, $8 cursor,
+#: $9 whether nothing more was to be read, $10 entities, $11 ids of what is deleted.
+_STORE = """
+WITH held AS (
+    UPDATE source_cursors SET phase = $3, snapshot = $4, snapshot_table = $5, snapshot_page = $6,
+        snapshot_documents = $7, cursor = $8, updated_at = clock_timestamp(),
+        caught_up_at = CASE WHEN $9::boolean THEN clock_timestamp() ELSE caught_up_at END
+    WHERE source = $1 AND epoch = $2 RETURNING source
+), forgotten AS (
+    DELETE FROM source_documents s USING held h, unnest($10::text[], $11::text[]) AS d (entity, id)
+    WHERE s.source = h.source AND s.entity = d.entity AND s.id = d.id
+)
+SELECT count(*) FROM held
+"""
+
+#: $1 source, $2 the snapshot's time, $3 entity and $4 id to go on after, $5 rows at most.
+_GONE = """
+SELECT entity, id FROM source_documents
+WHERE source = $1 AND seen < $2 AND (entity, id) > ($3, $4)
+ORDER BY entity, id LIMIT $5
+"""
+
+#: $1 topics. What kind of version each has, where it has one.
+_VERSION_KINDS = """
+SELECT topic, version_kind FROM stream_topics
+WHERE topic = ANY($1::text[]) AND version_kind IS NOT NULL
+"""
+
 
 Phase = Literal["new", "snapshot", "sweep", "deltas"]
 
@@ -55,7 +140,7 @@ class Published(NamedTuple):
 
 async def read(connection: Connection, source: str) -> SourceState | None:
     """What is stored of a source; None when it was never captured."""
-    row = await connection.fetchrow(sql_sources.READ, source)
+    row = await connection.fetchrow(_READ, source)
     return None if row is None else _state(row)
 
 
@@ -67,31 +152,31 @@ async def acquire(
 
     The epoch rises, so that whoever had the lease before writes nothing more.
     """
-    await connection.execute(sql_sources.KNOW, source, address)
-    row = await connection.fetchrow(sql_sources.ACQUIRE, source, holder, seconds, address)
+    await connection.execute(_KNOW, source, address)
+    row = await connection.fetchrow(_ACQUIRE, source, holder, seconds, address)
     return None if row is None else _state(row)
 
 
 async def renew(connection: Connection, source: str, epoch: int, seconds: float) -> bool:
     """Keep the lease for so long from now on; False when another instance has taken over."""
-    return await connection.fetchval(sql_sources.RENEW, source, epoch, seconds) is not None
+    return await connection.fetchval(_RENEW, source, epoch, seconds) is not None
 
 
 async def release(connection: Connection, source: str, epoch: int) -> None:
     """Let the next instance take over at once."""
-    await connection.execute(sql_sources.RELEASE, source, epoch)
+    await connection.execute(_RELEASE, source, epoch)
 
 
 async def begin_anew(connection: Connection, source: str, address: str) -> None:
     """Have the capture begin anew with a snapshot, of ``address`` from now on; the instance that
     holds it is overtaken.
     """
-    await connection.execute(sql_sources.BEGIN_ANEW, source, address)
+    await connection.execute(_BEGIN_ANEW, source, address)
 
 
 async def version_kinds(connection: Connection, topics: Sequence[str]) -> dict[str, str]:
     """The kind of version (``seq``) of each topic that has one."""
-    rows = await connection.fetch(sql_sources.VERSION_KINDS, list(topics))
+    rows = await connection.fetch(_VERSION_KINDS, list(topics))
     return {row["topic"]: row["version_kind"] for row in rows}
 
 
@@ -109,9 +194,7 @@ class CursorStore:
         """Say, before they are published, that these documents were there at the time ``seen``."""
         entities, ids = _columns(documents)
         self._check(
-            await self._connection.fetchval(
-                sql_sources.NOTE, self._source, self._epoch, entities, ids, seen
-            )
+            await self._connection.fetchval(_NOTE, self._source, self._epoch, entities, ids, seen)
         )
 
     async def store(
@@ -121,7 +204,7 @@ class CursorStore:
         entities, ids = _columns(deleted)
         self._check(
             await self._connection.fetchval(
-                sql_sources.STORE,
+                _STORE,
                 self._source,
                 self._epoch,
                 at.phase,
@@ -139,7 +222,7 @@ class CursorStore:
     async def gone(self, snapshot: int, after: Published, rows: int) -> list[Published]:
         """Up to ``rows`` documents, in order, that a snapshot of this time has not seen."""
         found = await self._connection.fetch(
-            sql_sources.GONE, self._source, snapshot, after.entity, after.id, rows
+            _GONE, self._source, snapshot, after.entity, after.id, rows
         )
         return [Published(row["entity"], row["id"]) for row in found]
 

@@ -11,8 +11,8 @@ import msgspec
 
 from nova_stream.clock import from_millis
 from nova_stream.events.change import SourceRecord
-from nova_stream.storage.apply import sql
 from nova_stream.storage.database import Connection
+from nova_stream.storage.dead_letters.sql import INSERT
 
 _MESSAGE_LIMIT = 2000
 
@@ -111,4 +111,4 @@ async def insert(connection: Connection, letters: Sequence[DeadLetter]) -> None:
         )
         for x in letters
     ]
-    await connection.execute(sql.INSERT_DEAD_LETTERS, *(list(c) for c in zip(*rows, strict=True)))
+    await connection.execute(INSERT, *(list(c) for c in zip(*rows, strict=True)))

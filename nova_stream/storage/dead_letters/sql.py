@@ -1,6 +1,21 @@
-"""Every statement of those who look after dead letters, by name."""
+"""Every statement of dead letters, by name."""
 
 from __future__ import annotations
+
+#: A letter that is there stays as it is; but what was read again for a new source and failed again
+#: is open again.
+INSERT = """
+INSERT INTO dead_letters AS d
+    (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
+SELECT topic, partition, "offset", generation, key, value, headers::jsonb, record_time, reason,
+    message
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bytea[], $6::bytea[], $7::text[],
+    $8::timestamptz[], $9::text[], $10::text[])
+    AS u (topic, partition, "offset", generation, key, value, headers, record_time, reason, message)
+ON CONFLICT (topic, generation, partition, "offset") DO UPDATE
+SET state = 'open', reason = excluded.reason, message = excluded.message, failed_at = now()
+WHERE d.state = 'retried' AND d.reason = 'source_moved'
+"""
 
 #: $1 topic, $2 reason, $3 state, each null for all; $4: how many, the newest first.
 LIST = """
@@ -63,6 +78,8 @@ DELETE FROM dead_letters WHERE id IN (
     SELECT id FROM dead_letters WHERE state IN ('retried', 'discarded') AND failed_at < $1
     ORDER BY id LIMIT $2)
 """
+
+COUNT_OPEN = "SELECT count(*) FROM dead_letters WHERE state = 'open'"
 
 OPEN_BY_REASON = """
 SELECT reason, count(*) AS number FROM dead_letters

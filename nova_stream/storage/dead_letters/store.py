@@ -18,10 +18,10 @@ from nova_stream.events.forms import Forms
 from nova_stream.events.headers import header
 from nova_stream.events.record_version import StatedVersion, origin_header, version_of
 from nova_stream.events.tombstones import tombstone_envelope
+from nova_stream.events.versions import generation_number
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
-from nova_stream.storage.apply.fold import generation_number
 from nova_stream.storage.database import Connection, open_session
 from nova_stream.storage.dead_letters import sql as sql_dead_letters
 from nova_stream.storage.dead_letters.insert import RecordHeader, read_headers

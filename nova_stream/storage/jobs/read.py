@@ -12,9 +12,68 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.jobs import sql as sql_read_jobs
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
 from nova_stream.storage.jobs.rows import AlertRow, Run
+
+_COLUMNS = """
+    id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
+    worker, attempt, rows, counts, result, error
+"""
+
+#: $1 since, $2 now: slots between them that have no line make a job late, and so does a run that
+#: nobody has held for longer than a slot may be late.
+_JOBS = """
+SELECT j.job, j.schedule, j.start_offset, j.paused_at, j.paused_reason, (
+        SELECT r.ended_at FROM job_runs r
+        WHERE r.job = j.job AND r.outcome IN ('ok', 'late', 'manual')
+        ORDER BY r.scheduled_at DESC LIMIT 1
+    ) AS last_success_at,
+    m.job IS NOT NULL OR EXISTS (
+        SELECT FROM job_runs r WHERE r.job = j.job AND r.outcome IS NULL
+            AND r.lease_until < $2::timestamptz - make_interval(secs => j.late_after)
+    ) AS late
+FROM job_settings j
+LEFT JOIN (SELECT DISTINCT job FROM missing_job_slots($1::timestamptz, $2::timestamptz)) m
+    ON m.job = j.job
+WHERE j.active
+"""
+
+
+def _newest(condition: str, order: str) -> str:
+    # Made from our own constants, never from input.
+    return f"""
+SELECT r.* FROM job_settings j CROSS JOIN LATERAL (
+    SELECT {_COLUMNS} FROM job_runs WHERE job = j.job AND {condition}
+    ORDER BY {order} LIMIT 1
+) r
+WHERE j.active"""  # noqa: S608
+
+
+#: Each job's newest run that began and ended, and its newest that has not ended; one that has
+#: begun goes before one that is only asked for.
+_LAST_RUNS = _newest("outcome IS NOT NULL AND started_at IS NOT NULL", "scheduled_at DESC, id DESC")
+_OPEN_RUNS = _newest("outcome IS NULL", "started_at DESC NULLS LAST, id DESC")
+
+_PAGE = f"""
+SELECT {_COLUMNS} FROM job_runs
+WHERE job = $1 AND (scheduled_at, id) < ($2::text::timestamptz, $3::bigint) {{condition}}
+ORDER BY scheduled_at DESC, id DESC LIMIT $4
+"""  # noqa: S608 - our own text
+
+#: $1 job, $2 time and $3 id of the place, $4 how many; $5 outcome.
+_RUNS = _PAGE.format(condition="")
+_RUNS_OF_OUTCOME = _PAGE.format(condition="AND outcome = $5")
+
+#: $1 job, $2 run.
+_RUN = f"SELECT {_COLUMNS} FROM job_runs WHERE job = $1 AND id = $2"  # noqa: S608 - our own text
+
+#: $1: alerts before this id; $2: only open ones, only ended ones, or null for all; $3 how many.
+_ALERTS = """
+SELECT id, kind, subject, message, value, began_at, ended_at, ended_at IS NULL AS open
+FROM alerts WHERE id < $1 AND ($2::boolean IS NULL OR (ended_at IS NULL) = $2)
+ORDER BY id DESC LIMIT $3
+"""
+
 
 _LARGEST = 2**63 - 1
 
@@ -48,9 +107,9 @@ async def stored_jobs(
     a line are looked for from ``since`` on.
     """
     async with snapshot(connection):
-        jobs = await connection.fetch(sql_read_jobs.JOBS, since, now)
-        last = _by_job(await connection.fetch(sql_read_jobs.LAST_RUNS))
-        running = _by_job(await connection.fetch(sql_read_jobs.OPEN_RUNS))
+        jobs = await connection.fetch(_JOBS, since, now)
+        last = _by_job(await connection.fetch(_LAST_RUNS))
+        running = _by_job(await connection.fetch(_OPEN_RUNS))
         found = await AlertStore(cast("asyncpg.Connection[Any]", connection)).runs(facts)
     return {
         row["job"]: StoredJob(
@@ -73,9 +132,9 @@ async def runs(
     """A page of a job's runs and slots, newest first."""
     time, id_ = ("infinity", 0) if after is None else (after.scheduled_at.isoformat(), after.id)
     if outcome is None:
-        rows = await connection.fetch(sql_read_jobs.RUNS, job, time, id_, limit + 1)
+        rows = await connection.fetch(_RUNS, job, time, id_, limit + 1)
     else:
-        statement = sql_read_jobs.RUNS_OF_OUTCOME
+        statement = _RUNS_OF_OUTCOME
         rows = await connection.fetch(statement, job, time, id_, limit + 1, outcome)
     end = None
     if len(rows) > limit:
@@ -86,7 +145,7 @@ async def runs(
 
 async def run(connection: Connection, job: str, id_: int) -> Run | None:
     """A job's run; None when it has none of this number."""
-    row = await connection.fetchrow(sql_read_jobs.RUN, job, id_)
+    row = await connection.fetchrow(_RUN, job, id_)
     return None if row is None else _run(row)
 
 
@@ -96,7 +155,7 @@ async def alerts(
     """A page of alerts, newest first: all, or only those that are (not) open; and the number
     after which the next page goes on.
     """
-    rows = await connection.fetch(sql_read_jobs.ALERTS, before or _LARGEST, is_open, limit + 1)
+    rows = await connection.fetch(_ALERTS, before or _LARGEST, is_open, limit + 1)
     found = [AlertRow(**_shown(row)) for row in rows[:limit]]
     return found, found[-1].id if len(rows) > limit else None
 

@@ -8,7 +8,8 @@ import msgspec
 
 from nova_stream.kafka.model import Applied, Key
 from nova_stream.storage.apply import positions
-from nova_stream.storage.database import Connection
+from nova_stream.storage.database import POLITE, Connection
+from nova_stream.storage.dead_letters.sql import COUNT_OPEN
 from nova_stream.storage.maintenance import sql as sql_job_work
 
 
@@ -25,13 +26,13 @@ class DatabaseHealth(msgspec.Struct, frozen=True):
 
 async def database_health(connection: Connection, jobs: Sequence[str]) -> DatabaseHealth:
     """Read it all, on one core of the server; raises what asyncpg raises."""
-    await connection.execute(sql_job_work.POLITE)
+    await connection.execute(POLITE)
     sizes = await connection.fetchrow(sql_job_work.TABLE_SIZES)
     assert sizes is not None
     return DatabaseHealth(
         sizes=dict(sizes),
         positions=await positions.standing(connection),
-        dead_letters=await connection.fetchval(sql_job_work.OPEN_DEAD_LETTERS),
+        dead_letters=await connection.fetchval(COUNT_OPEN),
         last_runs={
             row["job"]: None if row["age"] is None else round(row["age"], 1)
             for row in await connection.fetch(sql_job_work.LAST_RUNS, list(jobs))

@@ -6,14 +6,6 @@ them, and leave alone what somebody else has locked: neither waits for the other
 
 from __future__ import annotations
 
-INDEXES_ONLY = "SET enable_seqscan = off"
-
-#: For what the next run does again when the server's last moments before a crash are lost.
-LASTING_LATER = "SET LOCAL synchronous_commit = off"
-
-#: For what reads much: one core is enough, the stream has the others.
-POLITE = "SET max_parallel_workers_per_gather = 0"
-
 # -- cleanupOldActivity ----------------------------------------------------------------------------
 
 _ACTIVITY = (
@@ -234,8 +226,6 @@ def _size(table: str) -> str:
 
 
 TABLE_SIZES = "SELECT " + ", ".join(f"{_size(table)} AS {name}" for name, table in _SIZES.items())
-
-OPEN_DEAD_LETTERS = "SELECT count(*) FROM dead_letters WHERE state = 'open'"
 
 #: Seconds since each job last ended well, by the database's clock.
 LAST_RUNS = """

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from nova_stream.events.change import Entity
+from nova_stream.events.versions import offset_of_place
 from nova_stream.settings import Settings
-from nova_stream.storage.apply.fold import offset_of_place
 from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.stats import explain_sql as sql_explain
 from nova_stream.storage.stats import read
 from nova_stream.storage.stats.explain_rows import (
     AgentItem,
@@ -25,6 +24,88 @@ from nova_stream.storage.stats.explain_rows import (
 )
 from nova_stream.storage.stats.read import shown
 from nova_stream.storage.stats.rows import Place
+
+# -- tasks -----------------------------------------------------------------------------------------
+
+_CHANGE = "src_partition, src_offset, changed_at"
+
+#: $1 agent. A tombstone names no agent.
+COUNT_TASKS = """
+SELECT count(*) AS tasks,
+    count(*) FILTER (WHERE status = 'done') AS completed,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'running') AS running,
+    count(*) FILTER (WHERE status IN ('pending', 'ready', 'running')) AS active
+FROM tasks WHERE agent = $1
+"""
+
+#: $1 agent.
+_ACTIVE_TASKS = """
+SELECT coalesce(sum(active_tasks), 0)::bigint FROM agent_stats_partials WHERE agent = $1
+"""
+
+#: $1 agent, $2 statuses or null for all, $3 after this id, $4 how many. The agent's tasks come
+#: first by their index: to walk all tasks by id until enough are found takes long where few are.
+_TASKS = f"""
+WITH own AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE agent = $1 AND ($2::text[] IS NULL OR status = ANY ($2)) AND id > $3
+)
+SELECT id, status, task_id, title, build_id, created_at, {_CHANGE}
+FROM (SELECT id FROM own ORDER BY id LIMIT $4) page JOIN tasks USING (id) ORDER BY id
+"""  # noqa: S608 - our own text
+
+#: $1 agent, $2 statuses or null for all.
+LAST_TASK = f"""
+SELECT id, {_CHANGE} FROM tasks WHERE agent = $1 AND ($2::text[] IS NULL OR status = ANY ($2))
+ORDER BY changed_at DESC, src_offset DESC LIMIT 1
+"""  # noqa: S608 - our own text
+
+# -- executions ------------------------------------------------------------------------------------
+
+_EXECUTION = f"SELECT id, duration, timestamp, task_id, {_CHANGE} FROM executions"  # noqa: S608
+
+#: $1 agent.
+_COUNT_EXECUTIONS = """
+SELECT count(duration) AS executions, coalesce(sum(duration), 0) AS duration_sum
+FROM executions WHERE agent = $1
+"""
+
+#: $1 agent, $2 time and $3 id of the place, $4 how many: those that have a time, newest first.
+_EXECUTIONS = f"""{_EXECUTION}
+WHERE agent = $1 AND duration IS NOT NULL AND (timestamp, id) < ($2::text::timestamptz, $3::text)
+ORDER BY timestamp DESC, id DESC LIMIT $4
+"""
+#: $1 agent, $2 before this id (all when null), $3 how many: those without a time.
+_EXECUTIONS_WITHOUT_TIME = f"""{_EXECUTION}
+WHERE agent = $1 AND duration IS NOT NULL AND timestamp IS NULL AND ($2::text IS NULL OR id < $2)
+ORDER BY id DESC LIMIT $3
+"""
+
+#: $1 agent.
+_LAST_EXECUTION = f"""{_EXECUTION} WHERE agent = $1 AND duration IS NOT NULL
+ORDER BY changed_at DESC, src_offset DESC LIMIT 1
+"""
+
+#: $1 agent.
+_NEWEST_TIME = "SELECT max(timestamp) FROM executions WHERE agent = $1"
+
+#: $1 agent, $2 the time, $3 after this id, $4 how many.
+_NEWEST_EXECUTIONS = f"""{_EXECUTION}
+WHERE agent = $1 AND timestamp = $2 AND id > $3 ORDER BY id LIMIT $4
+"""
+
+#: $1 agent, $2 the time.
+_LAST_NEWEST = f"""{_EXECUTION}
+WHERE agent = $1 AND timestamp = $2 ORDER BY changed_at DESC, src_offset DESC LIMIT 1
+"""
+_COUNT_NEWEST = "SELECT count(*) FROM executions WHERE agent = $1 AND timestamp = $2"
+
+# -- agents ----------------------------------------------------------------------------------------
+
+#: $1: the id.
+_AGENT = f"SELECT id, name, role, created_at, {_CHANGE} FROM agents WHERE id = $1"  # noqa: S608
+
 
 Row = TypeVar("Row", TaskItem, ExecutionItem, AgentItem)
 
@@ -102,7 +183,7 @@ async def explain(
         asked = _Asked(connection, settings, name, stats.agent_id, figure, bounds, after)
         value = msgspec.to_builtins(stats).get(figure)
         if figure == "activeTasks":
-            value = await connection.fetchval(sql_explain.ACTIVE_TASKS, name)
+            value = await connection.fetchval(_ACTIVE_TASKS, name)
         if figure == "avgDuration":
             found = await _executions(asked)
         elif figure == "lastActive":
@@ -125,11 +206,11 @@ async def explain(
 async def _tasks(asked: _Asked) -> _Found:
     statuses = _STATUSES[asked.figure]
     after = asked.after.id if asked.after else ""
-    page = await _page(asked, sql_explain.TASKS, asked.name, statuses, after, asked.limit + 1)
-    counts = await asked.connection.fetchrow(sql_explain.COUNT_TASKS, asked.name)
+    page = await _page(asked, _TASKS, asked.name, statuses, after, asked.limit + 1)
+    counts = await asked.connection.fetchrow(COUNT_TASKS, asked.name)
     assert counts is not None
     changed = await asked.connection.fetchrow(
-        sql_explain.LAST_TASK, asked.name, None if asked.figure in _LEFT else statuses
+        LAST_TASK, asked.name, None if asked.figure in _LEFT else statuses
     )
     items = [_item(TaskItem, asked, Entity.TASKS, row) for row in page.rows]
     end = Place(None, items[-1].id) if page.more else None
@@ -142,14 +223,14 @@ async def _executions(asked: _Asked) -> _Found:
     place = asked.after or read.FIRST
     page = await read.timed_then_untimed(
         asked.connection,
-        (sql_explain.EXECUTIONS, sql_explain.EXECUTIONS_WITHOUT_TIME),
+        (_EXECUTIONS, _EXECUTIONS_WITHOUT_TIME),
         asked.bounds,
         place,
         before=(asked.name,),
     )
-    counts = await asked.connection.fetchrow(sql_explain.COUNT_EXECUTIONS, asked.name)
+    counts = await asked.connection.fetchrow(_COUNT_EXECUTIONS, asked.name)
     assert counts is not None
-    changed = await asked.connection.fetchrow(sql_explain.LAST_EXECUTION, asked.name)
+    changed = await asked.connection.fetchrow(_LAST_EXECUTION, asked.name)
     items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
     last = items[-1] if page.more else None
     return _Found(
@@ -165,14 +246,14 @@ async def _executions(asked: _Asked) -> _Found:
 
 async def _newest(asked: _Asked) -> _Found:
     """The executions of the newest timestamp, else the agent."""
-    newest = await asked.connection.fetchval(sql_explain.NEWEST_TIME, asked.name)
+    newest = await asked.connection.fetchval(_NEWEST_TIME, asked.name)
     if newest is None:
         return await _created(asked)
     after = asked.after.id if asked.after else ""
     arguments = (asked.name, newest)
-    page = await _page(asked, sql_explain.NEWEST_EXECUTIONS, *arguments, after, asked.limit + 1)
-    count = await asked.connection.fetchval(sql_explain.COUNT_NEWEST, *arguments)
-    changed = await asked.connection.fetchrow(sql_explain.LAST_NEWEST, *arguments)
+    page = await _page(asked, _NEWEST_EXECUTIONS, *arguments, after, asked.limit + 1)
+    count = await asked.connection.fetchval(_COUNT_NEWEST, *arguments)
+    changed = await asked.connection.fetchrow(_LAST_NEWEST, *arguments)
     items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
     end = Place(None, items[-1].id) if page.more else None
     event = _event(asked, Entity.EXECUTIONS, changed)
@@ -184,7 +265,7 @@ async def _page(asked: _Asked, statement: str, *arguments: Any) -> Rows:
 
 
 async def _created(asked: _Asked) -> _Found:
-    row = await asked.connection.fetchrow(sql_explain.AGENT, asked.agent_id)
+    row = await asked.connection.fetchrow(_AGENT, asked.agent_id)
     if row is None:
         return _Found([], None, {"executions": 0}, None)
     item = _item(AgentItem, asked, Entity.AGENTS, row)

@@ -11,11 +11,51 @@ import msgspec
 
 from nova_stream.clock import EPOCH
 from nova_stream.events.times import time_text
-from nova_stream.stats.formulas import mean_duration
-from nova_stream.storage import sql_history
+from nova_stream.formulas import mean_duration
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.stats.read import shown
 from nova_stream.storage.stats.rows import Time
+
+_AGENT_NAMES = """
+SELECT DISTINCT agent_name COLLATE "C" AS name FROM agent_stats_cache
+WHERE agent_name COLLATE "C" > $1 ORDER BY 1 LIMIT $2
+"""
+
+#: $1 from, $2 until, $3 length of a bucket, $4 names.
+_EXECUTIONS = """
+SELECT n.name, e.start, e.executions, e.timed, e.duration_sum
+FROM unnest($4::text[]) AS n (name) CROSS JOIN LATERAL (
+    SELECT date_bin($3::interval, x.timestamp, $1::timestamptz) AS start,
+        count(*) AS executions, count(x.duration) AS timed, sum(x.duration) AS duration_sum
+    FROM executions x
+    WHERE x.agent = n.name AND x.timestamp >= $1 AND x.timestamp < $2::timestamptz
+    GROUP BY 1
+) e
+"""
+
+#: As _EXECUTIONS. A stalled build's activity is the system's and no agent's task.
+ENDED_TASKS = """
+SELECT v.agent_name AS name,
+    date_bin($3::interval, v.timestamp, $1::timestamptz) AS start,
+    count(*) FILTER (WHERE v.event_type = 'task_completed') AS completed,
+    count(*) FILTER (WHERE v.event_type = 'task_failed') AS failed
+FROM agent_activity_feed v
+WHERE v.timestamp >= $1 AND v.timestamp < $2::timestamptz AND v.user_id IS DISTINCT FROM 'system'
+    AND v.agent_name = ANY ($4::text[])
+GROUP BY 1, 2
+"""
+
+#: $1 since; those after the place ($2, $3), at most $4. Times as they are told.
+_BUILDS = """
+SELECT taken_at, total_builds, completed_builds, failed_builds, running_builds, success_rate,
+    avg_duration_ms, drift, run_id
+FROM build_stats_history
+WHERE taken_at >= $1
+    AND ($2::text IS NULL
+        OR (date_trunc('milliseconds', taken_at), run_id) > ($2::text::timestamptz, $3::bigint))
+ORDER BY date_trunc('milliseconds', taken_at), run_id LIMIT $4
+"""
+
 
 _SECOND = timedelta(seconds=1)
 
@@ -90,14 +130,12 @@ async def agents_history(
     *starts, end = span.starts()
     most = max(1, rows // span.number)
     async with snapshot(connection):
-        names = [
-            row["name"] for row in await connection.fetch(sql_history.AGENT_NAMES, after, most + 1)
-        ]
+        names = [row["name"] for row in await connection.fetch(_AGENT_NAMES, after, most + 1)]
         more = len(names) > most
         names = names[:most]
         arguments = (span.start, end, span.length, names)
-        executions = await connection.fetch(sql_history.EXECUTIONS, *arguments)
-        ended = await connection.fetch(sql_history.ENDED_TASKS, *arguments)
+        executions = await connection.fetch(_EXECUTIONS, *arguments)
+        ended = await connection.fetch(ENDED_TASKS, *arguments)
     texts = {at: time_text(at) for at in starts}
     found = {name: {at: Bucket(start=text) for at, text in texts.items()} for name in names}
     for row in executions:
@@ -118,7 +156,7 @@ async def builds_history(
     """The builds' figures over time, oldest first: at most ``rows`` behind the place ``after``, and
     the place after which there are more.
     """
-    found = await connection.fetch(sql_history.BUILDS, since, *(after or (None, None)), rows + 1)
+    found = await connection.fetch(_BUILDS, since, *(after or (None, None)), rows + 1)
     items = [
         BuildHistory(**{name: shown(value) for name, value in row.items()}) for row in found[:rows]
     ]

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.stats.formulas import mean_duration, success_rate
+from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.stats import sql as sql_read

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from nova_stream.events.change import Entity
+from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.settings import Settings
-from nova_stream.stats.formulas import mean_duration, success_rate
-from nova_stream.storage.stats import explain_sql as sql_explain
+from nova_stream.storage.stats.explain import COUNT_TASKS, LAST_TASK
 from nova_stream.storage.stats.explain_rows import Figure
 from tests import reference
 from tests.integration.jobs.stubs import query
@@ -238,7 +238,7 @@ FROM generate_series(1, 20000) n
 """
     await query(nova_settings, fill)
     await query(nova_settings, "ANALYZE tasks")
-    for statement in (sql_explain.COUNT_TASKS, sql_explain.LAST_TASK):
+    for statement in (COUNT_TASKS, LAST_TASK):
         asked = statement.replace("$1", "'agent 7'").replace("$2", "ARRAY['failed']")
         plan = await query(nova_settings, f"EXPLAIN {asked}")
         assert any("tasks_agent" in row["QUERY PLAN"] for row in plan)

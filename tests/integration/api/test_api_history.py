@@ -16,8 +16,7 @@ from nova_stream.clock import from_millis, isoformat, system_clock
 from nova_stream.jobs.engine.manual import run_by_hand
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
-from nova_stream.storage import sql_history
-from nova_stream.storage.stats.history import Span
+from nova_stream.storage.stats.history import ENDED_TASKS, Span
 from tests.integration.jobs.stubs import query
 
 pytestmark = pytest.mark.integration
@@ -181,7 +180,7 @@ FROM generate_series(1, 20000) n
 """
     await query(nova_settings, fill)
     await query(nova_settings, "ANALYZE agent_activity_feed")
-    asked = sql_history.ENDED_TASKS.replace("$1", "(now() - interval '1 hour')")
+    asked = ENDED_TASKS.replace("$1", "(now() - interval '1 hour')")
     asked = (
         asked.replace("$2", "now()")
         .replace("$3", "'1 minute'")

@@ -15,7 +15,7 @@ from nova_stream.jobs.engine import runner
 from nova_stream.jobs.engine import scheduler as scheduler_module
 from nova_stream.jobs.timers import Watch
 from nova_stream.settings import Settings
-from nova_stream.storage.jobs import alerts_sql as sql_alerts
+from nova_stream.storage.jobs import alerts as stored_alerts
 from nova_stream.storage.jobs import ledger_sql as sql_jobs
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
 from tests.logs import captured
@@ -70,7 +70,7 @@ async def test_alerts_are_no_outage_of_postgres(
     alerts, webhook = Alerts(settings, clock), Deaf(settings)
     watch = Watch(alerts, webhook, clock)
     log = captured(monkeypatch, timers)
-    monkeypatch.setattr(sql_alerts, "RUNS", _BROKEN)
+    monkeypatch.setattr(stored_alerts, "RUNS", _BROKEN)
     for _ in range(6):
         clock.now += timedelta(seconds=10)
         await watch.check()

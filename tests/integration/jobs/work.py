@@ -13,8 +13,7 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.job import JobContext, RunOnce
 from nova_stream.settings import Settings
-from nova_stream.storage.database import connect
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.database import INDEXES_ONLY, connect
 
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -126,7 +125,7 @@ async def scanned(runs: Runs, statement: str, *arguments: Any) -> set[str]:
     """The tables that a statement reads as a whole, planned as the job's session plans it."""
     connection = await connect(runs.settings, "test")
     try:
-        await connection.execute(sql_job_work.INDEXES_ONLY)
+        await connection.execute(INDEXES_ONLY)
         plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
     finally:
         await connection.close()

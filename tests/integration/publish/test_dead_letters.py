@@ -11,8 +11,8 @@ import pytest
 
 from nova_stream.cli.main import run
 from nova_stream.events.change import Entity, VersionKind
+from nova_stream.events.versions import generation_number
 from nova_stream.settings import Settings
-from nova_stream.storage.apply.fold import generation_number
 from nova_stream.storage.database import connect
 from nova_stream.storage.dead_letters import insert as dead_letters
 from nova_stream.storage.dead_letters.insert import DeadLetter, dead_letter

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply import admission, flush, fold, sql, sql_truncate, truncations
+from nova_stream.storage.apply import admission, flush, fold, sql, truncations
 from tests.integration.storage.conftest import WORKERS, Stage
 from tests.integration.storage.histories import History, histories
 
@@ -123,12 +123,11 @@ def mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
         assert changed != upserts
         monkeypatch.setattr(sql, where, changed)
         return
-    for statements in (sql, sql_truncate):
-        if hasattr(statements, where):
-            text = getattr(statements, where)
-            assert old in text
-            monkeypatch.setattr(statements, where, text.replace(old, new))
-            return
+    if hasattr(sql, where):
+        text = getattr(sql, where)
+        assert old in text
+        monkeypatch.setattr(sql, where, text.replace(old, new))
+        return
     for place, names in (
         (admission.Admission, vars(admission)),
         (flush.Flush, vars(flush)),

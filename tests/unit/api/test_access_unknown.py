@@ -22,7 +22,7 @@ from nova_stream.api.database import Database
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import load_settings
-from nova_stream.storage.access import tokens_sql as sql_tokens
+from nova_stream.storage.access import tokens as stored
 from nova_stream.storage.access.tokens import digest_of
 
 START = datetime(2026, 2, 20, tzinfo=UTC)
@@ -94,7 +94,7 @@ class World:
         await self.step("leave")
 
     async def fetch(self, statement: str) -> list[dict[str, Any]]:
-        assert statement == sql_tokens.KNOWN
+        assert statement == stored.KNOWN
         await self.step("known")
         return [
             {
@@ -109,12 +109,12 @@ class World:
         ]
 
     async def fetchval(self, statement: str) -> bool:
-        assert statement == sql_tokens.ANY
+        assert statement == stored.ANY
         await self.step("any")
         return self.ever
 
     async def execute(self, statement: str, *_given: Any) -> None:
-        assert statement == sql_tokens.USED
+        assert statement == stored.USED
         await self.step("note")
 
     def tokens(self) -> Tokens:

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from nova_stream.api.auth import trail as trail_module
 from nova_stream.api.auth.trail import Deed, Trail
 from nova_stream.api.database import Database
-from nova_stream.storage.access import trail_sql as sql_trail
-from nova_stream.storage.access.trail import Line
+from nova_stream.storage.access.trail import INSERT, Line
 
 START = datetime(2026, 2, 20, tzinfo=UTC)
 REFUSED = Deed(None, "10.0.0.1", "GET /api/v1/overview", None, "token-missing", True)
@@ -39,7 +38,7 @@ class Store:
         yield self
 
     async def execute(self, statement: str, *columns: Any) -> None:
-        assert statement == sql_trail.INSERT
+        assert statement == INSERT
         self.lines += [Line(*values) for values in zip(*columns, strict=True)]
 
     def trail(self) -> Trail:

@@ -8,14 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Change, VersionKind
-from nova_stream.storage.apply.fold import (
-    GENERATION_BITS,
-    generation_number,
-    newest,
-    older_versions,
-    rank_offset,
-    version_of,
-)
+from nova_stream.events.versions import GENERATION_BITS, generation_number
+from nova_stream.storage.apply.fold import newest, older_versions, rank_offset, version_of
 
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 

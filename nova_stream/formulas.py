@@ -1,4 +1,4 @@
-"""The formulas of contract section 2, in IEEE doubles as JavaScript computes them.
+"""What the figures mean: rates and means in IEEE doubles, as JavaScript computes them.
 
 The same formulas stand in SQL (the flush's refresh, the recount views); tests hold them together.
 """

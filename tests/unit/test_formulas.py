@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.stats.formulas import js_round, mean_duration, success_rate
+from nova_stream.formulas import js_round, mean_duration, success_rate
 
 
 @pytest.mark.parametrize(
