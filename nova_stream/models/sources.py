@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_stream.storage.models.base import TIME, ZERO, Base
+from nova_stream.models.base import TIME, ZERO, Base
 
 
 class SourceCursor(Base):

@@ -17,14 +17,19 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from nova_stream.storage.models.base import DELETED, TIME, ZERO, Base
+from nova_stream.models.base import DELETED, TIME, ZERO, Base
 
 
 def _read(expression: str, type_: Any = Text) -> Any:
     """A column that is read from ``doc`` and costs nothing to write (PostgreSQL 18)."""
     return mapped_column(type_, Computed(expression, persisted=False))
+
+
+def _those(join: str, **order: Any) -> Any:
+    """Rows that name this one, or that it names. Nothing but the names ties them together."""
+    return relationship(primaryjoin=join, viewonly=True, **order)
 
 
 class EntityRow:
@@ -68,6 +73,9 @@ class Build(EntityRow, Base):
     prd_id: Mapped[str | None] = _read("doc ->> 'prdId'")
     prd_name: Mapped[str | None] = _read("doc ->> 'prdName'")
     error: Mapped[str | None] = _read("doc ->> 'error'")
+    tasks: Mapped[list[Task]] = _those(
+        "Build.id == foreign(Task.build_id)", order_by="Task.created_at"
+    )
     __table_args__ = (
         Index("builds_completed_at", "completed_at"),
         Index("builds_status_started_at", "status", "started_at"),
@@ -78,7 +86,10 @@ class Build(EntityRow, Base):
 
 
 class Task(EntityRow, Base):
-    """A task of a build; counts for the agent that it names."""
+    """A task of a build; counts for the agent that it names.
+
+    ``build`` may be a deleted build's row, ``executions`` are all that name the task.
+    """
 
     __tablename__ = "tasks"
     build_id: Mapped[str | None] = mapped_column(Text)
@@ -92,6 +103,10 @@ class Task(EntityRow, Base):
     attempts: Mapped[Decimal | None] = _read("(doc ->> 'attempts')::numeric", Numeric)
     output: Mapped[str | None] = _read("doc ->> 'output'")
     error: Mapped[str | None] = _read("doc ->> 'error'")
+    build: Mapped[Build | None] = _those("foreign(Task.build_id) == Build.id")
+    executions: Mapped[list[Execution]] = _those(
+        "Task.id == foreign(Execution.task_id)", order_by="Execution.timestamp"
+    )
     __table_args__ = (
         Index("tasks_build_id", "build_id"),
         Index("tasks_agent", "agent"),
@@ -120,6 +135,7 @@ class Execution(EntityRow, Base):
     error: Mapped[str | None] = _read("doc ->> 'error'")
     archived_at: Mapped[datetime | None] = mapped_column(TIME, sort_order=2)
     archive_object: Mapped[int | None] = mapped_column(BigInteger, sort_order=2)
+    task: Mapped[Task | None] = _those("foreign(Execution.task_id) == Task.id")
     __table_args__ = (
         Index("executions_agent_timestamp", "agent", "timestamp", postgresql_include=["duration"]),
         Index("executions_task_id", "task_id"),

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_stream.storage.models.base import TIME, Base
+from nova_stream.models.base import TIME, Base
 
 
 class ApiToken(Base):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -15,13 +15,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Interval,
     Text,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_stream.storage.models.base import TIME, ZERO, Base
+from nova_stream.models.base import TIME, VIEW, ZERO, Base
 
 
 class JobSetting(Base):
@@ -91,6 +92,20 @@ class JobRun(Base):
             "outcome IS NOT NULL OR lease_until IS NOT NULL", name="job_runs_running_has_lease"
         ),
     )
+
+
+class LateJob(Base):
+    """A slot that should have a run by now and has none, or a run whose worker is gone: a view."""
+
+    __tablename__ = "late_jobs"
+    job: Mapped[str] = mapped_column(Text, primary_key=True)
+    slot: Mapped[datetime | None] = mapped_column(TIME, primary_key=True)
+    scheduled_at: Mapped[datetime] = mapped_column(TIME, primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    overdue: Mapped[timedelta] = mapped_column(Interval)
+    run: Mapped[int | None] = mapped_column(BigInteger)
+    worker: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (VIEW,)
 
 
 class Alert(Base):
@@ -185,21 +200,6 @@ class InactivityEvent(Base):
         Index("inactivity_events_open", "id", postgresql_where=text("sent_at IS NULL")),
         CheckConstraint("event in ('inactive', 'active')", name="inactivity_events_event_known"),
     )
-
-
-class BuildStatsHistory(Base):
-    """The builds' figures as refreshBuildStats found them, a row a run."""
-
-    __tablename__ = "build_stats_history"
-    taken_at: Mapped[datetime] = mapped_column(TIME, primary_key=True)
-    total_builds: Mapped[int] = mapped_column(BigInteger)
-    completed_builds: Mapped[int] = mapped_column(BigInteger)
-    failed_builds: Mapped[int] = mapped_column(BigInteger)
-    running_builds: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration_ms: Mapped[float] = mapped_column(Double)
-    drift: Mapped[int] = mapped_column(Integer)
-    run_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class ArchiveObject(Base):

@@ -1,105 +1,24 @@
-"""What the stream keeps: statistics, partials, positions, dead letters."""
+"""What the stream keeps: topics, positions, dead letters."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
-    Double,
     Index,
     Integer,
     LargeBinary,
-    Numeric,
     Text,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_stream.storage.models.base import TIME, ZERO, Base
-
-
-class AgentStatsCache(Base):
-    """The statistics of each registered agent, equal to a recount in every snapshot."""
-
-    __tablename__ = "agent_stats_cache"
-    agent_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    agent_name: Mapped[str] = mapped_column(Text)
-    role: Mapped[str | None] = mapped_column(Text)
-    total_tasks: Mapped[int] = mapped_column(BigInteger)
-    completed_tasks: Mapped[int] = mapped_column(BigInteger)
-    failed_tasks: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration: Mapped[float] = mapped_column(Double)
-    last_active: Mapped[datetime | None] = mapped_column(TIME)
-    current_status: Mapped[str] = mapped_column(Text)
-    cached_at: Mapped[datetime] = mapped_column(TIME)
-    __table_args__ = (
-        Index("agent_stats_cache_agent_name", "agent_name"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
-
-
-class BuildStatsCache(Base):
-    """The statistics of all builds: one row."""
-
-    __tablename__ = "build_stats_cache"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    total_builds: Mapped[int] = mapped_column(BigInteger)
-    completed_builds: Mapped[int] = mapped_column(BigInteger)
-    failed_builds: Mapped[int] = mapped_column(BigInteger)
-    running_builds: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration_ms: Mapped[float] = mapped_column(Double)
-    last_build_time: Mapped[datetime | None] = mapped_column(TIME)
-    cached_at: Mapped[datetime] = mapped_column(TIME)
-    __table_args__ = (
-        CheckConstraint("id = 1", name="build_stats_cache_one_row"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
-
-
-class AgentStatsPartial(Base):
-    """What the records of one partition have added to an agent's figures.
-
-    One alone may be negative and means nothing; the sum over an agent's rows is exact.
-    """
-
-    __tablename__ = "agent_stats_partials"
-    agent: Mapped[str] = mapped_column(Text, primary_key=True)
-    topic: Mapped[str] = mapped_column(Text, primary_key=True)
-    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
-    total_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    completed_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    failed_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    running_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    active_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    executions: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    duration_sum: Mapped[Decimal] = mapped_column(Numeric, server_default=ZERO)
-    __table_args__ = (
-        Index("agent_stats_partials_position", "topic", "partition"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
-
-
-class BuildStatsPartial(Base):
-    """What the records of one partition have added to the builds' figures."""
-
-    __tablename__ = "build_stats_partials"
-    topic: Mapped[str] = mapped_column(Text, primary_key=True)
-    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
-    total_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    completed_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    failed_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    running_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    timed_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    duration_sum_ms: Mapped[Decimal] = mapped_column(Numeric, server_default=ZERO)
-    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+from nova_stream.models.base import TIME, ZERO, Base
 
 
 class StreamTopic(Base):

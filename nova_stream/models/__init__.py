@@ -1,0 +1,55 @@
+"""The tables as SQLAlchemy models, to read caches and rows with; ``docs/models.md`` has examples.
+
+What this module names is stable: models and columns are added, not renamed. The submodules also
+have what nova-stream keeps for itself; that may change with every version. The migrations make the
+tables, and ``make check`` compares the two. Needs the extra ``models``.
+"""
+
+from __future__ import annotations
+
+from nova_stream.extras import missing
+
+try:
+    from nova_stream.models import api, sources
+    from nova_stream.models.base import SNAPSHOT, Base
+    from nova_stream.models.entities import Activity, Agent, Build, Execution, Task, User
+    from nova_stream.models.jobs import Alert, InactiveUser, JobRun, LateJob
+    from nova_stream.models.stats import (
+        AgentStats,
+        AgentStatsPartial,
+        AgentStatsRecount,
+        BuildStats,
+        BuildStatsHistory,
+        BuildStatsPartial,
+        BuildStatsRecount,
+    )
+    from nova_stream.models.stream import DeadLetter, StreamPosition
+except ModuleNotFoundError as error:
+    raise missing(error) from None
+
+#: Whose tables belong to the schema too, though nobody else reads them.
+_INTERNAL = (api, sources)
+
+__all__ = [
+    "SNAPSHOT",
+    "Activity",
+    "Agent",
+    "AgentStats",
+    "AgentStatsPartial",
+    "AgentStatsRecount",
+    "Alert",
+    "Base",
+    "Build",
+    "BuildStats",
+    "BuildStatsHistory",
+    "BuildStatsPartial",
+    "BuildStatsRecount",
+    "DeadLetter",
+    "Execution",
+    "InactiveUser",
+    "JobRun",
+    "LateJob",
+    "StreamPosition",
+    "Task",
+    "User",
+]
