@@ -17,11 +17,12 @@ import asyncpg
 import msgspec
 
 from nova_stream.errors import DatabaseUnavailableError
+from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit_on
-from nova_stream.storage.database import UNAVAILABLE, connect
+from nova_stream.storage.database import UNAVAILABLE, Connection, connect
 from nova_stream.testing.recount import recount
 
 
@@ -108,7 +109,7 @@ class Probe:
         self.differences: list[Any] = []
 
     async def run(self) -> None:
-        connection: asyncpg.Connection[Any] | None = None
+        connection: Connection | None = None
         try:
             while True:
                 try:
@@ -170,14 +171,29 @@ async def until_applied(stack: Stack, count: int, limit: float = 60.0) -> None:
     await until(f"{count} records are applied", enough, limit)
 
 
+async def until_all_applied(stack: Stack, sent: int, limit: float = 60.0) -> None:
+    """Wait until all of the logs is applied, which holds at least the ``sent`` records.
+
+    The logs' own ends count: a producer that repeats a batch after an outage makes them longer than
+    what was sent.
+    """
+    async with KafkaAdmin(stack.settings) as admin:
+        logs = await admin.logs(list(stack.settings.topics()))
+    end = sum(log.end for log in logs.values())
+    assert end >= sent, f"{sent} records were acknowledged, the logs hold {end}"
+    await until_applied(stack, end, limit)
+
+
 async def assert_equals_published(stack: Stack) -> None:
-    """The caches equal a plain Python recount of what was published."""
+    """The rows are what was published, and the caches equal a plain Python recount of it."""
     documents = stack.published()
     wanted = recount(
         documents["agents"], documents["builds"], documents["tasks"], documents["executions"]
     )
     connection = await connect(stack.settings, "final")
     try:
+        for entity in ("agents", "builds", "tasks", "executions"):
+            assert await _rows_that_differ(connection, entity, documents[entity]) == {}
         rows = await connection.fetch("SELECT * FROM agent_stats_cache")
         found = {row["agent_id"]: dict(row) for row in rows}
         assert found.keys() == wanted.agents.keys()
@@ -191,3 +207,14 @@ async def assert_equals_published(stack: Stack) -> None:
         assert (await audit_on(connection)).differences == []
     finally:
         await connection.close()
+
+
+async def _rows_that_differ(
+    connection: Connection, entity: str, documents: list[dict[str, Any]]
+) -> dict[str, tuple[Any, Any]]:
+    """What was published and what stands, of the first ids of ``entity`` where they differ."""
+    rows = await connection.fetch(f"SELECT id, doc FROM {entity} WHERE deleted_at IS NULL")
+    found = {row["id"]: msgspec.json.decode(row["doc"]) for row in rows}
+    wanted = {document["id"]: document for document in documents}
+    ids = sorted(id_ for id_ in found.keys() | wanted.keys() if found.get(id_) != wanted.get(id_))
+    return {id_: (wanted.get(id_), found.get(id_)) for id_ in ids[:5]}

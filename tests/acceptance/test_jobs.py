@@ -17,7 +17,13 @@ from nova_stream.jobs.registry import JOBS
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
-from tests.acceptance.harness import Stack, probing, stopped_at_the_end, until_applied
+from tests.acceptance.harness import (
+    Stack,
+    probing,
+    stopped_at_the_end,
+    until_all_applied,
+    until_applied,
+)
 from tests.integration.jobs.work import NEVER, NOON, Runs
 
 SECONDS = float(os.environ.get("NOVA_TEST_SECONDS", "25"))
@@ -52,7 +58,7 @@ async def test_no_snapshot_differs_and_nothing_deadlocks_while_jobs_run(
                 for jobs in (JOBS[::2], JOBS[1::2]):  # no job overlaps with itself
                     loops.create_task(_loop(runs, jobs, traffic.poll, done))
             assert traffic.returncode == 0
-            await until_applied(stack, stack.published()["sent"], limit=120)
+            await until_all_applied(stack, stack.published()["sent"], limit=120)
     assert probe.differences == []
     assert probe.snapshots > SECONDS
     assert set(done) == {job.name for job in JOBS}

@@ -14,6 +14,7 @@ from tests.acceptance.harness import (
     kill,
     probing,
     stopped_at_the_end,
+    until_all_applied,
     until_applied,
 )
 
@@ -43,7 +44,7 @@ async def test_no_snapshot_differs_while_workers_are_killed(stack: Stack) -> Non
                 await until_applied(stack, before + int(RATE), limit=30)
             assert await asyncio.to_thread(traffic.wait) == 0
             sent = stack.published()["sent"]
-            await until_applied(stack, sent, limit=120)
+            await until_all_applied(stack, sent, limit=120)
         assert probe.differences == []
         assert probe.snapshots > 50
         await assert_equals_published(stack)

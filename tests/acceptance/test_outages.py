@@ -18,6 +18,7 @@ from tests.acceptance.harness import (
     assert_equals_published,
     probing,
     stopped_at_the_end,
+    until_all_applied,
     until_applied,
 )
 
@@ -48,7 +49,7 @@ async def test_sigterm_leaves_in_time_and_loses_nothing_with_the_database_away(
                 processes.append(worker)
             assert await asyncio.to_thread(traffic.wait) == 0
             sent = stack.published()["sent"]
-            await until_applied(stack, sent)
+            await until_all_applied(stack, sent)
         assert probe.differences == []
         await assert_equals_published(stack)
 
@@ -76,7 +77,7 @@ async def _survives(stack: Stack, server: LocalKafka | LocalPostgres) -> None:
                 await asyncio.to_thread(server.start)
             assert await asyncio.to_thread(traffic.wait) == 0
             sent = stack.published()["sent"]
-            await until_applied(stack, sent, limit=120)
+            await until_all_applied(stack, sent, limit=120)
         assert probe.differences == []
         assert probe.snapshots > 20
         assert all(worker.poll() is None for worker in workers), stack.logs()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.request import urlopen
@@ -51,13 +51,14 @@ class Places:
         assert number is not None
         return Told(metric, status["lag"], health, int(number[0]))
 
-    async def are(self, lag: int, what: str, *, worker: bool = True) -> None:
-        """Wait until all four say ``lag``."""
+    async def are(self, lag: int | Callable[[], int], what: str, *, worker: bool = True) -> None:
+        """Wait until all four say ``lag``, or what it gives when asked after them."""
 
         async def look() -> bool:
-            return (await self.told(worker=worker)).same() == lag
+            told = (await self.told(worker=worker)).same()
+            return told == (lag() if callable(lag) else lag)
 
-        await until(f"{what}: the lag is {lag} in all places", look, limit=20)
+        await until(f"{what}: the lag is the right one in all places", look, limit=20)
 
     async def status(self) -> dict[str, Any]:
         found: dict[str, Any] = (await self._client.get("/api/v1/stream/status")).json()
