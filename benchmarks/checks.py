@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
-
-import asyncpg
 
 from nova_stream.formulas import mean_duration
 from nova_stream.storage.audit.audit import audit_on
+from nova_stream.storage.database import Connection
 from nova_stream.testing.recount import Recount
 
 _AGENT = (
@@ -34,7 +32,7 @@ _BUILD = (
 _BUILD_STATUS = ("completed", "failed", "running")
 
 
-async def nova_stream(connection: asyncpg.Connection[Any], figures: Recount) -> list[str]:
+async def nova_stream(connection: Connection, figures: Recount) -> list[str]:
     """Both caches, and the audit."""
     wrong = await _compare(connection, figures, "cache")
     report = await audit_on(connection)
@@ -43,12 +41,12 @@ async def nova_stream(connection: asyncpg.Connection[Any], figures: Recount) -> 
     return [*wrong, f"{dead} dead letters"] if dead else wrong
 
 
-async def entity_rows(connection: asyncpg.Connection[Any], figures: Recount) -> list[str]:
+async def entity_rows(connection: Connection, figures: Recount) -> list[str]:
     """The rows of the entities: a recount of them in SQL."""
     return await _compare(connection, figures, "recount")
 
 
-async def faust_app(connection: asyncpg.Connection[Any], figures: Recount) -> list[str]:
+async def faust_app(connection: Connection, figures: Recount) -> list[str]:
     """The Faust app's own table; it has the figures of agents only."""
     rows = {row["agent"]: row for row in await connection.fetch("SELECT * FROM faust_agents")}
     wrong = []
@@ -76,7 +74,7 @@ async def faust_app(connection: asyncpg.Connection[Any], figures: Recount) -> li
     return wrong
 
 
-async def _compare(connection: asyncpg.Connection[Any], figures: Recount, source: str) -> list[str]:
+async def _compare(connection: Connection, figures: Recount, source: str) -> list[str]:
     """Differences of the relations ``agent_stats_*`` and ``build_stats_*`` from the figures."""
     rows = await connection.fetch(f"SELECT * FROM agent_stats_{source}")
     found = {row["agent_id"]: tuple(row[name] for name in _AGENT) for row in rows}

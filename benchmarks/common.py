@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import psutil
@@ -24,6 +24,7 @@ from nova_stream.local.postgres import LocalPostgres
 from nova_stream.local.sql import run_sql
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
+from nova_stream.storage.database import Connection
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTITIONS = 8
@@ -152,7 +153,7 @@ async def publish(settings: Settings, lines: Iterable[ChangeLine]) -> None:
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
+async def connected(settings: Settings) -> AsyncIterator[Connection]:
     """A connection for looking on."""
     connection = await asyncpg.connect(settings.database_url.get_secret_value())
     try:

@@ -15,8 +15,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
-
 from benchmarks.common import (
     WORKER,
     Process,
@@ -30,6 +28,7 @@ from benchmarks.common import (
 from benchmarks.report import Say
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
+from nova_stream.storage.database import Connection
 
 SECONDS = 20.0
 #: Background load in events/s, and the 99th percentile to be below in milliseconds.
@@ -106,9 +105,7 @@ async def _paced(begun: float, seconds: float) -> AsyncIterator[int]:
         yield number
 
 
-async def _one(
-    connection: asyncpg.Connection[Any], publisher: ChangePublisher, number: int
-) -> float:
+async def _one(connection: Connection, publisher: ChangePublisher, number: int) -> float:
     """Milliseconds from the call that publishes to the row that shows it."""
     document = {"id": f"probe-{number}", "agent": "PROBE", "status": "done", "title": "a probe"}
     begun = time.perf_counter()
@@ -121,7 +118,7 @@ async def _one(
 
 
 async def _until(
-    connection: asyncpg.Connection[Any], worker: Process, query: str, least: int, *values: Any
+    connection: Connection, worker: Process, query: str, least: int, *values: Any
 ) -> None:
     """Wait until a query gives ``least`` or more."""
     async with asyncio.timeout(_LIMIT):

@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import msgspec
 from rich.table import Table
 
@@ -46,7 +45,7 @@ from nova_stream.jobs.registry import JOBS
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import Connection, connect
 
 SCALES = (1, 10)
 ROUNDS = 5
@@ -70,7 +69,7 @@ class _Session:
         self._server: int | None = None
         self._before = 0.0
 
-    async def open(self) -> asyncpg.Connection[Any]:
+    async def open(self) -> Connection:
         connection = await connect(self._settings, "job")
         if self._server is None:
             self._server = int(_stat(connection.get_server_pid())[1])

@@ -37,6 +37,7 @@ from benchmarks.workload import expected, history
 from nova_stream.events.change import Entity
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.settings import Settings
+from nova_stream.storage.database import Connection
 from nova_stream.testing.recount import Recount
 
 EVENTS = 300_000
@@ -61,7 +62,7 @@ _STARTS = 3
 _POSITIONS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_positions"
 _HANDLED = "SELECT coalesce(max(handled), 0)::bigint FROM faust_progress"
 
-_Check = Callable[["asyncpg.Connection[Any]", Recount], Awaitable[list[str]]]
+_Check = Callable[["Connection", Recount], Awaitable[list[str]]]
 
 
 class StuckError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import asyncpg
 
@@ -58,7 +58,7 @@ class Database:
         pool = await create_pool(self._settings, "api", self._size)
         try:
             async with _lent(pool) as connection:
-                await check_schema(cast("asyncpg.Connection[Any]", connection))
+                await check_schema(connection)
         except BaseException:
             pool.terminate()
             raise

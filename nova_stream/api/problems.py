@@ -21,7 +21,7 @@ from nova_stream.errors import (
     SchemaVersionError,
     TopicError,
 )
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import is_away
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.telemetry import get_logger
 
@@ -112,7 +112,7 @@ def problem_of(error: Exception) -> ProblemError:
             if told := _AWAY.get(kind):
                 _log.info("a request needs what is away", error=str(error))
             return ProblemError(503, name, told or str(error), headers=_RETRY)
-    if isinstance(error, UNAVAILABLE) or _is_passing(error):
+    if is_away(error):
         detail = "Postgres does not answer at the moment; try again."
         return ProblemError(503, "database-unavailable", detail, headers=_RETRY)
     if isinstance(error, asyncpg.PostgresError) and fault_of(error) is Fault.SETUP:
@@ -121,10 +121,6 @@ def problem_of(error: Exception) -> ProblemError:
         return ProblemError(503, "schema-version", detail, headers=_RETRY)
     _log.error("a request failed", exc_info=error)
     return ProblemError(500, "internal", "An error inside of nova-stream; its log says more.")
-
-
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, asyncpg.PostgresError) and fault_of(error) is Fault.PASSING
 
 
 def install(app: FastAPI) -> None:

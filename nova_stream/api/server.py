@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import asyncpg
 import uvicorn
 
 from nova_stream.api.app import create_app
@@ -33,7 +32,7 @@ from nova_stream.errors import (
 )
 from nova_stream.settings import Settings
 from nova_stream.storage.access import tokens as token_store
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import open_session
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -194,13 +193,8 @@ def _listen(host: str, port: int, *, has_tokens: Callable[[], bool]) -> socket.s
 
 def _stores_tokens(settings: Settings) -> bool:
     async def ask() -> bool:
-        connection = await connect(settings, "api")
-        try:
+        async with open_session(settings, "api") as connection:
             return await token_store.any_stored(connection)
-        except asyncpg.UndefinedTableError:
-            return False
-        finally:
-            await connection.close()
 
     try:
         return asyncio.run(ask())

@@ -7,17 +7,15 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-import asyncpg
-
 from nova_stream.api.database import Database
 from nova_stream.clock import from_millis, isoformat, system_clock
-from nova_stream.errors import DatabaseUnavailableError, KafkaUnavailableError
+from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.markers import RecordCounter
 from nova_stream.kafka.model import Held, Key
 from nova_stream.kafka.offsets import Logs, backlog_of, read_logs
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE, State, state_of
+from nova_stream.storage.database import DATABASE_ERRORS, State, is_away, state_of
 from nova_stream.storage.read_status import HeldBack, StreamFacts, StreamStatus, stream_facts
 
 #: Seconds for which a look is shown to others.
@@ -98,11 +96,9 @@ class StreamWatch:
         try:
             async with asyncio.timeout(_LIMIT), self._database.look() as connection:
                 facts = await stream_facts(connection, self._settings)
-        except (
-            DatabaseUnavailableError,
-            *UNAVAILABLE,
-            asyncpg.OperatorInterventionError,
-        ) as error:
+        except DATABASE_ERRORS as error:
+            if not is_away(error):
+                raise
             self._database_state = state_of(error)
             return None
         self._database_state = "up"

@@ -14,13 +14,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
-
 from nova_stream.errors import LeadershipLostError, SettingsError
 from nova_stream.settings import Settings
 from nova_stream.storage.capture import cursor as source_cursor
 from nova_stream.storage.capture.cursor import CursorStore, SourceState
-from nova_stream.storage.database import UNAVAILABLE, Connection, check_schema, connect, is_away
+from nova_stream.storage.database import DATABASE_ERRORS, Connection, is_away, open_session
 from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger
 
@@ -64,25 +62,20 @@ async def hold(settings: Settings, source: str, address: str) -> AsyncIterator[H
     Raises SettingsError when the source was captured from another address, SchemaVersionError,
     DatabaseUnavailableError, and what asyncpg raises.
     """
-    connection = await connect(settings, "capture")
-    keeper: Connection | None = None
-    task: asyncio.Task[None] | None = None
-    try:
-        await check_schema(connection)
+    async with (
+        open_session(settings, "capture") as connection,
+        open_session(settings, "capture lease") as keeper,
+    ):
         asked_at, state = await _acquire(connection, source, address)
         holding = Holding(CursorStore(connection, source, state.epoch), state)
         holding.renewed(asked_at)
-        keeper = await connect(settings, "capture lease")
         task = asyncio.create_task(_keep(keeper, source, state.epoch, holding))
-        yield holding
-    finally:
-        if task is not None:
+        try:
+            yield holding
+        finally:
             task.cancel()
             await asyncio.wait({task})
-        if keeper is not None:
             await _let_go(keeper, source, state.epoch)
-            keeper.terminate()
-        connection.terminate()
 
 
 async def _acquire(connection: Connection, source: str, address: str) -> tuple[float, SourceState]:
@@ -115,7 +108,7 @@ async def _keep(connection: Connection, source: str, epoch: int, holding: Holdin
         try:
             async with asyncio.timeout(LEASE):
                 ours = await source_cursor.renew(connection, source, epoch, LEASE)
-        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        except DATABASE_ERRORS as error:
             if not is_away(error):
                 _log.error("the lease cannot be renewed", source=source, error=name_of(error))
             ours = None
@@ -131,6 +124,6 @@ async def _let_go(connection: Connection, source: str, epoch: int) -> None:
     try:
         async with asyncio.timeout(1):
             await source_cursor.release(connection, source, epoch)
-    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+    except DATABASE_ERRORS as error:
         if not is_away(error):
             _log.error("the lease cannot be given back", source=source, error=name_of(error))

@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-import asyncpg
-
 from nova_stream.capture.client import ConvexClient, address_and_key
 from nova_stream.capture.lease import hold
 from nova_stream.capture.mapping import TABLES
@@ -20,12 +18,12 @@ from nova_stream.capture.steps import Steps
 from nova_stream.capture.waiting import Outage
 from nova_stream.clock import Clock, system_clock
 from nova_stream.deployment_url import is_loopback
-from nova_stream.errors import DatabaseUnavailableError, LeadershipLostError, TopicError
+from nova_stream.errors import LeadershipLostError, TopicError
 from nova_stream.events.change import VersionKind
 from nova_stream.settings import Settings
 from nova_stream.storage.capture.cursor import version_kinds
-from nova_stream.storage.database import UNAVAILABLE, open_session
-from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.database import DATABASE_ERRORS, is_away, open_session
+from nova_stream.storage.faults import Fault, fault_of, name_of
 from nova_stream.stream.metrics_server import serve_metrics
 from nova_stream.telemetry import get_logger
 
@@ -77,9 +75,11 @@ async def capture(settings: Settings, metrics: CaptureMetrics, clock: Clock) -> 
                 await _lead(settings, reader, sender, metrics, outage)
             except LeadershipLostError as error:
                 _log.warning("no longer capturing", reason=str(error), then="standing by")
-            except (DatabaseUnavailableError, *UNAVAILABLE, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 if fault_of(error) is Fault.DATA:
                     raise
+                if not is_away(error):
+                    _log.error("the capture's tables cannot be used", error=name_of(error))
                 await asyncio.sleep(outage.pause_after(error))
             finally:
                 metrics.leading.set(0)

@@ -174,9 +174,10 @@ def _act(
     """What ``work`` gives, in one transaction with its line in the audit trail."""
     from nova_stream.cli.trail_line import command_line
     from nova_stream.storage.access import trail as trail_store
+    from nova_stream.storage.database import read_committed
 
     async def run(connection: Connection) -> T:
-        async with connection.transaction():
+        async with read_committed(connection):
             found = await work(connection)
             outcome = "done" if found else "failed"
             line = command_line(f"tokens {action}", name, outcome, now)

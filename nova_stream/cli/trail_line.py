@@ -56,20 +56,15 @@ async def told(settings: Settings, command: str, about: str | None) -> AsyncIter
 
 
 async def _leave(settings: Settings, command: str, about: str | None, outcome: str) -> None:
-    import asyncpg
-
     from nova_stream.clock import system_clock
-    from nova_stream.errors import DatabaseUnavailableError
+    from nova_stream.errors import SchemaVersionError
     from nova_stream.storage.access import trail as trail_store
-    from nova_stream.storage.database import UNAVAILABLE, connect
+    from nova_stream.storage.database import DATABASE_ERRORS, open_session
 
     line = command_line(command, about, outcome, system_clock())
     try:
-        connection = await connect(settings, "trail", timeout=_LIMIT)
-        try:
+        async with open_session(settings, "trail", timeout=_LIMIT) as connection:
             await trail_store.add(connection, [line])
-        finally:
-            await connection.close(timeout=_LIMIT)
-    except (DatabaseUnavailableError, asyncpg.PostgresError, *UNAVAILABLE) as error:
+    except (*DATABASE_ERRORS, SchemaVersionError) as error:
         what = str(error).partition("\n")[0] or type(error).__name__
         typer.echo(f"warning: this is not in the audit trail: {what}", err=True)

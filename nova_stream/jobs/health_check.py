@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 
-import asyncpg
 import msgspec
 
 from nova_stream.errors import NovaStreamError
@@ -13,7 +12,7 @@ from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.kafka.model import Applied, Held, Key
 from nova_stream.kafka.offsets import Backlog, read_backlog
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import DATABASE_ERRORS
 from nova_stream.storage.maintenance.health import DatabaseHealth, database_health
 
 #: Names in the order of the contract, for those who have not run yet.
@@ -58,7 +57,7 @@ async def run_once(context: JobContext) -> Result:
     try:
         found = await _database(context)
         error = None
-    except (*UNAVAILABLE, NovaStreamError, asyncpg.PostgresError) as raised:
+    except (*DATABASE_ERRORS, NovaStreamError) as raised:
         found = None
         limit = context.settings.health_seconds
         what = f"it did not answer within {limit:g} s" if _is_late(raised) else str(raised)

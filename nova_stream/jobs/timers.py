@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-import asyncpg
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import Clock, system_clock
-from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.jobs.alerting.alerts import Alerts
 from nova_stream.jobs.alerting.webhook import Webhook
 from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.scheduler import EVERY, Scheduler
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE, is_away
+from nova_stream.storage.database import DATABASE_ERRORS, is_away
 from nova_stream.storage.dead_letters.store import open_store
 from nova_stream.storage.faults import name_of
 from nova_stream.stream.worker import Timer
@@ -94,7 +92,7 @@ class Watch:
         now = self._clock()
         try:
             await self._alerts.check()
-        except (DatabaseUnavailableError, *UNAVAILABLE, asyncpg.PostgresError) as error:
+        except DATABASE_ERRORS as error:
             if not is_away(error):
                 _log.error("alerts cannot be checked", error=name_of(error))
                 return
@@ -122,7 +120,7 @@ def _quiet(name: str, every: float, work: Callable[[], Awaitable[object]]) -> Ti
     async def once() -> None:
         try:
             await work()
-        except (DatabaseUnavailableError, *UNAVAILABLE, asyncpg.PostgresError) as error:
+        except DATABASE_ERRORS as error:
             if is_away(error):
                 _log.debug("waits for Postgres", error=type(error).__name__)
             else:

@@ -35,7 +35,7 @@ from nova_stream.source_audit.interface import (
 from nova_stream.source_audit.plain import loose_text, number_text
 from nova_stream.source_audit.replica import Replica
 from nova_stream.storage.capture import cursor as source_cursor
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import open_session
 
 _BATCH = 2000
 #: Times that a deployment is asked again, and the seconds between, unless it asks for more.
@@ -154,11 +154,8 @@ class ConvexSource:
 
     async def _state(self) -> source_cursor.SourceState | None:
         """What the capture of this deployment has stored; None where it has none."""
-        connection = await connect(self._settings, "source audit")
-        try:
+        async with open_session(self._settings, "source audit") as connection:
             state = await source_cursor.read(connection, SOURCE)
-        finally:
-            await connection.close()
         return state if state is not None and state.address == self._client.address else None
 
     def _table(self, entity: Entity) -> SourceTable:

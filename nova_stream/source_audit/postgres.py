@@ -26,7 +26,7 @@ from nova_stream.source_audit.interface import (
 )
 from nova_stream.source_audit.plain import loose_text
 from nova_stream.source_audit.postgres_catalogue import TABLE_NAMES, PostgresTable, find_table
-from nova_stream.storage.database import UNAVAILABLE, open_connection
+from nova_stream.storage.database import DATABASE_ERRORS, Connection, open_connection
 
 _MINIMUM_VERSION = 13
 _BATCH = 5000
@@ -81,8 +81,8 @@ class PostgresSource:
         self._fences: deque[_Fence] = deque(maxlen=_FENCES)
         self._utf8 = True
         self._standby = False
-        self._data: asyncpg.Connection[Any] | None = None
-        self._side: asyncpg.Connection[Any] | None = None
+        self._data: Connection | None = None
+        self._side: Connection | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -99,7 +99,7 @@ class PostgresSource:
     async def close(self) -> None:
         for connection in (self._data, self._side):
             if connection is not None:
-                with suppress(*UNAVAILABLE, asyncpg.PostgresError):
+                with suppress(*DATABASE_ERRORS):
                     await connection.close(timeout=5)
         self._data = self._side = None
 
@@ -129,7 +129,7 @@ class PostgresSource:
             below = [fence.lsn for fence in self._fences if fence.xid <= oldest]
             yield PostgresSnapshot(self, position, max(below, default=None))
         finally:
-            with suppress(*UNAVAILABLE, asyncpg.PostgresError):
+            with suppress(*DATABASE_ERRORS):
                 await transaction.rollback()
 
     async def readers(self) -> list[Reader]:
@@ -137,16 +137,16 @@ class PostgresSource:
             return [Reader(**dict(row)) for row in await self._beside.fetch(_READERS)]
 
     @property
-    def _reading(self) -> asyncpg.Connection[Any]:
+    def _reading(self) -> Connection:
         assert self._data is not None, "open the source with: async with"
         return self._data
 
     @property
-    def _beside(self) -> asyncpg.Connection[Any]:
+    def _beside(self) -> Connection:
         assert self._side is not None, "open the source with: async with"
         return self._side
 
-    async def _connect(self) -> asyncpg.Connection[Any]:
+    async def _connect(self) -> Connection:
         with self._telling():
             connection = await open_connection(self._url, {})
             version = connection.get_server_version()
@@ -179,7 +179,7 @@ class PostgresSource:
     def _telling(self) -> Iterator[None]:
         try:
             yield
-        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        except DATABASE_ERRORS as error:
             what = (str(error) or type(error).__name__).splitlines()[0]
             raise DatabaseUnavailableError(
                 f"the source at {self._url} cannot be read: {what}"

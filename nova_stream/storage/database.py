@@ -25,7 +25,7 @@ Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 MINIMUM_VERSION = 18
 
 #: No session of ours may hold the stream's locks for long: one that is stopped inside a
-#: transaction would stop every worker (design 2.9). Milliseconds.
+#: transaction would stop every worker . Milliseconds.
 _GUARDS = {
     "idle_in_transaction_session_timeout": "5000",
     "transaction_timeout": "60000",
@@ -47,19 +47,15 @@ LASTING_LATER = "SET LOCAL synchronous_commit = off"
 #: For what reads much: one core is enough, the stream has the others.
 POLITE = "SET max_parallel_workers_per_gather = 0"
 
-#: What asyncpg raises when the server is away or going away.
-UNAVAILABLE = (
+#: All that Postgres, asyncpg and the network between can raise, broken statements too: who catches
+#: these asks ``is_away``, or tells what it was.
+DATABASE_ERRORS = (
+    DatabaseUnavailableError,
     OSError,
-    asyncpg.PostgresConnectionError,
+    asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection whose end has been announced and not come
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    TimeoutError,
 )
-
 
 #: Of one host of several: these send a connection to the next one.
 _NEXT_HOST = (
@@ -70,6 +66,8 @@ _NEXT_HOST = (
 )
 
 _LIMIT = 10.0
+#: Seconds for a farewell.
+_FAREWELL = 2.0
 
 #: What Postgres does: it works, it keeps everybody waiting (stopped, or behind a network that is
 #: gone), or it turns everybody away (not running, starting, another password).
@@ -134,7 +132,7 @@ async def open_connection(
 
 async def connect(
     settings: Settings, application: str, *, flush: bool = False, timeout: float | None = None
-) -> asyncpg.Connection[Any]:
+) -> Connection:
     """Open one connection, named ``application`` in pg_stat_activity.
 
     Raises DatabaseUnavailableError when nothing answers within ``timeout`` seconds (see
@@ -147,7 +145,7 @@ async def connect(
         guards |= _FLUSH
     try:
         connection = await open_connection(url, guards, timeout=timeout)
-    except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
+    except (*DATABASE_ERRORS, ValueError) as error:
         raise _unavailable(url, error) from None
     if connection.get_server_version().major < MINIMUM_VERSION:
         found = connection.get_server_version()
@@ -199,7 +197,7 @@ async def _as_it_is(_connection: Any) -> None:
 @asynccontextmanager
 async def open_session(
     settings: Settings, application: str, *, timeout: float | None = None
-) -> AsyncIterator[asyncpg.Connection[Any]]:
+) -> AsyncIterator[Connection]:
     """A connection to a database of this version's schema, closed at the end.
 
     Raises DatabaseUnavailableError, SchemaVersionError.
@@ -208,8 +206,13 @@ async def open_session(
     try:
         await check_schema(connection)
         yield connection
-    finally:
-        await connection.close()
+    except BaseException:
+        connection.terminate()  # a farewell could hold us, and hide what went wrong
+        raise
+    try:
+        await connection.close(timeout=_FAREWELL)
+    except DATABASE_ERRORS:
+        connection.terminate()
 
 
 @asynccontextmanager
@@ -220,11 +223,11 @@ async def snapshot(connection: Connection) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def read_committed(connection: Connection) -> AsyncIterator[None]:
+async def read_committed(connection: Connection, *, keep: bool = True) -> AsyncIterator[None]:
     """A transaction in which every statement sees what was committed before it.
 
-    Rolled back when its body raises. On a connection that broke, asyncpg's own would raise anew
-    and a cancellation would be lost.
+    Rolled back when its body raises, and at its end unless it is to ``keep`` what was done. On a
+    connection that broke, asyncpg's own would raise anew and a cancellation would be lost.
     """
     transaction = connection.transaction(isolation="read_committed")
     await transaction.start()
@@ -234,7 +237,7 @@ async def read_committed(connection: Connection) -> AsyncIterator[None]:
         with contextlib.suppress(Exception):
             await transaction.rollback()
         raise
-    await transaction.commit()
+    await (transaction.commit() if keep else transaction.rollback())
 
 
 def is_away(error: BaseException) -> bool:
@@ -243,10 +246,7 @@ def is_away(error: BaseException) -> bool:
 
     A broken statement, a missing privilege and another schema are no outage.
     """
-    if isinstance(error, DatabaseUnavailableError):
-        return True
-    known = isinstance(error, (*UNAVAILABLE, asyncpg.PostgresError))
-    return known and fault_of(error) is Fault.PASSING
+    return fault_of(error) is Fault.PASSING
 
 
 async def check_schema(connection: Connection) -> None:

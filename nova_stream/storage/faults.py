@@ -7,7 +7,7 @@ from enum import Enum
 import asyncpg
 from asyncpg.exceptions import _base as asyncpg_base
 
-from nova_stream.errors import NovaStreamError
+from nova_stream.errors import DatabaseUnavailableError, NovaStreamError
 
 #: SQLSTATE classes that pass by themselves: connection, transaction rollback, resources,
 #: operator intervention, system; 25 because our own timeouts end sessions with it.
@@ -30,8 +30,12 @@ def name_of(error: BaseException) -> str:
     return type(error).__name__ if state is None else f"{type(error).__name__} ({state})"
 
 
+#: How asyncpg says that a statement has another number of parameters than it was given.
+_MISCOUNTED = "the server expects"
+
+
 def fault_of(error: BaseException) -> Fault:
-    """Judge an error that a flush raised (design 2.10)."""
+    """Judge an error that Postgres, or the way to it, has raised."""
     # asyncpg cannot encode a parameter: its DataError is an InterfaceError, not a server's word.
     if isinstance(error, asyncpg_base.DataError | OverflowError | UnicodeError):
         return Fault.DATA
@@ -40,8 +44,9 @@ def fault_of(error: BaseException) -> Fault:
         if state[:2] in _PASSING:
             return Fault.PASSING
         return Fault.SETUP if state[:2] in _SETUP else Fault.DATA
-    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+    if isinstance(error, asyncpg.InterfaceError):
+        return Fault.SETUP if str(error).startswith(_MISCOUNTED) else Fault.PASSING
+    if isinstance(error, OSError | asyncpg.InternalClientError | DatabaseUnavailableError):
         return Fault.PASSING
-    if isinstance(error, NovaStreamError):
-        return Fault.SETUP
-    return Fault.DATA  # whatever a record made our own code do: it must not stop the others
+    # The rest is whatever a record made our own code do: it must not stop the others.
+    return Fault.SETUP if isinstance(error, NovaStreamError) else Fault.DATA

@@ -7,15 +7,13 @@ import contextlib
 import gc
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.clock import Clock
-from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.flush import Applied, Flush, GapError, GenerationError
+from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.stream.metrics import Metrics
@@ -48,11 +46,11 @@ class _Waiting(msgspec.Struct):
 class _Lane:
     """A connection on which one flush runs at a time."""
 
-    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection[Any]]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._connection: Connection | None = None
 
-    async def connected(self) -> asyncpg.Connection[Any]:
+    async def connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
         return self._connection
@@ -77,7 +75,7 @@ class Flusher:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[asyncpg.Connection[Any]]],
+        connect: Callable[[], Awaitable[Connection]],
         expected: dict[tuple[str, int], tuple[int, int]],
         metrics: Metrics,
         clock: Clock,
@@ -163,8 +161,7 @@ class Flusher:
                 batch = self._hand_back(batch, error)
                 continue
             except Exception as error:
-                fault = Fault.PASSING if isinstance(error, DatabaseUnavailableError) else None
-                fault = fault or fault_of(error)
+                fault = fault_of(error)
                 self._metrics.flush_failures.labels(fault.value).inc()
                 if fault is Fault.DATA:
                     await self._narrow_down(batch, lane, error)

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-import asyncpg
 import faust
 
 from nova_stream.clock import system_clock
@@ -24,7 +23,7 @@ from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.flush import Position
-from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.database import Connection, check_schema, connect
 from nova_stream.stream import app as wiring
 from nova_stream.stream.decoders import decoders_of
 from nova_stream.stream.flusher import Flusher
@@ -75,7 +74,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._rebuild = asyncio.Event()
         self._admin = TopicAdmin(settings)
-        self._lookup: asyncpg.Connection[Any] | None = None
+        self._lookup: Connection | None = None
         self._lookup_lock = asyncio.Lock()
         self._found: dict[str, Found] = {}
         self._schemas: SchemaWait | None = None
@@ -253,7 +252,7 @@ class Worker:
                 "ones and have no effect; make the topic again and publish all entities (op r)",
             )
 
-    async def _connection(self) -> asyncpg.Connection[Any]:
+    async def _connection(self) -> Connection:
         if self._lookup is None or self._lookup.is_closed():
             self._lookup = await connect(self._settings, "worker", timeout=5.0)
         return self._lookup

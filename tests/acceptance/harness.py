@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.errors import DatabaseUnavailableError
@@ -22,7 +21,7 @@ from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit_on
-from nova_stream.storage.database import UNAVAILABLE, Connection, connect
+from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
 from nova_stream.testing.recount import recount
 
 
@@ -115,7 +114,9 @@ class Probe:
                 try:
                     connection = connection or await connect(self._settings, "probe")
                     report = await audit_on(connection)
-                except (*UNAVAILABLE, DatabaseUnavailableError, asyncpg.PostgresError):
+                except DATABASE_ERRORS as error:
+                    if not is_away(error):
+                        raise
                     # Postgres is away on purpose in some tests.
                     connection = None
                     await asyncio.sleep(self._every)

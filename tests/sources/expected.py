@@ -13,8 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-import asyncpg
-
+from nova_stream.storage.database import Connection
 from nova_stream.testing.recount import recount
 from tests.sources.postgres_source import TABLES
 
@@ -134,7 +133,7 @@ OURS = {
 }
 
 
-async def source_rows(connection: asyncpg.Connection[Any], table: str) -> dict[str, Row]:
+async def source_rows(connection: Connection, table: str) -> dict[str, Row]:
     """The expected rows of a table by id."""
     readers = READERS[table]
     columns = ", ".join(f'"{name}"' for name in readers)
@@ -147,7 +146,7 @@ async def source_rows(connection: asyncpg.Connection[Any], table: str) -> dict[s
     return found
 
 
-async def our_rows(connection: asyncpg.Connection[Any], table: str) -> dict[str, Row]:
+async def our_rows(connection: Connection, table: str) -> dict[str, Row]:
     """nova-stream's rows of the same entity, tombstones left out."""
     found: dict[str, Row] = {}
     query = f"SELECT * FROM {OURS[table]} WHERE deleted_at IS NULL"
@@ -175,7 +174,7 @@ def differences(table: str, expected: dict[str, Row], found: dict[str, Row]) -> 
 
 
 async def figures_differences(
-    connection: asyncpg.Connection[Any], source: Mapping[str, dict[str, Row]]
+    connection: Connection, source: Mapping[str, dict[str, Row]]
 ) -> list[str]:
     """The caches against the plain recount of the source's rows."""
     wanted = recount(

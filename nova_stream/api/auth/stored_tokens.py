@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-import asyncpg
-
 from nova_stream.api.database import Database
 from nova_stream.clock import system_clock
-from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.access.tokens import KnownToken
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import is_away
+from nova_stream.storage.faults import name_of
+from nova_stream.telemetry import get_logger
 
 #: Seconds after which the list is read again, when a request needs it.
 _FRESH = 2.0
@@ -29,8 +28,7 @@ _PAUSE = 1.0
 #: Seconds for which one note of a token's use is enough.
 _NOTED = 60.0
 
-#: What is raised while the list cannot be read.
-AWAY = (DatabaseUnavailableError, SchemaVersionError, asyncpg.PostgresError, *UNAVAILABLE)
+_log = get_logger(__name__)
 
 
 class StoredTokens:
@@ -51,6 +49,7 @@ class StoredTokens:
         self._version = 0
         #: Why the last look failed that did.
         self.failure: Exception | None = None
+        self._trouble: str | None = None
         self._read_at = self._failed_at = float("-inf")
         self._noted: dict[int, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
@@ -95,8 +94,11 @@ class StoredTokens:
             try:
                 async with asyncio.timeout(_LIMIT):
                     await self._read()
-            except AWAY as error:
+            except Exception as error:  # whatever it is, the list stays as it is
                 self._failed_at, self.failure = self._seconds(), error
+                self._tell(error)
+            else:
+                self._tell(None)
 
     def find(self, secret: str) -> KnownToken | None:
         """The token with this secret, unless it is revoked or has expired; its use is noted."""
@@ -126,9 +128,20 @@ class StoredTokens:
         self._any, self._tokens = any_stored, tokens
         self._read_at = started
 
+    def _tell(self, error: Exception | None) -> None:
+        """Say once what is wrong where Postgres is not just away, which others say."""
+        trouble = None if error is None or is_away(error) else name_of(error)
+        if trouble is not None and trouble != self._trouble:
+            _log.error("stored tokens cannot be read", error=trouble)
+        if error is None or trouble is not None:
+            self._trouble = trouble
+
     async def _note(self, token: int) -> None:
         try:
             async with asyncio.timeout(_LIMIT), self._database.look() as connection:
                 await token_store.used(connection, token, self._clock())
-        except AWAY:
-            self._noted.pop(token, None)
+        except Exception as error:  # a note of a use stands in nobody's way
+            if is_away(error):
+                self._noted.pop(token, None)
+            else:
+                _log.error("a token's use cannot be noted", error=name_of(error))

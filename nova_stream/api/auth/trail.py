@@ -14,11 +14,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from nova_stream.api.auth.stored_tokens import AWAY
 from nova_stream.api.database import Database
 from nova_stream.clock import system_clock
 from nova_stream.storage.access import trail as trail_store
 from nova_stream.storage.access.trail import Line
+from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger
 
 #: Seconds between two looks whether something waits to be written, and for one writing.
@@ -83,8 +83,7 @@ class Trail:
         now = self._clock()
         try:
             await self._write([Line(now, now, 1, *deed)])
-        except AWAY:
-            # The log has it, whatever becomes of this process.
+        except Exception as error:  # the log has it, whatever becomes of this process
             _log.error(
                 "an action is not in the audit trail yet",
                 token=deed.token,
@@ -92,6 +91,7 @@ class Trail:
                 action=deed.action,
                 object=deed.object,
                 outcome=deed.outcome,
+                error=name_of(error),
             )
             self.note(deed)
 
@@ -141,7 +141,7 @@ class Trail:
         lines = [Line(count.first, count.last, count.requests, *deed) for deed, count in counts]
         try:
             await self._write(lines)
-        except AWAY as error:
+        except Exception as error:  # told below, whatever it is
             for deed, count in counts:
                 self._put_back(deed, count)
             self._tell(error)
@@ -157,7 +157,7 @@ class Trail:
 
     def _tell(self, error: BaseException | None) -> None:
         if error is not None and not self._fails:
-            _log.error("the audit trail cannot be written", error=type(error).__name__)
+            _log.error("the audit trail cannot be written", error=name_of(error))
         self._fails = error is not None
 
     async def _write(self, lines: list[Line]) -> None:

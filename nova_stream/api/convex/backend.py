@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import Any
 
-import asyncpg
-
 from nova_stream.api.budget.request_body import off_loop
 from nova_stream.api.convex import (
     activity,
@@ -35,14 +33,16 @@ from nova_stream.api.lazy import Lazy
 from nova_stream.api.positions import PositionWatch
 from nova_stream.api.problems import ProblemError
 from nova_stream.clock import Clock, system_clock
-from nova_stream.errors import NovaStreamError, RejectedError
+from nova_stream.errors import RejectedError
 from nova_stream.events.versions import HybridClock
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 from nova_stream.storage.convex.entity_locks import EntityLocks
 from nova_stream.storage.convex.read import MOST_BYTES, TooMuchError
-from nova_stream.storage.database import UNAVAILABLE, snapshot
+from nova_stream.storage.database import is_away, snapshot
+from nova_stream.storage.faults import name_of
+from nova_stream.telemetry import get_logger
 
 #: Seconds that a call waits for its turn with an entity; and for its own changes to be applied, or
 #: those before it that were not in time. The main app's bridge gives up after 10.
@@ -53,8 +53,6 @@ LIMIT = 3.0
 _PATIENCE = 600.0
 _PAUSE = 1.0
 _NOTHING = PositionToken()
-#: Whatever keeps one from knowing how far the stream has come.
-_NOT_SEEN = (ProblemError, NovaStreamError, asyncpg.PostgresError, *UNAVAILABLE)
 
 _MODULES = (
     dashboard,
@@ -65,6 +63,8 @@ _MODULES = (
     atlas_reads,
     activity,
 )
+_log = get_logger(__name__)
+
 FUNCTIONS: dict[str, Function] = {
     function.path: function for module in _MODULES for function in module.functions
 }
@@ -155,7 +155,8 @@ class Backend:
         token = await publisher.publish(changes)
         try:
             await self._watch.wait(token, LIMIT)
-        except _NOT_SEEN:
+        except Exception as error:  # whatever it is, what was published is safe
+            _tell_unless_expected(error)
             self._unseen = self._unseen.merge(token)
             self._unseen_until = time.monotonic() + _PATIENCE
             task = asyncio.create_task(self._release_late(holding.passed_on(), token))
@@ -181,12 +182,17 @@ class Backend:
             while time.monotonic() < deadline:
                 try:
                     await self._watch.wait(token, LIMIT)
-                except _NOT_SEEN:
+                except Exception:  # told before, by the one who wrote
                     await asyncio.sleep(_PAUSE)
                 else:
                     break
         finally:
             await holding.release()
+
+
+def _tell_unless_expected(error: Exception) -> None:
+    if not (isinstance(error, ProblemError) or is_away(error)):
+        _log.error("it is not known how far the stream has come", error=name_of(error))
 
 
 def _function(path: str, kind: Kind) -> Function:

@@ -6,8 +6,13 @@ import time
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage.convex.entity_locks import EntityLocks, Lease
+from nova_stream.storage.database import DATABASE_ERRORS
+from nova_stream.storage.faults import name_of
+from nova_stream.telemetry import get_logger
 
 _RETRY = {"Retry-After": "2"}
+
+_log = get_logger(__name__)
 
 
 class Holding:
@@ -52,6 +57,9 @@ class Holding:
         return other
 
     async def release(self) -> None:
-        """Let the next ones have it all."""
+        """Let the next ones have it all; never raises."""
         while self._leases:
-            await self._locks.release(self._leases.pop())
+            try:
+                await self._locks.release(self._leases.pop())
+            except DATABASE_ERRORS as error:
+                _log.error("a lock cannot be given back", error=name_of(error))

@@ -6,15 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-import asyncpg
-
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.database import Database
 from nova_stream.api.live.event_log import Board, Wanted
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError
-from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import is_away
+from nova_stream.storage.faults import name_of
 from nova_stream.storage.stats import read
 from nova_stream.storage.stats.rows import AgentStats
 from nova_stream.telemetry import get_logger
@@ -43,12 +41,6 @@ _NOTHING = Wanted(events=frozenset())
 _COMMENT = b":\n\n"
 _HELLO = b"retry: 2000\n\n"
 _RESET = b'event: reset\ndata: {"reason":"this id cannot be gone on from"}\n\n'
-_AWAY = (
-    DatabaseUnavailableError,
-    SchemaVersionError,
-    asyncpg.PostgresError,
-    *UNAVAILABLE,
-)
 
 _log = get_logger(__name__)
 
@@ -176,6 +168,8 @@ class Changes:
         self._clients: set[Client] = set()
         self._task: asyncio.Task[None] | None = None
         self._connected: bool | None = None
+        #: What was told of looks that fail, while it lasts.
+        self._trouble: str | None = None
         self._ended = False
 
     def join(
@@ -259,10 +253,13 @@ class Changes:
             finally:
                 self._board.settled = True
         self._tell(connected=True)
+        self._trouble = None
 
     def _tell_away(self, error: Exception) -> None:
-        if self._connected is not False and not isinstance(error, _AWAY):
+        trouble = None if is_away(error) else name_of(error)
+        if trouble is not None and trouble != self._trouble:
             _log.error("looking for changes failed", exc_info=error)
+        self._trouble = trouble or self._trouble
         self._tell(connected=False)
 
     def _tell(self, *, connected: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncpg
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
@@ -12,8 +11,8 @@ from nova_stream.api.metrics import CONTENT_TYPE
 from nova_stream.api.openapi.responses import Live, Ready, answer, answers, described_problems
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import Parts, PartsOf
-from nova_stream.errors import DatabaseUnavailableError, NovaStreamError, SchemaVersionError
-from nova_stream.storage.database import UNAVAILABLE, State, state_of
+from nova_stream.errors import NovaStreamError, SchemaVersionError
+from nova_stream.storage.database import DATABASE_ERRORS, State, is_away, state_of
 
 router = APIRouter(tags=["operation"])
 
@@ -64,7 +63,9 @@ async def _database(parts: Parts) -> tuple[str, str, int]:
         return _OK, _OK, await parts.unregistered.get()
     except SchemaVersionError:
         return _OK, "not this version's (run: nova-stream migrate)", 0
-    except (DatabaseUnavailableError, asyncpg.PostgresError, *UNAVAILABLE) as error:
+    except DATABASE_ERRORS as error:
+        if not is_away(error):
+            raise
         return _AWAY[state_of(error)], "unknown", 0
 
 

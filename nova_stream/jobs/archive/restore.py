@@ -18,7 +18,7 @@ from nova_stream.jobs.archive import parquet
 from nova_stream.jobs.archive.compaction import fetch_verified
 from nova_stream.jobs.archive.object_store import Archive
 from nova_stream.settings import Settings
-from nova_stream.storage.database import Connection, open_session
+from nova_stream.storage.database import Connection, open_session, read_committed
 from nova_stream.storage.maintenance.archive import (
     ArchivedRow,
     ArchiveObject,
@@ -122,7 +122,7 @@ async def restore_one(settings: Settings, id_: str) -> int:
 async def _restore(
     settings: Settings, connection: Connection, known: ArchiveObject, rows: list[ArchivedRow]
 ) -> int:
-    async with connection.transaction(isolation="read_committed"):
+    async with read_committed(connection):
         return await ArchiveStore(connection).restore(known.id, rows, settings.undo_days)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from nova_stream.storage.database import INDEXES_ONLY, LASTING_LATER, Connection
+from nova_stream.storage.database import INDEXES_ONLY, LASTING_LATER, Connection, read_committed
 
 if TYPE_CHECKING:
     from nova_stream.jobs.engine.job import JobContext
@@ -46,20 +46,10 @@ async def batch(
     """
     if not context.dry_run:
         await context.fence()
-    transaction = connection.transaction(isolation="read_committed")
-    await transaction.start()
-    try:
+    async with read_committed(connection, keep=not context.dry_run):
         if repeatable:
             await connection.execute(LASTING_LATER)
         yield
-    except BaseException:
-        if not connection.is_closed():
-            await transaction.rollback()
-        raise
-    if context.dry_run:
-        await transaction.rollback()
-    else:
-        await transaction.commit()
 
 
 def run_of(context: JobContext) -> int:

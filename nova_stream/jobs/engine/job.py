@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from nova_stream.clock import EPOCH
 from nova_stream.settings import Settings
+from nova_stream.storage.database import Connection
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from nova_stream.publish.publisher import ChangePublisher
 
 
@@ -57,7 +56,7 @@ class JobContext(msgspec.Struct, frozen=True):
     now: datetime
     dry_run: bool
     run_id: int | None
-    connect: Callable[[], Awaitable[asyncpg.Connection[Any]]]
+    connect: Callable[[], Awaitable[Connection]]
     publisher: Callable[[], Awaitable[ChangePublisher]]
     fence: Callable[[], Awaitable[None]]
 

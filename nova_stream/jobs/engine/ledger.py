@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
-
-import asyncpg
 
 from nova_stream.clock import Clock
 from nova_stream.errors import UsageError
@@ -29,7 +26,7 @@ from nova_stream.jobs.engine.run import (
 )
 from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.jobs.ledger import Ended, JobLine, JobState, JobStore, Orphan
 
 #: Characters of the reason of a pause.
@@ -268,7 +265,7 @@ class Ledger:
         async with self.store() as store:
             await store.release(claim.held)
 
-    async def open_session(self, claim: Claim) -> asyncpg.Connection[Any]:
+    async def open_session(self, claim: Claim) -> Connection:
         """A database session for the run's work.
 
         It is ended when the run is taken over; after that none can be opened: LeaseLostError.

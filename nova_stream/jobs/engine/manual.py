@@ -7,14 +7,13 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import system_clock
-from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.run import Claim, Kind
 from nova_stream.jobs.engine.runner import Finished, Runner
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE
+from nova_stream.storage.database import DATABASE_ERRORS, is_away
 from nova_stream.storage.jobs.ledger import Opened
 
 
@@ -33,8 +32,8 @@ async def run_by_hand(
         try:
             await ledger.check()
             claim = await ledger.open_manual(job.name, at=at, dry_run=dry_run)
-        except (*UNAVAILABLE, DatabaseUnavailableError):
-            if not job.without_ledger:
+        except DATABASE_ERRORS as error:
+            if not (job.without_ledger and is_away(error)):
                 raise
             return await runner.run_unrecorded(job, _unrecorded(job, at, dry_run=dry_run))
         return await runner.run(job, claim)

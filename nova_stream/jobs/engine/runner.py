@@ -8,18 +8,17 @@ import random
 import time
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.clock import Clock
-from nova_stream.errors import DatabaseUnavailableError, SettingsError, UsageError
+from nova_stream.errors import SettingsError, UsageError
 from nova_stream.jobs.engine.job import Job, JobContext
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.run import Claim, Kind, LeaseLostError, Outcome
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE, connect, is_away
+from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
 from nova_stream.storage.faults import name_of
 from nova_stream.storage.jobs.ledger import Ended
 from nova_stream.telemetry import get_logger
@@ -27,7 +26,6 @@ from nova_stream.tracing import mark_failed, spanning, tracer_of
 
 _log = get_logger(__name__)
 
-_AWAY = (*UNAVAILABLE, DatabaseUnavailableError)
 #: A run that does not stop when it is told to is left behind after this. Seconds.
 _STOPPING = 5.0
 #: For so long a run's end is offered to a ledger that is away. Seconds.
@@ -53,10 +51,10 @@ class _Resources:
         self._settings = settings
         self._ledger = ledger
         self._claim = claim
-        self._sessions: list[asyncpg.Connection[Any]] = []
+        self._sessions: list[Connection] = []
         self._publisher: ChangePublisher | None = None
 
-    async def connect(self) -> asyncpg.Connection[Any]:
+    async def connect(self) -> Connection:
         if self._claim is None:
             session = await connect(self._settings, "job")
         else:
@@ -246,7 +244,7 @@ class Runner:
             except LeaseLostError:
                 self._log_lost(job, claim)
                 return None
-            except (*_AWAY, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 if not is_away(error) or time.monotonic() > deadline:
                     _log.error(
                         "a run's end could not be recorded",

@@ -7,17 +7,14 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-import asyncpg
-
 from nova_stream.clock import Clock
-from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.run import Claim
 from nova_stream.jobs.engine.runner import Runner
 from nova_stream.settings import Settings
-from nova_stream.storage.database import UNAVAILABLE, is_away
+from nova_stream.storage.database import DATABASE_ERRORS, is_away
 from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger
 
@@ -54,7 +51,7 @@ class Scheduler:
         self._looked_at = -LOOK_EVERY
         self._quiet: tuple[datetime, datetime] | None = None
         self._registered = False
-        self._away = False
+        self._trouble: str | None = None
 
     async def tick(self) -> None:
         """Settle what is due at the clock's time and start the runs that are this worker's.
@@ -64,21 +61,21 @@ class Scheduler:
         """
         try:
             await self._tick()
-        except (*UNAVAILABLE, DatabaseUnavailableError, asyncpg.PostgresError) as error:
+        except DATABASE_ERRORS as error:
             self._metrics.ledger_up.set(0)
-            if not self._away:
-                what = "is away" if is_away(error) else "cannot be used"
+            what = "is away" if is_away(error) else "cannot be used"
+            if self._trouble != what:
                 _log.error(
                     f"the ledger of jobs {what}",
                     error=name_of(error),
                     then="what is due is settled when it is back",
                 )
-            self._away = True
+            self._trouble = what
         else:
             self._metrics.ledger_up.set(1)
-            if self._away:
+            if self._trouble:
                 _log.info("the ledger of jobs answers again")
-            self._away = False
+            self._trouble = None
 
     async def _tick(self) -> None:
         now = self._clock()

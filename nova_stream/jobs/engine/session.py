@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-
-import asyncpg
 
 from nova_stream.settings import Settings
-from nova_stream.storage.database import check_schema, connect
+from nova_stream.storage.database import Connection, check_schema, connect
 
 #: Nothing done in it takes this long unless Postgres is away. Seconds.
 _LIMIT = 10.0
@@ -23,10 +20,10 @@ class Session:
         self.settings = settings
         self._application = application
         self._lock = asyncio.Lock()
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._connection: Connection | None = None
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+    async def use(self) -> AsyncIterator[Connection]:
         """The connection, for one caller at a time and for a few seconds.
 
         Raises DatabaseUnavailableError, TimeoutError, or what the caller's statements raise.

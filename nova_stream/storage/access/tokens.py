@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from nova_stream.storage.database import Connection
+from nova_stream.storage.database import Connection, read_committed
 
 _FIELDS = "id, name, scopes, created_at, expires_at, replaced_at, revoked_at, last_used_at"
 #: Of several tokens of a name the one that no other has replaced.
@@ -113,7 +113,7 @@ async def rotate(
     """Store another secret with the scopes of the token of this name, which works until
     ``overlap_until``, or its own end before that; None when there is none that works.
     """
-    async with connection.transaction():
+    async with read_committed(connection):
         scopes = await connection.fetchval(_REPLACE, name, now, overlap_until)
         if scopes is None:
             return None

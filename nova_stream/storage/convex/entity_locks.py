@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.settings import Settings
 from nova_stream.storage import locks
 from nova_stream.storage.convex import sql as sql_convex
-from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
 
 #: Seconds between two attempts while another process holds a lock.
 _PAUSE = 0.01
@@ -42,7 +39,7 @@ class EntityLocks:
         self._settings = settings
         self._turns: dict[int, _Turn] = {}
         self._session = asyncio.Lock()
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._connection: Connection | None = None
 
     async def acquire(self, name: str, timeout: float) -> Lease:
         """Hold the lock of this name; TimeoutError when others do for ``timeout`` seconds.
@@ -66,13 +63,19 @@ class EntityLocks:
             raise
 
     async def release(self, lease: Lease) -> None:
-        """Let the next one have it; never raises."""
-        if self.holds(lease):
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        """Let the next one have it, whatever comes of it. Raises what asyncpg raises, but where
+        Postgres is away: the session's end has let go of it then.
+        """
+        try:
+            if self.holds(lease):
                 await self._ask(sql_convex.UNLOCK, lease.number)
-        turn = self._turns[lease.number]
-        turn.lock.release()
-        self._leave(lease.number, turn)
+        except DATABASE_ERRORS as error:
+            if not is_away(error):
+                raise
+        finally:
+            turn = self._turns[lease.number]
+            turn.lock.release()
+            self._leave(lease.number, turn)
 
     def holds(self, lease: Lease) -> bool:
         """Whether the session that has the lock is still there, as far as is known here."""

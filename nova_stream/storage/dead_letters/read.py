@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.events.times import time_text
@@ -82,7 +81,7 @@ async def dead_letters(
 
 async def dead_letter(connection: Connection, id_: int) -> DeadLetterWhole | None:
     """A whole letter; None when there is none of this number."""
-    letter = await DeadLetterStore(cast("asyncpg.Connection[Any]", connection)).find_one(id_)
+    letter = await DeadLetterStore(connection).find_one(id_)
     return None if letter is None else _whole(letter)
 
 

@@ -5,7 +5,7 @@ connection that is in no transaction.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -110,7 +110,7 @@ async def stored_jobs(
         jobs = await connection.fetch(_JOBS, since, now)
         last = _by_job(await connection.fetch(_LAST_RUNS))
         running = _by_job(await connection.fetch(_OPEN_RUNS))
-        found = await AlertStore(cast("asyncpg.Connection[Any]", connection)).runs(facts)
+        found = await AlertStore(connection).runs(facts)
     return {
         row["job"]: StoredJob(
             **row,

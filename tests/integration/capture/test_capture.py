@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from nova_stream.capture import lease
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.capture.process import capture
 from nova_stream.cli.main import run
@@ -17,6 +19,7 @@ from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError, SourceRefusedError
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
+from nova_stream.storage.capture import cursor
 from tests.integration.capture.harness import (
     Topics,
     capturing,
@@ -180,6 +183,43 @@ async def test_what_passes_is_waited_for_and_told_once(
     once = ["waiting", "no longer waiting"]
     # A connection that is dropped between two requests is opened again without a word.
     assert said in ((once, once * 2) if fault.kind == "drop" else (once * 2,))
+
+
+@pytest.mark.parametrize(
+    ("place", "statement", "says"),
+    [
+        (cursor, "_ACQUIRE", "the capture's tables cannot be used"),
+        (cursor, "_STORE", "the capture's tables cannot be used"),
+        (cursor, "_RENEW", "the lease cannot be renewed"),
+        (cursor, "_RELEASE", "the lease cannot be given back"),
+        (cursor, "_VERSION_KINDS", "the capture's tables cannot be used"),
+    ],
+)
+async def test_a_statement_that_postgres_refuses_is_told(
+    deployment: Deployment,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    place: ModuleType,
+    statement: str,
+    says: str,
+) -> None:
+    monkeypatch.setattr(lease, "_RENEW", 0.1)
+    monkeypatch.setattr(place, statement, "SELECT no_such_column FROM source_cursors")
+    fill(deployment, 1)
+    held = "SELECT holder FROM source_cursors WHERE holder IS NOT NULL"
+
+    async def is_told() -> bool:
+        return any(line["event"] == says for line in log)
+
+    with capture_logs() as log:
+        async with capturing(settings):
+            if statement != "_RELEASE":
+                await until("it is told", is_told)
+            else:
+                await until("it captures", lambda: fetch(settings, held))
+    assert await is_told()
+    (line, *_) = (line for line in log if line["event"] == says)
+    assert (line["error"], line["log_level"]) == ("UndefinedColumnError (42703)", "error")
 
 
 async def test_a_document_that_cannot_be_applied_hinders_no_other(

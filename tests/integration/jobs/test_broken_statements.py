@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.jobs import timers
 from nova_stream.jobs.alerting.alerts import Alerts
 from nova_stream.jobs.alerting.webhook import Webhook
 from nova_stream.jobs.engine import runner
 from nova_stream.jobs.engine import scheduler as scheduler_module
+from nova_stream.jobs.engine.manual import run_by_hand
+from nova_stream.jobs.registry import JOBS
 from nova_stream.jobs.timers import Watch
 from nova_stream.settings import Settings
 from nova_stream.storage.jobs import alerts as stored_alerts
@@ -40,6 +44,36 @@ async def test_the_scheduler(jobs_settings: Settings, monkeypatch: pytest.Monkey
     await one.tick()
     assert log[-1]["event"] == "the ledger of jobs answers again"
     await one.close()
+
+
+async def test_the_scheduler_after_an_outage(
+    jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = scheduler(jobs_settings, [job(Stub())], FakeClock())
+    log = captured(monkeypatch, scheduler_module)
+
+    async def is_away() -> None:
+        raise DatabaseUnavailableError("gone")
+
+    with monkeypatch.context() as leaving:
+        leaving.setattr(one, "_tick", is_away)
+        await one.tick()
+    monkeypatch.setattr(sql_jobs, "LOCK_JOB", _BROKEN)
+    await one.tick()
+    assert errors(log) == [
+        ("the ledger of jobs is away", "DatabaseUnavailableError"),
+        ("the ledger of jobs cannot be used", "UndefinedColumnError (42703)"),
+    ]
+    await one.close()
+
+
+async def test_a_run_by_hand_does_without_a_ledger_in_an_outage_alone(
+    jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_jobs, "OPEN_MANUAL", "SELECT $1")
+    (health_check,) = (job for job in JOBS if job.without_ledger)
+    with pytest.raises(asyncpg.InterfaceError, match="the server expects 1 argument"):
+        await run_by_hand(jobs_settings, health_check, dry_run=False, at=None)
 
 
 async def test_the_end_of_a_run(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

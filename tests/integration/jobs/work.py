@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.job import JobContext, RunOnce
 from nova_stream.settings import Settings
-from nova_stream.storage.database import INDEXES_ONLY, connect
+from nova_stream.storage.database import INDEXES_ONLY, Connection, connect
 
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -55,7 +54,7 @@ class Runs:
         if not dry_run:
             self._run_id += 1
 
-        async def open_session() -> asyncpg.Connection[Any]:
+        async def open_session() -> Connection:
             return await connect(self.settings, "job", timeout=3)
 
         async def publisher() -> Any:

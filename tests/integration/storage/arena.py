@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
@@ -20,13 +20,12 @@ from nova_stream.storage.apply.flush import (
     Position,
     read_partials,
 )
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.testing.recount import AgentFigures, BuildFigures, Recount
 from tests.integration.storage.chunks import chunk_of
 from tests.integration.storage.histories import ENTITIES, PARTITIONS, History, Log
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 Key = tuple[str, int]
 
 AGENT_COLUMNS = ", ".join(AgentFigures.__struct_fields__)

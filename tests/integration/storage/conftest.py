@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
-import asyncpg
 import pytest
 
 from nova_stream.events.change import Entity
@@ -16,12 +15,10 @@ from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.flush import Applied, Flush, Position
 from nova_stream.storage.apply.sql import TABLES
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import Connection, connect
 from tests.integration.storage.arena import Arena, open_arena, snapshot_differences
 from tests.integration.storage.chunks import Record, chunk_of
 from tests.integration.storage.histories import History
-
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 #: How many workers deliver a history at once.
 WORKERS = 3

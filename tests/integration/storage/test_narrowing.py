@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import msgspec
 import pytest
 import structlog
@@ -22,7 +21,7 @@ from nova_stream.events.change import Change, Entity
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.flush import GapError, GenerationError
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import Connection, connect
 from nova_stream.stream.flusher import Flusher, RevokedError
 from nova_stream.stream.metrics import Metrics
 from tests.integration.storage.chunks import value_of
@@ -205,7 +204,7 @@ async def test_a_flush_whose_connection_is_cut_is_tried_again(desk: Desk) -> Non
 async def test_waiting_ends_when_the_partition_is_taken_away(desk: Desk) -> None:
     tried = 0
 
-    async def away() -> asyncpg.Connection[Any]:
+    async def away() -> Connection:
         nonlocal tried
         tried += 1
         raise DatabaseUnavailableError("away")

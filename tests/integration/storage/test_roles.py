@@ -15,6 +15,7 @@ from nova_stream.errors import DatabasePrivilegeError
 from nova_stream.local.sql import run_sql
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.access.grants import FUNCTIONS, RELATIONS, SERVICES, Role
+from nova_stream.storage.database import Connection
 from nova_stream.storage.migrate import migrate
 from nova_stream.testing.servers import postgres_server
 
@@ -26,7 +27,7 @@ def as_user(url: str, user: str, password: str) -> str:
 
 
 @pytest.fixture
-async def session(nova_database: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+async def session(nova_database: str) -> AsyncIterator[Connection]:
     """A superuser's session at a database with the roles."""
     await migrate(load_settings(database_url=nova_database), with_roles=True)
     connection = await asyncpg.connect(nova_database)
@@ -36,7 +37,7 @@ async def session(nova_database: str) -> AsyncIterator[asyncpg.Connection[Any]]:
         await connection.close()
 
 
-async def rights(session: asyncpg.Connection[Any]) -> list[tuple[Any, ...]]:
+async def rights(session: Connection) -> list[tuple[Any, ...]]:
     """Everything that is granted in this database, and to whom everything belongs."""
     return [
         tuple(row)
@@ -54,7 +55,7 @@ async def rights(session: asyncpg.Connection[Any]) -> list[tuple[Any, ...]]:
 
 
 async def test_everything_that_migrations_make_is_named_and_belongs_to_nova_migrate(
-    session: asyncpg.Connection[Any],
+    session: Connection,
 ) -> None:
     relations = await session.fetch(
         "SELECT relname, relowner::regrole::text AS owner FROM pg_class"
@@ -70,7 +71,7 @@ async def test_everything_that_migrations_make_is_named_and_belongs_to_nova_migr
 
 
 async def test_the_roles_are_no_superusers_and_own_nothing(
-    session: asyncpg.Connection[Any],
+    session: Connection,
 ) -> None:
     for role in SERVICES:
         row = await session.fetchrow("SELECT * FROM pg_roles WHERE rolname = $1", str(role))
@@ -84,9 +85,7 @@ async def test_the_roles_are_no_superusers_and_own_nothing(
     assert [row[0] for row in owners] == [str(Role.MIGRATE)]
 
 
-async def test_made_again_they_are_as_before(
-    session: asyncpg.Connection[Any], nova_database: str
-) -> None:
+async def test_made_again_they_are_as_before(session: Connection, nova_database: str) -> None:
     before = await rights(session)
     await session.execute("GRANT ALL ON api_tokens, executions TO nova_bi, PUBLIC")
     await session.execute("REVOKE ALL ON tasks FROM nova_worker")
@@ -130,7 +129,7 @@ async def test_migrations_meet_without_harm(nova_database: str) -> None:
 
 
 async def test_tables_of_later_migrations_are_the_workers_and_not_for_bi(
-    session: asyncpg.Connection[Any],
+    session: Connection,
 ) -> None:
     await session.execute("SET ROLE nova_migrate")
     await session.execute("CREATE TABLE later (id BIGSERIAL, figure BIGINT)")
@@ -143,7 +142,7 @@ async def test_tables_of_later_migrations_are_the_workers_and_not_for_bi(
         await session.fetch("SELECT FROM later")
 
 
-async def test_bi_reads_the_caches_and_nothing_else(session: asyncpg.Connection[Any]) -> None:
+async def test_bi_reads_the_caches_and_nothing_else(session: Connection) -> None:
     await session.execute("SET ROLE nova_bi")
     for relation in RELATIONS:
         if relation in {"agent_stats_cache", "build_stats_cache"}:
@@ -161,7 +160,7 @@ async def test_bi_reads_the_caches_and_nothing_else(session: asyncpg.Connection[
 
 
 async def test_nobody_but_the_owner_makes_tokens_or_reads_their_digests_and_the_trail_stays(
-    session: asyncpg.Connection[Any],
+    session: Connection,
 ) -> None:
     refused = {
         Role.WORKER: [
