@@ -13,7 +13,7 @@ from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage.database import is_away
 from nova_stream.storage.faults import name_of
-from nova_stream.storage.stats import read
+from nova_stream.storage.stats import changes
 from nova_stream.storage.stats.rows import AgentStats
 from nova_stream.telemetry import get_logger
 
@@ -163,7 +163,7 @@ class Changes:
         self._metrics = metrics
         self._limit = limit
         self._board = Board()
-        self._marker: read.Marker | None = None
+        self._marker: changes.Marker | None = None
         self._ids: set[str] = set()
         self._clients: set[Client] = set()
         self._task: asyncio.Task[None] | None = None
@@ -241,7 +241,7 @@ class Changes:
     async def _look(self) -> None:
         with self._metrics.looks.time():
             async with self._database.look() as connection:
-                found = await read.changes(connection, self._marker, self._ids)
+                found = await changes.read(connection, self._marker, self._ids)
         # Postgres may have stood still, and a token been made or revoked, since they were asked.
         await self._tokens.refresh(insist=True)
         if not self._tokens.fresh:
@@ -280,7 +280,7 @@ class Changes:
 
     # -- what a look found -------------------------------------------------------------------------
 
-    async def _show(self, found: read.Changes) -> None:
+    async def _show(self, found: changes.Changes) -> None:
         board = self._board
         board.put("builds", "builds", found.build_stats)
         board.put("overview", "overview", found.overview)

@@ -5,7 +5,7 @@ snapshot. All raise what asyncpg raises, and need a connection that is in no tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -19,7 +19,6 @@ from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.stats import sql as sql_read
-from nova_stream.storage.stats import sql_changes
 from nova_stream.storage.stats.rows import (
     Activity,
     AgentPlace,
@@ -36,33 +35,6 @@ from nova_stream.storage.stats.rows import (
 Row = TypeVar("Row", bound=msgspec.Struct)
 #: A page of a list, and where the next one goes on (None = there is none).
 Page = tuple[list[Row], Place | None]
-
-
-class Marker(NamedTuple):
-    """A moment of the database: the oldest transaction under way, the next one's number, and all
-    in Postgres' words, which stay the same while nobody writes.
-    """
-
-    oldest: int
-    next: int
-    words: str
-
-
-class Changes(NamedTuple):
-    """What differs between two looks, as one state; rows that did not change may be among them.
-
-    ``agent_ids`` are all that there are now, ``unregistered`` all names without an agent. Builds
-    are of the newest and those under way, activities of the newest 25; both oldest first.
-    """
-
-    marker: Marker
-    agents: list[AgentStats]
-    agent_ids: set[str]
-    unregistered: list[AgentStats]
-    build_stats: BuildStats
-    overview: Overview
-    builds: list[Build]
-    activities: list[Activity]
 
 
 #: Doubles beyond are not all whole numbers that were meant as such.
@@ -111,10 +83,10 @@ async def agents_stats(
     arguments = (bounds.rows + 1, *(after or ()))
     async with snapshot(connection):
         found = await fetch_within(connection, statements[0], *arguments, **bounds._asdict())
-        rows = await _in_turns(partial(_read, AgentStats), found.rows)
+        rows = await in_turns(partial(read_row, AgentStats), found.rows)
         if unregistered:
             others = await fetch_within(connection, statements[1], *arguments, **bounds._asdict())
-            rows += [_read_unregistered(AgentStats, row) for row in others.rows]
+            rows += [unregistered_row(AgentStats, row) for row in others.rows]
             rows = _merged(rows, [found, others])[: bounds.rows]
             more = found.more or others.more or len(rows) < len(found.rows) + len(others.rows)
         else:
@@ -153,11 +125,11 @@ async def agent_stats(
         rows = await connection.fetch(sql_read.AGENT_STATS_BY_NAME, name)
         if rows:
             others = [row["agent_id"] for row in rows[1:]]
-            return _read(NamedAgentStats, rows[0], other_agent_ids=others)
+            return read_row(NamedAgentStats, rows[0], other_agent_ids=others)
         if not unregistered:
             return None
         row = await connection.fetchrow(sql_read.UNREGISTERED_BY_NAME, name)
-    return None if row is None else _read_unregistered(NamedAgentStats, row)
+    return None if row is None else unregistered_row(NamedAgentStats, row)
 
 
 async def count_unregistered(connection: Connection) -> int:
@@ -167,12 +139,12 @@ async def count_unregistered(connection: Connection) -> int:
 
 async def build_stats(connection: Connection) -> BuildStats:
     """The figures of all builds."""
-    return _read(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS))
+    return read_row(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS))
 
 
 async def overview(connection: Connection) -> Overview:
     """The figures of the whole."""
-    return _read(Overview, await connection.fetchrow(sql_read.OVERVIEW))
+    return read_row(Overview, await connection.fetchrow(sql_read.OVERVIEW))
 
 
 async def builds(
@@ -182,7 +154,7 @@ async def builds(
     statements = sql_read.BUILDS if status is None else sql_read.BUILDS_OF_STATUS
     extra = () if status is None else (status,)
     found = await _page(connection, statements, bounds, after, extra)
-    return _paged([_read(Build, row) for row in found.rows], found, "started_at")
+    return _paged([read_row(Build, row) for row in found.rows], found, "started_at")
 
 
 async def build(
@@ -200,7 +172,7 @@ async def build(
             connection, sql_read.TASKS_OF_BUILD, *arguments, **bounds._asdict()
         )
     tasks = [_read_task(task) for task in found.rows]
-    return _read(BuildWithTasks, row, tasks=tasks), tasks[-1].id if found.more else None
+    return read_row(BuildWithTasks, row, tasks=tasks), tasks[-1].id if found.more else None
 
 
 async def activities(
@@ -208,7 +180,7 @@ async def activities(
 ) -> Page[Activity]:
     """A page of the activity feed, newest first."""
     found = await _page(connection, sql_read.ACTIVITIES, bounds, after)
-    return _paged([_read(Activity, row) for row in found.rows], found, "timestamp")
+    return _paged([read_row(Activity, row) for row in found.rows], found, "timestamp")
 
 
 async def positions(connection: Connection) -> dict[tuple[str, int], int]:
@@ -235,42 +207,7 @@ async def reached(connection: Connection) -> Reached:
     )
 
 
-async def changes(
-    connection: Connection, since: Marker | None, known: Collection[str]
-) -> Changes | None:
-    """What differs from the look that gave ``since`` (None = everything), or None where nobody
-    has written since; ``known`` are the agents' ids as they were then.
-    """
-    async with snapshot(connection):
-        seen: Any = await connection.fetchrow(sql_changes.SNAPSHOT)
-        marker = Marker(*seen)
-        if marker == since:
-            return None
-        window = (0 if since is None else since.oldest, marker.next)
-        agents = await connection.fetch(sql_changes.AGENTS, *window)
-        count = await connection.fetchval(sql_changes.COUNT_AGENTS)
-        ids = {row["agent_id"] for row in agents}.union(known)
-        if count != len(ids):  # some of them are gone
-            ids = {row["agent_id"] for row in await connection.fetch(sql_changes.AGENT_IDS)}
-        others = await connection.fetch(sql_read.UNREGISTERED)
-        return Changes(
-            marker=marker,
-            agents=await _in_turns(partial(_read, AgentStats), agents),
-            agent_ids=ids,
-            unregistered=await _in_turns(partial(_read_unregistered, AgentStats), others),
-            build_stats=_read(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS)),
-            overview=_read(Overview, await connection.fetchrow(sql_read.OVERVIEW)),
-            builds=[
-                _read(Build, row) for row in await connection.fetch(sql_changes.BUILDS, *window)
-            ],
-            activities=[
-                _read(Activity, row)
-                for row in await connection.fetch(sql_changes.ACTIVITIES, *window)
-            ],
-        )
-
-
-async def _in_turns(make: Callable[[Any], Row], rows: Sequence[Any]) -> list[Row]:
+async def in_turns(make: Callable[[Any], Row], rows: Sequence[Any]) -> list[Row]:
     """What ``make`` makes of each row; others have their turn after some."""
     made = []
     for number, row in enumerate(rows):
@@ -331,7 +268,8 @@ def _paged(rows: list[Row], found: Rows, time: str) -> Page[Row]:
     return rows, Place(getattr(last, time), last.id)
 
 
-def _read(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:
+def read_row(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:
+    """A row as ``kind`` has it, its values as they are written out; ``more`` are other fields."""
     assert row is not None
     return kind(**{name: shown(value) for name, value in row.items()}, **more)
 
@@ -339,17 +277,18 @@ def _read(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **mor
 def _read_task(fields: dict[str, Any]) -> Task:
     if fields["dependencies"] is not None:
         fields["dependencies"] = msgspec.json.decode(fields["dependencies"])
-    return _read(Task, fields)
+    return read_row(Task, fields)
 
 
-def _read_unregistered(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record) -> Row:
+def unregistered_row(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record) -> Row:
+    """A name without an agent, as ``kind`` has agents, with figures of the partials' sums."""
     fields: dict[str, Any] = dict(row.items())
     running: int = fields.pop("running_tasks")
     executions: int = fields.pop("executions")
     fields["avg_duration"] = mean_duration(fields.pop("duration_sum"), executions)
     fields["success_rate"] = success_rate(fields["completed_tasks"], fields["total_tasks"])
     fields["current_status"] = "active" if running > 0 else "idle"
-    return _read(kind, fields, agent_id=None, role=None, cached_at=None, registered=False)
+    return read_row(kind, fields, agent_id=None, role=None, cached_at=None, registered=False)
 
 
 def shown(value: Any) -> Any:

@@ -31,8 +31,8 @@ from nova_stream.storage.convex.entity_locks import EntityLocks
 from nova_stream.storage.database import connect
 from nova_stream.storage.dead_letters import sql as sql_dead_letters
 from nova_stream.storage.jobs import read as read_jobs
+from nova_stream.storage.stats import changes as stats_changes
 from nova_stream.storage.stats import sql as sql_read
-from nova_stream.storage.stats import sql_changes
 from nova_stream.testing.fake_publisher import FakeChangePublisher
 from tests.logs import captured
 
@@ -162,7 +162,7 @@ PARTS = [
     Part(stored_tokens, token_store, "KNOWN", "stored tokens cannot be read", _reads_tokens),
     Part(stored_tokens, token_store, "USED", "a token's use cannot be noted", _notes_a_use),
     Part(trail, trail_store, "INSERT", "an action is not in the audit trail yet", _records_a_deed),
-    Part(broadcaster, sql_changes, "SNAPSHOT", "looking for changes failed", _looks_for_changes),
+    Part(broadcaster, stats_changes, "_SNAPSHOT", "looking for changes failed", _looks_for_changes),
     Part(
         backend,
         sql_read,
