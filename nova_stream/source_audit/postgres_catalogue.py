@@ -90,6 +90,14 @@ async def find_table(
     return _table(entity, place, f"{_quoted(found['schema'])}.{_quoted(found['name'])}", types)
 
 
+#: What Postgres says of texts that can be no table's name.
+_NO_NAME = (
+    asyncpg.InvalidNameError,
+    asyncpg.PostgresSyntaxError,  # too many dots
+    asyncpg.FeatureNotSupportedError,  # another database
+)
+
+
 async def _find(connection: Connection, entity: Entity, given: str | None) -> asyncpg.Record | None:
     if given is None:
         usual: asyncpg.Record | None = await connection.fetchrow(_FIND, list(TABLE_NAMES[entity]))
@@ -97,7 +105,7 @@ async def _find(connection: Connection, entity: Entity, given: str | None) -> as
     quoted = ".".join(_quoted(part) for part in given.split("."))
     try:
         named: asyncpg.Record | None = await connection.fetchrow(_NAMED, given, quoted)
-    except asyncpg.PostgresError:  # not a name at all
+    except _NO_NAME:
         named = None
     if named is None:
         raise UsageError(f"--table {entity.value}={given}: the source has no table of this name")

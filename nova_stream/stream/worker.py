@@ -7,23 +7,21 @@ import contextlib
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import faust
 
 from nova_stream.clock import system_clock
-from nova_stream.errors import (
-    DatabaseUnavailableError,
-    KafkaUnavailableError,
-)
-from nova_stream.kafka.faults import is_away
+from nova_stream.errors import KafkaUnavailableError
+from nova_stream.kafka.faults import is_away as kafka_is_away
 from nova_stream.kafka.model import Found
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.flush import Position
-from nova_stream.storage.database import Connection, check_schema, connect
+from nova_stream.storage.database import Connection, check_schema, connect, is_away
+from nova_stream.storage.faults import name_of
 from nova_stream.stream import app as wiring
 from nova_stream.stream.decoders import decoders_of
 from nova_stream.stream.flusher import Flusher
@@ -38,6 +36,8 @@ from nova_stream.telemetry import get_logger
 from nova_stream.tracing import tracer_of
 
 _log = get_logger(__name__)
+
+T = TypeVar("T")
 
 _WATCH_TOPICS_EVERY = 3.0
 _WATCH_POSITIONS_EVERY = 2.0
@@ -129,6 +129,10 @@ class Worker:
         """Wait for Kafka and Postgres, then make topics and positions."""
         await _patiently("Kafka", self._admin.partitions)
         await _patiently("Postgres", self._check_database)
+        return await _patiently("Kafka and Postgres", self._make_ready)
+
+    async def _make_ready(self) -> dict[str, int]:
+        """Make topics and positions, as far as they are not there; safe to repeat."""
         partitions = await self._admin.prepare_sources()
         await self._admin.prepare_changelogs(wiring.changelog_topics(self._settings, partitions))
         self._found = await self._admin.describe(list(self._topics))
@@ -331,7 +335,7 @@ class Worker:
                     lags = await app.consumer.lag()
             except Exception as error:  # the last lag stands; nothing rests on this
                 # Between two assignments, and while Kafka is away, there is none to be had.
-                if not failing and not is_away(error):
+                if not failing and not kafka_is_away(error):
                     _log.warning(
                         "the lag cannot be measured",
                         error=repr(error),
@@ -346,18 +350,22 @@ class Worker:
                 self._metrics.lag.labels(topic, str(partition)).set(lag)
 
 
-async def _patiently(what: str, ask: Callable[[], Awaitable[Any]]) -> None:
-    """Ask until it answers, with one line when the waiting begins and one when it ends."""
+async def _patiently(what: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until it answers, with one line when the waiting begins and one when it ends; raises
+    what is no outage.
+    """
     waiting = False
     while True:
         try:
-            await ask()
-        except (KafkaUnavailableError, DatabaseUnavailableError) as error:
+            answer = await ask()
+        except Exception as error:
+            if not (isinstance(error, KafkaUnavailableError) or is_away(error)):
+                raise
             if not waiting:
-                _log.error(f"waiting for {what}", error=str(error))
+                _log.error(f"waiting for {what}", error=str(error) or name_of(error))
                 waiting = True
             await asyncio.sleep(_RETRY)
         else:
             if waiting:
                 _log.info(f"{what} answers")
-            return
+            return answer
