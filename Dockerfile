@@ -5,12 +5,13 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-# Everything pinned, every hash checked, as wheels ...
-COPY requirements.lock ./
-RUN pip wheel --quiet --require-hashes --requirement requirements.lock --wheel-dir /wheels
+# Everything pinned, every hash checked, as wheels, what builds this one included ...
+COPY requirements.lock requirements-build.lock ./
+RUN pip wheel --quiet --only-binary :all: --require-hashes --requirement requirements.lock --wheel-dir /wheels \
+    && pip install --quiet --only-binary :all: --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY nova_stream ./nova_stream
-RUN pip wheel --quiet --no-deps --wheel-dir /wheels .
+RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels .
 # ... and of those only what runs in it: no Kafka, Java or Postgres of its own.
 RUN python -m venv /app \
     && /app/bin/pip install --quiet --no-index --find-links /wheels 'nova-stream[server,archive,otel]'

@@ -14,12 +14,12 @@ help: ## what can be made
 
 setup: $(BIN)/.ready ## make .venv with everything pinned; gives .venv/bin/nova-stream
 
-$(BIN)/.ready: pyproject.toml requirements.lock
+$(BIN)/.ready: pyproject.toml requirements.lock requirements-build.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with: make setup PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement requirements-build.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --no-build --require-hashes requirements.lock requirements-build.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 dev: setup ## run everything on this machine: Kafka, Postgres, worker, API, demo (ARGS="--no-demo")
@@ -69,13 +69,14 @@ bench-jobs: setup ## the seven jobs at the guide's sizes, and the stream's fresh
 bench-api: setup ## streams and reads of the API under load, beside a recount in SQL
 	@$(BIN)/python -m benchmarks.api $(ARGS)
 
-lock: ## resolve requirements.lock anew
+lock: ## resolve the files of pinned packages anew: requirements*.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --all-extras --output-file requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group docs --output-file requirements-docs.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group build --constraint requirements.lock --output-file requirements-build.lock
 
 docs: setup ## the pages of docs/ as a site in site/, every link checked
 	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
-	@$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python --require-hashes requirements-docs.lock
+	@$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python --no-build --require-hashes requirements-docs.lock
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 sbom: setup ## what the image contains, as CycloneDX: sbom.cdx.json

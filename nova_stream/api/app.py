@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from nova_stream.api import pages, problems
+from nova_stream.api.answer_headers import AnswerHeaders
 from nova_stream.api.auth.rate_limit import RateLimit
 from nova_stream.api.auth.stored_tokens import StoredTokens
 from nova_stream.api.auth.tokens import Tokens
@@ -131,6 +132,7 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     app.add_middleware(Outermost, metrics=parts.metrics)
     if origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
+    app.add_middleware(AnswerHeaders)
     app.add_middleware(HeadAsGet)
     tracer = tracer_of(settings)
     if tracer is not None:

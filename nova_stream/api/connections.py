@@ -15,6 +15,7 @@ from typing import Any, Literal
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from nova_stream.api.answer_headers import AnswerHeaders
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError, problem_response
 
@@ -129,7 +130,7 @@ class _Guarded(H11Protocol):
             if self.guard.full():
                 self.cut("too many")
                 return
-            self.app = _ProbesOnly(self.app)
+            self.app = AnswerHeaders(_ProbesOnly(self.app))
         self._begin("headers")
 
     def connection_lost(self, exc: Exception | None) -> None:

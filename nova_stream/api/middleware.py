@@ -25,6 +25,9 @@ _OTHER = "other"
 #: Paths that need a token, or may.
 _PROTECTED = ("/api/", "/c/", "/metrics")
 _BODILESS = {"GET", "HEAD"}
+#: What proxies add to requests that they hand on.
+_FORWARDED = {"forwarded", "via", "x-real-ip", "x-client-ip", "x-original-host", "true-client-ip"}
+_FORWARDED_PREFIX = "x-forwarded-"
 _REFUSALS = 400
 #: Of problems those that tell what there is.
 _TELLING = {404, 409, 504}
@@ -93,6 +96,8 @@ class Guard:
             protected = scope["path"].startswith(_PROTECTED)
             if protected:
                 await self._tokens.refresh()
+            if self._tokens.open:
+                _refuse_forwarded(headers)
             if self._tokens.open or self._tokens.unknown:
                 _guard_open(headers, self._origins)
             if protected:
@@ -154,6 +159,20 @@ def _guard_open(headers: Headers, origins: Collection[str]) -> None:
             "foreign-origin",
             "Without a configured token pages of other origins are not served; set NOVA_API_TOKEN.",
         )
+
+
+def _refuse_forwarded(headers: Headers) -> None:
+    """An API without tokens serves this machine: what a proxy hands on comes from elsewhere, though
+    the proxy may ask for 127.0.0.1.
+    """
+    for name in headers:
+        if name in _FORWARDED or name.startswith(_FORWARDED_PREFIX):
+            raise ProblemError(
+                403,
+                "forwarded",
+                f"The header {name} says that a proxy forwards this request. Without a configured "
+                "token only this machine is served; set NOVA_API_TOKEN.",
+            )
 
 
 class BodyLimit:

@@ -11,7 +11,14 @@ _BEARER = 'Bearer realm="nova-stream"'
 
 #: The kinds of the problems that refuse access, as the audit trail names them.
 REFUSALS = frozenset(
-    {"token-missing", "token-unknown", "scope-missing", "foreign-host", "foreign-origin"}
+    {
+        "token-missing",
+        "token-unknown",
+        "scope-missing",
+        "foreign-host",
+        "foreign-origin",
+        "forwarded",
+    }
 )
 
 

@@ -12,7 +12,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -49,6 +49,8 @@ _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _LARGE_BLOCK = 256 * 1024
 #: Connections that may be agreeing on TLS, which no deadline of ours sees, and for how long.
 _HANDSHAKES, _HANDSHAKE = 4096, 10.0
+#: What to do about a secret that is easily guessed.
+_STRONG = "take a secret of 16 or more letters and digits by chance, as openssl rand -hex 24 gives"
 #: Connections that there are at least, however few files the system allows.
 _FEWEST = 64
 
@@ -61,7 +63,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     NovaStreamError (the port is taken).
     """
     app = create_app(settings)
-    configured = not Tokens(settings).open
+    tokens = Tokens(settings)
+    configured = not tokens.open
 
     def has_tokens() -> bool:
         if not configured and _stores_tokens(settings):
@@ -70,7 +73,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         return configured
 
     certificate = _certificate(settings)
-    listener = _listen(host, port, has_tokens=has_tokens)
+    listener = _listen(host, port, has_tokens=has_tokens, weak=tokens.weak)
     with listener:
         wanted = settings.api_streams + _OTHER_CONNECTIONS
         others = _OTHER_FILES + (_HANDSHAKES if certificate else 0)
@@ -97,6 +100,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
         sys.stdout.flush()
         _give_memory_back()
         _warn_of_plain_http(settings, listener, certificate)
+        if tokens.weak:
+            _log.warning("a token is easily guessed", tokens=tokens.weak, then=_STRONG)
         gc.freeze()  # else collections look at all of the program, for 150 ms
         Server(config, app.state.parts.changes, certificate).run(sockets=[listener])
 
@@ -171,7 +176,9 @@ def _warn_of_plain_http(
         )
 
 
-def _listen(host: str, port: int, *, has_tokens: Callable[[], bool]) -> socket.socket:
+def _listen(
+    host: str, port: int, *, has_tokens: Callable[[], bool], weak: Sequence[str] = ()
+) -> socket.socket:
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -182,12 +189,18 @@ def _listen(host: str, port: int, *, has_tokens: Callable[[], bool]) -> socket.s
             "127.0.0.1 is this machine alone, 0.0.0.0 all networks"
         ) from None
     family, _, _, _, address = found[0]
-    if not all(_is_loopback(str(item[4][0])) for item in found) and not has_tokens():
-        raise SettingsError(
-            f"--host {host}: without a token only this machine is served, on 127.0.0.1; set "
-            "NOVA_API_TOKEN (or NOVA_API_TOKENS), or make one with nova-stream tokens create, to "
-            "let others in"
-        )
+    if not all(_is_loopback(str(item[4][0])) for item in found):
+        if not has_tokens():
+            raise SettingsError(
+                f"--host {host}: without a token only this machine is served, on 127.0.0.1; set "
+                "NOVA_API_TOKEN (or NOVA_API_TOKENS), or make one with nova-stream tokens create, "
+                "to let others in"
+            )
+        if weak:
+            raise SettingsError(
+                f"--host {host}: others must not guess the secret of {', '.join(weak)} (value not "
+                f"shown); {_STRONG}"
+            )
     return _bind(family, str(address[0]), port)
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from nova_stream.local.ports import next_free_port
-from tests.browser.dashboard import LIMIT, READER, Running, Window, agent_row, live, until
+from tests.browser.dashboard import LIMIT, READER, TOKEN, Running, Window, agent_row, live, until
 
 pytestmark = pytest.mark.browser
 
@@ -157,6 +157,29 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(window: Window) -> None:
     page.reload()
     live(page)
     assert READER not in page.url
+
+
+def test_a_link_replaces_no_token_unless_its_user_says_so(window: Window, running: Running) -> None:
+    page = window.open(token=TOKEN)
+    for link in ("goto", "hash"):
+        if link == "goto":
+            page.goto("about:blank")
+            page.goto(f"{running.url}/#token={READER}")
+        else:
+            page.evaluate("given => { location.hash = `token=${given}`; }", READER)
+        expect(page.get_by_role("heading", name="Use the link's token?")).to_be_visible()
+        assert page.evaluate("sessionStorage.getItem('nova-token')") == TOKEN
+        assert READER not in page.url
+        page.get_by_role("button", name="Cancel").click()
+        live(page)
+    page.evaluate("given => { location.hash = `token=${given}`; }", TOKEN)  # the same: no question
+    page.evaluate("given => { location.hash = `token=${given}`; }", READER)
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("button", name="Token", exact=True)).to_have_attribute(
+        "title", re.compile("read")
+    )
+    assert page.evaluate("sessionStorage.getItem('nova-token')") == READER
+    live(page)
 
 
 def test_the_policy_lets_nothing_else_in(page: Page) -> None:

@@ -321,9 +321,26 @@ def test_the_image_is_made_of_what_is_pinned_and_is_not_root() -> None:
     assert user not in {"root", "0"}
     installs = [" ".join(line) for line in lines if {"pip", "/app/bin/pip"} & set(line)]
     locked, own, offline = installs
-    assert "--require-hashes --requirement requirements.lock" in locked
+    for pinned in ("requirements.lock", "requirements-build.lock"):
+        assert f"--only-binary :all: --require-hashes --requirement {pinned}" in locked
     assert "--no-deps" in own
+    assert "--no-build-isolation" in own  # else pip fetches whatever builds it today
     assert "--no-index" in offline
+
+
+def test_make_installs_only_what_is_pinned() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("pip sync", "pip install")
+    installs = [line.split() for line in text.splitlines() if "pip install" in line]
+    assert len(installs) == 4
+    for words in installs:
+        if "--editable" in words:
+            assert {"--no-deps", "--no-build-isolation"} <= set(words)
+        else:
+            assert "--require-hashes" in words
+            assert "--no-build" in words or words[words.index("--only-binary") + 1] == ":all:"
+    pinned = (ROOT / "requirements-build.lock").read_text(encoding="utf-8")
+    for name in ("uv", "hatchling", "editables"):
+        assert re.search(rf"^{name}==", pinned, re.MULTILINE)
 
 
 def test_the_image_gets_what_it_copies() -> None:

@@ -28,6 +28,11 @@ _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _IN_PATH = re.compile(r"/c/([^/]+)")
 
 
+#: Letters of a secret, and different ones among them, below which it can be guessed.
+_LETTERS = 16
+_DIFFERENT = 6
+
+
 class Caller(NamedTuple):
     """Whose token it is, and what it may do until when (None = for ever)."""
 
@@ -40,6 +45,13 @@ class _Token(NamedTuple):
     name: str
     scopes: frozenset[str]
     digest: bytes
+    #: Whether its secret is easily guessed.
+    weak: bool
+
+
+def _token(name: str, scopes: frozenset[str], secret: str) -> _Token:
+    weak = len(secret) < _LETTERS or len(set(secret)) < _DIFFERENT
+    return _Token(name, scopes, digest_of(secret), weak)
 
 
 class Tokens:
@@ -58,7 +70,7 @@ class Tokens:
                 raise SettingsError(
                     "NOVA_API_TOKEN: letters, digits and -._~+/= are allowed (value not shown)"
                 )
-            self._tokens.append(_Token("NOVA_API_TOKEN", frozenset(SCOPES), digest_of(one)))
+            self._tokens.append(_token("NOVA_API_TOKEN", frozenset(SCOPES), one))
         several = settings.api_tokens.get_secret_value() if settings.api_tokens else ""
         if several.strip():
             self._tokens += _parse_all(several)
@@ -67,6 +79,11 @@ class Tokens:
     def open(self) -> bool:
         """Whether it is known that there is no token."""
         return not self._tokens and (self._stored is None or self._stored.any is False)
+
+    @property
+    def weak(self) -> list[str]:
+        """Names of the settings' tokens whose secrets are easily guessed."""
+        return [token.name for token in self._tokens if token.weak]
 
     @property
     def unknown(self) -> bool:
@@ -266,4 +283,4 @@ def _parse(part: str) -> _Token:
         or any(one not in NAMES for one in names)
     ):
         raise SettingsError(f"NOVA_API_TOKENS: {_ALLOWED}")
-    return _Token(name, scopes_of(names), digest_of(secret))
+    return _token(name, scopes_of(names), secret)

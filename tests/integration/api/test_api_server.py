@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from nova_stream.api.app import create_app
 from nova_stream.api.server import serve
@@ -36,6 +37,7 @@ serve(load_settings(), "127.0.0.1", int(sys.argv[1]))
 """
 #: Where nothing listens.
 NOWHERE = "postgresql://nova:nova@127.0.0.1:1/nova"
+TOKEN = "4f1c9be07a3d5528"
 
 
 @contextmanager
@@ -114,11 +116,30 @@ def test_without_a_token_only_this_machine(host: str) -> None:
         serve(load_settings(database_url=NOWHERE), host, 0)
 
 
+@pytest.mark.parametrize("secret", ["q", "changeme", "123456789abcdef", "a" * 40, "abcab" * 8])
+def test_a_token_that_is_easily_guessed_is_not_for_others(secret: str) -> None:
+    for given in ({"api_token": secret}, {"api_tokens": f"strong:read:{TOKEN},weak:read:{secret}"}):
+        with pytest.raises(SettingsError, match=r"guess.*(NOVA_API_TOKEN|weak).*openssl") as told:
+            serve(load_settings(database_url=NOWHERE, **given), "0.0.0.0", 0)
+        assert secret not in str(told.value)
+        assert "strong" not in str(told.value)
+
+
+def test_a_token_that_is_easily_guessed_is_warned_of_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nova_stream.api.server.Server.run", lambda *_args, **_more: None)
+    for secret, warned in (("x", True), (TOKEN, False)):
+        with capture_logs() as logged:
+            serve(load_settings(database_url=NOWHERE, api_token=secret), "127.0.0.1", 0)
+        assert ("a token is easily guessed" in [line["event"] for line in logged]) is warned
+
+
 def test_an_address_that_is_none() -> None:
     with pytest.raises(UsageError, match=r"--host nowhere\.invalid"):
-        serve(load_settings(database_url=NOWHERE, api_token="t"), "nowhere.invalid", 0)
+        serve(load_settings(database_url=NOWHERE, api_token=TOKEN), "nowhere.invalid", 0)
     with pytest.raises(UsageError, match=r"192\.0\.2\.1"):
-        serve(load_settings(database_url=NOWHERE, api_token="t"), "192.0.2.1", 0)
+        serve(load_settings(database_url=NOWHERE, api_token=TOKEN), "192.0.2.1", 0)
 
 
 async def test_a_database_that_is_not_migrated(nova_database: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from nova_stream.api.app import create_app
+from nova_stream.api.auth.stored_tokens import StoredTokens
 from nova_stream.settings import load_settings
 
 #: Where nothing listens.
@@ -133,6 +134,31 @@ async def test_an_open_api_serves_this_machine_only(client: httpx.AsyncClient, h
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8600", "[::1]:8600"])
 async def test_names_of_this_machine(client: httpx.AsyncClient, host: str) -> None:
     assert (await client.get("/health/live", headers={"Host": host})).status_code == 200
+
+
+FORWARDED = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Prefix",
+    "X-Real-IP",
+    "Via",
+)
+
+
+@pytest.mark.parametrize("name", FORWARDED)
+async def test_an_open_api_serves_nothing_that_a_proxy_hands_on(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    # Whether it is open Postgres has not said: there are no data yet, but probes work.
+    assert (await client.get("/health/live", headers={name: ""})).status_code == 200
+    assert (await client.get("/api/v1/overview", headers={name: ""})).status_code == 503
+    monkeypatch.setattr(StoredTokens, "any", False)
+    for path in ("/", "/health/live", "/api/v1/overview", "/metrics", "/nothing"):
+        response = await client.get(path, headers={name: ""})
+        assert response.status_code == 403
+        assert response.json()["type"] == "urn:nova-stream:forwarded"
+        assert "NOVA_API_TOKEN" in response.json()["detail"]
 
 
 async def test_pages_of_other_origins_send_nothing(client: httpx.AsyncClient) -> None:

@@ -239,6 +239,9 @@ async def test_a_byte_order_mark_is_left_out(client: httpx.AsyncClient) -> None:
         ("gzip;q=0.5", True),
         ("gzip;q=0", False),
         ("gzip; q=0.000, br", False),
+        ("GZIP ; Q=0", False),
+        ("x-gzip;q=0.", False),
+        ("*;q=0", False),
         ("br", False),
         ("identity", False),
     ],
@@ -248,6 +251,47 @@ async def test_an_answer_is_packed_for_who_takes_that(
 ) -> None:
     response = await client.get("/openapi.json", headers={"Accept-Encoding": accepted})
     assert ("content-encoding" in response.headers) is packed
+
+
+# -- headers of every answer -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*get_paths(), "/", "/docs", "/openapi.json", "/static/app.js", "/nothing", "/static/no"],
+)
+async def test_no_answer_is_taken_for_something_else_or_kept_by_chance(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    asked = [
+        (method, headers)
+        for method in ("GET", "HEAD", "POST", "OPTIONS")
+        for headers in (TOKEN, {}, {"Authorization": "Bearer nobody"})
+    ]
+    for method, headers in asked:
+        if (method, path, headers) == ("GET", "/api/v1/stream", TOKEN):
+            continue  # which does not end
+        answer = await client.request(method, path, headers=headers)
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+        (caching,) = answer.headers.get_list("cache-control")
+        if answer.headers.get("content-type", "").startswith("application/problem+json"):
+            assert caching == "no-store"
+        assert caching in {"no-store", "no-cache", "private, no-cache"}
+
+
+async def test_a_failure_of_ours_has_the_same_headers() -> None:
+    broken = app(api_cors_origins="https://app.example")
+
+    @broken.get("/broken")
+    async def fail() -> None:
+        raise RuntimeError
+
+    async with connect(broken, "http://nova.example") as client:
+        for path in ("/broken", "/api/v1/overview"):
+            answer = await client.get(path, headers={**TOKEN, "Origin": "https://app.example"})
+            assert answer.status_code in {500, 503}
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cache-control"] == "no-store"
 
 
 # -- paths -----------------------------------------------------------------------------------------

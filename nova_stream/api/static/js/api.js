@@ -25,11 +25,17 @@ export function authorization() {
   return token.value ? { Authorization: `Bearer ${token.value}` } : {};
 }
 
+/** A link's token that is not the one this tab has: its user decides. */
+export const offered = signal(null);
+
+/** Take the token that this tab has, else the one in the address, which is taken out of there. */
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  const kept = sessionStorage.getItem(KEPT);
   if (given) {
-    sessionStorage.setItem(KEPT, given);
     history.replaceState(null, "", location.pathname + location.search);
+    if (!kept) sessionStorage.setItem(KEPT, given);
+    else if (kept !== given) offered.value = given;
   }
   token.value = sessionStorage.getItem(KEPT);
 }

@@ -1,9 +1,9 @@
 // The top of the page: the connection's state, the way to the sections, and the token.
 
-import { declined, refusal, setToken, token } from "./api.js";
+import { declined, offered, refusal, setToken, token } from "./api.js";
 import { integer, plural, roughly } from "./format.js";
 import { computed, effect, html, signal, useEffect } from "./lib.js";
-import { Modal, openDialog } from "./parts/dialogs.js";
+import { Confirm, Modal, openDialog } from "./parts/dialogs.js";
 import { alerts, status } from "./resources.js";
 import { may, named, rights } from "./rights.js";
 import * as state from "./state.js";
@@ -110,6 +110,19 @@ function Asked({ close }) {
 
 effect(() => {
   if (refusal.value && !declined.value) askForToken();
+});
+
+function Offered({ given, close }) {
+  return html`
+    <${Confirm} title="Use the link's token?" label="Use it" close=${close} act=${async () => setToken(given)}>
+      <p class="note">The link that was opened carries another token than the one of this tab. Whatever you do with it is done, and told, in the name of whoever made it. Use it only if the link is from somebody you trust.</p>
+    <//>`;
+}
+
+effect(() => {
+  if (!offered.value) return;
+  openDialog(Offered, { given: offered.value });
+  offered.value = null;
 });
 
 export const section = signal("overview");
