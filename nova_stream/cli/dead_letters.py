@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +16,7 @@ from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
-    from nova_stream.storage.dead_letters.store import Letter, Listed
+    from nova_stream.storage.dead_letters.read import DeadLetter, WholeDeadLetter
 
 app = typer.Typer(
     help="What could not be applied: look at it, publish it again, set it aside.",
@@ -25,12 +24,8 @@ app = typer.Typer(
 )
 
 
-class _State(StrEnum):
-    OPEN = "open"
-    RETRIED = "retried"
-    DISCARDED = "discarded"
-
-
+#: The states of ``storage.dead_letters.read``, which --help must not wait for.
+_State = Literal["open", "retried", "discarded"]
 _LARGEST = 2**63 - 1
 #: Letters that a line of the audit trail names; more are counted.
 _NAMED = 20
@@ -57,7 +52,7 @@ def show_list(
     if as_json:
         import msgspec
 
-        found = {"count": count, "items": [_as_json(letter) for letter in letters]}
+        found = {"count": count, "items": letters}
         typer.echo(msgspec.json.encode(found).decode())
         return
     if not letters:
@@ -83,12 +78,12 @@ def show(
     """Show a dead letter with its bytes: as text if they are UTF-8, else in hexadecimal."""
     letter = asyncio.run(_read(number))
     if raw:
-        sys.stdout.buffer.write(letter.value or b"")
+        sys.stdout.buffer.write(_bytes(letter.value_base64) or b"")
         sys.stdout.buffer.flush()
     elif as_json:
         import msgspec
 
-        typer.echo(msgspec.json.encode(_whole_as_json(letter)).decode())
+        typer.echo(msgspec.json.encode(letter).decode())
     else:
         typer.echo("\n".join(_lines(letter)))
 
@@ -117,23 +112,31 @@ def discard(
 
 async def _find(
     topic: str | None, reason: str | None, state: _State | None, limit: int
-) -> tuple[int, list[Listed]]:
+) -> tuple[int, list[DeadLetter]]:
+    from nova_stream.storage.dead_letters.read import count_dead_letters, dead_letters
     from nova_stream.storage.dead_letters.store import open_store
 
     async with open_store(prepare_quiet()) as store:
-        return await store.find(
-            topic=topic, reason=reason, state=state.value if state else None, limit=limit
+        count = await count_dead_letters(store.connection, topic=topic, reason=reason, state=state)
+        found, _ = await dead_letters(
+            store.connection, limit, topic=topic, reason=reason, state=state
         )
+        return count, found
 
 
-async def _read(number: int) -> Letter:
+async def _read(number: int) -> WholeDeadLetter:
+    from nova_stream.storage.dead_letters.read import dead_letter
     from nova_stream.storage.dead_letters.store import open_store
 
     async with open_store(prepare_quiet()) as store:
-        return (await store.read([number]))[0]
+        await store.require([number])
+        found = await dead_letter(store.connection, number)
+        assert found is not None  # letters that are open are never deleted, others after days
+        return found
 
 
 async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
+    from nova_stream.republish import republish
     from nova_stream.storage.dead_letters.store import open_store
 
     settings = prepare_quiet()
@@ -141,7 +144,7 @@ async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) 
     async with open_store(settings) as store:
         chosen = numbers or await store.open_ids(reason)
         async with told(settings, "dead-letters retry", _named(chosen)):
-            await store.retry(settings, chosen)
+            await republish(settings, store, chosen)
     return len(set(chosen))
 
 
@@ -174,48 +177,45 @@ def _answer(verb: str, count: int, *, as_json: bool) -> None:
     typer.echo(f'{{"{verb}": {count}}}' if as_json else f"{verb} {count}")
 
 
-def _row(letter: Listed) -> tuple[object, ...]:
+def _row(letter: DeadLetter) -> tuple[object, ...]:
     size = "null" if letter.size is None else letter.size
+    place = f"{letter.topic}/{letter.partition}@{letter.offset}"
     return (
         letter.id,
         letter.state,
-        _time(letter),
-        _place(letter),
+        letter.recorded_at,
+        place,
         size,
         letter.reason,
-        letter.message,
+        letter.detail,
     )
 
 
-def _time(letter: Listed) -> str:
-    from nova_stream.clock import isoformat
-
-    return isoformat(letter.failed_at)
-
-
-def _place(letter: Listed) -> str:
-    return f"{letter.topic}/{letter.partition}@{letter.offset}"
-
-
-def _lines(letter: Letter) -> list[str]:
-    from nova_stream.clock import isoformat
-
-    listed = letter.listed
-    written = isoformat(listed.record_time) if listed.record_time else "unknown"
+def _lines(letter: WholeDeadLetter) -> list[str]:
+    value = _bytes(letter.value_base64)
     lines = [
-        f"id          {listed.id} ({listed.state}, {listed.attempts} attempts)",
-        f"reason      {listed.reason}",
-        f"message     {printable(listed.message)}",
-        f"topic       {listed.topic}",
-        f"partition   {listed.partition}",
-        f"offset      {listed.offset} (generation {listed.generation})",
-        f"written at  {written}",
-        f"failed at   {_time(listed)}",
-        f"key         {_text(letter.key)}",
-        *(f"header      {printable(name)}: {_text(value)}" for name, value in letter.headers),
-        f"value       {'null' if listed.size is None else f'{listed.size} bytes'}",
+        f"id          {letter.id} ({letter.state}, {letter.attempts} attempts)",
+        f"reason      {letter.reason}",
+        f"message     {printable(letter.detail)}",
+        f"topic       {letter.topic}",
+        f"partition   {letter.partition}",
+        f"offset      {letter.offset} (generation {letter.generation})",
+        f"written at  {letter.timestamp or 'unknown'}",
+        f"failed at   {letter.recorded_at}",
+        f"key         {_text(_bytes(letter.key_base64))}",
+        *(
+            f"header      {printable(header.name)}: {_text(_bytes(header.value_base64))}"
+            for header in letter.headers
+        ),
+        f"value       {'null' if value is None else f'{len(value)} bytes'}",
     ]
-    return [*lines, _text(letter.value)] if letter.value else lines
+    return [*lines, _text(value)] if value else lines
+
+
+def _bytes(text: str | None) -> bytes | None:
+    import base64
+
+    return None if text is None else base64.b64decode(text)
 
 
 def _text(data: bytes | None) -> str:
@@ -226,31 +226,3 @@ def _text(data: bytes | None) -> str:
         return printable(data.decode())
     except UnicodeDecodeError:
         return f"hex {data.hex()}"
-
-
-def _as_json(letter: Listed) -> dict[str, Any]:
-    import msgspec
-
-    from nova_stream.clock import isoformat
-
-    times = {
-        "failedAt": isoformat(letter.failed_at),
-        "recordTime": isoformat(letter.record_time) if letter.record_time else None,
-    }
-    return {**msgspec.to_builtins(letter), **times}
-
-
-def _whole_as_json(letter: Letter) -> dict[str, Any]:
-    shown = _as_json(letter.listed)
-    for name, data in (("key", letter.key), ("value", letter.value)):
-        shown[name] = _utf8(data)
-        shown[f"{name}Hex"] = None if data is None else data.hex()
-    shown["headers"] = [[name, _utf8(value)] for name, value in letter.headers]
-    return shown
-
-
-def _utf8(data: bytes | None) -> str | None:
-    try:
-        return None if data is None else data.decode()
-    except UnicodeDecodeError:
-        return None

@@ -13,7 +13,7 @@ from nova_stream.events.change import Change, Entity, SourceRecord
 from nova_stream.events.decode import Decoder
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.flush import Applied, RereadError
-from nova_stream.storage.dead_letters.insert import DeadLetter, dead_letter
+from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 from nova_stream.stream.flusher import Flusher, RevokedError
 from nova_stream.stream.intake import Batch, Intake
 from nova_stream.stream.metrics import Metrics
@@ -141,7 +141,7 @@ class Pumps:
     async def _decode(self, intake: Intake, batch: Batch) -> Chunk:
         """Raises RevokedError when the partition is taken away while a schema is waited for."""
         changes: list[Change] = []
-        dead: list[DeadLetter] = []
+        dead: list[FailedRecord] = []
         nothing: list[SourceRecord] = []
         decode = self._decoders[intake.entity].decode
         partition = intake.partition
@@ -153,7 +153,7 @@ class Pumps:
                     change = decode(record, partition)
                 except (RejectedError, SchemaNeededError) as error:
                     settled = await self._settle(intake, decode, record, error)
-                    if isinstance(settled, DeadLetter):
+                    if isinstance(settled, FailedRecord):
                         dead.append(settled)
                         continue
                     change = settled
@@ -183,7 +183,7 @@ class Pumps:
         decode: Callable[[SourceRecord, int], Change | None],
         record: SourceRecord,
         error: RejectedError | SchemaNeededError,
-    ) -> Change | DeadLetter | None:
+    ) -> Change | FailedRecord | None:
         """What comes of a record that ``decode`` did not take: its dead letter, or, when the
         schemas that it needs have come, its change.
         """
@@ -199,18 +199,18 @@ class Pumps:
 
     async def _read_tombstones(
         self, intake: Intake, records: list[SourceRecord]
-    ) -> tuple[list[Change], list[DeadLetter]]:
+    ) -> tuple[list[Change], list[FailedRecord]]:
         """What tombstones mean if the topic turns out to have flattened records."""
         found: list[Change] = []
-        dead: list[DeadLetter] = []
+        dead: list[FailedRecord] = []
         read = self._decoders[intake.entity].read_tombstone
         for record in records:
-            settled: Change | DeadLetter | None
+            settled: Change | FailedRecord | None
             try:
                 settled = read(record, intake.partition)
             except (RejectedError, SchemaNeededError) as error:
                 settled = await self._settle(intake, read, record, error)
-            if isinstance(settled, DeadLetter):
+            if isinstance(settled, FailedRecord):
                 dead.append(settled)
             elif settled is not None:
                 found.append(settled)
@@ -221,7 +221,7 @@ def _giving_back(intake: Intake, size: int) -> Callable[[asyncio.Future[Applied]
     return lambda _: intake.give_back(size)
 
 
-def _reject(intake: Intake, record: SourceRecord, error: RejectedError) -> DeadLetter:
+def _reject(intake: Intake, record: SourceRecord, error: RejectedError) -> FailedRecord:
     return dead_letter(
         intake.topic, intake.partition, intake.generation, record, error.reason, str(error)
     )

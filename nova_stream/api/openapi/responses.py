@@ -14,7 +14,7 @@ from nova_stream.api.openapi import examples_operations as operation
 from nova_stream.api.problems import Problem
 from nova_stream.scopes import Scope
 from nova_stream.storage.access.trail import TrailRow
-from nova_stream.storage.dead_letters.read import DeadLetterRow, DeadLetterWhole
+from nova_stream.storage.dead_letters.read import DeadLetter, WholeDeadLetter
 from nova_stream.storage.jobs.rows import AlertRow, JobOverview, Restored, Run
 from nova_stream.storage.read_status import StreamStatus
 from nova_stream.storage.stats.explain_rows import Explanation
@@ -106,8 +106,8 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "Run": (Run, operation.RUN),
     "Restored": (Restored, operation.RESTORED),
     "AlertList": (Items[AlertRow], operation.ALERTS),
-    "DeadLetterList": (Items[DeadLetterRow], operation.DEAD_LETTERS),
-    "DeadLetter": (DeadLetterWhole, operation.DEAD_LETTER),
+    "DeadLetterList": (Items[DeadLetter], operation.DEAD_LETTERS),
+    "DeadLetter": (WholeDeadLetter, operation.DEAD_LETTER),
     "Explanation": (Explanation, operation.EXPLANATION),
     "AgentHistoryList": (Items[AgentHistory], operation.AGENT_HISTORY),
     "BuildHistoryList": (Items[BuildHistory], operation.BUILD_HISTORY),

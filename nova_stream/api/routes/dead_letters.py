@@ -13,9 +13,10 @@ from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.republish import republish
 from nova_stream.storage.dead_letters import read as read_dead_letters
-from nova_stream.storage.dead_letters.read import DeadLetterWhole
-from nova_stream.storage.dead_letters.store import State, open_store
+from nova_stream.storage.dead_letters.read import State, WholeDeadLetter
+from nova_stream.storage.dead_letters.store import open_store
 
 router = APIRouter(
     prefix=PREFIX, tags=["dead letters"], dependencies=[needs("admin"), within(LINES)]
@@ -71,7 +72,7 @@ async def retry(parts: PartsOf, id_: _Id) -> Response:
     """
     await _letter(parts, id_)
     async with open_store(parts.settings) as store:
-        await store.retry(parts.settings, [id_])
+        await republish(parts.settings, store, [id_])
     return answer(await _letter(parts, id_))
 
 
@@ -88,7 +89,7 @@ async def discard(parts: PartsOf, id_: _Id) -> Response:
     return answer(await _letter(parts, id_))
 
 
-async def _letter(parts: Parts, id_: int) -> DeadLetterWhole:
+async def _letter(parts: Parts, id_: int) -> WholeDeadLetter:
     async with parts.database.connection() as connection:
         found = await read_dead_letters.dead_letter(connection, id_)
     if found is None:

@@ -15,7 +15,7 @@ from nova_stream.storage.apply.fold import rank_lsn, rank_offset
 from nova_stream.storage.apply.sources import ADVICE, REASON, Source, seems_moved, source_of
 from nova_stream.storage.apply.truncations import Floor
 from nova_stream.storage.database import Connection
-from nova_stream.storage.dead_letters.insert import DeadLetter, dead_letter
+from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 
 
 class RereadError(Exception):
@@ -58,7 +58,7 @@ class Admitted(msgspec.Struct):
 
     chunk: Chunk
     changes: list[Change]
-    dead: list[DeadLetter]
+    dead: list[FailedRecord]
     applied: Applied
     kind: VersionKind | None
     source: Source
@@ -239,7 +239,7 @@ def _keep_above(a: Admitted, floor: Floor) -> None:
         return
 
 
-def letter_of(chunk: Chunk, change: Change, reason: str, message: str) -> DeadLetter:
+def letter_of(chunk: Chunk, change: Change, reason: str, message: str) -> FailedRecord:
     """The dead letter of a change."""
     record = chunk.record_at(change.offset)
     return dead_letter(chunk.topic, chunk.partition, chunk.generation, record, reason, message)
@@ -292,7 +292,7 @@ def _of_kind(change: Change, kind: str) -> Change:
     return change
 
 
-def _other_kind(chunk: Chunk, change: Change, kind: str) -> DeadLetter:
+def _other_kind(chunk: Chunk, change: Change, kind: str) -> FailedRecord:
     return letter_of(
         chunk,
         change,

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from nova_stream.events.change import Change, Entity, SourceRecord
-from nova_stream.storage.dead_letters.insert import DeadLetter
+from nova_stream.storage.dead_letters.insert import FailedRecord
 
 
 class Chunk(msgspec.Struct):
@@ -28,12 +28,12 @@ class Chunk(msgspec.Struct):
     end: int
     records: Sequence[SourceRecord]
     changes: list[Change]
-    dead: list[DeadLetter]
+    dead: list[FailedRecord]
     size: int = 0
     #: What records without a value mean on a topic of flattened records, and those that mean
     #: nothing there; elsewhere both count nothing.
     tombstones: Sequence[Change] = ()
-    dead_tombstones: Sequence[DeadLetter] = ()
+    dead_tombstones: Sequence[FailedRecord] = ()
 
     @property
     def key(self) -> tuple[str, int]:

@@ -20,7 +20,7 @@ _MESSAGE_LIMIT = 2000
 RecordHeader = tuple[str, bytes | None]
 
 
-class DeadLetter(msgspec.Struct):
+class FailedRecord(msgspec.Struct):
     """A record that could not be applied: where it was, its bytes, and why."""
 
     topic: str
@@ -37,9 +37,9 @@ class DeadLetter(msgspec.Struct):
 
 def dead_letter(
     topic: str, partition: int, generation: int, record: SourceRecord, reason: str, message: str
-) -> DeadLetter:
+) -> FailedRecord:
     """Keep ``record`` whole, with the reason in a form that Postgres can store."""
-    return DeadLetter(
+    return FailedRecord(
         topic=topic,
         partition=partition,
         offset=record.offset,
@@ -94,7 +94,7 @@ def _time(timestamp: int | None) -> datetime | None:
         return None
 
 
-async def insert(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+async def insert(connection: Connection, letters: Sequence[FailedRecord]) -> None:
     """Store ``letters`` in the transaction at hand; one that is there already stays as it is."""
     rows = [
         (

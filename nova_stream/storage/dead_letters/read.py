@@ -1,17 +1,23 @@
-"""The dead letters as the API shows them. All raise what asyncpg raises."""
+"""The dead letters as people see them, in the API and on the command line. All raise what asyncpg
+raises.
+"""
 
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters import sql as sql_dead_letters
-from nova_stream.storage.dead_letters.store import DeadLetterStore, Letter, Listed, State, listed
+from nova_stream.storage.dead_letters.insert import read_headers
 from nova_stream.storage.stats.rows import Time
+
+State = Literal["open", "retried", "discarded"]
 
 _LARGEST = 2**63 - 1
 #: Bytes of a value that is told as text, too.
@@ -20,7 +26,7 @@ _LONGEST_TEXT = 1024 * 1024
 _Base64 = Annotated[str | None, msgspec.Meta(description="The bytes, in base64.")]
 
 
-class DeadLetterRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class DeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A record that could not be applied. ``size`` is the number of its value's bytes, null for a
     null value; ``timestamp`` is when it was written.
     """
@@ -43,7 +49,7 @@ class DeadLetterRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     attempts: int
 
 
-class LetterHeader(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class DeadLetterHeader(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A header of the record; ``value`` where it is UTF-8. Both are null for a null value."""
 
     name: str
@@ -51,7 +57,7 @@ class LetterHeader(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     value_base64: _Base64
 
 
-class DeadLetterWhole(DeadLetterRow, frozen=True, rename="camel", kw_only=True):
+class WholeDeadLetter(DeadLetter, frozen=True, rename="camel", kw_only=True):
     """A dead letter with its bytes; texts are null where the bytes are no UTF-8, and a value's
     where it has more than 1 MB.
     """
@@ -59,7 +65,7 @@ class DeadLetterWhole(DeadLetterRow, frozen=True, rename="camel", kw_only=True):
     key_base64: _Base64
     value_text: str | None
     value_base64: _Base64
-    headers: list[LetterHeader]
+    headers: list[DeadLetterHeader]
 
 
 async def dead_letters(
@@ -70,50 +76,51 @@ async def dead_letters(
     topic: str | None = None,
     reason: str | None = None,
     state: State | None = None,
-) -> tuple[list[DeadLetterRow], int | None]:
+) -> tuple[list[DeadLetter], int | None]:
     """A page of dead letters, newest first, and the number after which the next page goes on."""
     rows = await connection.fetch(
         sql_dead_letters.PAGE, topic, reason, state, before or _LARGEST, limit + 1
     )
-    found = [DeadLetterRow(**_fields(listed(row), row["key"])) for row in rows[:limit]]
+    found = [DeadLetter(**_shown(row)) for row in rows[:limit]]
     return found, found[-1].id if len(rows) > limit else None
 
 
-async def dead_letter(connection: Connection, id_: int) -> DeadLetterWhole | None:
+async def count_dead_letters(
+    connection: Connection, *, topic: str | None, reason: str | None, state: State | None
+) -> int:
+    """How many dead letters there are of this kind."""
+    number: int = await connection.fetchval(sql_dead_letters.COUNT, topic, reason, state)
+    return number
+
+
+async def dead_letter(connection: Connection, id_: int) -> WholeDeadLetter | None:
     """A whole letter; None when there is none of this number."""
-    letter = await DeadLetterStore(connection).find_one(id_)
-    return None if letter is None else _whole(letter)
-
-
-def _fields(row: Listed, key: bytes | None) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "state": row.state,
-        "topic": row.topic,
-        "partition": row.partition,
-        "offset": row.offset,
-        "generation": row.generation,
-        "key": _text(key),
-        "reason": row.reason,
-        "detail": row.message,
-        "size": row.size,
-        "timestamp": None if row.record_time is None else time_text(row.record_time),
-        "recorded_at": time_text(row.failed_at),
-        "attempts": row.attempts,
-    }
-
-
-def _whole(letter: Letter) -> DeadLetterWhole:
-    return DeadLetterWhole(
-        **_fields(letter.listed, letter.key),
-        key_base64=_base64(letter.key),
-        value_text=_text(letter.value) if len(letter.value or b"") <= _LONGEST_TEXT else None,
-        value_base64=_base64(letter.value),
+    row = await connection.fetchrow(sql_dead_letters.WHOLE, id_)
+    if row is None:
+        return None
+    value: bytes | None = row["value"]
+    fields = _shown(row)
+    for name in ("value", "headers"):
+        del fields[name]
+    return WholeDeadLetter(
+        **fields,
+        key_base64=_base64(row["key"]),
+        value_text=_text(value) if len(value or b"") <= _LONGEST_TEXT else None,
+        value_base64=_base64(value),
         headers=[
-            LetterHeader(name=name, value=_text(value), value_base64=_base64(value))
-            for name, value in letter.headers
+            DeadLetterHeader(name=name, value=_text(header), value_base64=_base64(header))
+            for name, header in read_headers(row["headers"])
         ],
     )
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        name: time_text(value) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }
+    shown["key"] = _text(shown["key"])
+    return shown
 
 
 def _text(data: bytes | None) -> str | None:

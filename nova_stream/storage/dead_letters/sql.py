@@ -17,27 +17,21 @@ SET state = 'open', reason = excluded.reason, message = excluded.message, failed
 WHERE d.state = 'retried' AND d.reason = 'source_moved'
 """
 
-#: $1 topic, $2 reason, $3 state, each null for all; $4: how many, the newest first.
-LIST = """
-SELECT id, topic, partition, "offset", generation, record_time, reason, message, failed_at,
-    attempts, state, octet_length(value) AS size
-FROM dead_letters
-WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR reason = $2)
-    AND ($3::text IS NULL OR state = $3)
-ORDER BY id DESC LIMIT $4
+#: A letter's columns by the names that readers see.
+_COLUMNS = """
+    id, topic, partition, "offset", generation, record_time AS timestamp, reason,
+    message AS detail, failed_at AS recorded_at, attempts, state, octet_length(value) AS size
 """
 
 #: $1 topic, $2 reason, $3 state, each null for all; $4: those before this id, $5: how many. A
 #: longer key comes with the whole letter only.
-PAGE = """
-SELECT id, topic, partition, "offset", generation, record_time, reason, message, failed_at,
-    attempts, state, octet_length(value) AS size,
-    CASE WHEN octet_length(key) <= 1024 THEN key END AS key
+PAGE = f"""
+SELECT {_COLUMNS}, CASE WHEN octet_length(key) <= 1024 THEN key END AS key
 FROM dead_letters
 WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR reason = $2)
     AND ($3::text IS NULL OR state = $3) AND id < $4
 ORDER BY id DESC LIMIT $5
-"""
+"""  # noqa: S608 - our own text
 
 COUNT = """
 SELECT count(*) FROM dead_letters
@@ -45,10 +39,14 @@ WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR reason = $2)
     AND ($3::text IS NULL OR state = $3)
 """
 
+#: $1: id.
+WHOLE = f"""
+SELECT {_COLUMNS}, key, value, headers::text AS headers FROM dead_letters WHERE id = $1
+"""  # noqa: S608 - our own text
+
 #: $1: ids.
-READ = """
-SELECT id, topic, partition, "offset", generation, record_time, reason, message, failed_at,
-    attempts, state, octet_length(value) AS size, key, value, headers::text AS headers
+ORIGINALS = """
+SELECT topic, partition, generation, "offset", key, value, headers::text AS headers
 FROM dead_letters WHERE id = ANY($1::bigint[]) ORDER BY id
 """
 

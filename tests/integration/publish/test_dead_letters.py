@@ -15,7 +15,7 @@ from nova_stream.events.versions import generation_number
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
 from nova_stream.storage.dead_letters import insert as dead_letters
-from nova_stream.storage.dead_letters.insert import DeadLetter, dead_letter
+from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 from nova_stream.storage.migrate import migrate
 
 from .topics import make_topics, read_all
@@ -51,7 +51,7 @@ def database(
     return settings
 
 
-def letter(settings: Settings, record: Record, reason: str = "test", **fields: Any) -> DeadLetter:
+def letter(settings: Settings, record: Record, reason: str = "test", **fields: Any) -> FailedRecord:
     place = {"partition": 1, "generation": 0, **fields}
     return dead_letter(
         settings.topic(Entity.USERS),
@@ -63,7 +63,7 @@ def letter(settings: Settings, record: Record, reason: str = "test", **fields: A
     )
 
 
-def put(settings: Settings, letters: Sequence[DeadLetter]) -> None:
+def put(settings: Settings, letters: Sequence[FailedRecord]) -> None:
     async def insert() -> None:
         connection = await connect(settings, "test")
         try:
@@ -99,8 +99,8 @@ def test_they_are_listed_by_topic_reason_and_state(
         "partition": 1,
         "attempts": 1,
         "size": len(PLAIN),
-        "recordTime": "2026-02-20T12:00:00.000Z",
-        "message": "the message of reason_0",
+        "timestamp": "2026-02-20T12:00:00.000Z",
+        "detail": "the message of reason_0",
     }
 
     assert run(["dead-letters", "list", "--limit", "2"]) == 0
@@ -138,7 +138,7 @@ def test_bytes_are_shown_as_text_or_hexadecimal_and_never_steer_the_terminal(
     assert capsysbinary.readouterr().out == strange
     run(["dead-letters", "show", "3", "--json"])
     shown = json.loads(capsysbinary.readouterr().out)
-    assert (shown["value"], shown["valueHex"], shown["key"]) == (None, None, "u-1")
+    assert (shown["valueText"], shown["valueBase64"], shown["key"]) == (None, None, "u-1")
 
 
 def test_retried_ones_are_in_kafka_as_they_were_with_the_version_that_they_had(

@@ -10,7 +10,7 @@ from nova_stream.events.change import Change, Entity
 from nova_stream.events.decode import Decoder
 from nova_stream.events.json_text import encode_json
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.dead_letters.insert import DeadLetter, dead_letter
+from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 
 NOON_MS = 1771588800000
 _DECODERS = {entity: Decoder(entity) for entity in Entity}
@@ -59,9 +59,9 @@ def chunk_of(
     end = records[-1].offset + 1 if end is None else end
     kept = [record for record in records if start <= record.offset < end]
     changes: list[Change] = []
-    dead: list[DeadLetter] = []
+    dead: list[FailedRecord] = []
     tombstones: list[Change] = []
-    dead_tombstones: list[DeadLetter] = []
+    dead_tombstones: list[FailedRecord] = []
     for record in kept:
         try:
             change = _DECODERS[entity].decode(record, partition)

@@ -10,9 +10,10 @@ import pytest
 from nova_stream.errors import UsageError
 from nova_stream.events.change import COMPARED_MINOR, Entity
 from nova_stream.events.forms import Forms
+from nova_stream.republish import stated_version, versioned
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.sources import begin_source, noticed
-from nova_stream.storage.dead_letters.store import DeadLetterStore, _again, _version_of
+from nova_stream.storage.dead_letters.store import DeadLetterStore
 from tests.integration.storage.chunks import NOON_MS, value_of
 from tests.integration.storage.conftest import Desk
 
@@ -50,11 +51,11 @@ async def read_again(desk: Desk, partition: int = 0) -> None:
 
 
 async def publish_again(desk: Desk) -> None:
-    """What ``retry`` publishes for the one letter that is open."""
+    """What ``republish`` publishes for the one letter that is open."""
     store = DeadLetterStore(desk.connection)
-    (letter,) = await store.read(await store.open_ids())
-    sources = await store._sources([letter.listed.topic])
-    record = _again(letter, _version_of(letter, Forms()), sources)
+    (original,) = await store.originals(await store.open_ids())
+    sources = await store.sources([original.topic])
+    record = versioned(original, stated_version(original, Forms()), sources)
     await desk.put(TASKS, record.value, headers=record.headers)
 
 

@@ -21,6 +21,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from nova_stream.cli.check_registry import check_registry
 from nova_stream.events.change import Entity
 from nova_stream.local.ports import free_port
+from nova_stream.republish import republish
 from nova_stream.settings import load_settings
 from nova_stream.storage.dead_letters.store import open_store
 from tests.integration.storage.chunks import value_of
@@ -169,7 +170,7 @@ async def test_a_letter_is_published_again_with_the_place_that_its_lsn_had(
 
     settings = stage.settings.model_copy(update={"schema_registry_url": schema_registry.url})
     async with open_store(settings) as store:
-        await store.retry(settings, [letter["id"]])
+        await republish(settings, store, [letter["id"]])
     await stage.caught_up()
     again = await stage.dead_letter(EXECUTIONS, offset + 2)
     (name, value), *_ = json.loads(again["headers"])
