@@ -30,6 +30,6 @@ def to_millis(instant: datetime) -> int:
 
 
 def isoformat(instant: datetime) -> str:
-    """``2026-02-20T12:00:00.000Z``: the form in which every time is written out (contract 1)."""
+    """``2026-02-20T12:00:00.000Z``: the form in which every time is written out."""
     utc = instant.astimezone(UTC)
     return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

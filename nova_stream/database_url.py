@@ -279,7 +279,7 @@ def _hosts(given: Mapping[str, str]) -> tuple[Host, ...]:
 def _check_port(port: str) -> None:
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _LARGEST_PORT):
         # Not shown: of a password with an unescaped / this is a piece.
-        raise ValueError(f"its port is no number from 1 to {_LARGEST_PORT}; {_ESCAPE}")
+        raise ValueError(f"its port is not a number from 1 to {_LARGEST_PORT}; {_ESCAPE}")
 
 
 def _server_settings(options: str) -> dict[str, str]:
@@ -310,11 +310,13 @@ def _unescape(text: str) -> str:
     """Percent-decoded, strictly."""
     data = text.encode()
     if data.count(b"%") != len(_ESCAPED.findall(data)):
-        raise ValueError(f"it cannot be read: a % begins no escape; {_ESCAPE}")
+        raise ValueError(f"it cannot be read: a % does not begin an escape; {_ESCAPE}")
     try:
         decoded = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), data).decode()
     except UnicodeDecodeError:
-        raise ValueError(f"it cannot be read: its escapes are no UTF-8; {_ESCAPE}") from None
+        raise ValueError(
+            f"it cannot be read: its percent escapes are not valid UTF-8; {_ESCAPE}"
+        ) from None
     if "\0" in decoded:
         raise ValueError("it cannot be read: %00 is not allowed")
     return decoded

@@ -1,4 +1,4 @@
-"""Settings from the environment (prefix ``NOVA_``) and from ``.env`` (contract section 7)."""
+"""Settings from the environment (prefix ``NOVA_``) and from ``.env``: docs/settings.md."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class Settings(BaseSettings):
             and " " not in token
         ):
             raise ValueError(
-                f"{_SHORTEST_SECRET} printable characters or more, without blanks, are allowed"
+                f"{_SHORTEST_SECRET} or more printable characters without spaces are allowed"
             )
         return value
 

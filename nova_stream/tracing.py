@@ -23,7 +23,7 @@ Headers = list[tuple[str, bytes]]
 _NAME = "nova_stream"
 _PARENT = "traceparent"
 #: At the end spans have so many seconds to be sent: a collector that is away must not hold us.
-_LAST_SEND = 1.0
+_LAST_SEND_S = 1.0
 
 
 def start(settings: Settings, program: str) -> None:
@@ -47,7 +47,7 @@ def finish() -> None:
     if shutdown is not None:
         thread = threading.Thread(target=shutdown, name="last spans", daemon=True)
         thread.start()
-        thread.join(_LAST_SEND)
+        thread.join(_LAST_SEND_S)
 
 
 def tracer_of(settings: Settings) -> Tracer | None:

@@ -63,7 +63,7 @@ class TellingExporter(SpanExporter):
         result = self._other.export(spans)
         failed = result is not SpanExportResult.SUCCESS
         if failed and not self._failing:
-            _log.warning("spans cannot be sent", then="those that wait are dropped, nothing else")
+            _log.warning("spans cannot be sent", then="waiting spans are dropped, nothing else")
         elif self._failing and not failed:
             _log.info("spans can be sent again")
         self._failing = failed

@@ -214,7 +214,7 @@ class _ProbesOnly:
         error = ProblemError(
             503,
             "too-many-connections",
-            "As many connections are open as this server takes; try again later.",
+            "The server's limit of open connections is reached; try again later.",
             headers={"Retry-After": "5", "Connection": "close"},
         )
         await problem_response(error)(scope, receive, send)

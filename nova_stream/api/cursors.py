@@ -99,7 +99,7 @@ def decode_numbers(cursor: str | None, count: int) -> list[int] | None:
 
 def bad_cursor() -> ProblemError:
     """This cursor is none of ours."""
-    return ProblemError(422, "bad-cursor", "cursor: this is no nextCursor that a list has given")
+    return ProblemError(422, "bad-cursor", "cursor: not a nextCursor of this list")
 
 
 def _encode(place: Any) -> str:

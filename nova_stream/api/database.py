@@ -15,8 +15,8 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, check_schema, create_pool
 
 #: Seconds that a request may spend with the database; a reader waits no longer.
-_LIMIT = 15.0
-_CLOSE_LIMIT = 2.0
+_LIMIT_S = 15.0
+_CLOSE_LIMIT_S = 2.0
 
 
 class Database:
@@ -45,7 +45,7 @@ class Database:
         Raises DatabaseUnavailableError or SchemaVersionError, TimeoutError, or what asyncpg
         raises.
         """
-        async with asyncio.timeout(_LIMIT):
+        async with asyncio.timeout(_LIMIT_S):
             pool = await self._pool.get()
             async with _lent(pool) as connection:
                 yield connection
@@ -81,6 +81,6 @@ async def _lent(pool: asyncpg.Pool[Any]) -> AsyncIterator[Connection]:
 
 async def _close(pool: asyncpg.Pool[Any]) -> None:
     try:
-        await asyncio.wait_for(pool.close(), _CLOSE_LIMIT)
+        await asyncio.wait_for(pool.close(), _CLOSE_LIMIT_S)
     except TimeoutError:
         pool.terminate()

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 #: Seconds for which a failure is repeated to others, so that a crowd of requests does not queue
 #: up for one attempt each.
-_PAUSE = 1.0
+_PAUSE_S = 1.0
 
 
 class Lazy(Generic[T]):
@@ -38,7 +38,7 @@ class Lazy(Generic[T]):
         return value
 
     async def _try(self) -> T:
-        if self._failure is not None and time.monotonic() - self._failed_at < _PAUSE:
+        if self._failure is not None and time.monotonic() - self._failed_at < _PAUSE_S:
             raise self._failure
         try:
             value = await self._open()

@@ -59,7 +59,7 @@ class ApiMetrics:
         )
         self.looks = Histogram(
             "nova_api_look_seconds",
-            "Seconds of each look for changes that all streams share.",
+            "Seconds that each shared check for changes took.",
             buckets=_SECONDS,
             registry=self.registry,
         )

@@ -46,7 +46,7 @@ class ExactPaths:
                 # With a NUL, which is in no name.
                 scope["path"] = _NOT_UTF8.sub("\0", _decoded(scope.get("raw_path") or b"") or path)
             if b"%" in scope["query_string"] and _NOT_UTF8.search(_decoded(scope["query_string"])):
-                raise ProblemError(422, "invalid-request", "The query's escapes are no UTF-8.")
+                raise ProblemError(422, "invalid-request", "The query string is not valid UTF-8.")
         await self._app(scope, receive, send)
 
 

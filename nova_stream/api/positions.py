@@ -14,9 +14,9 @@ from nova_stream.storage.stats import read
 from nova_stream.storage.stats.read import Reached
 
 #: Seconds between two looks; also how old the look may be that several requests share.
-_INTERVAL = 0.01
+_INTERVAL_S = 0.01
 #: The same for looks at Kafka, which are only needed around a topic that was made again.
-_KAFKA_INTERVAL = 0.25
+_KAFKA_INTERVAL_S = 0.25
 
 #: Gives the ids of those of some topics that exist in Kafka now; KafkaUnavailableError when it does
 #: not answer.
@@ -74,11 +74,11 @@ class PositionWatch:
                 return
             if left <= 0:
                 raise _not_reached(token, reached, timeout)
-            await asyncio.sleep(min(_INTERVAL, left))
+            await asyncio.sleep(min(_INTERVAL_S, left))
 
     async def _has(self, token: PositionToken, reached: Reached, asked_at: float) -> bool:
         """Whether the token is reached, topic by topic."""
-        moment = max(asked_at, time.monotonic() - _KAFKA_INTERVAL)
+        moment = max(asked_at, time.monotonic() - _KAFKA_INTERVAL_S)
         for topic, wanted in token.positions.items():
             known = reached.lives.get(topic)
             meant = token.lives.get(topic)
@@ -103,7 +103,7 @@ class PositionWatch:
     async def _look(self) -> Reached:
         async with self._lock:
             # Positions only rise in a life, so that a shared look can be late but never wrong.
-            if time.monotonic() - self._looked_at >= _INTERVAL:
+            if time.monotonic() - self._looked_at >= _INTERVAL_S:
                 started = time.monotonic()
                 async with self._database.look() as connection:
                     self._reached = await read.reached(connection)

@@ -42,8 +42,8 @@ _UNAVAILABLE_KINDS: dict[type[Exception], str] = {
 
 #: What callers are told of what is away: its address and its own words are for the log alone.
 _AWAY: dict[type[Exception], str] = {
-    DatabaseUnavailableError: "Postgres cannot be used at the moment; try again.",
-    KafkaUnavailableError: "Kafka cannot be used at the moment; try again.",
+    DatabaseUnavailableError: "Postgres is unavailable; try again.",
+    KafkaUnavailableError: "Kafka is unavailable; try again.",
 }
 
 _log = get_logger(__name__)
@@ -110,17 +110,17 @@ def problem_of(error: Exception) -> ProblemError:
     for kind, name in _UNAVAILABLE_KINDS.items():
         if isinstance(error, kind):
             if told := _AWAY.get(kind):
-                _log.info("a request needs what is away", error=str(error))
+                _log.info("a request needs a service that is unavailable", error=str(error))
             return ProblemError(503, name, told or str(error), headers=_RETRY)
     if is_away(error):
-        detail = "Postgres does not answer at the moment; try again."
+        detail = "Postgres does not answer; try again."
         return ProblemError(503, "database-unavailable", detail, headers=_RETRY)
     if isinstance(error, asyncpg.PostgresError) and fault_of(error) is Fault.SETUP:
-        _log.error("the database is not as this version needs it", error=str(error))
-        detail = "The database is not as this version needs it. Run: nova-stream migrate"
+        _log.error("the database schema does not match this version", error=str(error))
+        detail = "The database schema does not match this version. Run: nova-stream migrate"
         return ProblemError(503, "schema-version", detail, headers=_RETRY)
     _log.error("a request failed", exc_info=error)
-    return ProblemError(500, "internal", "An error inside of nova-stream; its log says more.")
+    return ProblemError(500, "internal", "Internal error; the server's log has the details.")
 
 
 def install(app: FastAPI) -> None:
@@ -136,12 +136,12 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         path = request.url.path
         shown = "this path" if path.startswith(_PRIVATE) else path
-        detail = f"There is nothing at {shown}; /docs lists what there is."
+        detail = f"There is nothing at {shown}; /docs lists all paths."
     elif error.status_code == 405:
         headers["Allow"] = allowed = _allowed(headers.get("Allow", "GET"))
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
-        detail = f"This method is not possible here; allowed are {allowed}."
+        detail = f"This method is not allowed here; allowed are {allowed}."
     return problem_response(ProblemError(error.status_code, None, detail, headers=headers))
 
 

@@ -61,6 +61,6 @@ def undecided() -> ProblemError:
     return ProblemError(
         503,
         "database-unavailable",
-        "Postgres does not answer at the moment, and has the tokens; try again.",
+        "Postgres, which holds the tokens, does not answer; try again.",
         headers={"Retry-After": "2"},
     )

@@ -123,5 +123,5 @@ class _Body:
 
 def _damaged() -> ProblemError:
     return ProblemError(
-        400, "bad-encoding", "The body is not what its Content-Encoding says, or is cut off."
+        400, "bad-encoding", "The body does not match its Content-Encoding, or is cut off."
     )

@@ -48,7 +48,7 @@ _OTHER_FILES = 256
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _LARGE_BLOCK = 256 * 1024
 #: Connections that may be agreeing on TLS, which no deadline of ours sees, and for how long.
-_HANDSHAKES, _HANDSHAKE = 4096, 10.0
+_HANDSHAKES, _HANDSHAKE_S = 4096, 10.0
 #: What to do about a secret that is easily guessed.
 _STRONG = "take a secret of 16 or more letters and digits by chance, as openssl rand -hex 24 gives"
 #: Connections that there are at least, however few files the system allows.
@@ -129,7 +129,7 @@ class Server(uvicorn.Server):
             self._following = loop.create_task(self._certificate.follow(context))
             # uvicorn leaves the handshake asyncio's minute.
             loop.create_server = partial(  # type: ignore[method-assign]
-                loop.create_server, ssl_handshake_timeout=_HANDSHAKE
+                loop.create_server, ssl_handshake_timeout=_HANDSHAKE_S
             )
         await super().startup(sockets)
 
@@ -171,7 +171,7 @@ def _warn_of_plain_http(
         _log.warning(
             "the API is served without TLS",
             address=host,
-            then="whoever is on the way can read tokens and documents; give it a certificate "
+            then="anyone on the network path can read tokens and documents; give it a certificate "
             "(--tls-cert, --tls-key), or name the proxy that has one (NOVA_API_TRUSTED_PROXIES)",
         )
 
@@ -266,7 +266,9 @@ def _cannot_bind(error: OSError, host: str, port: int) -> NovaStreamError:
             "(0 = any free one), or stop that program"
         )
     if error.errno == errno.EACCES:
-        return NovaStreamError(f"port {port}: this user may not listen there; take one above 1023")
+        return NovaStreamError(
+            f"port {port}: this user may not listen on it; choose one above 1023"
+        )
     return UsageError(
         f"cannot listen on {host}, port {port}: {error.strerror}; --host is an address of this "
         "machine"

@@ -19,15 +19,15 @@ from nova_stream.storage.database import DATABASE_ERRORS, State, is_away, state_
 from nova_stream.storage.read_status import HeldBack, StreamFacts, StreamStatus, stream_facts
 
 #: Seconds for which a look is shown to others.
-_KEEP = 1.0
+_KEEP_S = 1.0
 #: Seconds that either of the two may take; then it counts as away.
-_LIMIT = 1.5
+_LIMIT_S = 1.5
 #: Seconds for one answer of Kafka.
-_ANSWER_LIMIT = 1.2
+_ANSWER_LIMIT_S = 1.2
 #: Seconds for counting the records that wait; else their offsets are told.
-_PATIENCE = 0.4
+_PATIENCE_S = 0.4
 #: Seconds over which the throughput is taken, and the fewest that say something.
-_SPAN, _FEWEST = 10.0, 0.3
+_SPAN_S, _FEWEST_S = 10.0, 0.3
 
 
 class _Kafka(NamedTuple):
@@ -42,8 +42,8 @@ class StreamWatch:
         self._settings = settings
         self._database = database
         self._lock = asyncio.Lock()
-        self._admin = KafkaAdmin(settings, _ANSWER_LIMIT)
-        self._counter = RecordCounter(settings, _PATIENCE)
+        self._admin = KafkaAdmin(settings, _ANSWER_LIMIT_S)
+        self._counter = RecordCounter(settings, _PATIENCE_S)
         self._samples: deque[tuple[float, dict[Key, int]]] = deque()
         self._status: StreamStatus | None = None
         self._database_state: State = "up"
@@ -55,7 +55,7 @@ class StreamWatch:
         Raises SchemaVersionError.
         """
         async with self._lock:
-            if self._status is None or time.monotonic() - self._looked_at > _KEEP:
+            if self._status is None or time.monotonic() - self._looked_at > _KEEP_S:
                 self._status = await self._look()
                 self._looked_at = time.monotonic()
             return self._status
@@ -94,7 +94,7 @@ class StreamWatch:
 
     async def _of_database(self) -> StreamFacts | None:
         try:
-            async with asyncio.timeout(_LIMIT), self._database.look() as connection:
+            async with asyncio.timeout(_LIMIT_S), self._database.look() as connection:
                 facts = await stream_facts(connection, self._settings)
         except DATABASE_ERRORS as error:
             if not is_away(error):
@@ -106,7 +106,7 @@ class StreamWatch:
 
     async def _of_kafka(self) -> _Kafka | None:
         try:
-            async with asyncio.timeout(_LIMIT):
+            async with asyncio.timeout(_LIMIT_S):
                 logs, group = await asyncio.gather(
                     read_logs(self._admin, list(self._settings.topics())),
                     self._admin.group(self._settings.consumer_group),
@@ -118,12 +118,12 @@ class StreamWatch:
     def _throughput(self) -> float | None:
         """Records a second between the newest look and the oldest one of the last seconds."""
         now = time.monotonic()
-        while self._samples and now - self._samples[0][0] > _SPAN:
+        while self._samples and now - self._samples[0][0] > _SPAN_S:
             self._samples.popleft()
         if not self._samples:
             return None
         (began, before), (ended, after) = self._samples[0], self._samples[-1]
-        if ended - began < _FEWEST:
+        if ended - began < _FEWEST_S:
             return None
         # A topic that was made again starts at 0.
         applied = sum(max(0, offset - before.get(key, 0)) for key, offset in after.items())

@@ -12,7 +12,7 @@ from nova_stream.telemetry import get_logger
 _log = get_logger(__name__)
 
 #: Seconds between two looks at the files.
-_LOOK_EVERY = 5.0
+_LOOK_EVERY_S = 5.0
 
 
 class Certificate:
@@ -50,7 +50,7 @@ class Certificate:
         used is told, and the former one stays.
         """
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_LOOK_EVERY_S)
             state = self._state()
             if state == self._seen:
                 continue
@@ -66,7 +66,7 @@ class Certificate:
                     then="the former one stays",
                 )
             else:
-                _log.info("the certificate was loaded anew", file=str(self.chain))
+                _log.info("the certificate was reloaded", file=str(self.chain))
 
     def _state(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_state_of(path) for path in (self.chain, self.key))

@@ -10,8 +10,8 @@ from nova_stream.storage.stats import read
 
 #: Seconds for which a count, or that there is none, is told to others: it goes over all names, and
 #: everybody may ask. And those that Postgres has for it.
-_KEEP = 1.0
-_LIMIT = 2.5
+_KEEP_S = 1.0
+_LIMIT_S = 2.5
 
 
 class Unregistered:
@@ -27,7 +27,7 @@ class Unregistered:
         after 2.5 s.
         """
         asked = self._asked
-        if asked is None or (asked.done() and time.monotonic() - self._ended_at > _KEEP):
+        if asked is None or (asked.done() and time.monotonic() - self._ended_at > _KEEP_S):
             asked = self._asked = asyncio.create_task(self._count())
             asked.add_done_callback(self._ended)
         return await asyncio.shield(asked)
@@ -39,7 +39,7 @@ class Unregistered:
             await asyncio.gather(self._asked, return_exceptions=True)
 
     async def _count(self) -> int:
-        async with asyncio.timeout(_LIMIT), self._database.look() as connection:
+        async with asyncio.timeout(_LIMIT_S), self._database.look() as connection:
             return await read.count_unregistered(connection)
 
     def _ended(self, asked: asyncio.Task[int]) -> None:

@@ -141,7 +141,9 @@ class ConvexClient:
         wanted = {"tableName": table, "snapshot": snapshot, "cursor": cursor}
         answer = self._decode(await self._get("list_snapshot", wanted), _SnapshotAnswer)
         if answer.has_more and answer.cursor in {None, cursor}:
-            raise SourceAwayError(f"Convex at {self.place} says that there is more, but not where")
+            raise SourceAwayError(
+                f"Convex at {self.place} says that there is more, but gives no cursor"
+            )
         if snapshot is not None and answer.snapshot != snapshot:
             raise SourceAwayError(
                 f"Convex at {self.place} answered with the snapshot {answer.snapshot} instead of "
@@ -202,7 +204,7 @@ class ConvexClient:
             return CursorExpiredError(f"Convex at {self.place} answers {said}")
         if status in {404, 405} or 300 <= status < 400:
             return _RequestRefusedError(
-                f"Convex at {self.place} answers {said}: there is no deployment's API. "
+                f"Convex at {self.place} answers {said}: no deployment API is there. "
                 "NOVA_CONVEX_URL is the deployment URL, such as https://happy-otter-123.convex.cloud"
             )
         return _RequestRefusedError(f"Convex at {self.place} answers {said}: {message}")
@@ -224,7 +226,7 @@ class ConvexClient:
             return msgspec.json.decode(body, type=form)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise SourceAwayError(
-                f"Convex at {self.place} gave an answer that is none of its API: {error}"
+                f"Convex at {self.place} gave an answer that its API does not describe: {error}"
             ) from None
 
     def _rows(self, values: list[dict[str, Any]]) -> list[Row]:
@@ -232,7 +234,7 @@ class ConvexClient:
             return [_row(value) for value in values]
         except (KeyError, TypeError) as error:
             raise SourceAwayError(
-                f"Convex at {self.place} gave a document that has no right {error}"
+                f"Convex at {self.place} gave a document without a valid {error}"
             ) from None
 
 

@@ -26,11 +26,11 @@ _log = get_logger(__name__)
 
 #: A lease that is not renewed for so long is the next instance's. Seconds.
 LEASE = 6.0
-_RENEW = 1.5
+_RENEW_S = 1.5
 #: How often a waiting instance looks.
-_LOOK = 1.0
+_LOOK_S = 1.0
 #: Nothing is published in the last moments of a lease.
-_MARGIN = 1.0
+_MARGIN_S = 1.0
 
 
 class Holding:
@@ -43,7 +43,7 @@ class Holding:
 
     def check(self) -> None:
         """Raises LeadershipLostError unless nobody else can have the lease yet."""
-        if time.monotonic() > self._sure_until - _MARGIN:
+        if time.monotonic() > self._sure_until - _MARGIN_S:
             raise LeadershipLostError("the lease was not renewed in time")
 
     def renewed(self, asked_at: float) -> None:
@@ -98,12 +98,12 @@ async def _acquire(connection: Connection, source: str, address: str) -> tuple[f
         if known is not None and not waits:
             waits = True
             _log.info("standing by", source=source, holder=known.holder)
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_LOOK_S)
 
 
 async def _keep(connection: Connection, source: str, epoch: int, holding: Holding) -> None:
     while True:
-        await asyncio.sleep(_RENEW)
+        await asyncio.sleep(_RENEW_S)
         asked_at = time.monotonic()
         try:
             async with asyncio.timeout(LEASE):

@@ -71,7 +71,7 @@ def change_of(entity: Entity, row: Row, *, op: Op) -> ChangeLine | Rejected:
         document = document_of(entity, row)
         validate_document(entity, document)
     except ValueError as error:
-        reason = RejectedError("wrong_type", f"this is no document of Convex: {error}")
+        reason = RejectedError("wrong_type", f"not a Convex document: {error}")
         return Rejected(entity, row.id, op, row.ts, ts_ms, {**row.fields, "id": row.id}, reason)
     except RejectedError as error:
         return Rejected(entity, row.id, op, row.ts, ts_ms, document, error)

@@ -40,7 +40,7 @@ class CaptureMetrics:
         )
         self.leading = Gauge(
             "nova_capture_leading",
-            "1 while this instance captures, 0 while it stands by.",
+            "1 while this instance captures, 0 while it is on standby.",
             registry=registry,
         )
         self.source_up = Gauge(
@@ -50,7 +50,7 @@ class CaptureMetrics:
         )
         self.lag = Gauge(
             "nova_capture_lag_seconds",
-            "Seconds since the instance that captures had last read all that there was.",
+            "Seconds since the capturing instance had last read everything.",
             registry=registry,
         )
         self.lag.set_function(self._lag)

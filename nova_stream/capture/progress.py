@@ -8,7 +8,7 @@ from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_EVERY = 5.0
+_EVERY_S = 5.0
 
 
 class Progress:
@@ -20,7 +20,7 @@ class Progress:
 
     def show(self, table: str, documents: int) -> None:
         """Say how many documents are published, unless that was said a moment ago."""
-        if time.monotonic() - self._told >= _EVERY:
+        if time.monotonic() - self._told >= _EVERY_S:
             self._told = time.monotonic()
             _log.info(
                 "snapshot", table=table, documents=documents, per_second=self._rate(documents)

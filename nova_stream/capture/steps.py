@@ -39,7 +39,7 @@ _TABLES = list(TABLES)
 #: Documents that are gone, deleted at a time.
 _SWEPT = 1000
 #: Seconds after which "nothing new" is stored, too: it says that somebody has looked.
-_STORED_EVERY = 10.0
+_STORED_EVERY_S = 10.0
 #: Names of foreign tables that are remembered, so that each is told once.
 _TOLD = 1000
 _UNREACHED = (KafkaUnavailableError, PublishError, TopicError)
@@ -88,7 +88,7 @@ class Steps:
                     await self._follow()
         except CursorExpiredError as error:
             _log.warning(
-                "the source no longer has what follows the cursor",
+                "the source no longer has the changes after the cursor",
                 reason=str(error),
                 phase=self.at.phase,
                 then="a new snapshot, which also deletes what is gone",
@@ -157,13 +157,13 @@ class Steps:
         await self._publish(page.rows, "u", page.cursor)
         if page.cursor < cursor and not self._behind:
             _log.warning(
-                "the deployment's time is before the cursor",
+                "the deployment's clock is behind the cursor",
                 cursor=cursor,
                 time=page.cursor,
                 then="changes are read once it has passed the cursor",
             )
         self._behind = page.cursor < cursor
-        is_due = time.monotonic() - self._stored_at > _STORED_EVERY
+        is_due = time.monotonic() - self._stored_at > _STORED_EVERY_S
         if page.cursor > cursor or page.rows or is_due:
             await self._advance(page, cursor)
         if not page.has_more:

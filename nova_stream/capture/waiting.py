@@ -8,9 +8,9 @@ from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_FIRST, _LONGEST = 0.5, 30.0
+_FIRST_S, _LONGEST_S = 0.5, 30.0
 #: More than this is not waited for on a server's word.
-_LONGEST_ASKED = 300.0
+_LONGEST_ASKED_S = 300.0
 
 
 class Outage:
@@ -32,10 +32,10 @@ class Outage:
         if not self._failures:
             reason = " ".join(str(error).split()) or type(error).__name__
             _log.warning("waiting", what=self._what, reason=reason)
-        pause = min(_FIRST * 2.0 ** min(self._failures, 10), _LONGEST)
+        pause = min(_FIRST_S * 2.0 ** min(self._failures, 10), _LONGEST_S)
         self._failures += 1
         spread: float = pause * (0.5 + random.random() / 2)  # noqa: S311 - no secret hangs on it
-        return spread if asked is None else max(min(asked, _LONGEST_ASKED), spread)
+        return spread if asked is None else max(min(asked, _LONGEST_ASKED_S), spread)
 
     def over(self) -> None:
         """Note that it works."""

@@ -15,19 +15,19 @@ from nova_stream.cli.tables import print_table
 if TYPE_CHECKING:
     from nova_stream.storage.jobs.alerts import AlertLine
 
-app = typer.Typer(help="What somebody should know of.", rich_markup_mode="markdown")
+app = typer.Typer(help="What needs attention: open alerts.", rich_markup_mode="markdown")
 
 
 @app.callback()
 def _alerts() -> None:
-    """What somebody should know of."""
+    """What needs attention: open alerts."""
 
 
 @app.command("list")
 def show_list(
     *,
     every: Annotated[
-        bool, typer.Option("--all", metavar="", help="Also those that are over, newest first.")
+        bool, typer.Option("--all", metavar="", help="Closed ones too, newest first.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
 ) -> None:

@@ -17,7 +17,7 @@ from nova_stream.errors import UsageError
 if TYPE_CHECKING:
     from nova_stream.storage.maintenance.archive import ArchiveObject
 
-app = typer.Typer(help="Documents of old executions: what the archive has, and putting it back.")
+app = typer.Typer(help="Documents of old executions: list the archive, and restore from it.")
 
 _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
@@ -71,7 +71,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no day; allowed is YYYY-MM-DD, such as 2026-01-21") from None
+        raise UsageError(f"{text!r} is not a date; give YYYY-MM-DD, such as 2026-01-21") from None
 
 
 def _row(known: ArchiveObject) -> tuple[object, ...]:

@@ -38,7 +38,9 @@ def audit(
     settle: Annotated[
         float,
         typer.Option(
-            min=0, metavar="SECONDS", help="How long a change may take from the source into Kafka."
+            min=0,
+            metavar="SECONDS",
+            help="The longest time that a change may take from the source to Kafka.",
         ),
     ] = 30.0,
 ) -> int:

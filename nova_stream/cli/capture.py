@@ -33,7 +33,7 @@ def convex(
         typer.Option(
             "--new-snapshot",
             metavar="",
-            help="Have the capture read the whole deployment anew, and end.",
+            help="Make the capture read the whole deployment again, then exit.",
         ),
     ] = False,
 ) -> int:

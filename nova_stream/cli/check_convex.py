@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nova_stream.storage.capture.cursor import SourceState
 
 #: Seconds that the deployment may take to answer.
-_LIMIT = 10.0
+_LIMIT_S = 10.0
 #: A capture that works stores its place every few seconds.
 _LATE = timedelta(seconds=60)
 _START = "start one: nova-stream capture convex"
@@ -35,7 +35,7 @@ async def check_convex(
     try:
         async with ConvexClient(settings, clock) as client:
             address = client.address
-            await client.tables(_LIMIT)
+            await client.tables(_LIMIT_S)
     except SourceAwayError as error:
         yield False, str(error), "a capture that runs waits for it"
     except NovaStreamError as error:
@@ -58,7 +58,11 @@ def _of_capture(state: SourceState | None, address: str, clock: Clock) -> tuple[
         )
     if not state.held:
         read = state.caught_up_at
-        since = f"all was read at {isoformat(read)}" if read else "nothing was ever read whole"
+        since = (
+            f"everything was read at {isoformat(read)}"
+            if read
+            else "no snapshot was ever completed"
+        )
         return False, f"no instance captures now; {since}", _START
     if state.at.phase != "deltas":
         documents = f"{state.at.documents} documents so far"
@@ -67,7 +71,7 @@ def _of_capture(state: SourceState | None, address: str, clock: Clock) -> tuple[
     if behind > _LATE:
         return (
             False,
-            f"{state.holder} has not read all that there is for {behind.total_seconds():.0f} s",
+            f"{state.holder} has not caught up for {behind.total_seconds():.0f} s",
             "read its log: it says what it waits for",
         )
     return True, f"{state.holder} captures, {max(behind.total_seconds(), 0):.0f} s behind", ""

@@ -16,9 +16,9 @@ async def check_tokens(connection: Connection, now: datetime) -> tuple[str, str]
     """Which tokens end soon, and what to do about it; no advice where none does."""
     found = await token_store.ending(connection, now, now + _SOON)
     if not found:
-        return "none ends within two weeks", ""
+        return "none expires within two weeks", ""
     listed = ", ".join(f"{name} at {isoformat(end)}" for name, end in found)
     return (
         f"ending soon: {listed}",
-        f"give them other secrets in time: nova-stream tokens rotate {found[0][0]}",
+        f"give them new secrets in time: nova-stream tokens rotate {found[0][0]}",
     )

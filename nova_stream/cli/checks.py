@@ -24,7 +24,7 @@ from nova_stream.storage.dead_letters.store import DeadLetterStore
 from nova_stream.storage.schema import newest_revision
 
 #: Seconds to wait for an answer of Kafka.
-_LIMIT = 5.0
+_LIMIT_S = 5.0
 #: A worker that has something to do moves its positions many times a second.
 _STANDS_AFTER = timedelta(seconds=30)
 
@@ -42,7 +42,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def examine(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     """All checks, one after the other; what rests on something that failed is left out."""
-    async with KafkaAdmin(settings, _LIMIT) as admin:
+    async with KafkaAdmin(settings, _LIMIT_S) as admin:
         async for finding in _examine(settings, clock, admin):
             yield finding
 
@@ -101,7 +101,7 @@ async def check_workers(admin: KafkaAdmin, settings: Settings) -> Finding:
     try:
         members = (await admin.group(group)).members
     except KafkaUnavailableError as error:
-        return _problem("workers", f"group {group} cannot be looked at: {error}")
+        return _problem("workers", f"group {group} cannot be described: {error}")
     if not members:
         return _problem("workers", f"none runs (group {group})", "start one: nova-stream worker")
     return Finding("workers", ok=True, message=f"{members} in group {group}")
@@ -139,7 +139,7 @@ async def check_lag(
         if at is not None and at.next_offset > log.end:
             return [_ahead(key, at, log)]
     backlog = await backlog_of(
-        logs, applied, lambda wanted: count_records(settings, wanted, _LIMIT)
+        logs, applied, lambda wanted: count_records(settings, wanted, _LIMIT_S)
     )
     return [_lag(backlog, applied, clock), *_transactions(backlog, clock)]
 
@@ -156,7 +156,7 @@ async def check_offsets(
         "versions",
         f"{', '.join(mixed)}: versions are offsets, and partitions were added: changes of entities "
         "that moved to another partition may have had no effect",
-        "make the topic again and publish all its entities (op r), as docs/operations.md has it "
+        "recreate the topic and publish all its entities (op r), as docs/operations.md has it "
         "under More partitions",
     )
 

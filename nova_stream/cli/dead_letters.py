@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nova_stream.storage.dead_letters.read import DeadLetter, WholeDeadLetter
 
 app = typer.Typer(
-    help="What could not be applied: look at it, publish it again, set it aside.",
+    help="Records that could not be applied: inspect, publish again, discard.",
     rich_markup_mode="markdown",
 )
 
@@ -31,7 +31,7 @@ _LARGEST = 2**63 - 1
 _NAMED = 20
 _Ids = Annotated[
     list[int] | None,
-    typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Their numbers in the list."),
+    typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Their numbers, as listed."),
 ]
 _All = Annotated[bool, typer.Option("--all", metavar="", help="All open ones.")]
 _Reason = Annotated[str | None, typer.Option(help="With --all: only those with this reason.")]
@@ -41,10 +41,10 @@ _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 @app.command("list")
 def show_list(
     *,
-    topic: Annotated[str | None, typer.Option(help="Only those of this topic.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Only dead letters of this topic.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only dead letters with this reason.")] = None,
     state: Annotated[_State | None, typer.Option(help="Only those in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
     as_json: _Json = False,
 ) -> None:
     """List dead letters, the newest first."""
@@ -67,7 +67,7 @@ def show_list(
 @app.command("show")
 def show(
     number: Annotated[
-        int, typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Its number in the list.")
+        int, typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Its number, as listed.")
     ],
     *,
     raw: Annotated[

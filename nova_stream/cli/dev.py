@@ -135,7 +135,7 @@ def _print_summary(
     kafka = addresses.kafka + ("" if addresses.own_kafka else "  (NOVA_KAFKA_BROKERS)")
     # Ours is on this machine only and made to be copied; somebody else's password is not shown.
     database = addresses.database_url if addresses.own_postgres else "NOVA_DATABASE_URL"
-    kept = "gone when this stops" if ephemeral else f"kept in {_short(data_dir)}"
+    kept = "deleted when this stops" if ephemeral else f"kept in {_short(data_dir)}"
     if not (addresses.own_kafka or addresses.own_postgres):
         kept = "where NOVA_KAFKA_BROKERS and NOVA_DATABASE_URL keep it"
     lines = [

@@ -10,7 +10,7 @@ import typer
 
 def dev(
     data_dir: Annotated[
-        Path, typer.Option("--data-dir", metavar="DIR", help="Where the data is kept.")
+        Path, typer.Option("--data-dir", metavar="DIR", help="The data folder.")
     ] = Path(".nova-stream"),
     port: Annotated[
         int | None,
@@ -23,7 +23,7 @@ def dev(
         bool, typer.Option("--no-demo", metavar="", help="No demo traffic.")
     ] = False,
     ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", metavar="", help="Throw the data away at the end.")
+        bool, typer.Option("--ephemeral", metavar="", help="Delete the data at the end.")
     ] = False,
     rate: Annotated[
         float,

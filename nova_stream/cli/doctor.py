@@ -75,7 +75,7 @@ def _misspelt() -> list[Finding]:
         Finding(
             "settings",
             ok=True,
-            message=f"{name} is no setting and has no effect",
+            message=f"{name} is not a setting and has no effect",
             advice=f"{meant} is meant?" if meant else "see docs/settings.md",
         )
         for name, meant in unknown_variables().items()

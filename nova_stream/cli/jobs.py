@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nova_stream.storage.jobs.ledger import RunLine
 
 app = typer.Typer(
-    help="The background jobs: what they did, when they run next; run, pause and undo.",
+    help="The background jobs: list, history, run, pause and undo.",
     rich_markup_mode="markdown",
 )
 
@@ -60,10 +60,10 @@ def run(
     name: _Name,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Do all of it, and roll it back.")
+        bool, typer.Option("--dry-run", metavar="", help="Run all of it, then roll it back.")
     ] = False,
     at: Annotated[
-        str | None, typer.Option(metavar="ISO_TIME", help="The time that the job believes in.")
+        str | None, typer.Option(metavar="ISO_TIME", help="The time that the job takes as now.")
     ] = None,
 ) -> int:
     """Run a job here and now, also while it is paused; no slot is used up.
@@ -78,7 +78,7 @@ def run(
         return 1
     ended = finished.ended
     if not finished.recorded:
-        typer.echo("warning: the ledger is away, so that this run is in no history", err=True)
+        typer.echo("warning: Postgres is unavailable, so no history has this run", err=True)
     if ended.result is None:
         typer.echo(f"error: {job.name} {ended.outcome}: {ended.error}", err=True)
         return 1
@@ -91,7 +91,7 @@ def history(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this job.")] = None,
     *,
     limit: Annotated[
-        int, typer.Option(min=1, max=100_000, metavar="N", help="At most so many.")
+        int, typer.Option(min=1, max=100_000, metavar="N", help="At most this many.")
     ] = 50,
     as_json: _Json = False,
 ) -> None:
@@ -112,7 +112,9 @@ def history(
 @app.command("pause")
 def pause(
     name: _Name,
-    reason: Annotated[str | None, typer.Option(help="Why, for others who see it paused.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="The reason, shown wherever the job is shown as paused.")
+    ] = None,
 ) -> None:
     """Run no more slots of a job until it is resumed; the ledger notes each as skipped."""
     settings = prepare_quiet()
@@ -143,7 +145,8 @@ def resume(name: _Name) -> None:
 @app.command("undo")
 def undo(
     number: Annotated[
-        int, typer.Argument(metavar="RUN", min=1, max=2**63 - 1, help="Its number in the history.")
+        int,
+        typer.Argument(metavar="RUN", min=1, max=2**63 - 1, help="Its number, as in the history."),
     ],
 ) -> None:
     """Put back what a run of cleanupOldActivity deleted; later runs leave it alone for a while."""
@@ -222,7 +225,7 @@ def _instant(text: str | None) -> datetime | None:
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"--at {text!r} is no time; ISO 8601 is allowed, such as 2026-02-20T12:00:00Z"
+            f"--at {text!r} is not a time; give ISO 8601, such as 2026-02-20T12:00:00Z"
         ) from None
     try:
         instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)

@@ -122,7 +122,7 @@ def _explain(error: Exception) -> int:
         traceback.print_exception(error)
     _complain(
         f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'} "
-        "(unforeseen; NOVA_LOG_LEVEL=debug shows where)"
+        "(unexpected; NOVA_LOG_LEVEL=debug shows where)"
     )
     return 1
 

@@ -34,7 +34,7 @@ def publish(
         int, typer.Option(min=1, metavar="N", help="Changes to send before waiting for Kafka.")
     ] = 10_000,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", metavar="", help="Leave out lines that are not right.")
+        bool, typer.Option("--skip-bad", metavar="", help="Skip lines that are not valid.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON object.")

@@ -36,7 +36,7 @@ def prepare_long_run(program: str) -> Settings:
     if unknown := unknown_variables():
         _log = get_logger(__name__)
         _log.warning(
-            "variables that are no settings",
+            "variables that are not settings",
             variables=list(unknown),
             meant=[meant for meant in unknown.values() if meant is not None],
             then="they have no effect",

@@ -36,7 +36,9 @@ _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 _Name = Annotated[str, typer.Argument(help="The token's name: letters, digits, dots, - and _.")]
 _Expires = Annotated[
     str,
-    typer.Option(metavar="DAYS", help=f"End in so many days (1 to {_MOST_DAYS}), or `{_NEVER}`."),
+    typer.Option(
+        metavar="DAYS", help=f"Expire after this many days (1 to {_MOST_DAYS}), or `{_NEVER}`."
+    ),
 ]
 
 
@@ -60,10 +62,10 @@ def create(
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name; allowed are 1 to 100 letters, digits, dots, - and _"
+            f"{name!r} is not a valid name; allowed are 1 to 100 letters, digits, dots, - and _"
         )
     if unknown := [one for one in scope if one not in NAMES]:
-        raise UsageError(f"--scope {unknown[0]} is none; allowed are {', '.join(NAMES)}")
+        raise UsageError(f"--scope {unknown[0]} is not a scope; allowed are {', '.join(NAMES)}")
     days = _days(expires)
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
@@ -94,7 +96,7 @@ def rotate(
     overlap: Annotated[
         int,
         typer.Option(
-            min=0, max=24 * 366, metavar="HOURS", help="How long the secret before still works."
+            min=0, max=24 * 366, metavar="HOURS", help="How long the former secret still works."
         ),
     ] = _OVERLAP,
     as_json: _Json = False,
@@ -122,7 +124,7 @@ def rotate(
             f"there is no token {name} that works; nova-stream tokens create makes one"
         )
     if not as_json:
-        typer.echo(f"the secret before works until {_time(until)} at the latest")
+        typer.echo(f"the former secret works until {_time(until)} at the latest")
     _show_made(made, secret, now, as_json=as_json)
 
 

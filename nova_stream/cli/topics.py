@@ -31,7 +31,9 @@ def new_source(
     """
     settings = prepare_quiet()
     if topic not in settings.topics():
-        raise UsageError(f"{topic!r} is no topic here; allowed is {', '.join(settings.topics())}")
+        raise UsageError(
+            f"{topic!r} is not a topic here; allowed is {', '.join(settings.topics())}"
+        )
     found = asyncio.run(_begin(settings, topic))
     if as_json:
         import msgspec
@@ -40,7 +42,7 @@ def new_source(
         return
     places = ", ".join(f"{p} from {first}" for p, first in sorted(found.read_again.items()))
     typer.echo(f"{topic}: source {found.generation} begins")
-    typer.echo(f"read again: partition {places}" if places else "nothing of it has come yet")
+    typer.echo(f"read again: partition {places}" if places else "nothing of it has arrived yet")
     typer.echo(f"dead letters settled: {found.letters}")
 
 

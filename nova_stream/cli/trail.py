@@ -23,7 +23,7 @@ def trail(
         str | None, typer.Option(metavar="NAME", help="Only lines of this token.")
     ] = None,
     refused: Annotated[
-        bool, typer.Option("--refused", metavar="", help="Only what was refused.")
+        bool, typer.Option("--refused", metavar="", help="Only refused actions.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Lines at most.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nova_stream.storage.access.trail import Line
 
 #: Seconds that a command waits to leave its line.
-_LIMIT = 5.0
+_LIMIT_S = 5.0
 
 
 def command_line(command: str, about: str | None, outcome: str, now: datetime) -> Line:
@@ -63,8 +63,8 @@ async def _leave(settings: Settings, command: str, about: str | None, outcome: s
 
     line = command_line(command, about, outcome, system_clock())
     try:
-        async with open_session(settings, "trail", timeout=_LIMIT) as connection:
+        async with open_session(settings, "trail", timeout=_LIMIT_S) as connection:
             await trail_store.add(connection, [line])
     except (*DATABASE_ERRORS, SchemaVersionError) as error:
         what = str(error).partition("\n")[0] or type(error).__name__
-        typer.echo(f"warning: this is not in the audit trail: {what}", err=True)
+        typer.echo(f"warning: the audit trail does not have this: {what}", err=True)

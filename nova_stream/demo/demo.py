@@ -29,8 +29,8 @@ _STALL_EVERY = timedelta(minutes=3)
 _STALLED_FOR = timedelta(minutes=50)
 #: Then somebody clears up after it: what will not be done is no longer open.
 _CLEARED_AFTER = timedelta(minutes=45)
-_VISIT = 0.3  # of the builds: their user has just come back
-_RETRY_PAUSE = 1.0
+_VISIT_S = 0.3  # of the builds: their user has just come back
+_RETRY_PAUSE_S = 1.0
 
 
 def demo_events(seed: int, clock: Clock) -> Iterator[ChangeLine]:
@@ -79,7 +79,7 @@ async def _publish(publisher: ChangePublisher, changes: list[ChangeLine]) -> Non
             if not waited:
                 get_logger(__name__).warning("demo_waits_for_kafka", error=str(error))
             waited = True
-            await asyncio.sleep(_RETRY_PAUSE)
+            await asyncio.sleep(_RETRY_PAUSE_S)
         else:
             break
     if waited:
@@ -107,7 +107,7 @@ class _Day:
             while len(under_way) < _AT_ONCE:
                 yield from self._clear_up()
                 visitor = self._random.randrange(USERS - FADED_USERS)
-                if self._random.random() < _VISIT:
+                if self._random.random() < _VISIT_S:
                     yield self._snapshot(Entity.USERS, self._user(visitor))
                 under_way.append(self._build(run, visitor).tell())
             place = int(self._random.random() * _AT_ONCE)

@@ -6,9 +6,9 @@ from nova_stream.clock import Clock, from_millis, to_millis
 from nova_stream.events.times import time_text
 
 #: Seconds between two looks at what is due: short enough to seem even, long enough for batches.
-_TICK = 0.02
+_TICK_S = 0.02
 #: Seconds of traffic that are caught up at most: after a long pause of Kafka the rest is left out.
-_CATCH_UP = 2.0
+_CATCH_UP_S = 2.0
 
 
 class Stopwatch:
@@ -42,7 +42,7 @@ class Pace:
     def due(self, now: float) -> int:
         """Events to send now: one at least, since ``wait`` has said that it is time."""
         behind = (now - self._start) * self._rate - self._sent
-        most = max(_CATCH_UP * self._rate, 1.0)
+        most = max(_CATCH_UP_S * self._rate, 1.0)
         if behind > most:
             self._start += (behind - most) / self._rate
             behind = most
@@ -54,5 +54,5 @@ class Pace:
 
     def wait(self, now: float) -> float:
         """Seconds until ``due`` is to be asked again, 0 when that is already late."""
-        next_ones = max(self._rate * _TICK, 1.0)
+        next_ones = max(self._rate * _TICK_S, 1.0)
         return max(self._start + (self._sent + next_ones) / self._rate - now, 0.0)

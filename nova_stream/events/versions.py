@@ -19,7 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def generation_number(offset: int, generation: int) -> int:
-    """The version's number of an offset in the topic's ``generation``-th life (contract 1)."""
+    """The version's number of an offset in the topic's ``generation``-th life."""
     return (generation << GENERATION_BITS) + offset
 
 

@@ -18,7 +18,7 @@ from nova_stream.storage.maintenance import stalled
 
 #: Seconds to wait for the stream to apply what was published.
 WAIT = 10.0
-_LOOK_EVERY = 0.05
+_LOOK_EVERY_S = 0.05
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -87,4 +87,4 @@ async def _settle(connection: Connection, found: list[Verdict]) -> tuple[bool, s
         applied = all(fate.applied for fate in fates)
         if applied or time.monotonic() >= end:
             return applied, {fate.id for fate in fates if fate.applied and not fate.ours}
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_LOOK_EVERY_S)

@@ -18,7 +18,7 @@ from nova_stream.storage.database import Connection
 NAMED = 50
 #: A flush holds a row for milliseconds.
 _TRIES = 3
-_PAUSE = 0.05
+_PAUSE_S = 0.05
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -57,7 +57,7 @@ async def _confirm(context: JobContext, connection: Connection) -> None:
     """Confirm all rows; those that flushes hold are tried again, then left to them."""
     for attempt in range(_TRIES):
         if attempt:
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_PAUSE_S)
         skipped = 0
         place: str | None = ""
         while place is not None:

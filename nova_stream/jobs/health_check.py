@@ -26,7 +26,7 @@ JOB_NAMES = (
     "healthCheck",
 )
 #: Seconds for Kafka and the archive.
-_OTHERS = 5.0
+_OTHERS_S = 5.0
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -116,7 +116,7 @@ async def _kafka(
     context: JobContext, positions: Mapping[Key, Applied]
 ) -> tuple[Backlog | None, str | None]:
     try:
-        return await read_backlog(context.settings, positions, _OTHERS), None
+        return await read_backlog(context.settings, positions, _OTHERS_S), None
     except NovaStreamError as error:
         return None, f"kafka: {error}"
 
@@ -145,10 +145,10 @@ async def _archive(context: JobContext) -> str | None:
 
 async def _told(work: Awaitable[None]) -> str | None:
     try:
-        async with asyncio.timeout(_OTHERS):
+        async with asyncio.timeout(_OTHERS_S):
             await work
     except NovaStreamError as error:
         return str(error)
     except TimeoutError:
-        return f"the archive does not answer within {_OTHERS:g} s"
+        return f"the archive does not answer within {_OTHERS_S:g} s"
     return None

@@ -12,7 +12,7 @@ from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.storage.maintenance.inactivity import InactivityEvent
 
-_TIMEOUT = 10.0
+_TIMEOUT_S = 10.0
 #: Beyond every topic's partitions, so that the key decides.
 _BY_KEY = 2**31 - 1
 _HEADERS = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
@@ -60,6 +60,6 @@ def _body(event: InactivityEvent) -> bytes:
 
 
 async def _ensure(settings: Settings, topic: str) -> None:
-    async with KafkaAdmin(settings, _TIMEOUT) as admin:
+    async with KafkaAdmin(settings, _TIMEOUT_S) as admin:
         if topic not in await admin.describe([topic]):
             await admin.make_topics({topic: settings.partitions}, {})

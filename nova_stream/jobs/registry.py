@@ -24,7 +24,7 @@ JOBS: tuple[Job, ...] = (
     Job(
         name="computeAgentStats",
         schedule="*/5 * * * *",
-        description="counts the agents' figures anew, repairs what differs, confirms the cache",
+        description="recounts the agents' figures, repairs what differs, confirms the cache",
         policy=Policy(timeout=240),
         run_once=compute_agent_stats.run_once,
     ),
@@ -52,14 +52,14 @@ JOBS: tuple[Job, ...] = (
     Job(
         name="refreshBuildStats",
         schedule="0 * * * *",
-        description="counts the builds' figures anew, repairs what differs, keeps their history",
+        description="recounts the builds' figures, repairs what differs, keeps their history",
         policy=Policy(timeout=600),
         run_once=refresh_build_stats.run_once,
     ),
     Job(
         name="healthCheck",
         schedule="*/30 * * * *",
-        description="looks at the database, table sizes, lag, dead letters, jobs and archive",
+        description="checks the database, table sizes, lag, dead letters, jobs and archive",
         policy=Policy(timeout=120, missed=Missed.SKIP),
         run_once=health_check.run_once,
         without_ledger=True,

@@ -22,11 +22,11 @@ from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_WATCH_EVERY = 15.0
-_TELL_EVERY = 2.0
-_PRUNE_EVERY = 3600.0
+_WATCH_EVERY_S = 15.0
+_TELL_EVERY_S = 2.0
+_PRUNE_EVERY_S = 3600.0
 #: A database that restarts is no news; one that is away for longer is. Seconds.
-_OUTAGE = 30.0
+_OUTAGE_S = 30.0
 
 
 def job_timers(
@@ -60,13 +60,13 @@ def job_timers(
 
     timers = [
         Timer("jobs", EVERY, scheduler.tick),
-        Timer("alerts", _WATCH_EVERY, watch.check),
-        _quiet("job-metrics", _WATCH_EVERY, show),
-        _quiet("job-history", _PRUNE_EVERY, prune),
-        _quiet("dead-letters", _PRUNE_EVERY, forget),
+        Timer("alerts", _WATCH_EVERY_S, watch.check),
+        _quiet("job-metrics", _WATCH_EVERY_S, show),
+        _quiet("job-history", _PRUNE_EVERY_S, prune),
+        _quiet("dead-letters", _PRUNE_EVERY_S, forget),
     ]
     if webhook is not None:
-        timers.append(_quiet("alert-webhook", _TELL_EVERY, webhook.deliver))
+        timers.append(_quiet("alert-webhook", _TELL_EVERY_S, webhook.deliver))
     return timers
 
 
@@ -103,7 +103,7 @@ class Watch:
             await self._tell_end(now)
 
     async def _tell_begin(self, since: datetime, now: datetime) -> None:
-        if self._webhook is None or self._told or (now - since).total_seconds() < _OUTAGE:
+        if self._webhook is None or self._told or (now - since).total_seconds() < _OUTAGE_S:
             return
         self._told = await self._webhook.tell_outage("begin", since, now)
 

@@ -25,9 +25,9 @@ from nova_stream.settings import Settings
 
 T = TypeVar("T")
 
-_LIMIT = 10.0
-_LOOK_AGAIN = 0.02
-_CLOSE_LIMIT = 1.0
+_LIMIT_S = 10.0
+_LOOK_AGAIN_S = 0.02
+_CLOSE_LIMIT_S = 1.0
 _TOPIC_EXISTS, _BAD_PARTITIONS, _NOT_CONTROLLER = 36, 37, 41
 
 
@@ -39,7 +39,7 @@ class KafkaAdmin:
     ``limit`` seconds, and SettingsError.
     """
 
-    def __init__(self, settings: Settings, limit: float = _LIMIT) -> None:
+    def __init__(self, settings: Settings, limit: float = _LIMIT_S) -> None:
         self._settings = settings
         self._limit = limit
         self._client: AIOKafkaClient | None = None
@@ -152,7 +152,7 @@ class KafkaAdmin:
                         t for t, n in wanted.items() if t not in found or found[t].partitions < n
                     ]
                     if hidden:
-                        await asyncio.sleep(_LOOK_AGAIN)
+                        await asyncio.sleep(_LOOK_AGAIN_S)
         if hidden:
             raise TopicError(f"topic {hidden[0]} was made, but no broker shows it")
 
@@ -170,7 +170,7 @@ class KafkaAdmin:
                         # A leader or coordinator that is just changing.
                         if not error.retriable:
                             raise
-                        await asyncio.sleep(_LOOK_AGAIN)
+                        await asyncio.sleep(_LOOK_AGAIN_S)
                     except (KafkaError, OSError):
                         await self._drop(client)
                         if before is not None:
@@ -207,5 +207,5 @@ class KafkaAdmin:
 async def _end(client: AIOKafkaClient) -> None:
     # A peer that does not answer would hold up the farewell of TLS.
     with contextlib.suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(_CLOSE_LIMIT):
+        async with asyncio.timeout(_CLOSE_LIMIT_S):
             await client.close()

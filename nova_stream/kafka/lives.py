@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 from nova_stream.kafka import queries
 
 #: Seconds for which a look at a topic counts; making it again takes longer than to notice it.
-_FRESH = 1.0
-_LIMIT = 2.0
+_FRESH_S = 1.0
+_LIMIT_S = 2.0
 
 
 class TopicLives:
@@ -38,7 +38,7 @@ class TopicLives:
         if any(offset < self._before.get((topic, p), 0) for p, offset in offsets.items()):
             self.forget(topic)
         id_, looked_at = self._found.get(topic, ("", float("-inf")))
-        if time.monotonic() - looked_at > _FRESH:
+        if time.monotonic() - looked_at > _FRESH_S:
             id_ = await self._look(client, topic)
         for partition, offset in offsets.items():
             key = (topic, partition)
@@ -60,7 +60,7 @@ class TopicLives:
                 return known
             started = time.monotonic()
             try:
-                async with asyncio.timeout(_LIMIT):
+                async with asyncio.timeout(_LIMIT_S):
                     found = await queries.describe(client, [topic])
             except (KafkaError, OSError, TimeoutError):
                 return ""

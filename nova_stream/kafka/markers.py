@@ -19,7 +19,7 @@ from nova_stream.settings import Settings
 MOST = 10_000
 _MOST_BYTES = 32 * 1024 * 1024
 _FETCH_WAIT_MS = 100
-_STOP_LIMIT = 2.0
+_STOP_LIMIT_S = 2.0
 
 #: From an offset to before another.
 Stretch = tuple[int, int]
@@ -94,7 +94,7 @@ async def count_records(
     finally:
         # In a task of its own: where the start was cut off, it ends as if it was cancelled.
         stopping = asyncio.create_task(consumer.stop())
-        await asyncio.wait({stopping}, timeout=_STOP_LIMIT)
+        await asyncio.wait({stopping}, timeout=_STOP_LIMIT_S)
         if not stopping.cancelled() and stopping.done():
             stopping.exception()
     return done

@@ -11,15 +11,15 @@ from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.settings import Settings
 
 #: Seconds to wait for a broker's answer, and for which an answer counts.
-_LIMIT = 2.0
-_KEEP = 2.0
+_LIMIT_S = 2.0
+_KEEP_S = 2.0
 
 
 class KafkaProbe:
     """Asks the brokers who they are, at most every two seconds; ``close`` it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin = KafkaAdmin(settings, _LIMIT)
+        self._admin = KafkaAdmin(settings, _LIMIT_S)
         self._lock = asyncio.Lock()
         self._error: KafkaUnavailableError | None = None
         self._asked_at = float("-inf")
@@ -27,7 +27,7 @@ class KafkaProbe:
     async def check(self) -> None:
         """Raise KafkaUnavailableError when no broker answers."""
         async with self._lock:
-            if time.monotonic() - self._asked_at > _KEEP:
+            if time.monotonic() - self._asked_at > _KEEP_S:
                 self._error = await self._ask()
                 self._asked_at = time.monotonic()
         if self._error is not None:

@@ -37,9 +37,9 @@ from nova_stream.settings import Settings
 _REQUEST_BYTES = 10 * 1024 * 1024
 _BATCH_BYTES = 128 * 1024
 #: Seconds for what nobody waits for any more.
-_STOP_LIMIT = 3.0
+_STOP_LIMIT_S = 3.0
 _LOOKS = 4
-_LOOK_PAUSE = 0.25
+_LOOK_PAUSE_S = 0.25
 
 
 #: What sends; a name for those who hand one around.
@@ -75,7 +75,7 @@ class Connection:
         async with self._lock:
             producer, self._producer = self._producer, None
             if producer is not None:
-                await stop_producer(producer, _STOP_LIMIT)
+                await stop_producer(producer, _STOP_LIMIT_S)
             if self._retiring:
                 await asyncio.wait(self._retiring)
 
@@ -140,7 +140,7 @@ class Connection:
             known = await producer.client.fetch_all_metadata()
             if known.partitions_for_topic(topic):
                 return
-            await asyncio.sleep(_LOOK_PAUSE)
+            await asyncio.sleep(_LOOK_PAUSE_S)
         raise TopicError(
             f"the topic {topic} does not exist in Kafka at {self.brokers}. A worker makes the "
             "topics when it starts: nova-stream worker. Is NOVA_TOPIC_PREFIX right? See: "
@@ -154,7 +154,7 @@ class Connection:
             yield
         except (TimeoutError, KafkaTimeoutError):
             cause = (
-                f"no answer within {self.timeout:g} s. It may arrive yet; to publish it again does "
+                f"no answer within {self.timeout:g} s. It may still arrive; repeating it does "
                 "no harm"
             )
         except KafkaError as error:
@@ -191,7 +191,7 @@ class Connection:
 
     def _retire(self, producer: AIOKafkaProducer) -> None:
         """Let others, who still wait for this producer's answers, have them; then end it."""
-        task = asyncio.create_task(stop_producer(producer, _STOP_LIMIT))
+        task = asyncio.create_task(stop_producer(producer, _STOP_LIMIT_S))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
@@ -201,7 +201,7 @@ def offset_of(metadata: Any, topic: str) -> int:
     offset = int(metadata.offset)
     if offset < 0:
         raise PublishError(
-            f"{topic}: Kafka has the record already, but no longer knows where; publish it again"
+            f"{topic}: Kafka has the record already, but no longer its offset; publish it again"
         )
     return offset
 

@@ -27,7 +27,7 @@ Progress = Callable[[str, float], None]
 
 LOCK = Path(__file__).with_name("kafka-jars.lock")
 _ATTEMPTS = 4
-_WAIT_FOR_OTHER = 900.0
+_WAIT_FOR_OTHER_S = 900.0
 
 
 def silent(text: str, fraction: float) -> None:
@@ -125,11 +125,11 @@ def file_sha256(path: Path) -> str:
 def _fetch_missing(jars: Sequence[Jar], folder: Path, progress: Progress, fetch: Fetch) -> None:
     guard = FileLock(folder / ".lock")
     if not guard.acquire():
-        progress("waiting for another start that fetches Kafka", 0.0)
-        if not guard.acquire(timeout=_WAIT_FOR_OTHER):
+        progress("waiting for another process that is fetching Kafka", 0.0)
+        if not guard.acquire(timeout=_WAIT_FOR_OTHER_S):
             raise LocalStackError(
                 f"another process has been fetching Kafka's jars into {folder} for "
-                f"{_WAIT_FOR_OTHER / 60:.0f} minutes; end it and start again"
+                f"{_WAIT_FOR_OTHER_S / 60:.0f} minutes; end it and start again"
             )
     # Whatever lies here was left by a run that was killed: this one has the lock.
     staging = folder / ".staging"

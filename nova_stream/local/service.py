@@ -10,9 +10,9 @@ from pathlib import Path
 from nova_stream.local import processes
 from nova_stream.local.processes import Launch
 
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
-_STEADY = 60.0  # seconds of running after which an end counts as the first one again
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+_STEADY_S = 60.0  # seconds of running after which an end counts as the first one again
 
 
 class Service:
@@ -33,7 +33,7 @@ class Service:
         self._say = say
         self._until_done = until_done
         self._clock = clock
-        self._pause = _FIRST_PAUSE
+        self._pause = _FIRST_PAUSE_S
         self._started = 0.0
         self._due: float | None = None
 
@@ -64,12 +64,12 @@ class Service:
         if status == 0 and self._until_done:
             self.process = None
             return
-        if self._clock() - self._started > _STEADY:
-            self._pause = _FIRST_PAUSE
+        if self._clock() - self._started > _STEADY_S:
+            self._pause = _FIRST_PAUSE_S
         self._due = self._clock() + self._pause
         self._say(
             f"{self.name} ended with status {status}; it starts again in {self._pause:.0f} s. "
             f"Its last lines are in {self._launch.log}.1 then:\n"
             f"{processes.tail(self._launch.log, 3)}"
         )
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE_S)

@@ -312,5 +312,5 @@ class Stack:
 def _require_same(what: str, before: str, now: str) -> None:
     if now != before:
         raise LocalStackError(
-            f"{what} ended, and somebody else took its port before it was back; start again"
+            f"{what} ended, and another program took its port meanwhile; start again"
         )

@@ -53,7 +53,7 @@ class PositionToken(msgspec.Struct, frozen=True):
         except (ValueError, TypeError, RecursionError):
             raise RejectedError(
                 "bad_token",
-                f"{quoted(text)} is no position token; allowed is one that publishing has given",
+                f"{quoted(text)} is not a position token; give one that publishing returned",
             ) from None
 
     def merge(self, *others: PositionToken) -> PositionToken:

@@ -12,7 +12,7 @@ from nova_stream.events.framing import RegisteredSchema, SchemaReference, in_ord
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
 
-_TIMEOUT = 10.0
+_TIMEOUT_S = 10.0
 _REFUSED = (401, 403, 407)
 _NOT_FOUND = 404
 #: The registry's own words for a schema, a subject or a version that it does not have; any other
@@ -133,7 +133,7 @@ class RegistryClient:
 def _options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "url": settings.schema_registry_url,
-        "timeout": _TIMEOUT,
+        "timeout": _TIMEOUT_S,
         "max.retries": 0,  # who asks waits and asks again
     }
     if settings.schema_registry_ca_file:

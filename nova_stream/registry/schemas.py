@@ -16,7 +16,7 @@ _Value = TypeVar("_Value")
 #: Readers in memory. A stream has a few; more than this means that ids are being made up.
 _CAPACITY = 1000
 #: How long "no such schema" is believed, in seconds: a registry's replica may lag behind.
-_UNKNOWN_FOR = 10.0
+_UNKNOWN_FOR_S = 10.0
 
 
 class Schemas:
@@ -40,7 +40,7 @@ class Schemas:
         reader = self._readers.get(reference)
         if reader is None and self._unknown:
             since = self._unknown.get(reference)
-            if since is not None and self._now() - since < _UNKNOWN_FOR:
+            if since is not None and self._now() - since < _UNKNOWN_FOR_S:
                 raise unknown_schema(reference)
         return reader
 

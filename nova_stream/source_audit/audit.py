@@ -82,7 +82,7 @@ class SourceAudit:
                     behind = max(behind, await self._stream(connection).behind())
                 report = self._report(found, settled, absent, behind)
                 if repair and behind:
-                    self._tell("nothing was published: first let the stream come to the end")
+                    self._tell("nothing was published: let the stream catch up first")
                 elif repair and len(found):
                     return await self._repaired(connection, found, report)
                 return report
@@ -126,7 +126,7 @@ class SourceAudit:
                     self._compared += merge.compared
                     self._tell(
                         f"{table.entity.value}: {merge.compared} compared, "
-                        f"{len(candidates) - before} to be looked at again"
+                        f"{len(candidates) - before} to be compared again"
                     )
 
     def _is_expired(self, table: SourceTable, mismatch: Mismatch) -> bool:

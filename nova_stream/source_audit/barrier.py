@@ -19,9 +19,9 @@ Offsets = Mapping[tuple[str, int], int]
 
 #: Seconds between a sign that the connector has passed a place and Kafka having all before it: its
 #: producer sends to several partitions at once.
-_GRACE = 1.0
+_GRACE_S = 1.0
 #: Seconds between two looks at the newest version, which reads all rows.
-_LOOK_AGAIN = 3.0
+_LOOK_AGAIN_S = 3.0
 #: How many times the settling time a slot that moves is waited for.
 _PATIENCE = 5
 
@@ -137,7 +137,7 @@ class Barrier:
             )
         if unsettled and self.stands():
             lines.append(
-                "the stream has not come to the ends of its topics: does a worker run? "
+                "the stream has not caught up with its topics: is a worker running? "
                 "(nova-stream doctor)"
             )
         return lines
@@ -149,7 +149,7 @@ class Barrier:
         self.behind = slowest
         if slowest is not None and (self._slowest is None or slowest.position > self._slowest[0]):
             self._slowest = (slowest.position, now)
-        if now - self._newest[1] >= _LOOK_AGAIN:
+        if now - self._newest[1] >= _LOOK_AGAIN_S:
             self._newest = (await self._stream.newest_version(), now)
         signs = [slowest.position if slowest else None, self._newest[0]]
         return max((sign for sign in signs if sign is not None), default=None)
@@ -170,7 +170,7 @@ class Barrier:
         seen = [
             mark
             for mark in marks
-            if mark.ends is None and mark.seen_at is not None and now - mark.seen_at >= _GRACE
+            if mark.ends is None and mark.seen_at is not None and now - mark.seen_at >= _GRACE_S
         ]
         waited = [mark for mark in marks if mark.ends_waited is None and mark.waited]
         if not seen and not waited:

@@ -39,7 +39,7 @@ from nova_stream.storage.database import open_session
 
 _BATCH = 2000
 #: Times that a deployment is asked again, and the seconds between, unless it asks for more.
-_TRIES, _PAUSE, _LONGEST_PAUSE = 5, 1.0, 30.0
+_TRIES, _PAUSE_S, _LONGEST_PAUSE_S = 5, 1.0, 30.0
 _LOOSE = frozenset({Kind.TIME, Kind.LIST, Kind.JSON, Kind.ANY})
 _NAMES = {entity: table for table, entity in TABLES.items()}
 
@@ -149,7 +149,7 @@ class ConvexSource:
             try:
                 return await call()
             except SourceAwayError as error:
-                await asyncio.sleep(min(error.retry_after or _PAUSE, _LONGEST_PAUSE))
+                await asyncio.sleep(min(error.retry_after or _PAUSE_S, _LONGEST_PAUSE_S))
         return await call()
 
     async def _state(self) -> source_cursor.SourceState | None:

@@ -25,7 +25,7 @@ from nova_stream.source_audit.spool import Spool
 from nova_stream.storage.database import Connection
 
 _BATCH = 500
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 
 
 class Candidate(msgspec.Struct, array_like=True):
@@ -80,7 +80,7 @@ class Settling:
 
     async def run(self, candidates: Spool[Candidate], found: Spool[Difference]) -> Settled:
         """Empty ``candidates``; the differences among them are put into ``found``."""
-        settled, pause = Settled(), _SHORTEST_PAUSE
+        settled, pause = Settled(), _SHORTEST_PAUSE_S
         end = self._clock() + self._limit
         while len(candidates):
             await self._round(candidates, found, settled)
@@ -88,7 +88,7 @@ class Settling:
                 if self._clock() >= end and not self._barrier.is_waiting():
                     break
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
                 await self._barrier.look()
         settled.unsettled = len(candidates)
         candidates.clear()

@@ -15,10 +15,10 @@ from nova_stream.source_audit.barrier import Offsets
 from nova_stream.storage.apply import positions
 from nova_stream.storage.database import Connection
 
-_KAFKA_LIMIT = 10.0
-_LOOK_AGAIN = 0.1
+_KAFKA_LIMIT_S = 10.0
+_LOOK_AGAIN_S = 0.1
 #: Seconds after which a stream that does not move stands, a start of its worker included.
-_PATIENCE = 15.0
+_PATIENCE_S = 15.0
 
 #: Told one line a step; for a terminal or a log.
 Tell = Callable[[str], None]
@@ -47,7 +47,7 @@ class Stream:
         """Where the logs of the six topics end, with what open transactions hold back of them: it
         may be what the source has committed.
         """
-        async with KafkaAdmin(self._settings, _KAFKA_LIMIT) as admin:
+        async with KafkaAdmin(self._settings, _KAFKA_LIMIT_S) as admin:
             found = await read_logs(admin, list(self._settings.topics()))
         self._logs, self._held = found
         return {key: log.end for key, log in found.logs.items()}
@@ -84,7 +84,7 @@ class Stream:
         while (behind := lag_of(ends, await self.positions())) > 0:
             if behind != before:
                 before, since = behind, clock()
-            elif clock() - since >= max(settle, _PATIENCE):
+            elif clock() - since >= max(settle, _PATIENCE_S):
                 tell(
                     f"the stream stands {behind} records before the ends of its topics: what they "
                     "change cannot be compared. Does a worker run? (nova-stream doctor)"
@@ -92,5 +92,5 @@ class Stream:
                 for held in self._held:
                     tell(str(held))
                 break
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_LOOK_AGAIN_S)
         return behind

@@ -65,9 +65,9 @@ _NEXT_HOST = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 
-_LIMIT = 10.0
+_LIMIT_S = 10.0
 #: Seconds for a farewell.
-_FAREWELL = 2.0
+_FAREWELL_S = 2.0
 
 #: What Postgres does: it works, it keeps everybody waiting (stopped, or behind a network that is
 #: gone), or it turns everybody away (not running, starting, another password).
@@ -106,7 +106,7 @@ async def open_connection(
     if wanted == ["prefer-standby"]:
         wanted = ["standby", "any"]
     tries = [(host, attributes) for attributes in wanted for host in hosts]
-    limit = url.connect_timeout or (timeout or _LIMIT) / len(tries)
+    limit = url.connect_timeout or (timeout or _LIMIT_S) / len(tries)
 
     async def attempt(host: Host, attributes: str) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(
@@ -210,7 +210,7 @@ async def open_session(
         connection.terminate()  # a farewell could hold us, and hide what went wrong
         raise
     try:
-        await connection.close(timeout=_FAREWELL)
+        await connection.close(timeout=_FAREWELL_S)
     except DATABASE_ERRORS:
         connection.terminate()
 

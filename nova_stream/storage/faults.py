@@ -12,7 +12,7 @@ from nova_stream.errors import DatabaseUnavailableError, NovaStreamError
 #: SQLSTATE classes that pass by themselves: connection, transaction rollback, resources,
 #: operator intervention, system; 25 because our own timeouts end sessions with it.
 _PASSING = {"08", "40", "53", "55", "57", "58", "25"}
-#: Classes that say the database is not as this version needs it: access, names, privileges.
+#: Classes that say the database schema does not match this version: access, names, privileges.
 _SETUP = {"28", "3D", "3F", "42", "0A", "XX"}
 
 

@@ -82,13 +82,15 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     database_up: bool
     database_state: Annotated[
         State,
-        msgspec.Meta(description="silent: it takes no notice; refusing: it lets nobody in."),
+        msgspec.Meta(description="silent: no answer; refusing: it accepts no connections."),
     ]
     kafka_up: bool
-    lag: Annotated[int | None, msgspec.Meta(description="Records that are there to be applied.")]
+    lag: Annotated[int | None, msgspec.Meta(description="Records that wait to be applied.")]
     held_back: Annotated[
         list[HeldBack] | None,
-        msgspec.Meta(description="What open transactions of producers hold back; it is no lag."),
+        msgspec.Meta(
+            description="Records that open producer transactions hold back; they are not lag."
+        ),
     ]
     partitions: Annotated[int | None, msgspec.Meta(description="Partitions that are followed.")]
     throughput: Annotated[

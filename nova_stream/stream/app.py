@@ -22,9 +22,9 @@ _log = get_logger(__name__)
 #: The entities whose partials are kept in tables.
 TABLE_ENTITIES = (Entity.TASKS, Entity.EXECUTIONS, Entity.BUILDS)
 
-#: Seconds until Kafka gives a dead worker's partitions to others (design section 4).
-_SESSION = 6.0
-_HEARTBEAT = 1.5
+#: Seconds until Kafka gives a dead worker's partitions to others.
+_SESSION_S = 6.0
+_HEARTBEAT_S = 1.5
 _FETCH_BYTES = 256 * 1024
 
 
@@ -72,8 +72,8 @@ def build_app(settings: Settings, brokers: tuple[str, ...] | None = None) -> fau
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         broker_commit_interval=1.0,
-        broker_session_timeout=_SESSION,
-        broker_heartbeat_interval=_HEARTBEAT,
+        broker_session_timeout=_SESSION_S,
+        broker_heartbeat_interval=_HEARTBEAT_S,
         broker_request_timeout=20.0,
         broker_max_poll_interval=300.0,
         consumer_auto_offset_reset="earliest",

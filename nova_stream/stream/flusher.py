@@ -1,4 +1,4 @@
-"""Group commit: all chunks that wait at one moment go into one transaction (design 2.2, 2.10)."""
+"""Group commit: all chunks that wait at one moment go into one transaction."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 2.0
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
 
 #: Flushes that may run at a time, and the waiting records from which a second one pays.
 _LANES = 2
@@ -153,7 +153,7 @@ class Flusher:
 
     async def _flush(self, batch: list[_Waiting], lane: _Lane) -> None:
         """Bring every chunk of ``batch`` to an end."""
-        pause = _FIRST_PAUSE
+        pause = _FIRST_PAUSE_S
         while batch:
             try:
                 await self._commit(batch, lane)
@@ -174,7 +174,7 @@ class Flusher:
             # collector would leave standing for minutes; only here is the error let go.
             gc.collect()
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
             batch = _still_wanted(batch)
 
     async def _commit(self, batch: list[_Waiting], lane: _Lane) -> None:

@@ -24,7 +24,7 @@ class Metrics:
             registry=registry,
         )
         self.dead_letters = Counter(
-            "nova_dead_letters", "Records put among the dead letters.", ["topic"], registry=registry
+            "nova_dead_letters", "Records that became dead letters.", ["topic"], registry=registry
         )
         self.moved = Counter(
             "nova_records_of_another_source",
@@ -41,7 +41,7 @@ class Metrics:
         self.flushes = Counter("nova_flushes", "Committed flushes.", registry=registry)
         self.flush_failures = Counter(
             "nova_flush_failures",
-            "Tries of a flush that failed, by kind of fault.",
+            "Failed attempts of a flush, by kind of fault.",
             ["fault"],
             registry=registry,
         )
@@ -80,7 +80,7 @@ class Metrics:
 
         self.registry_up = Gauge(
             "nova_schema_registry_up",
-            "1 unless a schema that is needed cannot be had, then 0.",
+            "1 unless a needed schema cannot be fetched, then 0.",
             registry=registry,
         )
         self.registry_up.set(1)

@@ -20,7 +20,7 @@ from nova_stream.tracing import finish
 _log = get_logger(__name__)
 
 #: SIGTERM leaves within 5 s whatever the database does; what is not committed is read again.
-_GRACE = 4.0
+_GRACE_S = 4.0
 
 
 def run_worker(
@@ -61,11 +61,11 @@ def _on_signal(worker: Worker) -> None:
     worker.request_stop()
 
     def give_up() -> None:
-        _log.warning("leaving without waiting longer", then="what is not committed is read again")
+        _log.warning("stopping without waiting longer", then="what is not committed is read again")
         sys.stderr.flush()
         os._exit(0)
 
-    asyncio.get_running_loop().call_later(_GRACE, give_up)
+    asyncio.get_running_loop().call_later(_GRACE_S, give_up)
 
 
 def _calm_the_collector() -> None:

@@ -18,8 +18,8 @@ from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 5.0
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 5.0
 
 
 class SchemaWait:
@@ -37,7 +37,7 @@ class SchemaWait:
 
     async def bring(self, reference: SchemaReference, wanted: Callable[[], bool]) -> bool:
         """Whether the registry has answered about a schema; False when ``wanted`` turned false."""
-        pause = _FIRST_PAUSE
+        pause = _FIRST_PAUSE_S
         while wanted():
             try:
                 await self._fetch(reference)
@@ -47,7 +47,7 @@ class SchemaWait:
                 self._say_well()
                 return True
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
         return False
 
     async def _fetch(self, reference: SchemaReference) -> None:

@@ -5,7 +5,7 @@ The one file that leans on the inside of faust-streaming 0.15.3 and aiokafka 0.1
 changes, and why:
 
 - ``seek_to_committed``: the position in Postgres is where reading begins, never Kafka's committed
-  offset (design 2.3); where Postgres does not answer, the partition waits and is sought later.
+  offset; where Postgres does not answer, the partition waits and is sought later.
 - ``getmany``: records go into their partition's ``Intake``; the agent gets a message only when
   nothing of that intake is announced yet. Fetching pauses while too many bytes wait.
 - partitions that nobody reads now are paused in aiokafka too, and one fetch is bounded.
@@ -47,19 +47,19 @@ _faust_log = logging.getLogger("faust.transport.chunks")
 
 Key = tuple[str, int]
 
-_SEEK_AGAIN = 0.5
+_SEEK_AGAIN_S = 0.5
 _FETCH_WAIT_MS = 100
 #: Seconds that one fetch may wait: what is no record ends no wait.
-_LONGEST_FETCH = 0.2
+_LONGEST_FETCH_S = 0.2
 #: Seconds between two looks whether what was stepped over had been deleted.
-_EXPLAIN_EVERY = 0.5
+_EXPLAIN_EVERY_S = 0.5
 #: What one look at fetched records takes: more would stop the event loop for too long, and
 #: overrun the budget of memory.
 _DRAIN_BYTES = 4 * 1024 * 1024
 _LEAST_DRAIN, _MOST_DRAIN = 16, 4000
-_FULL_PAUSE = 0.02
-_SEEK_LIMIT = 10.0
-_STOPPED_PAUSE = 0.2
+_FULL_PAUSE_S = 0.02
+_SEEK_LIMIT_S = 10.0
+_STOPPED_PAUSE_S = 0.2
 
 
 class Source(NamedTuple):
@@ -135,7 +135,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         records = await super()._fetch_records(
             consumer,
             active_partitions,
-            timeout=min(timeout or 0.0, _LONGEST_FETCH),
+            timeout=min(timeout or 0.0, _LONGEST_FETCH_S),
             max_records=at_most,
         )
         after = _places(consumer, before)
@@ -227,9 +227,9 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         tps = self._unsought & self.assignment()
         if not tps:
             return {}
-        self._seek_at = time.monotonic() + _SEEK_AGAIN
+        self._seek_at = time.monotonic() + _SEEK_AGAIN_S
         try:
-            async with asyncio.timeout(_SEEK_LIMIT):
+            async with asyncio.timeout(_SEEK_LIMIT_S):
                 sought = await self._place(tps)
         except Exception as error:
             if not self._trouble:
@@ -258,7 +258,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 _log.error(
                     "a topic's log ends below its position in Postgres",
                     topic=topic,
-                    then="its records are read anew from the log's start; versions decide",
+                    then="its records are read again from the log's start; versions decide",
                 )
                 await source.restart_topic(topic, generation)
             positions = await source.read_positions([tuple(tp) for tp in tps])
@@ -349,14 +349,14 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         if not active:
             # Kafka expels a member that does not poll, also one that only waits.
             with self._thread._ensure_consumer()._subscription.fetch_context():
-                await self.sleep(_FULL_PAUSE if self.source.budget.full else _STOPPED_PAUSE)
+                await self.sleep(_FULL_PAUSE_S if self.source.budget.full else _STOPPED_PAUSE_S)
             return {}
         held = dict(self.intakes)
         try:
             records = dict(await self._getmany(active, timeout=timeout))
         except KafkaError as error:
             _log.warning("fetching failed", error=repr(error))
-            await self.sleep(_STOPPED_PAUSE)
+            await self.sleep(_STOPPED_PAUSE_S)
             return {}
         for tp in [tp for tp in records if self.intakes.get(tp) is not held.get(tp)]:
             # The partition was sought meanwhile: perhaps this was read at the place before.
@@ -416,7 +416,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 self._stepped.setdefault(tp, start)
         self._fetched = _Fetched({}, {})
         if self._stepped and (now := time.monotonic()) >= self._explain_at:
-            self._explain_at = now + _EXPLAIN_EVERY
+            self._explain_at = now + _EXPLAIN_EVERY_S
             stepped, self._stepped = self._stepped, {}
             # Nobody waits for it: Kafka may just be going away.
             self.add_future(self._explain(stepped))

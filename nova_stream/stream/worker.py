@@ -39,11 +39,11 @@ _log = get_logger(__name__)
 
 T = TypeVar("T")
 
-_WATCH_TOPICS_EVERY = 3.0
-_WATCH_POSITIONS_EVERY = 2.0
-_MEASURE_EVERY = 2.0
-_MEASURE_LIMIT = 5.0
-_RETRY = 1.0
+_WATCH_TOPICS_EVERY_S = 3.0
+_WATCH_POSITIONS_EVERY_S = 2.0
+_MEASURE_EVERY_S = 2.0
+_MEASURE_LIMIT_S = 5.0
+_RETRY_S = 1.0
 
 
 class Outcome(Enum):
@@ -86,7 +86,7 @@ class Worker:
         self._stop.set()
 
     async def run(self) -> Outcome:
-        """Run until stopped, or until a topic was made again and all must be built anew.
+        """Run until stopped, or until a topic was recreated and all must be built anew.
 
         Raises SchemaVersionError or TopicError where a person has to act.
         """
@@ -201,7 +201,9 @@ class Worker:
         for task in tasks:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 _log.error(
-                    "a part of the worker failed", part=task.get_name(), exc_info=task.exception()
+                    "a component of the worker failed",
+                    part=task.get_name(),
+                    exc_info=task.exception(),
                 )
         if app._crashed.is_set():
             _log.error("Faust stopped", reason=repr(app.crash_reason))
@@ -241,7 +243,7 @@ class Worker:
             mixed = await positions.note_partitions(connection, topic, found.partitions)
         if generation is not None:
             _log.error(
-                "a topic was made again",
+                "a topic was recreated",
                 topic=topic,
                 generation=generation,
                 then="its records are read from offset 0; versions decide what they change",
@@ -270,7 +272,7 @@ class Worker:
         gone: set[str] = set()
         away = False
         while True:
-            await asyncio.sleep(_WATCH_TOPICS_EVERY)
+            await asyncio.sleep(_WATCH_TOPICS_EVERY_S)
             try:
                 found = await self._admin.describe(list(self._topics))
             except KafkaUnavailableError as error:
@@ -289,7 +291,7 @@ class Worker:
                 _log.error(
                     "a topic is gone",
                     topic=topic,
-                    then="nothing of it can be read until it is made again",
+                    then="nothing of it can be read until it is recreated",
                 )
             gone = set(self._topics) - set(found)
             changed = {t: now for t, now in found.items() if now != self._found.get(t)}
@@ -300,9 +302,9 @@ class Worker:
                 _log.error(
                     "a topic was enlarged"
                     if enlarged
-                    else "a topic was made again under the worker",
+                    else "a topic was recreated while the worker ran",
                     topics=list(changed),
-                    then="the worker starts anew",
+                    then="the worker restarts",
                 )
                 self._rebuild.set()
                 return
@@ -311,7 +313,7 @@ class Worker:
         """Go back where a position was set back, for a source that moved."""
         away = False
         while True:
-            await asyncio.sleep(_WATCH_POSITIONS_EVERY)
+            await asyncio.sleep(_WATCH_POSITIONS_EVERY_S)
             try:
                 await app.consumer.follow_positions()
             except Exception as error:  # the flush waits for Postgres; nothing rests on this
@@ -328,10 +330,10 @@ class Worker:
     async def _measure(self, app: faust.App) -> None:
         failing = False
         while True:
-            await asyncio.sleep(_MEASURE_EVERY)
+            await asyncio.sleep(_MEASURE_EVERY_S)
             self._metrics.buffered.set(self._budget.used)
             try:
-                async with asyncio.timeout(_MEASURE_LIMIT):
+                async with asyncio.timeout(_MEASURE_LIMIT_S):
                     lags = await app.consumer.lag()
             except Exception as error:  # the last lag stands; nothing rests on this
                 # Between two assignments, and while Kafka is away, there is none to be had.
@@ -364,7 +366,7 @@ async def _patiently(what: str, ask: Callable[[], Awaitable[T]]) -> T:
             if not waiting:
                 _log.error(f"waiting for {what}", error=str(error) or name_of(error))
                 waiting = True
-            await asyncio.sleep(_RETRY)
+            await asyncio.sleep(_RETRY_S)
         else:
             if waiting:
                 _log.info(f"{what} answers")

@@ -1,7 +1,7 @@
 """The figures counted anew from documents, in the plainest way: what tests hold the product to.
 
-Nothing here is incremental, nothing is shared with the stream, and every rule of contract
-section 2 is one line.
+Nothing here is incremental, nothing is shared with the stream, and every rule of
+docs/reading.md is one line.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BuildFigures(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class OverviewFigures(msgspec.Struct, frozen=True, rename="camel"):
-    """The figures of the whole."""
+    """The figures of the whole platform."""
 
     total_builds: int
     completed_builds: int

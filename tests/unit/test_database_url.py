@@ -233,7 +233,7 @@ def test_no_password_is_shown_however_it_is_written(password: str) -> None:
         try:
             shown = str(parse_database_url(url, {}))
         except ValueError as raised:
-            shown = str(raised).removeprefix("its port is no number from 1 to 65535")
+            shown = str(raised).removeprefix("its port is not a number from 1 to 65535")
         assert not re.search("[QXZ]|7", shown), shown
 
 

@@ -281,3 +281,27 @@ def test_examples_of_testing_are_python() -> None:
     assert blocks
     for block in blocks:
         exec(compile(block, "docs/testing.md", "exec"), {})
+
+
+CODE = sorted(
+    file
+    for folder in ("nova_stream", "tests", "benchmarks", "deploy")
+    for file in (ROOT / folder).rglob("*")
+    if file.suffix in {".py", ".js", ".css", ".sh"} and "vendor" not in file.parts
+)
+
+
+def test_comments_cite_pages_that_are_there() -> None:
+    """A page by its path from the root, never a section that a reader does not have."""
+    dangling = [
+        (file.name, cited)
+        for file in CODE
+        for cited in re.findall(r"\b(?:docs/[\w/-]+\.md|[A-Z]{4,}\.md)\b", file.read_text())
+        if not (ROOT / cited).is_file()
+    ]
+    numbered = [
+        (file.name, cited[0])
+        for file in CODE
+        for cited in re.finditer(r"\b(?:design|contract)(?: section)? \d[.\d]*", file.read_text())
+    ]
+    assert dangling + numbered == []

@@ -1,4 +1,4 @@
-"""The plain recount: each rule of contract section 2 by an example, and the reference data."""
+"""The plain recount: each rule of docs/reading.md by an example, and the reference data."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_doctor_warns_of_it(
     assert run(["doctor"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "ok       settings      can be read",
-        "warning  settings      NOVA_KAFKA_BROKER is no setting and has no effect -> "
+        "warning  settings      NOVA_KAFKA_BROKER is not a setting and has no effect -> "
         "NOVA_KAFKA_BROKERS is meant?",
     ]
     assert run(["doctor", "--json"]) == 0

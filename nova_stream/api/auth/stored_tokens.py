@@ -16,17 +16,17 @@ from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger
 
 #: Seconds after which the list is read again, when a request needs it.
-_FRESH = 2.0
+_FRESH_S = 2.0
 #: Seconds for which the last list counts while Postgres is away.
-_KEEP = 60.0
+_KEEP_S = 60.0
 #: Seconds for which the last list counts where it says that there is no token: whoever made one
 #: since must not wait for the API to be closed.
-_KEEP_OPEN = 5.0
+_KEEP_OPEN_S = 5.0
 #: Seconds for one look, and between two while Postgres is away.
-_LIMIT = 2.0
-_PAUSE = 1.0
+_LIMIT_S = 2.0
+_PAUSE_S = 1.0
 #: Seconds for which one note of a token's use is enough.
-_NOTED = 60.0
+_NOTED_S = 60.0
 
 _log = get_logger(__name__)
 
@@ -57,19 +57,19 @@ class StoredTokens:
     @property
     def known(self) -> bool:
         """Whether the list can be relied on: Postgres gave it within the last minute."""
-        return self._seconds() - self._read_at < _KEEP
+        return self._seconds() - self._read_at < _KEEP_S
 
     @property
     def fresh(self) -> bool:
         """Whether the list is as new as it ever has to be."""
-        return self._seconds() - self._read_at < _FRESH
+        return self._seconds() - self._read_at < _FRESH_S
 
     @property
     def any(self) -> bool | None:
         """Whether a token was ever stored; None while nobody knows. That none was is known for
         five seconds; that one was, for ever.
         """
-        counts = self._seconds() - self._read_at < _KEEP_OPEN
+        counts = self._seconds() - self._read_at < _KEEP_OPEN_S
         return self._any if self._any or counts else None
 
     @property
@@ -89,10 +89,10 @@ class StoredTokens:
         if self.fresh:
             return
         async with self._lock:
-            if self.fresh or self._failed_at >= (came if insist else self._seconds() - _PAUSE):
+            if self.fresh or self._failed_at >= (came if insist else self._seconds() - _PAUSE_S):
                 return
             try:
-                async with asyncio.timeout(_LIMIT):
+                async with asyncio.timeout(_LIMIT_S):
                     await self._read()
             except Exception as error:  # whatever it is, the list stays as it is
                 self._failed_at, self.failure = self._seconds(), error
@@ -106,7 +106,7 @@ class StoredTokens:
         token = self._tokens.get(token_store.digest_of(secret))
         if token is None or (token.expires_at is not None and token.expires_at <= self._clock()):
             return None
-        if self._seconds() - self._noted.get(token.id, float("-inf")) > _NOTED:
+        if self._seconds() - self._noted.get(token.id, float("-inf")) > _NOTED_S:
             self._noted[token.id] = self._seconds()
             task = asyncio.ensure_future(self._note(token.id))
             self._writing.add(task)
@@ -138,7 +138,7 @@ class StoredTokens:
 
     async def _note(self, token: int) -> None:
         try:
-            async with asyncio.timeout(_LIMIT), self._database.look() as connection:
+            async with asyncio.timeout(_LIMIT_S), self._database.look() as connection:
                 await token_store.used(connection, token, self._clock())
         except Exception as error:  # a note of a use stands in nobody's way
             if is_away(error):

@@ -22,10 +22,10 @@ from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger
 
 #: Seconds between two looks whether something waits to be written, and for one writing.
-_PAUSE = 1.0
-_LIMIT = 2.0
+_PAUSE_S = 1.0
+_LIMIT_S = 2.0
 #: Seconds in which lines of a kind are put together.
-_WINDOW = 300.0
+_WINDOW_S = 300.0
 #: Kinds in that time: of callers with a token, and of all others together. Beyond, lines are put
 #: together that differ only in address and action, or object.
 _KNOWN = 500
@@ -98,7 +98,7 @@ class Trail:
     def note(self, deed: Deed) -> None:
         """Count a deed; it is written soon."""
         if self._seconds() >= self._ends:
-            self._ends = self._seconds() + _WINDOW
+            self._ends = self._seconds() + _WINDOW_S
             self._written.clear()
         if not self._has_room(deed):
             deed = deed.shortened()
@@ -130,7 +130,7 @@ class Trail:
 
     async def _run(self) -> None:
         while self._waiting:
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_PAUSE_S)
             over = self._seconds() >= self._ends
             await self._flush([deed for deed in self._waiting if over or deed not in self._written])
 
@@ -161,5 +161,5 @@ class Trail:
         self._fails = error is not None
 
     async def _write(self, lines: list[Line]) -> None:
-        async with asyncio.timeout(_LIMIT), self._database.look() as connection:
+        async with asyncio.timeout(_LIMIT_S), self._database.look() as connection:
             await trail_store.add(connection, lines)

@@ -56,20 +56,20 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 #: Of what no route has declared: pages, and paths that lead nowhere.
 UNDECLARED = Budget(answer=4 * MB)
 #: Seconds for what may wait a minute for one's own writes first.
-_WAITING = 90.0
+_WAITING_S = 90.0
 #: Answers without a row of a document.
 PROBE = Budget()
-FIGURES = Budget(seconds=_WAITING)
+FIGURES = Budget(seconds=_WAITING_S)
 #: One row, which may be as large as a record is.
-ROW = Budget(answer=16 * MB, seconds=_WAITING, memory=2 * MB)
+ROW = Budget(answer=16 * MB, seconds=_WAITING_S, memory=2 * MB)
 #: A page of a list, and a list that has pages without being asked for them.
-PAGE = Budget(rows=500, row_bytes=2 * MB, answer=16 * MB, seconds=_WAITING, memory=12 * MB)
+PAGE = Budget(rows=500, row_bytes=2 * MB, answer=16 * MB, seconds=_WAITING_S, memory=12 * MB)
 #: A page of what nova-stream itself writes, each row of which is short.
 LINES = Budget(rows=500, answer=4 * MB, memory=8 * MB)
-TASKS = Budget(rows=2000, row_bytes=4 * MB, answer=16 * MB, seconds=_WAITING, memory=24 * MB)
-AGENTS = Budget(rows=5000, row_bytes=4 * MB, answer=16 * MB, seconds=_WAITING, memory=24 * MB)
+TASKS = Budget(rows=2000, row_bytes=4 * MB, answer=16 * MB, seconds=_WAITING_S, memory=24 * MB)
+AGENTS = Budget(rows=5000, row_bytes=4 * MB, answer=16 * MB, seconds=_WAITING_S, memory=24 * MB)
 #: Plots: a row is a piece of time.
-HISTORY = Budget(rows=24_000, answer=8 * MB, seconds=_WAITING, memory=32 * MB)
+HISTORY = Budget(rows=24_000, answer=8 * MB, seconds=_WAITING_S, memory=32 * MB)
 #: Something that is done, with a few options in its body.
 ACTION = Budget(body=MB, values=1000, answer=16 * MB, seconds=60, memory=8 * MB)
 #: Change events.

@@ -12,7 +12,7 @@ _MB = 1024 * 1024
 #: Bytes that all requests together may work with, and that bodies on their way may have.
 _WORKING, _UPLOADS = 128 * _MB, 24 * _MB
 #: Seconds that a request waits for room, and how many may wait.
-_PATIENCE = 10.0
+_PATIENCE_S = 10.0
 _WAITING = 500
 
 
@@ -21,7 +21,7 @@ class Room:
     request at a time that needs more, so that nobody keeps all others out.
     """
 
-    def __init__(self, size: int, patience: float = _PATIENCE, waiting: int = _WAITING) -> None:
+    def __init__(self, size: int, patience: float = _PATIENCE_S, waiting: int = _WAITING) -> None:
         self.size = size
         self.held = 0
         self._patience = patience
@@ -101,6 +101,6 @@ def _busy() -> ProblemError:
     return ProblemError(
         503,
         "busy",
-        "As many large requests are under way as there is memory for; try again.",
+        "The memory for large requests is in use; try again.",
         headers={"Retry-After": "2"},
     )

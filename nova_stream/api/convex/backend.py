@@ -50,8 +50,8 @@ TURN_LIMIT = 5.0
 LIMIT = 3.0
 #: Seconds for which a write that was not applied in time is waited for: by later calls, and by
 #: those who want the same entity.
-_PATIENCE = 600.0
-_PAUSE = 1.0
+_PATIENCE_S = 600.0
+_PAUSE_S = 1.0
 _NOTHING = PositionToken()
 
 _MODULES = (
@@ -158,7 +158,7 @@ class Backend:
         except Exception as error:  # whatever it is, what was published is safe
             _tell_unless_expected(error)
             self._unseen = self._unseen.merge(token)
-            self._unseen_until = time.monotonic() + _PATIENCE
+            self._unseen_until = time.monotonic() + _PATIENCE_S
             task = asyncio.create_task(self._release_late(holding.passed_on(), token))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
@@ -177,13 +177,13 @@ class Backend:
 
     async def _release_late(self, holding: Holding, token: PositionToken) -> None:
         """Keep others from an entity until they would read what was written."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _PATIENCE_S
         try:
             while time.monotonic() < deadline:
                 try:
                     await self._watch.wait(token, LIMIT)
                 except Exception:  # told before, by the one who wrote
-                    await asyncio.sleep(_PAUSE)
+                    await asyncio.sleep(_PAUSE_S)
                 else:
                     break
         finally:

@@ -17,13 +17,13 @@ from nova_stream.storage.stats.rows import AgentStats
 functions = Functions("dashboard")
 
 _BUILD = Id(Entity.BUILDS)
-_PAGE, _LARGEST_PAGE = 20.0, 100.0
+_PAGE_S, _LARGEST_PAGE_S = 20.0, 100.0
 
 
 @functions.query("listBuilds", {"cursor": Optional(STRING), "pageSize": Optional(NUMBER)})
 async def list_builds(call: QueryCall, args: Arguments) -> Any:
     """Builds, newest start first; ``cursor`` is the id of the last one that is known."""
-    size = min(args.get("pageSize", _PAGE), _LARGEST_PAGE)
+    size = min(args.get("pageSize", _PAGE_S), _LARGEST_PAGE_S)
     limit = take(size + 1)
     rows = await convex_reads.builds(call.connection, limit, args.get("cursor"))
     has_more = len(rows) > size
@@ -56,7 +56,7 @@ async def list_tasks(call: QueryCall, args: Arguments) -> Any:
 
 @functions.query("getOverviewStats", {}, scope="stats", within=CALL)
 async def get_overview_stats(call: QueryCall, _args: Arguments) -> Any:
-    """The figures of the whole."""
+    """The figures of the whole platform."""
     overview = await read.overview(call.connection)
     return msgspec.to_builtins(overview)
 

@@ -20,22 +20,22 @@ from nova_stream.telemetry import get_logger
 #: Seconds between two looks, and between two frames of one client: three looks, so that frames
 #: that are held up on their way are still at most two a second.
 INTERVAL = 0.2
-_PAUSE = 0.6
-_HEARTBEAT = 15.0
+_PAUSE_S = 0.6
+_HEARTBEAT_S = 15.0
 #: Seconds for one look; then Postgres counts as away.
-_LOOK_LIMIT = 5.0
+_LOOK_LIMIT_S = 5.0
 #: Seconds between two looks whether a client's token is still one.
-_CHECK = 2.0
+_CHECK_S = 2.0
 #: Clients that are served before others get their turn, and the pause then: 500 frames at once
 #: would hold up every read.
 _TURN = 20
-_TURN_PAUSE = 0.002
+_TURN_PAUSE_S = 0.002
 
 #: Rows that are put on the board before others get their turn.
 _ROWS = 500
 
 #: Seconds between two looks at least.
-_REST = 0.05
+_REST_S = 0.05
 
 _NOTHING = Wanted(events=frozenset())
 _COMMENT = b":\n\n"
@@ -93,7 +93,7 @@ class Client:
         nothing yet; ``recheck`` that tokens are others.
         """
         now = time.monotonic()
-        if recheck or self._may is None or now - self._checked_at >= _CHECK:
+        if recheck or self._may is None or now - self._checked_at >= _CHECK_S:
             self._checked_at = now
             self._may = self.allowed()
             if self._may is False:
@@ -103,12 +103,12 @@ class Client:
         frame = self._next(board, now, whole=whole)
         if frame:
             self._serving = True
-        elif now - self._sent_at >= _HEARTBEAT:
+        elif now - self._sent_at >= _HEARTBEAT_S:
             frame = _COMMENT
         return bool(frame) and self._give(frame)
 
     def _next(self, board: Board, now: float, *, whole: bool) -> bytes:
-        if now - self._served_at < _PAUSE - INTERVAL / 4:  # looks are no more regular than that
+        if now - self._served_at < _PAUSE_S - INTERVAL / 4:  # looks are no more regular than that
             return b""
         if not whole and not self._begun:  # nothing is known yet but that
             frame = b"" if self._greeted else board.since(0, _NOTHING).text
@@ -186,7 +186,7 @@ class Changes:
                 "stopping" if self._ended else "too-many-streams",
                 "The server is stopping; try again."
                 if self._ended
-                else f"{self._limit} streams are open, as many as this server takes "
+                else f"{self._limit} streams are open, this server's limit "
                 "(NOVA_API_STREAMS); try again later.",
                 headers={"Retry-After": "5"},
             )
@@ -228,7 +228,7 @@ class Changes:
         while self._clients and not self._ended:
             started = time.monotonic()
             try:
-                async with asyncio.timeout(_LOOK_LIMIT):
+                async with asyncio.timeout(_LOOK_LIMIT_S):
                     await self._tokens.refresh()
                     await self._look()
             except Exception as error:  # whatever it is, streams say so and go on
@@ -236,7 +236,7 @@ class Changes:
             looked = time.monotonic() - started
             await self._serve()
             # Where a look takes long, Postgres gets a rest of as long.
-            await asyncio.sleep(max(started + INTERVAL - time.monotonic(), looked, _REST))
+            await asyncio.sleep(max(started + INTERVAL - time.monotonic(), looked, _REST_S))
 
     async def _look(self) -> None:
         with self._metrics.looks.time():
@@ -258,7 +258,7 @@ class Changes:
     def _tell_away(self, error: Exception) -> None:
         trouble = None if is_away(error) else name_of(error)
         if trouble is not None and trouble != self._trouble:
-            _log.error("looking for changes failed", exc_info=error)
+            _log.error("checking for changes failed", exc_info=error)
         self._trouble = trouble or self._trouble
         self._tell(connected=False)
 
@@ -276,7 +276,7 @@ class Changes:
             if client.serve(self._board, whole=whole, recheck=recheck):
                 given += 1
                 if given % _TURN == 0:
-                    await asyncio.sleep(_TURN_PAUSE)
+                    await asyncio.sleep(_TURN_PAUSE_S)
 
     # -- what a look found -------------------------------------------------------------------------
 

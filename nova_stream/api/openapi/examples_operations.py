@@ -36,7 +36,7 @@ RUN_REQUEST = {"at": "2026-02-20T12:00:00.000Z", "dryRun": True}
 PAUSE_REQUEST = {"reason": "the archive is being moved"}
 JOB: dict[str, Any] = {
     "name": "computeAgentStats",
-    "description": "counts the agents' figures anew, repairs what differs, confirms the cache",
+    "description": "recounts the agents' figures, repairs what differs, confirms the cache",
     "schedule": "*/5 * * * *",
     "paused": False,
     "pausedAt": None,

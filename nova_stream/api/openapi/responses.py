@@ -36,17 +36,17 @@ _REF = "#/components/schemas/{name}"
 _PROBLEMS = {
     401: "No token, or one that is not configured.",
     403: "The token lacks the scope.",
-    404: "There is no such thing.",
-    409: "It cannot be done as things are; the detail says why.",
+    404: "Not found.",
+    409: "The current state does not allow this; the detail says why.",
     413: "The body is too large.",
-    429: "More requests than the token or address may send; Retry-After says when to go on.",
-    422: "Something in the request is wrong; the detail says what.",
+    429: "Too many requests from this token or address; Retry-After says when to try again.",
+    422: "The request is not valid; the detail says what to correct.",
     503: "Postgres or Kafka is away, or the schema is not this version's; try again.",
-    504: "The stream has not come to the position token in time.",
+    504: "The statistics did not reach the position token in time.",
 }
 #: For ``responses`` of a route whose answers have an ETag.
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "It is still what If-None-Match names."}
+    304: {"description": "Unchanged since the ETag in If-None-Match."}
 }
 #: Every protected route answers with these.
 _ALWAYS = (401, 403, 422, 429, 503)

@@ -1,4 +1,4 @@
-"""What somebody should know of."""
+"""What needs attention: open alerts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def alerts(
     parts: PartsOf,
     is_open: Annotated[
         bool | None,
-        Query(alias="open", description="Only those that are open, or only those that are over."),
+        Query(alias="open", description="Only open ones, or only closed ones."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,
     cursor: Annotated[

@@ -60,7 +60,7 @@ def _documented(kind: Kind) -> dict[str, Any]:
 def _responses(description: str) -> dict[int | str, dict[str, Any]]:
     found = answers("ConvexAnswer", description, 404, 413, 504)
     found[400] = {
-        "description": "The request is no call; the body has Convex's code and message.",
+        "description": "The request is not a valid call; the body has Convex's code and message.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ConvexFailure"}}},
     }
     found[200]["content"]["application/json"]["schema"] = {

@@ -93,5 +93,5 @@ async def _letter(parts: Parts, id_: int) -> WholeDeadLetter:
     async with parts.database.connection() as connection:
         found = await read_dead_letters.dead_letter(connection, id_)
     if found is None:
-        raise ProblemError(404, "unknown-dead-letter", "There is no dead letter of this number.")
+        raise ProblemError(404, "unknown-dead-letter", "No dead letter has this number.")
     return found

@@ -63,7 +63,9 @@ async def agents_history(
     request: Request,
     parts: PartsOf,
     hours: Annotated[int, Query(ge=1, le=168, description="How far back.")] = 24,
-    buckets: Annotated[int, Query(ge=1, le=200, description="How many pieces of time.")] = 24,
+    buckets: Annotated[
+        int, Query(ge=1, le=200, description="How many buckets the range has.")
+    ] = 24,
     cursor: _Cursor = None,
 ) -> Response:
     """What every registered agent did lately, by name: its tasks that ended, as the activity feed

@@ -63,9 +63,9 @@ _RUN_BODY = _body(
         "at": {
             "type": ["string", "null"],
             "format": "date-time",
-            "description": "The time that the job is to believe in; none = when it begins.",
+            "description": "The time that the job takes as now; by default, when it starts.",
         },
-        "dryRun": {"type": "boolean", "description": "Do all of it, and roll it back."},
+        "dryRun": {"type": "boolean", "description": "Run all of it, then roll it back."},
     },
     examples.RUN_REQUEST,
 )
@@ -74,7 +74,7 @@ _PAUSE_BODY = _body(
         "reason": {
             "type": ["string", "null"],
             "maxLength": LONGEST_REASON,
-            "description": "What others are told.",
+            "description": "The reason that others see.",
         }
     },
     examples.PAUSE_REQUEST,
@@ -101,7 +101,7 @@ async def runs(
     name: _Name,
     limit: _Limit = 50,
     cursor: _Cursor = None,
-    outcome: Annotated[_Outcome | None, Query(description="Only those that ended so.")] = None,
+    outcome: Annotated[_Outcome | None, Query(description="Only runs with this outcome.")] = None,
 ) -> Response:
     """A job's runs and the slots that nobody ran, newest first."""
     _known(name)
@@ -196,7 +196,7 @@ async def undo(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
 def _known(name: str) -> None:
     if all(job.name != name for job in JOBS):
         names = ", ".join(job.name for job in JOBS)
-        raise ProblemError(404, "unknown-job", f"There is no such job; there are: {names}.")
+        raise ProblemError(404, "unknown-job", f"No job has this name. The jobs are {names}.")
 
 
 async def _overviews(parts: Parts) -> list[JobOverview]:
@@ -212,7 +212,7 @@ async def _run(parts: Parts, name: str, run_id: int) -> Run:
     async with parts.database.connection() as connection:
         found = await read_jobs.run(connection, name, run_id)
     if found is None:
-        raise ProblemError(404, "unknown-run", f"{name} has no run of this number.")
+        raise ProblemError(404, "unknown-run", f"{name} has no run with this number.")
     return found
 
 

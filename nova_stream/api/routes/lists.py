@@ -83,7 +83,7 @@ async def _build(parts: Parts, build_id: str, limit: int, cursor: str | None) ->
         async with parts.database.connection() as connection:
             found = await read.build(connection, build_id, bounds, after)
     if found is None:
-        raise ProblemError(404, "unknown-build", "There is no build of this id.")
+        raise ProblemError(404, "unknown-build", "No build has this ID.")
     whole, end = found
     return answer(msgspec.structs.replace(whole, next_cursor=encode_id(end)))
 

@@ -128,7 +128,7 @@ async def build_stats(request: Request, parts: PartsOf) -> Response:
 
 @router.get(
     "/overview",
-    responses=answers("Overview", "The figures of the whole.", 504) | NOT_MODIFIED,
+    responses=answers("Overview", "The figures of the whole platform.", 504) | NOT_MODIFIED,
     dependencies=[within(FIGURES)],
 )
 async def overview(request: Request, parts: PartsOf) -> Response:

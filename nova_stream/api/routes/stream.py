@@ -39,7 +39,7 @@ _SCOPES: dict[str, Right] = {
 }
 EVENTS = tuple(kind for kind in _SCOPES if kind != "agent-gone")
 #: Seconds in which a client must take a frame.
-_SEND_LIMIT = 60.0
+_SEND_LIMIT_S = 60.0
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold events back
@@ -75,14 +75,14 @@ async def _left(receive: Receive) -> None:
 
 def _limited(send: Send) -> Send:
     async def limited(message: Any) -> None:
-        async with asyncio.timeout(_SEND_LIMIT):
+        async with asyncio.timeout(_SEND_LIMIT_S):
             await send(message)
 
     return limited
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:
-    found = answers("Problem", "Events, until the client leaves or the server stops.")
+    found = answers("Problem", "Events, until the client disconnects or the server stops.")
     found[200]["content"] = {
         "text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}
     }
@@ -101,7 +101,8 @@ async def stream(
         str | None, Query(description="Only agents and activities of these names, with commas.")
     ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="The id of the last event seen: go on from there.")
+        str | None,
+        Header(description="The ID of the last event received; the stream resumes after it."),
     ] = None,
     last_id: Annotated[
         str | None, Query(alias="lastEventId", description="The same, for those without headers.")
@@ -129,7 +130,7 @@ def _kinds(events: str | None) -> frozenset[str] | None:
         raise ProblemError(
             422,
             "invalid-request",
-            f"events: {unknown[0]!r} is none; allowed are {', '.join(EVENTS)}.",
+            f"events: {unknown[0]!r} is not an event; allowed are {', '.join(EVENTS)}.",
         )
     return kinds
 

@@ -35,7 +35,7 @@ async def trail(
         Query(pattern="^[^\\x00]*$", description="Only lines of the token of this name."),
     ] = None,
     refused: Annotated[
-        bool | None, Query(description="Only what was refused, or only what was not.")
+        bool | None, Query(description="Only refused actions, or only allowed ones.")
     ] = None,
 ) -> Response:
     """The audit trail, newest first: what was published, what administrators did or looked at, and
@@ -50,7 +50,7 @@ async def trail(
 
 @router.get(
     "/token",
-    responses=answers("TokenRights", "What it may do."),
+    responses=answers("TokenRights", "The scopes."),
     dependencies=[needs(*SCOPES, confirm="known"), within(PROBE)],
 )
 async def rights(request: Request) -> Response:

@@ -24,11 +24,11 @@ from nova_stream.telemetry import get_logger
 _log = get_logger(__name__)
 
 SIGNATURE = "Nova-Signature"
-_TIMEOUT = 10.0
+_TIMEOUT_S = 10.0
 #: While one worker may be sending a message, no other one does. Seconds.
-_HOLD = 30.0
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 300.0
+_HOLD_S = 30.0
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 300.0
 
 
 class Webhook:
@@ -76,7 +76,7 @@ class Webhook:
 
     async def _take(self) -> Delivery | None:
         async with self._session.use() as connection:
-            return await AlertStore(connection).take_delivery(_HOLD)
+            return await AlertStore(connection).take_delivery(_HOLD_S)
 
     async def tell_outage(self, event: str, began_at: datetime, now: datetime) -> bool:
         """Post that Postgres is away, or back again: no row can say so. False when not taken."""
@@ -99,7 +99,7 @@ class Webhook:
 
     async def _post(self, body: dict[str, Any], key: str) -> str | None:
         """What went wrong, None when the message was taken."""
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         data = msgspec.json.encode(body)
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         if self._secret is not None:
@@ -152,5 +152,5 @@ def _message(delivery: Delivery) -> dict[str, Any]:
 
 
 def _pause(tries: int) -> float:
-    pause = float(min(_FIRST_PAUSE * 2 ** min(tries - 1, 20), _LONGEST_PAUSE))
+    pause = float(min(_FIRST_PAUSE_S * 2 ** min(tries - 1, 20), _LONGEST_PAUSE_S))
     return pause * random.uniform(0.75, 1.25)  # noqa: S311 - so that not all come at once

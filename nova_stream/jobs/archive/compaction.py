@@ -29,7 +29,7 @@ OBJECT_ROWS = 100_000
 OBJECT_BYTES = 128 * 1024 * 1024
 #: A flush holds a row for milliseconds.
 _TRIES = 3
-_PAUSE = 0.1
+_PAUSE_S = 0.1
 _SCRATCH = "nova-archive-"
 #: No run takes as long.
 _SCRATCH_SECONDS = 86_400
@@ -54,7 +54,7 @@ class Compaction:
     async def run(self, cutoff: datetime) -> None:
         """Do it all; raises as ``run_once`` does."""
         if not await self._store.claim():
-            raise CompactionError("another compaction is under way; this one leaves it alone")
+            raise CompactionError("another compaction is running; this one exits")
         await self._clear_up()
         await self._empty_again(cutoff)
         await self._compact(cutoff)
@@ -153,7 +153,7 @@ class Compaction:
             if not held:
                 await self._store.set_state(object_id, "done")
                 return
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_PAUSE_S)
             again, held = held, []
             for start in range(0, len(again), BATCH):
                 rows = again[start : start + BATCH]

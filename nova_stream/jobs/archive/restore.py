@@ -136,7 +136,7 @@ async def _row(store: ArchiveStore, id_: str) -> StoredExecution:
 async def _object_of(store: ArchiveStore, row: StoredExecution) -> ArchiveObject:
     known = None if row.archive_object is None else await store.object_(row.archive_object)
     if known is None:
-        raise UsageError(f"nobody knows where the document of {row.id} lies")
+        raise UsageError(f"no record says where the document of {row.id} lies")
     return known
 
 

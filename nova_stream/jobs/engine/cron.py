@@ -47,7 +47,7 @@ _OF_OTHERS = (
         re.compile(r".*#.*|.*([0-9]|\b)l(w|-[0-9]+)?|.*([0-9]|l)w"),
         "has L, W or #, as Quartz has it",
     ),
-    (re.compile(r"h(\(.*\))?(/.*)?|.*~.*"), "asks for a random time; a spread does that"),
+    (re.compile(r"h(\(.*\))?(/.*)?|.*~.*"), "asks for a random time; use a spread instead"),
 )
 _SUNDAY_AGAIN = 7
 #: The rarest slot there is, 29 February on one weekday, comes within 40 years.

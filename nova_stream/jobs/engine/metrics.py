@@ -41,7 +41,7 @@ class JobMetrics:
         )
         self.overdue = Gauge(
             "nova_job_overdue_seconds",
-            "Seconds since a slot was due that nobody has run, or since a run's lease ran out.",
+            "Seconds since a slot was due that nobody has run, or since a run's lease expired.",
             ["name"],
             registry=registry,
         )

@@ -27,11 +27,11 @@ from nova_stream.tracing import mark_failed, spanning, tracer_of
 _log = get_logger(__name__)
 
 #: A run that does not stop when it is told to is left behind after this. Seconds.
-_STOPPING = 5.0
+_STOPPING_S = 5.0
 #: For so long a run's end is offered to a ledger that is away. Seconds.
-_OFFERED = 300.0
-_PAUSE = 0.5
-_LONGEST_PAUSE = 60.0
+_OFFERED_S = 300.0
+_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 60.0
 #: Trying again gives the same: somebody has to act, or another worker has the run.
 _FINAL = (LeaseLostError, SettingsError, UsageError)
 
@@ -158,7 +158,7 @@ class Runner:
             except Exception as error:
                 if attempt == job.policy.attempts:
                     raise
-                pause = min(job.policy.first_pause * 2 ** (attempt - 1), _LONGEST_PAUSE)
+                pause = min(job.policy.first_pause * 2 ** (attempt - 1), _LONGEST_PAUSE_S)
                 pause *= random.uniform(0.5, 1.5)  # noqa: S311 - so that not all come at once
                 _log.warning(
                     "a job's attempt failed",
@@ -237,7 +237,7 @@ class Runner:
         self, job: Job, claim: Claim, outcome: Outcome, ended: Ended
     ) -> Finished | None:
         """Close the line, also when the ledger comes back only after a while."""
-        deadline = time.monotonic() + _OFFERED
+        deadline = time.monotonic() + _OFFERED_S
         while True:
             try:
                 await self._ledger.finish(claim, ended)
@@ -253,7 +253,7 @@ class Runner:
                         error=name_of(error),
                     )
                     return Finished(outcome, ended, recorded=False)
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_PAUSE_S)
             else:
                 self._report(job, claim, outcome, ended)
                 return Finished(outcome, ended, recorded=True)
@@ -303,7 +303,7 @@ class Runner:
 async def _stop(work: asyncio.Task[Any]) -> None:
     """Cancel, and wait a little: what does not stop is left behind without its sessions."""
     work.cancel()
-    await asyncio.wait({work}, timeout=_STOPPING)
+    await asyncio.wait({work}, timeout=_STOPPING_S)
 
 
 def _counts(result: bytes | None) -> dict[str, int]:

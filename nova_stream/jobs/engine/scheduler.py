@@ -68,7 +68,7 @@ class Scheduler:
                 _log.error(
                     f"the ledger of jobs {what}",
                     error=name_of(error),
-                    then="what is due is settled when it is back",
+                    then="due slots are settled when it is back",
                 )
             self._trouble = what
         else:
@@ -123,7 +123,7 @@ class Scheduler:
     def _ended(self, run: asyncio.Task[object]) -> None:
         self._runs.discard(run)
         if not run.cancelled() and run.exception() is not None:
-            _log.error("a run broke off", run=run.get_name(), exc_info=run.exception())
+            _log.error("a run was cut off", run=run.get_name(), exc_info=run.exception())
 
     async def drain(self) -> None:
         """Wait until the runs that are under way have ended."""

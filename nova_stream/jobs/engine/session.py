@@ -10,7 +10,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, check_schema, connect
 
 #: Nothing done in it takes this long unless Postgres is away. Seconds.
-_LIMIT = 10.0
+_LIMIT_S = 10.0
 
 
 class Session:
@@ -30,7 +30,7 @@ class Session:
         """
         async with self._lock:
             try:
-                async with asyncio.timeout(_LIMIT):
+                async with asyncio.timeout(_LIMIT_S):
                     if self._connection is None or self._connection.is_closed():
                         self._connection = await connect(
                             self.settings, self._application, timeout=5.0

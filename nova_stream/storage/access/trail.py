@@ -55,10 +55,10 @@ class TrailRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A line of the audit trail."""
 
     id: int
-    at: Annotated[Time, msgspec.Meta(description="When it happened first.")]
-    until: Annotated[Time, msgspec.Meta(description="When it happened last.")]
+    at: Annotated[Time, msgspec.Meta(description="When it first happened.")]
+    until: Annotated[Time, msgspec.Meta(description="When it last happened.")]
     requests: Annotated[
-        int, msgspec.Meta(description="How often it happened from `at` to `until`.")
+        int, msgspec.Meta(description="How often it happened between `at` and `until`.")
     ]
     token: Annotated[
         str | None,
@@ -66,12 +66,14 @@ class TrailRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ]
     address: Annotated[
         str | None,
-        msgspec.Meta(description="From where; null where several addresses are put together."),
+        msgspec.Meta(
+            description="The caller's address; null where lines of several addresses are merged."
+        ),
     ]
     action: Annotated[str, msgspec.Meta(description="The route or the command.")]
-    object: Annotated[str | None, msgspec.Meta(description="What it was done to.")]
+    object: Annotated[str | None, msgspec.Meta(description="The object of the action.")]
     outcome: Annotated[str, msgspec.Meta(description="`done`, or the kind of the problem.")]
-    refused: Annotated[bool, msgspec.Meta(description="Whether the caller was not allowed to.")]
+    refused: Annotated[bool, msgspec.Meta(description="Whether it was refused for lack of rights.")]
 
 
 async def add(connection: Connection, lines: Sequence[Line]) -> None:

@@ -31,7 +31,7 @@ class GapError(RereadError):
 
 
 class GenerationError(RereadError):
-    """A chunk comes from an earlier life of a topic that has been made again since."""
+    """A chunk comes from an earlier life of a topic that has been recreated since."""
 
 
 class Applied(msgspec.Struct):
@@ -115,7 +115,7 @@ class Admission:
             if row is None:
                 raise GapError(chunk.key, "the position is gone")
             if chunk.generation != row["generation"]:
-                raise GenerationError(chunk.key, f"{chunk.topic} has been made again")
+                raise GenerationError(chunk.key, f"{chunk.topic} has been recreated")
             position = row["next_offset"]
             if position < chunk.start:
                 raise GapError(chunk.key, f"the chunk begins at {chunk.start}, not at {position}")

@@ -1,4 +1,4 @@
-"""The flush: one transaction that applies all waiting chunks exactly once (design section 2)."""
+"""The flush: one transaction that applies all waiting chunks exactly once."""
 
 from __future__ import annotations
 

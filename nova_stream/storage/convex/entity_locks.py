@@ -13,8 +13,8 @@ from nova_stream.storage.convex import sql as sql_convex
 from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
 
 #: Seconds between two attempts while another process holds a lock.
-_PAUSE = 0.01
-_STATEMENT_LIMIT = 5.0
+_PAUSE_S = 0.01
+_STATEMENT_LIMIT_S = 5.0
 
 
 class Lease(msgspec.Struct, eq=False):
@@ -94,7 +94,7 @@ class EntityLocks:
                 return Lease(number, self._connection)
             if time.monotonic() >= deadline:
                 raise TimeoutError
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_PAUSE_S)
 
     async def _ask(self, statement: str, number: int) -> bool:
         async with self._session:
@@ -102,7 +102,7 @@ class EntityLocks:
                 self._connection = await connect(self._settings, "api locks")
             try:
                 return bool(
-                    await self._connection.fetchval(statement, number, timeout=_STATEMENT_LIMIT)
+                    await self._connection.fetchval(statement, number, timeout=_STATEMENT_LIMIT_S)
                 )
             except BaseException:
                 # Whether the lock was given is not known: only the session's end takes it back.

@@ -23,7 +23,7 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     outcome: Annotated[
         str | None,
         msgspec.Meta(
-            description="Null until it has ended; then ok, late, manual, dry_run, failed, "
+            description="Null until it ends; then ok, late, manual, dry_run, failed, "
             "timed_out, skipped_overlap, skipped_paused or missed."
         ),
     ]
@@ -41,7 +41,8 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     rows: int | None
     counts: dict[str, Any] | None
     result: Annotated[
-        dict[str, Any] | None, msgspec.Meta(description="The job's own result, once it ended well.")
+        dict[str, Any] | None,
+        msgspec.Meta(description="The job's own result, once it has succeeded."),
     ]
     error: str | None
 
@@ -73,7 +74,7 @@ class JobOverview(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     success_rate: Annotated[float | None, msgspec.Meta(description="Percent.")]
     runs: int
     late: Annotated[
-        bool, msgspec.Meta(description="A slot has no line, or nobody holds a run any more.")
+        bool, msgspec.Meta(description="A slot has no run, or nobody holds a run any more.")
     ]
 
 

@@ -82,7 +82,7 @@ class Explanation(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     value: Annotated[
         Any,
         msgspec.Meta(
-            description="As the statistics have it.",
+            description="The value in the statistics.",
             extra_json_schema={"type": ["number", "string", "null"]},
         ),
     ]

@@ -89,7 +89,7 @@ class BuildHistory(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     running_builds: int
     success_rate: float
     avg_duration_ms: float
-    drift: Annotated[int, msgspec.Meta(description="Figures that were not as counted.")]
+    drift: Annotated[int, msgspec.Meta(description="Figures that differed from the recount.")]
     run_id: int
 
 

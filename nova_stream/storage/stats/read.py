@@ -143,7 +143,7 @@ async def build_stats(connection: Connection) -> BuildStats:
 
 
 async def overview(connection: Connection) -> Overview:
-    """The figures of the whole."""
+    """The figures of the whole platform."""
     return read_row(Overview, await connection.fetchrow(sql_read.OVERVIEW))
 
 

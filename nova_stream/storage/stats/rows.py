@@ -60,7 +60,7 @@ class BuildStats(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The figures of the whole."""
+    """The figures of the whole platform."""
 
     total_builds: int
     completed_builds: int
@@ -106,7 +106,7 @@ class BuildWithTasks(Build, frozen=True, rename="camel", kw_only=True):
 
     tasks: list[Task]
     next_cursor: Annotated[
-        str | None, msgspec.Meta(description="Where its tasks go on; null behind the last one.")
+        str | None, msgspec.Meta(description="Cursor of its next tasks; null at the end.")
     ] = None
 
 

@@ -238,7 +238,7 @@ async def test_without_postgres_a_stream_says_so(tmp_path: Path) -> None:
 async def test_comments_while_nothing_happens(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, apply_lines: ApplyLines
 ) -> None:
-    monkeypatch.setattr(changes, "_HEARTBEAT", 0.3)
+    monkeypatch.setattr(changes, "_HEARTBEAT_S", 0.3)
     async with stream(client) as events:
         await events.picture()
         await asyncio.sleep(1.5)

@@ -123,7 +123,7 @@ def test_it_serves_over_tls_and_loads_a_new_certificate(
         assert serial(api.address, chain) == 1
         new_key.replace(key)
         new_chain.replace(chain)
-        until(lambda: "loaded anew" in api.said.read_text())
+        until(lambda: "reloaded" in api.said.read_text())
         assert serial(api.address, chain) == 2
         assert "without TLS" not in api.said.read_text()
 

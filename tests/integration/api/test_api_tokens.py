@@ -276,19 +276,19 @@ async def test_while_postgres_is_away_the_last_list_counts_for_a_while(
     ):
         assert (await client.get("/metrics", headers=bearer(token))).status_code == 200
         await allow(False)
-        monkeypatch.setattr(stored_tokens, "_FRESH", 0)
+        monkeypatch.setattr(stored_tokens, "_FRESH_S", 0)
         assert (await client.get("/metrics", headers=bearer(token))).status_code == 200
         unknown = token_store.new_secret()
         assert (await client.get("/metrics", headers=bearer(unknown))).status_code == 401
         assert (await client.get("/metrics")).status_code == 401
-        monkeypatch.setattr(stored_tokens, "_KEEP", 0)
+        monkeypatch.setattr(stored_tokens, "_KEEP_S", 0)
         refused = await client.get("/metrics", headers=bearer(token))
         assert refused.status_code == 503
         assert (await client.get("/metrics", headers=bearer("other"))).status_code == 401
         await allow(True)
         assert await until_status(client, token, 503) < LIMIT
-        monkeypatch.setattr(stored_tokens, "_KEEP", 60)
-        monkeypatch.setattr(stored_tokens, "_FRESH", 2)
+        monkeypatch.setattr(stored_tokens, "_KEEP_S", 60)
+        monkeypatch.setattr(stored_tokens, "_FRESH_S", 2)
         assert await until_status(client, token, 200) < LIMIT
 
 

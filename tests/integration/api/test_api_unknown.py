@@ -100,7 +100,7 @@ async def test_a_token_made_while_the_answer_was_read_counts_for_it(
         stall.hold()
         asked = asyncio.create_task(ask(client, method, path))
         await asyncio.sleep(0.3)  # it has been let in
-        monkeypatch.setattr(stored_tokens, "_FRESH", 0.2)
+        monkeypatch.setattr(stored_tokens, "_FRESH_S", 0.2)
         await make_token(nova_settings)
         stall.release()
         answer = await asked
@@ -117,7 +117,7 @@ async def test_a_token_that_was_revoked_while_the_answer_was_read_gets_none(
         stall.hold()
         asked = asyncio.create_task(client.get("/api/v1/overview"))
         await asyncio.sleep(0.3)  # it has been let in
-        monkeypatch.setattr(stored_tokens, "_FRESH", 0.2)
+        monkeypatch.setattr(stored_tokens, "_FRESH_S", 0.2)
         connection = await connect(nova_settings, "test")
         try:
             await token_store.revoke(connection, "a", system_clock())
@@ -163,10 +163,10 @@ async def test_whatever_message_to_postgres_is_the_last_nobody_is_let_in_by_it(
     nova_settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str, warm: bool
 ) -> None:
     """From the first byte of the first connection to the look after the data were read."""
-    monkeypatch.setattr(stored_tokens, "_LIMIT", 0.3)
-    monkeypatch.setattr(stored_tokens, "_PAUSE", 0.0)
-    monkeypatch.setattr(stored_tokens, "_FRESH", 0.1)
-    monkeypatch.setattr(database, "_LIMIT", 0.5)
+    monkeypatch.setattr(stored_tokens, "_LIMIT_S", 0.3)
+    monkeypatch.setattr(stored_tokens, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(stored_tokens, "_FRESH_S", 0.1)
+    monkeypatch.setattr(database, "_LIMIT_S", 0.5)
     secret = await make_token(nova_settings)
     callers = {None: {401, 503}, "nova_unknown": {401, 503}, secret: {200, 503}}
     steps = 0

@@ -78,7 +78,7 @@ async def test_of_a_route_is_told_as_no_outage(
     assert response.json()["type"] == "urn:nova-stream:schema-version", response.text
     (line,) = log
     assert (line["event"], line["log_level"]) == (
-        "the database is not as this version needs it",
+        "the database schema does not match this version",
         "error",
     )
 
@@ -162,7 +162,9 @@ PARTS = [
     Part(stored_tokens, token_store, "KNOWN", "stored tokens cannot be read", _reads_tokens),
     Part(stored_tokens, token_store, "USED", "a token's use cannot be noted", _notes_a_use),
     Part(trail, trail_store, "INSERT", "an action is not in the audit trail yet", _records_a_deed),
-    Part(broadcaster, stats_changes, "_SNAPSHOT", "looking for changes failed", _looks_for_changes),
+    Part(
+        broadcaster, stats_changes, "_SNAPSHOT", "checking for changes failed", _looks_for_changes
+    ),
     Part(
         backend,
         sql_read,

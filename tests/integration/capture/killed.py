@@ -62,7 +62,7 @@ def die_before(step: int) -> None:
 
 def hurry() -> None:
     """Leases as short as a test wants them; the renewals are steps, too."""
-    for name, seconds in {"LEASE": 0.5, "_RENEW": 0.1, "_LOOK": 0.05, "_MARGIN": 0.1}.items():
+    for name, seconds in {"LEASE": 0.5, "_RENEW_S": 0.1, "_LOOK_S": 0.05, "_MARGIN_S": 0.1}.items():
         setattr(lease, name, seconds)
 
 

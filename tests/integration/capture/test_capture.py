@@ -134,7 +134,7 @@ async def test_a_cursor_that_is_too_old_leads_to_a_snapshot_that_deletes_what_is
                 deployment.transact([Write("tasks", ids[0], task(0, "running"))])
                 await topics.shows(deployment)
     said = [line["event"] for line in lines if line["log_level"] == "warning"]
-    assert said == ["the source no longer has what follows the cursor"]
+    assert said == ["the source no longer has the changes after the cursor"]
 
 
 async def test_a_snapshot_that_expires_is_begun_anew(
@@ -190,7 +190,7 @@ async def test_what_passes_is_waited_for_and_told_once(
     [
         (cursor, "_ACQUIRE", "the capture's tables cannot be used"),
         (cursor, "_STORE", "the capture's tables cannot be used"),
-        (cursor, "_RENEW", "the lease cannot be renewed"),
+        (cursor, "_RENEW_S", "the lease cannot be renewed"),
         (cursor, "_RELEASE", "the lease cannot be given back"),
         (cursor, "_VERSION_KINDS", "the capture's tables cannot be used"),
     ],
@@ -203,7 +203,7 @@ async def test_a_statement_that_postgres_refuses_is_told(
     statement: str,
     says: str,
 ) -> None:
-    monkeypatch.setattr(lease, "_RENEW", 0.1)
+    monkeypatch.setattr(lease, "_RENEW_S", 0.1)
     monkeypatch.setattr(place, statement, "SELECT no_such_column FROM source_cursors")
     fill(deployment, 1)
     held = "SELECT holder FROM source_cursors WHERE holder IS NOT NULL"

@@ -170,7 +170,7 @@ def test_doctor_tells_of_the_deployment_and_its_capture(
     assert "captures, 0 s behind" in said
     (_, (good, said)) = findings()
     assert not good
-    assert "no instance captures now; all was read at 2" in said
+    assert "no instance captures now; everything was read at 2" in said
     deployment.key = "another"
     ((good, said),) = findings()
     assert not good

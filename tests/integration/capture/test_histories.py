@@ -169,8 +169,8 @@ _ROUNDS = st.tuples(
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> Mortal:
-    monkeypatch.setattr(waiting, "_FIRST", 0.01)
-    monkeypatch.setattr(lease, "_LOOK", 0.05)
+    monkeypatch.setattr(waiting, "_FIRST_S", 0.01)
+    monkeypatch.setattr(lease, "_LOOK_S", 0.05)
     return Mortal(monkeypatch)
 
 

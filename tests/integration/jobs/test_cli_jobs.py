@@ -124,7 +124,7 @@ def test_an_unknown_job(command: Command, verb: str) -> None:
 def test_a_time_that_is_none(command: Command) -> None:
     status, _, err = command("jobs", "run", "healthCheck", "--at", "noon")
     assert status == 2
-    assert err.startswith("error: --at 'noon' is no time; ISO 8601 is allowed")
+    assert err.startswith("error: --at 'noon' is not a time; give ISO 8601")
 
 
 def test_a_wrong_schedule(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

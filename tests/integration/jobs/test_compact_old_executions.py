@@ -172,7 +172,7 @@ async def test_a_row_that_changes_while_it_is_archived_keeps_its_document(
 async def test_a_row_that_somebody_holds_is_emptied_by_the_next_run(
     runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compaction, "_PAUSE", 0.01)
+    monkeypatch.setattr(compaction, "_PAUSE_S", 0.01)
     await runs.execute(FILL.format(first=1, last=5, step="1 second"))
     holder = await connect(runs.settings, "holder")
     try:

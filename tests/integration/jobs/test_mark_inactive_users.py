@@ -240,7 +240,7 @@ async def test_the_event_in_kafka(runs: Runs, nova_kafka: str, apply_lines: Appl
 async def test_kafka_that_is_not_there_is_a_clear_error(
     runs: Runs, apply_lines: ApplyLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inactivity_events, "_TIMEOUT", 1.0)
+    monkeypatch.setattr(inactivity_events, "_TIMEOUT_S", 1.0)
     runs.settings = runs.settings.model_copy(update={"kafka_brokers": ("127.0.0.1:1",)})
     await apply_lines([user("u1", days=100)])
     with pytest.raises(KafkaUnavailableError, match=r"127\.0\.0\.1:1"):

@@ -122,7 +122,7 @@ def test_dev_from_start_to_ctrl_c(tmp_path: Path, notes: Path) -> None:
 def test_ephemeral_leaves_nothing(tmp_path: Path, notes: Path) -> None:
     folder = tmp_path / "gone"
     with _dev(folder, "--ephemeral") as process:
-        assert any("gone when this stops" in line for line in _read_summary(process))
+        assert any("deleted when this stops" in line for line in _read_summary(process))
         process.terminate()
         process.communicate(timeout=60)
 

@@ -229,7 +229,7 @@ async def test_what_jobs_changed_on_purpose_is_no_difference(source: Source) -> 
 async def test_markers_are_nothing_to_wait_for_and_an_open_transaction_is_named(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE", 5.0)
+    monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE_S", 5.0)
     await _fill(source, 20)
     producer = source.stage.producer(transactional_id=source.stage.settings.topic_prefix)
     topic = source.stage.settings.topic(Entity.TASKS)

@@ -246,13 +246,13 @@ def test_the_command_prints_one_line_of_json_and_a_status(
 async def test_records_that_nobody_applies_are_told(
     still_stage: Stage, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE", 0.5)
+    monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE_S", 0.5)
     run_sql(database, _AGENTS)
     still_stage.publish(Entity.AGENTS, b'{"op": "c", "after": {"id": "a", "name": "A"}}')
     source, told = Source(database, still_stage), _lines()
     report = await source.audit(settle=0.1, told=told)
     assert (report.behind, report.good) == (1, False)
-    assert any("does a worker run" in line.lower() for line in told)
+    assert any("is a worker running" in line.lower() for line in told)
 
 
 def _lines() -> list[str]:

@@ -54,7 +54,7 @@ async def test_a_topic_made_again_under_a_running_worker_is_read_from_its_start(
     await stage.row("tasks", "new 0")
     await stage.row("tasks", "new 1")
     assert (await stage.row("tasks", "both"))["agent"] == "old"
-    await stage.worker.says("a topic was made again", topic=stage.settings.topic(TASKS))
+    await stage.worker.says("a topic was recreated", topic=stage.settings.topic(TASKS))
 
     stage.publish(TASKS, task("both", 6, agent="new"))
     await stage.row("tasks", "both", agent="new")
@@ -91,7 +91,7 @@ async def test_a_topic_made_again_while_no_worker_runs_is_read_from_its_start(
     stage.start_worker()
     await stage.row("tasks", "new 0")
     await stage.row("tasks", "new 8")
-    await stage.worker.says("a topic was made again", topic=stage.settings.topic(TASKS))
+    await stage.worker.says("a topic was recreated", topic=stage.settings.topic(TASKS))
     assert (await stage.position(TASKS))["generation"] == 1
 
 

@@ -155,7 +155,7 @@ class Request:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_tokens, "_LIMIT", 0.002)
+    monkeypatch.setattr(stored_tokens, "_LIMIT_S", 0.002)
 
 
 CHANGES = st.one_of(

@@ -49,5 +49,5 @@ async def test_a_failure_is_told_to_all_and_then_tried_again(
     opening.failure = None
     with pytest.raises(OSError, match="away"):
         await value.get()
-    monkeypatch.setattr(lazy, "_PAUSE", 0)
+    monkeypatch.setattr(lazy, "_PAUSE_S", 0)
     assert await value.get() == 2

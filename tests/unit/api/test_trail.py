@@ -52,7 +52,7 @@ class Store:
 @pytest.fixture(autouse=True)
 def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written but when a test says so."""
-    monkeypatch.setattr(trail_module, "_PAUSE", 3600.0)
+    monkeypatch.setattr(trail_module, "_PAUSE_S", 3600.0)
 
 
 async def test_an_action_is_written_before_anything_else_happens() -> None:
@@ -80,7 +80,7 @@ async def test_what_repeats_is_one_line_with_a_count() -> None:
 async def test_what_waits_is_written_soon_and_what_repeats_at_the_end_of_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trail_module, "_PAUSE", 0.001)
+    monkeypatch.setattr(trail_module, "_PAUSE_S", 0.001)
     store = Store()
     trail = store.trail()
 

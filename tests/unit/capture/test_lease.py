@@ -42,7 +42,7 @@ ERRORS = [(asyncpg.UndefinedColumnError(), True), (asyncpg.AdminShutdownError(),
 
 @pytest.mark.parametrize(("error", "told"), ERRORS, ids=repr)
 async def test_renewing(error: Exception, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "_RENEW", 0)
+    monkeypatch.setattr(lease, "_RENEW_S", 0)
     connection: Any = Connection(error)
     holding: Any = Holding()
     log = captured(monkeypatch, lease)

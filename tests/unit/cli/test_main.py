@@ -191,12 +191,12 @@ def test_no_kafka_is_one_line(
         (
             ValueError("two\nlines"),
             1,
-            "error: ValueError: two lines (unforeseen; NOVA_LOG_LEVEL=debug shows where)",
+            "error: ValueError: two lines (unexpected; NOVA_LOG_LEVEL=debug shows where)",
         ),
         (
             ZeroDivisionError(),
             1,
-            "error: ZeroDivisionError: no message (unforeseen; NOVA_LOG_LEVEL=debug shows where)",
+            "error: ZeroDivisionError: no message (unexpected; NOVA_LOG_LEVEL=debug shows where)",
         ),
     ],
 )

@@ -19,12 +19,12 @@ BELIEVED = "a time from 1970 to 9998 is allowed"
         ("9999-01-01", BELIEVED),
         ("1969-12-31T23:59:59.999Z", BELIEVED),
         ("1970-01-01T00:00:00+00:01", BELIEVED),
-        ("10000-01-01", "is no time"),
-        ("-0001-01-01", "is no time"),
-        ("infinity", "is no time"),
-        ("1771588800000", "is no time"),
-        ("", "is no time"),
-        ("now", "is no time"),
+        ("10000-01-01", "is not a time"),
+        ("-0001-01-01", "is not a time"),
+        ("infinity", "is not a time"),
+        ("1771588800000", "is not a time"),
+        ("", "is not a time"),
+        ("now", "is not a time"),
     ],
 )
 @pytest.mark.parametrize("job", ["cleanupOldActivity", "computeAgentStats", "healthCheck"])

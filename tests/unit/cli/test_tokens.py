@@ -12,8 +12,8 @@ from nova_stream.cli.main import run
     [
         (["create", "a"], "--scope"),
         (["create", "a", "--scope", "everything"], "read"),
-        (["create", "two words", "--scope", "read"], "no name"),
-        (["create", "", "--scope", "read"], "no name"),
+        (["create", "two words", "--scope", "read"], "not a valid name"),
+        (["create", "", "--scope", "read"], "not a valid name"),
         (["create", "a", "--scope", "read", "--expires", "0"], "--expires"),
         (["create", "a", "--scope", "read", "--expires", "forever"], "never"),
         (["create", "a", "--scope", "read", "--expires", "36501"], "--expires"),

@@ -109,7 +109,7 @@ def test_whatever_is_no_token_is_refused(text: str) -> None:
     ],
 )
 def test_garbage(text: str) -> None:
-    with pytest.raises(RejectedError, match="is no position token") as caught:
+    with pytest.raises(RejectedError, match="is not a position token") as caught:
         PositionToken.decode(text)
 
     assert caught.value.reason == "bad_token"

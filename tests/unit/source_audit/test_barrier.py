@@ -126,4 +126,4 @@ def test_a_stream_that_stands_is_named() -> None:
     world.look(60)
     assert world.barrier.stands()
     (line,) = world.barrier.complaints(unsettled=3, found=0)
-    assert "does a worker run" in line
+    assert "is a worker running" in line

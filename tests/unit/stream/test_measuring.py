@@ -40,7 +40,7 @@ class App:
 async def test_it_is_told_once(
     error: Exception, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_MEASURE_EVERY", 0)
+    monkeypatch.setattr(worker, "_MEASURE_EVERY_S", 0)
     app: Any = App(error)
     log = captured(monkeypatch, worker)
     task = asyncio.create_task(worker.Worker(load_settings(), Metrics())._measure(app))

@@ -23,7 +23,7 @@ from tests.logs import captured
     ids=repr,
 )
 async def test_an_outage_is_waited_for(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(worker, "_RETRY", 0.0)
+    monkeypatch.setattr(worker, "_RETRY_S", 0.0)
     log = captured(monkeypatch, worker)
     failures = [error, error]
 

@@ -220,7 +220,7 @@ CREATE TABLE user_profiles (
 CREATE INDEX user_profiles_last_active_at ON user_profiles (last_active_at, id);
 """
 
-# The figures as contract section 2 defines them, computed from the rows alone. ``audit``
+# The figures as docs/reading.md defines them, computed from the rows alone. ``audit``
 # compares them with the caches; computeAgentStats repairs with them.
 RECOUNT = """
 CREATE VIEW agent_stats_recount AS

@@ -1,4 +1,4 @@
-// What somebody should know of.
+// What needs attention: open alerts.
 
 import { ask } from "../api.js";
 import { words } from "../format.js";
