@@ -1,4 +1,27 @@
-"""Every error that a user can meet. The message names what, where and what to do."""
+"""Every error of the domain, as a tree. A message that a user can meet names what, where and what
+to do; ``api/problems.py`` says which of them are which HTTP status.
+
+    NovaStreamError                 shown to users as one line
+    ├── SettingsError, UsageError, MissingExtraError    wrong usage: exit status 2
+    ├── KafkaUnavailableError, PublishError, TopicError
+    ├── DatabaseUnavailableError, DatabasePrivilegeError, SchemaVersionError
+    ├── SourceRefusedError, SourceAwayError, CursorExpiredError    databases that are captured
+    ├── LeadershipLostError, LeaseLostError    another instance does this work now
+    ├── ArchiveError, CompactionError
+    ├── LocalStackError
+    ├── RejectedError               a record that belongs among the dead letters
+    │   └── OutOfRangeError         a time in none of the years 1 to 9999
+    ├── SchemaNeededError
+    └── RegistryUnavailableError
+        └── RegistryRefusedError
+    Signals between two modules, which no user meets:
+    ├── RereadError
+    │   ├── GapError
+    │   └── GenerationError
+    └── RevokedError, NoSuchSchemaError, NoLengthError, TooMuchError
+
+Errors of one protocol (``api/convex/errors.py``, ``api/problems.py``) are not the domain's.
+"""
 
 from __future__ import annotations
 
@@ -58,12 +81,35 @@ class SourceRefusedError(NovaStreamError):
     exit_status = 2
 
 
+class SourceAwayError(NovaStreamError):
+    """The deployment gave no answer that could be used; it may later.
+
+    ``retry_after`` is what it asks to wait, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class CursorExpiredError(NovaStreamError):
     """A source no longer has the changes or the snapshot that a cursor stands for."""
 
 
 class LeadershipLostError(NovaStreamError):
     """Another instance does this work now; what this one still does must not be stored."""
+
+
+class LeaseLostError(NovaStreamError):
+    """A run is held by another worker now; what this one still does must not be committed."""
+
+
+class CompactionError(NovaStreamError):
+    """Another compaction is under way."""
+
+
+class ArchiveError(NovaStreamError):
+    """The archive does not answer, refuses, or does not have what it should."""
 
 
 class LocalStackError(NovaStreamError):
@@ -80,6 +126,13 @@ class RejectedError(NovaStreamError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class OutOfRangeError(RejectedError):
+    """A time that can be read, and is in none of the years 1 to 9999: infinity, or BC."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("bad_time", message)
 
 
 class SchemaNeededError(NovaStreamError):
@@ -100,3 +153,35 @@ class RegistryUnavailableError(NovaStreamError):
 
 class RegistryRefusedError(RegistryUnavailableError):
     """The Schema Registry answers and refuses what the settings give: a person has to act."""
+
+
+class NoSuchSchemaError(Exception):
+    """The Schema Registry says that it has no such schema."""
+
+
+class NoLengthError(ValueError):
+    """Not a length of time; the message says why, without the value."""
+
+
+class RereadError(Exception):
+    """A chunk cannot be applied as it was read; ``key`` names its topic and partition."""
+
+    def __init__(self, key: tuple[str, int], message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class GapError(RereadError):
+    """A chunk begins above its partition's position."""
+
+
+class GenerationError(RereadError):
+    """A chunk comes from an earlier life of a topic that has been recreated since."""
+
+
+class RevokedError(Exception):
+    """The partition was taken away before its chunk could be applied."""
+
+
+class TooMuchError(Exception):
+    """The documents of a list have more bytes than an answer may have."""

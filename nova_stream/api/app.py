@@ -53,8 +53,8 @@ from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tracing import Traced
 from nova_stream.api.unregistered import Unregistered
 from nova_stream.clock import system_clock
+from nova_stream.jobs import registry
 from nova_stream.jobs.engine.ledger import Ledger
-from nova_stream.jobs.registry import JOBS
 from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.publisher import ChangePublisher
@@ -161,7 +161,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
         kafka=kafka,
         metrics=metrics,
         settings=settings,
-        ledger=Ledger(settings, JOBS, system_clock, "api"),
+        ledger=Ledger(settings, registry.JOBS, system_clock, "api"),
         stream=StreamWatch(settings, database),
         changes=Changes(database, metrics, settings.api_streams, tokens),
         reads=SharedReads(database, rooms),
@@ -203,6 +203,16 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
     return lifespan
 
 
+def _name_jobs(document: dict[str, Any]) -> None:
+    """Say in every path of a job which jobs there are."""
+    for path, operations in document["paths"].items():
+        if "/jobs/{name}" in path:
+            for operation in operations.values():
+                for parameter in operation["parameters"]:
+                    if parameter["name"] == "name":
+                        parameter["schema"]["enum"] = registry.job_names()
+
+
 def _describe(app: FastAPI) -> None:
     """Add the schemas of our own answers to the OpenAPI document."""
     made = app.openapi
@@ -212,6 +222,7 @@ def _describe(app: FastAPI) -> None:
             document = made()
             components = document.setdefault("components", {})
             components["schemas"] = schemas()
+            _name_jobs(document)
         assert app.openapi_schema is not None
         return app.openapi_schema
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from nova_stream.api.database import Database
 from nova_stream.clock import from_millis, isoformat, system_clock
 from nova_stream.errors import KafkaUnavailableError
+from nova_stream.jobs import compute_agent_stats, refresh_build_stats
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.markers import RecordCounter
 from nova_stream.kafka.model import Held, Key
@@ -95,7 +96,12 @@ class StreamWatch:
     async def _of_database(self) -> StreamFacts | None:
         try:
             async with asyncio.timeout(_LIMIT_S), self._database.look() as connection:
-                facts = await stream_facts(connection, self._settings)
+                facts = await stream_facts(
+                    connection,
+                    self._settings,
+                    agents_job=compute_agent_stats.NAME,
+                    builds_job=refresh_build_stats.NAME,
+                )
         except DATABASE_ERRORS as error:
             if not is_away(error):
                 raise

@@ -20,6 +20,7 @@ from nova_stream.errors import (
     CursorExpiredError,
     NovaStreamError,
     SettingsError,
+    SourceAwayError,
     SourceRefusedError,
 )
 from nova_stream.events.documents import MAX_INDEXED_BYTES
@@ -43,17 +44,6 @@ _EXPIRED_WORDS = re.compile(
 _LONGEST = 200
 
 Answer = TypeVar("Answer")
-
-
-class SourceAwayError(NovaStreamError):
-    """The deployment gave no answer that could be used; it may later.
-
-    ``retry_after`` is what it asks to wait, in seconds.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class Row(NamedTuple):

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from nova_stream.capture.client import ConvexClient, DeltaPage, SnapshotPage, SourceAwayError
+from nova_stream.capture.client import ConvexClient, DeltaPage, SnapshotPage
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.capture.waiting import Outage
-from nova_stream.errors import NovaStreamError
+from nova_stream.errors import NovaStreamError, SourceAwayError
 
 Answer = TypeVar("Answer")
 

@@ -13,7 +13,11 @@ from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from nova_stream.storage.jobs.alerts import AlertLine
+    from nova_stream.settings import Settings
+    from nova_stream.storage.jobs.rows import Alert
+
+#: Alerts that are shown.
+_MOST = 1000
 
 app = typer.Typer(help="What needs attention: open alerts.", rich_markup_mode="markdown")
 
@@ -27,46 +31,41 @@ def _alerts() -> None:
 def show_list(
     *,
     every: Annotated[
-        bool, typer.Option("--all", metavar="", help="Closed ones too, newest first.")
+        bool, typer.Option("--all", metavar="", help="Closed ones too.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
 ) -> None:
-    """List the alerts that are open. Times are UTC."""
+    """List the alerts that are open, the newest first. Times are UTC."""
     settings = prepare_quiet()
-    from nova_stream.jobs.alerting.alerts import list_alerts
-
-    found = asyncio.run(list_alerts(settings, ended=every))
+    found = asyncio.run(_find(settings, ended=every))
     if as_json:
         import msgspec
 
-        typer.echo(msgspec.json.encode({"items": [_as_json(line) for line in found]}).decode())
+        typer.echo(msgspec.json.encode({"items": found}).decode())
         return
     if not found:
         typer.echo("no alerts")
         return
     columns = ("id", "kind", "subject", "began at", "ended at", "message")
-    print_table(columns, [_row(line) for line in found])
+    print_table(
+        columns,
+        [
+            (
+                alert.id,
+                alert.kind,
+                alert.subject,
+                alert.began_at,
+                alert.ended_at or "open",
+                alert.message,
+            )
+            for alert in found
+        ],
+    )
 
 
-def _as_json(line: AlertLine) -> dict[str, object]:
-    began, ended = _times(line)
-    return {
-        "id": line.id,
-        "kind": line.kind,
-        "subject": line.subject,
-        "message": line.message,
-        "value": line.value,
-        "beganAt": began,
-        "endedAt": ended,
-    }
+async def _find(settings: Settings, *, ended: bool) -> list[Alert]:
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.jobs.read import alerts
 
-
-def _row(line: AlertLine) -> tuple[object, ...]:
-    began, ended = _times(line)
-    return (line.id, line.kind, line.subject, began, ended or "open", line.message)
-
-
-def _times(line: AlertLine) -> tuple[str, str | None]:
-    from nova_stream.clock import isoformat
-
-    return isoformat(line.began_at), None if line.ended_at is None else isoformat(line.ended_at)
+    async with open_session(settings, "alerts") as connection:
+        return (await alerts(connection, _MOST, is_open=None if ended else True))[0]

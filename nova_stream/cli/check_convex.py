@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from nova_stream.capture.client import ConvexClient, SourceAwayError
+from nova_stream.capture.client import ConvexClient
 from nova_stream.capture.process import SOURCE
 from nova_stream.clock import Clock, isoformat
-from nova_stream.errors import NovaStreamError
+from nova_stream.errors import NovaStreamError, SourceAwayError
 from nova_stream.settings import Settings
 from nova_stream.storage.capture import cursor as source_cursor
 from nova_stream.storage.database import Connection

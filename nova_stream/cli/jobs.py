@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nova_stream.jobs.engine.ledger import Ledger
     from nova_stream.jobs.engine.runner import Finished
     from nova_stream.settings import Settings
-    from nova_stream.storage.jobs.ledger import RunLine
+    from nova_stream.storage.jobs.rows import JobOverview, Run
 
 app = typer.Typer(
     help="The background jobs: list, history, run, pause and undo.",
@@ -34,25 +34,13 @@ _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
 @app.command("list")
 def show_list(*, as_json: _Json = False) -> None:
-    """List the jobs with their schedule, next slot and last run. Times are UTC."""
+    """List the jobs with their schedule, next and last run. Times are UTC."""
     found = asyncio.run(_list(prepare_quiet()))
     if as_json:
         _print_json({"items": found})
         return
-    columns = ("job", "schedule", "next slot", "last run", "outcome", "took", "paused")
-    rows = [
-        (
-            job["name"],
-            job["schedule"],
-            job["nextSlot"],
-            job["lastRun"] or "never",
-            job["outcome"] or ("running" if job["lastRun"] else "-"),
-            _seconds(job["durationMs"]),
-            "paused" if job["paused"] else "",
-        )
-        for job in found
-    ]
-    print_table(columns, rows)
+    columns = ("job", "schedule", "next run", "last run", "outcome", "took", "paused")
+    print_table(columns, [_overview_row(job) for job in found])
 
 
 @app.command("run")
@@ -100,7 +88,7 @@ def history(
     job = None if name is None else _job(name).name
     lines = asyncio.run(_history(settings, job, limit))
     if as_json:
-        _print_json({"items": [_line_as_json(line) for line in lines]})
+        _print_json({"items": lines})
         return
     if not lines:
         typer.echo("no runs")
@@ -151,20 +139,22 @@ def undo(
 ) -> None:
     """Put back what a run of cleanupOldActivity deleted; later runs leave it alone for a while."""
     settings = prepare_quiet()
-    from nova_stream.jobs.cleanup_old_activity import undo as put_back
 
     async def work() -> int:
         async with told(settings, "jobs undo", str(number)):
-            return await put_back(settings, number)
+            return await _undo(settings, number)
 
     restored = asyncio.run(work())
     typer.echo(f"put back {restored}")
 
 
-async def _list(settings: Settings) -> list[dict[str, Any]]:
-    from nova_stream.jobs.listing import list_jobs
+async def _list(settings: Settings) -> list[JobOverview]:
+    from nova_stream.clock import system_clock
+    from nova_stream.jobs.overview import job_overviews
+    from nova_stream.storage.database import open_session
 
-    return await list_jobs(settings, _all_jobs())
+    async with open_session(settings, "jobs") as connection:
+        return await job_overviews(settings, _all_jobs(), connection, system_clock())
 
 
 async def _run(
@@ -177,15 +167,20 @@ async def _run(
         return await run_by_hand(settings, job, dry_run=dry_run, at=at)
 
 
-async def _history(settings: Settings, job: str | None, limit: int) -> list[RunLine]:
-    found: list[RunLine] = []
+async def _history(settings: Settings, job: str | None, limit: int) -> list[Run]:
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.jobs.read import newest_runs, runs
 
-    async def work(ledger: Ledger) -> None:
-        async with ledger.store() as store:
-            found.extend(await store.history(job, limit))
+    async with open_session(settings, "jobs") as connection:
+        if job is None:
+            return await newest_runs(connection, limit)
+        return (await runs(connection, job, limit))[0]
 
-    await _with_ledger(settings, work)
-    return found
+
+async def _undo(settings: Settings, number: int) -> int:
+    """Have the one job that can be undone do it: ids are unique among all runs."""
+    (undo,) = (job.undo for job in _all_jobs() if job.undo is not None)
+    return await undo(settings, number)
 
 
 async def _with_ledger(settings: Settings, work: Any) -> None:
@@ -235,36 +230,33 @@ def _instant(text: str | None) -> datetime | None:
     return instant
 
 
-def _row(line: RunLine) -> tuple[object, ...]:
-    result = line.error or (line.counts and ", ".join(f"{k} {v}" for k, v in line.counts.items()))
+def _overview_row(job: JobOverview) -> tuple[object, ...]:
+    run = job.running or job.last_run
     return (
-        line.id,
-        line.job,
-        _time(line.slot) if line.slot else line.kind.replace("_", " "),
-        line.outcome or "running",
-        _time(line.started_at) if line.started_at else "-",
-        _seconds(line.duration_ms),
-        line.attempt,
-        line.worker or "-",
-        result or "",
+        job.name,
+        job.schedule,
+        job.next_run,
+        (run.started_at or run.scheduled_at) if run else "never",
+        (run.outcome or run.state) if run else "-",
+        _seconds(run.duration_ms if run else None),
+        "paused" if job.paused else "",
     )
 
 
-def _line_as_json(line: RunLine) -> dict[str, Any]:
-    from datetime import datetime
-
-    import msgspec
-
-    return {
-        name: _time(value) if isinstance(value, datetime) else value
-        for name, value in msgspec.to_builtins(line, builtin_types=(datetime,)).items()
-    }
-
-
-def _time(instant: datetime) -> str:
-    from nova_stream.clock import isoformat
-
-    return isoformat(instant)
+def _row(run: Run) -> tuple[object, ...]:
+    result = run.error or (run.counts and ", ".join(f"{k} {v}" for k, v in run.counts.items()))
+    asked = "dry run" if run.dry_run else "manual"
+    return (
+        run.run_id,
+        run.job,
+        run.slot or asked,
+        run.outcome or run.state,
+        run.started_at or "-",
+        _seconds(run.duration_ms),
+        run.attempt,
+        run.worker or "-",
+        result or "",
+    )
 
 
 def _seconds(millis: float | None) -> str:

@@ -11,13 +11,12 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple, NoReturn
 
-from nova_stream.errors import RejectedError
+from nova_stream.errors import NoLengthError, OutOfRangeError, RejectedError
 from nova_stream.events import column_values as values
 from nova_stream.events.connect_schema import ColumnType
 from nova_stream.events.documents import Kind
-from nova_stream.events.durations import NoLengthError
 from nova_stream.events.json_text import parse_json
-from nova_stream.events.times import DAY, MICRO, MILLI, NANO, OutOfRangeError, time_text
+from nova_stream.events.times import DAY, MICRO, MILLI, NANO, time_text
 from nova_stream.events.wording import described, quoted
 
 

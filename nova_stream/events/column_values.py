@@ -17,7 +17,7 @@ from nova_stream.events.connect_schema import ColumnType
 from nova_stream.events.decimals import exact_decimal, is_variable_scale, scaled_decimal
 from nova_stream.events.durations import length_of, length_of_parts, length_of_text
 from nova_stream.events.json_text import whole_number
-from nova_stream.events.times import OutOfRangeError, parse_epoch, parse_time
+from nova_stream.events.times import out_of_range, parse_epoch, parse_time
 
 #: Reads a value of a declared type; the last argument is its JSON path.
 Reading = Callable[[Any, ColumnType, str], Any]
@@ -104,18 +104,18 @@ def structured_time(value: Any, _: ColumnType, where: str) -> datetime:
     if not isinstance(value, dict):
         raise TypeError(value)
     if value.get("specialValue") is not None:
-        raise OutOfRangeError(value["specialValue"], where)
+        raise out_of_range(value["specialValue"], where)
 
     year, month, day = (_part(value, name) for name in _DATE)
     hour, minute, second, nanos = (_part(value, name, 0) for name in _CLOCK)
     offset = timezone(timedelta(seconds=_part(value, "offsetSeconds", 0)))
     if not 1 <= year <= 9999:
-        raise OutOfRangeError(value, where)
+        raise out_of_range(value, where)
     try:
         local = datetime(year, month, day, hour, minute, second, nanos // 1000, offset)
         return parse_time(local.astimezone(UTC).isoformat(), where)
     except OverflowError:
-        raise OutOfRangeError(value, where) from None
+        raise out_of_range(value, where) from None
 
 
 def is_structured_time(value: Mapping[str, object]) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from nova_stream.errors import NoLengthError
 from nova_stream.events.json_text import whole_number
 
 #: The texts that may be lengths of time, as a regular expression that Python and JSON Schema both
@@ -20,10 +21,6 @@ MONTHS = (
     "a length in months or years, which has no fixed number of milliseconds; the connector's "
     "interval.handling.mode=numeric writes its average, a month as 30.4375 days"
 )
-
-
-class NoLengthError(ValueError):
-    """Not a length of time; the message says why, without the value."""
 
 
 _PARTS = re.compile(LENGTH_TEXT)

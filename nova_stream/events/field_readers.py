@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
-from nova_stream.errors import RejectedError
+from nova_stream.errors import NoLengthError, OutOfRangeError, RejectedError
 from nova_stream.events.column_types import type_name
 from nova_stream.events.column_values import (
     is_structured_time,
@@ -27,14 +27,9 @@ from nova_stream.events.decimals import (
     may_be_base64,
 )
 from nova_stream.events.documents import MAX_NUMBER, Kind, Rule
-from nova_stream.events.durations import (
-    NoLengthError,
-    is_length,
-    length_of_parts,
-    length_of_text,
-)
+from nova_stream.events.durations import is_length, length_of_parts, length_of_text
 from nova_stream.events.json_text import parse_json, whole_number
-from nova_stream.events.times import ALLOWED, OutOfRangeError, parse_time, time_text
+from nova_stream.events.times import ALLOWED, parse_time, time_text
 from nova_stream.events.wording import described, quoted
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from nova_stream.errors import RejectedError
+from nova_stream.errors import OutOfRangeError, RejectedError
 from nova_stream.events.change import COLUMNS, Entity
 from nova_stream.events.column_types import declared_value
 from nova_stream.events.connect_schema import ColumnType
@@ -24,7 +24,6 @@ from nova_stream.events.documents import (
 )
 from nova_stream.events.field_readers import READERS, Field, Reader
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
-from nova_stream.events.times import OutOfRangeError
 
 _OWN_TIMES = ("createdAt", "timestamp", "startedAt")
 _ID_RULE = Rule(Kind.ID, max_bytes=MAX_INDEXED_BYTES)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from nova_stream.clock import from_millis, isoformat
-from nova_stream.errors import RejectedError
+from nova_stream.errors import OutOfRangeError, RejectedError
 from nova_stream.events.wording import quoted
 
 #: The texts that may be times, as a regular expression that Python and JSON Schema both read:
@@ -69,11 +69,9 @@ _INFINITIES = _NANO_INFINITIES | {
 _LARGEST = 10**24
 
 
-class OutOfRangeError(RejectedError):
-    """A time that can be read, and is in none of the years 1 to 9999: infinity, or BC."""
-
-    def __init__(self, value: object, where: str) -> None:
-        super().__init__("bad_time", f"{where} is {quoted(value)}; {ALLOWED}")
+def out_of_range(value: object, where: str) -> OutOfRangeError:
+    """The error for a time that can be read, and is in none of the years 1 to 9999."""
+    return OutOfRangeError(f"{where} is {quoted(value)}; {ALLOWED}")
 
 
 def parse_time(value: object, where: str, small: int | None = None) -> datetime:
@@ -109,7 +107,7 @@ def parse_epoch(value: object, unit: int, where: str) -> datetime:
     if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         raise RejectedError("wrong_type", f"{where} is {quoted(value)}; {ALLOWED}")
     if unit == NANO and value in _NANO_INFINITIES:
-        raise OutOfRangeError(value, where)
+        raise out_of_range(value, where)
     return _instant(_exact(value, where), unit, where)
 
 
@@ -131,7 +129,7 @@ def time_text(instant: datetime) -> str:
 
 def _from_text(text: str, where: str) -> datetime:
     if _BEYOND_TEXT.fullmatch(text):
-        raise OutOfRangeError(text, where)
+        raise out_of_range(text, where)
     if not _TIME_TEXT.fullmatch(text):
         _refuse(text, where)
 
@@ -143,14 +141,14 @@ def _from_text(text: str, where: str) -> datetime:
     try:
         utc = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
     except OverflowError:
-        raise OutOfRangeError(text, where) from None
+        raise out_of_range(text, where) from None
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
 def _from_number(number: int | float | Decimal, where: str, small: int | None) -> datetime:
     exact = _exact(number, where)
     if exact in _INFINITIES:
-        raise OutOfRangeError(number, where)
+        raise out_of_range(number, where)
     unit = _guessed_unit(exact, where, small)
     try:
         return _instant(exact, unit, where)
@@ -185,7 +183,7 @@ def _instant(number: int | Decimal, unit: int, where: str) -> datetime:
     try:
         return from_millis(math.floor(number * unit) // MILLI)
     except OverflowError:
-        raise OutOfRangeError(number, where) from None
+        raise out_of_range(number, where) from None
 
 
 def _refuse(value: object, where: str) -> NoReturn:

@@ -14,6 +14,8 @@ from nova_stream.storage.audit import repair
 from nova_stream.storage.audit.audit import Difference
 from nova_stream.storage.database import Connection
 
+#: Its name in the registry; the status shows its last audit.
+NAME = "computeAgentStats"
 #: Differences that a result names; ``drift`` counts all.
 NAMED = 50
 #: A flush holds a row for milliseconds.

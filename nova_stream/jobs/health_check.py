@@ -15,16 +15,8 @@ from nova_stream.kafka.offsets import Backlog, read_backlog
 from nova_stream.storage.database import DATABASE_ERRORS
 from nova_stream.storage.maintenance.health import DatabaseHealth, database_health
 
-#: Names in the order of the contract, for those who have not run yet.
-JOB_NAMES = (
-    "cleanupOldActivity",
-    "computeAgentStats",
-    "checkStalledBuilds",
-    "compactOldExecutions",
-    "markInactiveUsers",
-    "refreshBuildStats",
-    "healthCheck",
-)
+#: Its name in the registry; alerts read its results.
+NAME = "healthCheck"
 #: Seconds for Kafka and the archive.
 _OTHERS_S = 5.0
 
@@ -51,11 +43,13 @@ class Result(msgspec.Struct, rename="camel"):
     last_runs: dict[str, float | None]
 
 
-async def run_once(context: JobContext) -> Result:
-    """Look at everything; what does not answer is in the result. Raises SettingsError."""
+async def run_once(context: JobContext, jobs: Sequence[str]) -> Result:
+    """Look at everything, and at when each of ``jobs`` last ended well; what does not answer is in
+    the result. Raises SettingsError.
+    """
     archive = asyncio.create_task(_archive(context))
     try:
-        found = await _database(context)
+        found = await _database(context, jobs)
         error = None
     except (*DATABASE_ERRORS, NovaStreamError) as raised:
         found = None
@@ -84,11 +78,11 @@ async def run_once(context: JobContext) -> Result:
     )
 
 
-async def _database(context: JobContext) -> DatabaseHealth:
+async def _database(context: JobContext, jobs: Sequence[str]) -> DatabaseHealth:
     async with asyncio.timeout(context.settings.health_seconds):
         connection = await context.connect()
         try:
-            return await database_health(connection, JOB_NAMES)
+            return await database_health(connection, jobs)
         finally:
             # No farewell: a server that does not answer must not hold us.
             connection.terminate()

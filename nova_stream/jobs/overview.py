@@ -60,6 +60,7 @@ def _overview(
         median_duration_ms=baseline(stored.facts),
         success_rate=share.percent,
         runs=share.runs,
+        undoable=job.undo is not None,
         late=stored.late,
     )
 

@@ -12,6 +12,9 @@ from nova_stream.jobs.engine.job import JobContext
 from nova_stream.storage.audit import repair
 from nova_stream.storage.audit.audit import Difference
 
+#: Its name in the registry; the status shows its last audit.
+NAME = "refreshBuildStats"
+
 
 class Result(msgspec.Struct, rename="camel"):
     """The figures as counted; ``drift`` is how many of the incremental ones were not as counted,

@@ -1,4 +1,8 @@
-"""All jobs of the platform, in the contract's order."""
+"""All jobs of the platform, in the contract's order: the only list of them.
+
+The scheduler, the command line, the API with its OpenAPI document, the alerts, ``healthCheck`` and
+the dashboard go by it. A new job is a file here and a row below.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,18 @@ from nova_stream.jobs import (
     mark_inactive_users,
     refresh_build_stats,
 )
-from nova_stream.jobs.engine.job import Job, Missed, Policy
+from nova_stream.jobs.engine.job import Job, JobContext, Missed, Policy
+
+
+def job_names() -> list[str]:
+    """The names of all jobs."""
+    return [job.name for job in JOBS]
+
+
+async def check_health(context: JobContext) -> health_check.Result:
+    """``healthCheck``, which looks at all of these jobs."""
+    return await health_check.run_once(context, job_names())
+
 
 JOBS: tuple[Job, ...] = (
     Job(
@@ -20,9 +35,10 @@ JOBS: tuple[Job, ...] = (
         description="archives and deletes activities older than 7 days",
         policy=Policy(timeout=1800),
         run_once=cleanup_old_activity.run_once,
+        undo=cleanup_old_activity.undo,
     ),
     Job(
-        name="computeAgentStats",
+        name=compute_agent_stats.NAME,
         schedule="*/5 * * * *",
         description="recounts the agents' figures, repairs what differs, confirms the cache",
         policy=Policy(timeout=240),
@@ -50,18 +66,18 @@ JOBS: tuple[Job, ...] = (
         run_once=mark_inactive_users.run_once,
     ),
     Job(
-        name="refreshBuildStats",
+        name=refresh_build_stats.NAME,
         schedule="0 * * * *",
         description="recounts the builds' figures, repairs what differs, keeps their history",
         policy=Policy(timeout=600),
         run_once=refresh_build_stats.run_once,
     ),
     Job(
-        name="healthCheck",
+        name=health_check.NAME,
         schedule="*/30 * * * *",
         description="checks the database, table sizes, lag, dead letters, jobs and archive",
         policy=Policy(timeout=120, missed=Missed.SKIP),
-        run_once=health_check.run_once,
+        run_once=check_health,
         without_ledger=True,
     ),
 )

@@ -6,7 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from nova_stream.errors import RegistryRefusedError, RegistryUnavailableError, SettingsError
+from nova_stream.errors import (
+    NoSuchSchemaError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    SettingsError,
+)
 from nova_stream.events.framing import RegisteredSchema, SchemaReference, in_order
 
 if TYPE_CHECKING:
@@ -21,10 +26,6 @@ _NO_SUCH = (40401, 40402, 40403)
 #: References of references that are followed, and how many of them: no schema has as many.
 _DEEPEST = 16
 _MOST_REFERENCES = 200
-
-
-class NoSuchSchemaError(Exception):
-    """The registry says that it has no such schema."""
 
 
 class RegistryClient:

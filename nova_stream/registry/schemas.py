@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+from nova_stream.errors import NoSuchSchemaError
 from nova_stream.events.framing import FramedReader, SchemaReference, prepare, unknown_schema
-from nova_stream.registry.client import NoSuchSchemaError, RegistryClient
+from nova_stream.registry.client import RegistryClient
 from nova_stream.settings import Settings
 
 _Value = TypeVar("_Value")

@@ -15,11 +15,11 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from nova_stream.capture.client import ConvexClient, Row, SourceAwayError
+from nova_stream.capture.client import ConvexClient, Row
 from nova_stream.capture.mapping import TABLES, document_of
 from nova_stream.capture.process import SOURCE
 from nova_stream.clock import system_clock
-from nova_stream.errors import CursorExpiredError, UsageError
+from nova_stream.errors import CursorExpiredError, SourceAwayError, UsageError
 from nova_stream.events.change import Entity, VersionKind
 from nova_stream.events.documents import Kind
 from nova_stream.settings import Settings

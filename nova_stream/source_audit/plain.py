@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from nova_stream.errors import RejectedError
+from nova_stream.errors import NoLengthError, OutOfRangeError, RejectedError
 from nova_stream.events.documents import Kind
-from nova_stream.events.durations import NoLengthError, length_of_text
+from nova_stream.events.durations import length_of_text
 from nova_stream.events.json_text import parse_json
-from nova_stream.events.times import OutOfRangeError, parse_time, time_text
+from nova_stream.events.times import parse_time, time_text
 
 _NUMBER = re.compile(r"-?[0-9]{1,301}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?")
 _FLAGS = {"0": "false", "1": "true"}

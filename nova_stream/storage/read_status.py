@@ -51,9 +51,6 @@ UNION ALL
 """  # noqa: S608 - our own text
 
 
-_AGENTS, _BUILDS = "computeAgentStats", "refreshBuildStats"
-
-
 class AuditRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The last recount by a job: how many figures were not as counted."""
 
@@ -119,8 +116,12 @@ class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
     builds_audit: AuditRow | None
 
 
-async def stream_facts(connection: Connection, settings: Settings) -> StreamFacts:
-    """Read it all; raises what asyncpg raises, and needs a connection that is in no transaction."""
+async def stream_facts(
+    connection: Connection, settings: Settings, *, agents_job: str, builds_job: str
+) -> StreamFacts:
+    """Read it all; the two jobs are those that audit the figures. Raises what asyncpg
+    raises, and needs a connection that is in no transaction.
+    """
     topics = (settings.topic(Entity.EXECUTIONS), settings.topic(Entity.ACTIVITIES))
     async with snapshot(connection):
         rows = await connection.fetch(sql.STANDING)
@@ -132,13 +133,13 @@ async def stream_facts(connection: Connection, settings: Settings) -> StreamFact
                 drift=(msgspec.json.decode(row["result"] or "{}")).get("drift", 0),
                 run_id=row["id"],
             )
-            for row in await connection.fetch(_AUDITS, [_AGENTS, _BUILDS])
+            for row in await connection.fetch(_AUDITS, [agents_job, builds_job])
         }
     return StreamFacts(
         positions=positions.by_partition(rows),
         applied_at=max((r["updated_at"] for r in rows if r["next_offset"]), default=None),
         freshness_ms=None if freshness is None else round(float(freshness), 1),
         open_dead_letters=letters,
-        agents_audit=audits.get(_AGENTS),
-        builds_audit=audits.get(_BUILDS),
+        agents_audit=audits.get(agents_job),
+        builds_audit=audits.get(builds_job),
     )

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from nova_stream.clock import Clock
+from nova_stream.errors import GapError, GenerationError, RevokedError
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied, Flush, GapError, GenerationError
+from nova_stream.storage.apply.flush import Applied, Flush
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
@@ -31,10 +32,6 @@ _SECOND_LANE_FROM = 2000
 
 #: No more chunks join a flush that has this many bytes: its parameters are held several times.
 _FLUSH_BYTES = 12 * 1024 * 1024
-
-
-class RevokedError(Exception):
-    """The partition was taken away before its chunk could be applied."""
 
 
 class _Waiting(msgspec.Struct):

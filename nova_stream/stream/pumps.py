@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from nova_stream.errors import RejectedError, SchemaNeededError
+from nova_stream.errors import RejectedError, RereadError, RevokedError, SchemaNeededError
 from nova_stream.events.change import Change, Entity, SourceRecord
 from nova_stream.events.decode import Decoder
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied, RereadError
+from nova_stream.storage.apply.flush import Applied
 from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
-from nova_stream.stream.flusher import Flusher, RevokedError
+from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Batch, Intake
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables

@@ -33,13 +33,13 @@ from nova_stream.api.lazy import Lazy
 from nova_stream.api.positions import PositionWatch
 from nova_stream.api.problems import ProblemError
 from nova_stream.clock import Clock, system_clock
-from nova_stream.errors import RejectedError
+from nova_stream.errors import RejectedError, TooMuchError
 from nova_stream.events.versions import HybridClock
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 from nova_stream.storage.convex.entity_locks import EntityLocks
-from nova_stream.storage.convex.read import MOST_BYTES, TooMuchError
+from nova_stream.storage.convex.read import MOST_BYTES
 from nova_stream.storage.database import is_away, snapshot
 from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger

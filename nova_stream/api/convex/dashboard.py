@@ -9,6 +9,7 @@ import msgspec
 from nova_stream.api.budget.budget import CALL, FIGURES_OF_ALL
 from nova_stream.api.convex.functions import Arguments, Functions, QueryCall, shown, take
 from nova_stream.api.convex.validators import NUMBER, STRING, Id, Optional
+from nova_stream.errors import TooMuchError
 from nova_stream.events.change import Entity
 from nova_stream.storage.convex import read as convex_reads
 from nova_stream.storage.stats import read
@@ -67,7 +68,7 @@ async def get_agent_stats(call: QueryCall, _args: Arguments) -> Any:
     bounds = read.Bounds(FIGURES_OF_ALL.rows, FIGURES_OF_ALL.row_bytes)
     rows, end = await read.agents_stats(call.connection, bounds)
     if end is not None:
-        raise convex_reads.TooMuchError
+        raise TooMuchError
     return [_figures(row) for row in rows]
 
 

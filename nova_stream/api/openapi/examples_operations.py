@@ -48,6 +48,7 @@ JOB: dict[str, Any] = {
     "medianDurationMs": 81.5,
     "successRate": 100.0,
     "runs": 20,
+    "undoable": False,
     "late": False,
 }
 JOBS = {"items": [JOB], "nextCursor": None}

@@ -15,7 +15,7 @@ from nova_stream.api.problems import Problem
 from nova_stream.scopes import Scope
 from nova_stream.storage.access.trail import TrailRow
 from nova_stream.storage.dead_letters.read import DeadLetter, WholeDeadLetter
-from nova_stream.storage.jobs.rows import AlertRow, JobOverview, Restored, Run
+from nova_stream.storage.jobs.rows import Alert, JobOverview, Restored, Run
 from nova_stream.storage.read_status import StreamStatus
 from nova_stream.storage.stats.explain_rows import Explanation
 from nova_stream.storage.stats.history import AgentHistory, BuildHistory
@@ -105,7 +105,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "RunList": (Items[Run], operation.RUNS),
     "Run": (Run, operation.RUN),
     "Restored": (Restored, operation.RESTORED),
-    "AlertList": (Items[AlertRow], operation.ALERTS),
+    "AlertList": (Items[Alert], operation.ALERTS),
     "DeadLetterList": (Items[DeadLetter], operation.DEAD_LETTERS),
     "DeadLetter": (WholeDeadLetter, operation.DEAD_LETTER),
     "Explanation": (Explanation, operation.EXPLANATION),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -19,31 +19,17 @@ from nova_stream.api.state import PREFIX, Parts, PartsOf
 from nova_stream.clock import EPOCH, system_clock
 from nova_stream.errors import UsageError
 from nova_stream.events.times import parse_time
-from nova_stream.jobs.engine.job import check_believed
+from nova_stream.jobs import registry
+from nova_stream.jobs.engine.job import Job, check_believed
 from nova_stream.jobs.engine.ledger import LONGEST_REASON, sayable
 from nova_stream.jobs.overview import job_overviews
-from nova_stream.jobs.registry import JOBS
 from nova_stream.storage.jobs import read as read_jobs
-from nova_stream.storage.jobs.rows import JobOverview, Restored, Run
-from nova_stream.storage.maintenance import retention
+from nova_stream.storage.jobs.rows import JobOverview, Outcome, Restored, Run
 
 router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[within(ROW)])
 
 _MICROSECOND = timedelta(microseconds=1)
-_UNDOABLE = "cleanupOldActivity"
 
-#: The words of ``jobs.claims.Outcome``.
-_Outcome = Literal[
-    "ok",
-    "failed",
-    "timed_out",
-    "late",
-    "skipped_overlap",
-    "skipped_paused",
-    "missed",
-    "manual",
-    "dry_run",
-]
 _Name = Annotated[str, Path(examples=["computeAgentStats"])]
 _RunId = Annotated[int, Path(alias="runId", ge=1, le=2**63 - 1, examples=[4711])]
 _Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
@@ -101,7 +87,7 @@ async def runs(
     name: _Name,
     limit: _Limit = 50,
     cursor: _Cursor = None,
-    outcome: Annotated[_Outcome | None, Query(description="Only runs with this outcome.")] = None,
+    outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome.")] = None,
 ) -> Response:
     """A job's runs and the slots that nobody ran, newest first."""
     _known(name)
@@ -182,26 +168,29 @@ async def resume(parts: PartsOf, name: _Name) -> Response:
 )
 async def undo(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
     """Put back what a run of cleanupOldActivity deleted; later runs leave it alone for a while."""
-    _known(name)
+    job = _known(name)
     await _run(parts, name, run_id)
-    if name != _UNDOABLE:
-        raise ProblemError(409, "not-undoable", f"Only runs of {_UNDOABLE} can be undone.")
+    if job.undo is None:
+        undoable = ", ".join(job.name for job in registry.JOBS if job.undo is not None)
+        raise ProblemError(409, "not-undoable", f"Only runs of {undoable} can be undone.")
     try:
-        restored = await retention.undo(parts.settings, run_id)
+        restored = await job.undo(parts.settings, run_id)
     except UsageError as error:
         raise ProblemError(409, "nothing-to-undo", f"{error}.") from None
     return answer(Restored(restored))
 
 
-def _known(name: str) -> None:
-    if all(job.name != name for job in JOBS):
-        names = ", ".join(job.name for job in JOBS)
-        raise ProblemError(404, "unknown-job", f"No job has this name. The jobs are {names}.")
+def _known(name: str) -> Job:
+    for job in registry.JOBS:
+        if job.name == name:
+            return job
+    names = ", ".join(registry.job_names())
+    raise ProblemError(404, "unknown-job", f"No job has this name. The jobs are {names}.")
 
 
 async def _overviews(parts: Parts) -> list[JobOverview]:
     async with parts.database.connection() as connection:
-        return await job_overviews(parts.settings, JOBS, connection, system_clock())
+        return await job_overviews(parts.settings, registry.JOBS, connection, system_clock())
 
 
 async def _overview(parts: Parts, name: str) -> JobOverview:

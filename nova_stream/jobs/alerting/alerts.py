@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import groupby
 from statistics import median
 from typing import Any
@@ -12,16 +11,18 @@ from typing import Any
 import msgspec
 
 from nova_stream.clock import Clock, isoformat
+from nova_stream.jobs import health_check
 from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
 from nova_stream.storage.apply.sources import Noticed
-from nova_stream.storage.jobs.alerts import AlertLine, AlertStore, MissedFacts, RunFacts
+from nova_stream.storage.jobs.alerts import AlertStore, MissedFacts, RunFacts
+from nova_stream.storage.jobs.rows import Alert, AlertKind, Outcome
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_GOOD = {"ok", "late", "manual"}
-_HEALTH = "healthCheck"
+_GOOD = {Outcome.OK, Outcome.LATE, Outcome.MANUAL}
+_HEALTH = health_check.NAME
 #: A job's own baseline is the median of so many good runs, and of no fewer than these.
 BASELINE = 20
 _FEWEST = 5
@@ -29,18 +30,6 @@ _FEWEST = 5
 _MISSED_SHOWN = timedelta(hours=1)
 #: Slots without a line are looked for as far back; the view ``late_jobs`` has them all.
 LOOKED_BACK = timedelta(days=2)
-
-
-class AlertKind(StrEnum):
-    """What an alert is about; its subject is a job, a table or a topic."""
-
-    SUCCESS_RATE = "success_rate"
-    SLOW = "slow"
-    TABLE_SIZE = "table_size"
-    HEALTH = "health"
-    MISSED = "missed"
-    DRIFT = "drift"
-    SOURCE = "source"
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -212,7 +201,7 @@ class Alerts:
                 found = await self._conditions(store, now)
                 await self._reconcile(store, found, now)
 
-    async def state(self) -> tuple[dict[str, float], list[AlertLine]]:
+    async def state(self) -> tuple[dict[str, float], list[Alert]]:
         """How many seconds jobs are overdue, and the open alerts; raises as ``check`` does."""
         now = self._clock()
         async with self._session.use() as connection:
@@ -240,7 +229,7 @@ class Alerts:
     ) -> None:
         opened = {(line.kind, line.subject): line for line in await store.open_alerts()}
         for condition in found:
-            line = opened.pop((condition.kind.value, condition.subject), None)
+            line = opened.pop((condition.kind, condition.subject), None)
             if line is None:
                 await self._begin(store, condition, now)
             elif (line.message, line.value) != (condition.message, condition.value):
@@ -260,24 +249,9 @@ class Alerts:
             "alert", alert=condition.kind.value, subject=condition.subject, value=condition.value
         )
 
-    async def _end(self, store: AlertStore, line: AlertLine, now: datetime) -> None:
+    async def _end(self, store: AlertStore, line: Alert, now: datetime) -> None:
         if not await store.end(line.id, now):
             return
         if self._tells:
             await store.queue(line.id, "end")
         _log.info("alert is over", alert=line.kind, subject=line.subject)
-
-
-async def list_alerts(settings: Settings, *, ended: bool, limit: int = 1000) -> list[AlertLine]:
-    """The open alerts, oldest first; with ``ended`` all of the history, newest first.
-
-    Raises DatabaseUnavailableError, SchemaVersionError.
-    """
-    session = Session(settings, "alerts")
-    try:
-        await session.check_schema()
-        async with session.use() as connection:
-            store = AlertStore(connection)
-            return await (store.all_alerts(limit) if ended else store.open_alerts())
-    finally:
-        session.close()

@@ -145,8 +145,8 @@ def _message(delivery: Delivery) -> dict[str, Any]:
         "subject": alert.subject,
         "message": alert.message,
         "value": alert.value,
-        "beganAt": isoformat(alert.began_at),
-        "endedAt": None if alert.ended_at is None else isoformat(alert.ended_at),
+        "beganAt": alert.began_at,
+        "endedAt": alert.ended_at,
         "text": f"nova-stream: {text}",  # what chat programs show
     }
 

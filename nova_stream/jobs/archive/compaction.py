@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from nova_stream.errors import NovaStreamError
+from nova_stream.errors import ArchiveError, CompactionError
 from nova_stream.events.times import time_text
 from nova_stream.jobs.archive import parquet
-from nova_stream.jobs.archive.object_store import Archive, ArchiveError, Fetched
+from nova_stream.jobs.archive.object_store import Archive, Fetched
 from nova_stream.jobs.engine.batches import BATCH, batch, run_of
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.storage.database import Connection
@@ -33,10 +33,6 @@ _PAUSE_S = 0.1
 _SCRATCH = "nova-archive-"
 #: No run takes as long.
 _SCRATCH_SECONDS = 86_400
-
-
-class CompactionError(NovaStreamError):
-    """Another compaction is under way."""
 
 
 class Compaction:

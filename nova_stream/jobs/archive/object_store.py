@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from nova_stream.errors import NovaStreamError
+from nova_stream.errors import ArchiveError
 from nova_stream.extras import missing
 from nova_stream.jobs.archive.aws_profile import store_options
 
@@ -37,10 +37,6 @@ _PROBE = "nova-stream-probe"
 #: Of a request that S3 did not answer, with longer and longer pauses.
 RETRIES = 4
 _CLIENT_LIMIT = timedelta(seconds=15)
-
-
-class ArchiveError(NovaStreamError):
-    """The archive does not answer, refuses, or does not have what it should."""
 
 
 class Fetched(NamedTuple):

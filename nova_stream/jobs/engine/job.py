@@ -70,7 +70,8 @@ class RunOnce(Protocol):
 class Job(msgspec.Struct, frozen=True):
     """A job of the platform.
 
-    ``without_ledger``: by hand it runs also while Postgres is away, and then no ledger has it.
+    ``undo`` puts back what the run of that number did; gives how many rows. ``without_ledger``: by
+    hand it runs also while Postgres is away, and then no ledger has it.
     """
 
     name: str
@@ -79,3 +80,4 @@ class Job(msgspec.Struct, frozen=True):
     policy: Policy
     run_once: RunOnce
     without_ledger: bool = False
+    undo: Callable[[Settings, int], Awaitable[int]] | None = None

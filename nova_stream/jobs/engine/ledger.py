@@ -12,22 +12,15 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from nova_stream.clock import Clock
-from nova_stream.errors import UsageError
+from nova_stream.errors import LeaseLostError, UsageError
 from nova_stream.jobs.engine.cron import Schedule, offset_of, parse, schedule_of
 from nova_stream.jobs.engine.job import Job, Missed
-from nova_stream.jobs.engine.run import (
-    Claim,
-    Kind,
-    LeaseLostError,
-    Look,
-    Outcome,
-    Settled,
-    worker_name,
-)
+from nova_stream.jobs.engine.run import Claim, Kind, Look, Settled, worker_name
 from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.jobs.ledger import Ended, JobLine, JobState, JobStore, Orphan
+from nova_stream.storage.jobs.rows import Outcome
 
 #: Characters of the reason of a pause.
 LONGEST_REASON = 500

@@ -1,4 +1,4 @@
-"""The words of the ledger: kinds, outcomes, and the run that a worker holds."""
+"""The words of the ledger: kinds, and the run that a worker holds."""
 
 from __future__ import annotations
 
@@ -11,32 +11,14 @@ from enum import StrEnum
 
 import msgspec
 
-from nova_stream.errors import NovaStreamError
 from nova_stream.storage.jobs.ledger import Opened
-
-
-class LeaseLostError(NovaStreamError):
-    """A run is held by another worker now; what this one still does must not be committed."""
+from nova_stream.storage.jobs.rows import Outcome
 
 
 class Kind(StrEnum):
     """Why a run is made."""
 
     SLOT = "slot"
-    MANUAL = "manual"
-    DRY_RUN = "dry_run"
-
-
-class Outcome(StrEnum):
-    """How a slot or a run ends; there is nothing else."""
-
-    OK = "ok"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-    LATE = "late"
-    SKIPPED_OVERLAP = "skipped_overlap"
-    SKIPPED_PAUSED = "skipped_paused"
-    MISSED = "missed"
     MANUAL = "manual"
     DRY_RUN = "dry_run"
 

@@ -11,16 +11,17 @@ from typing import Any
 import msgspec
 
 from nova_stream.clock import Clock
-from nova_stream.errors import SettingsError, UsageError
+from nova_stream.errors import LeaseLostError, SettingsError, UsageError
 from nova_stream.jobs.engine.job import Job, JobContext
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.jobs.engine.metrics import JobMetrics
-from nova_stream.jobs.engine.run import Claim, Kind, LeaseLostError, Outcome
+from nova_stream.jobs.engine.run import Claim, Kind
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
 from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
 from nova_stream.storage.faults import name_of
 from nova_stream.storage.jobs.ledger import Ended
+from nova_stream.storage.jobs.rows import Outcome
 from nova_stream.telemetry import get_logger
 from nova_stream.tracing import mark_failed, spanning, tracer_of
 

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from nova_stream.errors import GapError, GenerationError
 from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, VersionKind
 from nova_stream.storage.apply import sql, truncations
 from nova_stream.storage.apply.chunk import Chunk
@@ -16,22 +17,6 @@ from nova_stream.storage.apply.sources import ADVICE, REASON, Source, seems_move
 from nova_stream.storage.apply.truncations import Floor
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
-
-
-class RereadError(Exception):
-    """A chunk cannot be applied as it was read; ``key`` names its topic and partition."""
-
-    def __init__(self, key: tuple[str, int], message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-class GapError(RereadError):
-    """A chunk begins above its partition's position."""
-
-
-class GenerationError(RereadError):
-    """A chunk comes from an earlier life of a topic that has been recreated since."""
 
 
 class Applied(msgspec.Struct):

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from nova_stream.errors import GapError, GenerationError, RereadError
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.storage import locks
 from nova_stream.storage.apply import (
@@ -20,15 +21,7 @@ from nova_stream.storage.apply import (
     truncations,
 )
 from nova_stream.storage.apply import missing_fields as unavailable
-from nova_stream.storage.apply.admission import (
-    Admission,
-    Admitted,
-    Applied,
-    GapError,
-    GenerationError,
-    RereadError,
-    entities,
-)
+from nova_stream.storage.apply.admission import Admission, Admitted, Applied, entities
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.fold import newest, newest_by_lsn
 from nova_stream.storage.database import Connection

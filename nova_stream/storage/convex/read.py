@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from nova_stream.errors import TooMuchError
 from nova_stream.events.change import Entity
 from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.convex import sql as sql_convex
@@ -18,10 +19,6 @@ from nova_stream.storage.database import Connection
 MOST = 16_384
 MOST_BYTES = 4 * 1024 * 1024
 _STEPS = (64, 1024, MOST)
-
-
-class TooMuchError(Exception):
-    """The documents of a list have more than MOST_BYTES."""
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 from nova_stream.storage import locks
 from nova_stream.storage.apply.sources import Noticed, noticed
 from nova_stream.storage.database import Connection, read_committed
+from nova_stream.storage.jobs.rows import Alert, alert_of
 
 #: One worker at a time looks; the others leave it to that one.
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({locks.ALERTS})"
@@ -51,12 +52,6 @@ SELECT id, kind, subject, message, value, began_at, ended_at
 FROM alerts WHERE ended_at IS NULL ORDER BY id
 """
 
-#: $1 how many, the newest first.
-_ALL_ALERTS = """
-SELECT id, kind, subject, message, value, began_at, ended_at
-FROM alerts ORDER BY id DESC LIMIT $1
-"""
-
 #: $1 kind, $2 subject, $3 message, $4 value, $5 now.
 _BEGIN_ALERT = """
 INSERT INTO alerts (kind, subject, message, value, began_at) VALUES ($1, $2, $3, $4, $5)
@@ -88,7 +83,7 @@ WHERE a.id = t.alert_id AND t.id = (
     )
     ORDER BY d.id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING t.id, t.event, t.tries, a.id AS alert_id, a.kind, a.subject, a.message, a.value,
+RETURNING t.id AS delivery, t.event, t.tries, a.id, a.kind, a.subject, a.message, a.value,
     a.began_at, CASE WHEN t.event = 'end' THEN a.ended_at END AS ended_at
 """
 #: $1 delivery.
@@ -124,25 +119,13 @@ class MissedFacts(msgspec.Struct, frozen=True):
     newest: datetime
 
 
-class AlertLine(msgspec.Struct, frozen=True, rename="camel"):
-    """An alert; ``ended_at`` is None while its condition holds."""
-
-    id: int
-    kind: str
-    subject: str
-    message: str
-    value: float | None
-    began_at: datetime
-    ended_at: datetime | None
-
-
 class Delivery(msgspec.Struct, frozen=True):
     """A message that an alert began or ended, in its ``tries``-th try."""
 
     id: int
     event: str
     tries: int
-    alert: AlertLine
+    alert: Alert
 
 
 class AlertStore:
@@ -190,15 +173,10 @@ class AlertStore:
         rows = await self._connection.fetch(_OVERDUE, since, now)
         return {row["job"]: row["seconds"] for row in rows}
 
-    async def open_alerts(self) -> list[AlertLine]:
+    async def open_alerts(self) -> list[Alert]:
         """Those that have begun and not ended, oldest first."""
         rows = await self._connection.fetch(_OPEN_ALERTS)
-        return [AlertLine(**dict(row)) for row in rows]
-
-    async def all_alerts(self, limit: int) -> list[AlertLine]:
-        """The newest ``limit``, also those that have ended."""
-        rows = await self._connection.fetch(_ALL_ALERTS, limit)
-        return [AlertLine(**dict(row)) for row in rows]
+        return [alert_of(row) for row in rows]
 
     async def begin(
         self, kind: str, subject: str, message: str, value: float | None, now: datetime
@@ -226,9 +204,7 @@ class AlertStore:
         row = await self._connection.fetchrow(_TAKE, hold)
         if row is None:
             return None
-        fields = dict(row)
-        delivery = {name: fields.pop(name) for name in ("id", "event", "tries")}
-        return Delivery(**delivery, alert=AlertLine(id=fields.pop("alert_id"), **fields))
+        return Delivery(row["delivery"], row["event"], row["tries"], alert_of(row))
 
     async def sent(self, delivery: int) -> None:
         await self._connection.execute(_SENT, delivery)

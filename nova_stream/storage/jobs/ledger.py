@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from nova_stream.storage.database import Connection, read_committed
@@ -77,43 +76,6 @@ class Ended(msgspec.Struct, frozen=True):
     counts: dict[str, int] | None
     result: bytes | None
     error: str | None
-
-
-class RunLine(msgspec.Struct, frozen=True, rename="camel"):
-    """A line of the ledger; ``outcome`` is None while it runs."""
-
-    id: int
-    job: str
-    slot: datetime | None
-    kind: str
-    outcome: str | None
-    scheduled_at: datetime
-    late: bool
-    at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    duration_ms: float | None
-    worker: str | None
-    attempt: int
-    fence: int
-    rows: int | None
-    counts: dict[str, Any] | None
-    result: dict[str, Any] | None
-    error: str | None
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """A job with its newest run that was started."""
-
-    job: str
-    schedule: str
-    start_offset: float
-    accounted_to: datetime
-    paused_at: datetime | None
-    run: int | None
-    last_run: datetime | None
-    outcome: str | None
-    duration_ms: float | None
 
 
 class JobStore:
@@ -283,28 +245,8 @@ class JobStore:
 
     # -- history -----------------------------------------------------------------------------------
 
-    async def history(self, job: str | None, limit: int) -> list[RunLine]:
-        """The newest lines, of one job or of all."""
-        return [_line(row) for row in await self._connection.fetch(sql_jobs.HISTORY, job, limit)]
-
-    async def run(self, run: int) -> RunLine | None:
-        row = await self._connection.fetchrow(sql_jobs.RUN, run)
-        return None if row is None else _line(row)
-
-    async def jobs(self) -> list[Listed]:
-        """All active jobs, each with its newest run."""
-        return [Listed(**dict(row)) for row in await self._connection.fetch(sql_jobs.LIST)]
-
     async def prune(self, before: datetime, limit: int) -> int:
         """Delete at most ``limit`` lines that ended before ``before``; gives their number."""
         await self._connection.execute(sql_jobs.EXPECT_FROM, before)
         tag: str = await self._connection.execute(sql_jobs.PRUNE, before, limit)
         return int(tag.rsplit(maxsplit=1)[-1])
-
-
-def _line(row: asyncpg.Record) -> RunLine:
-    fields = dict(row)
-    for name in ("counts", "result"):
-        if fields[name] is not None:
-            fields[name] = msgspec.json.decode(fields[name])
-    return RunLine(**fields)

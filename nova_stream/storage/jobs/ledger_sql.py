@@ -165,35 +165,6 @@ WHERE starts_with(application_name, $1) AND application_name <> $2
 
 # -- history ---------------------------------------------------------------------------------------
 
-#: $1 job or null, $2 how many, the newest first.
-HISTORY = """
-SELECT id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
-    worker, attempt, fence, rows, counts, result, error
-FROM job_runs WHERE $1::text IS NULL OR job = $1
-ORDER BY id DESC LIMIT $2
-"""
-
-#: $1 run.
-RUN = """
-SELECT id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
-    worker, attempt, fence, rows, counts, result, error
-FROM job_runs WHERE id = $1
-"""
-
-#: By time and not by id: an index on id alone would be walked through all that rarer jobs share
-#: it with.
-LIST = """
-SELECT j.job, j.schedule, j.start_offset, j.accounted_to, j.paused_at, r.id AS run,
-    coalesce(r.started_at, r.scheduled_at) AS last_run, r.outcome, r.duration_ms
-FROM job_settings j
-LEFT JOIN LATERAL (
-    SELECT id, started_at, scheduled_at, outcome, duration_ms FROM job_runs
-    WHERE job = j.job AND (outcome IS NULL OR started_at IS NOT NULL)
-    ORDER BY scheduled_at DESC LIMIT 1
-) r ON true
-WHERE j.active
-"""
-
 #: $1 cut, $2 how many at most.
 PRUNE = """
 DELETE FROM job_runs WHERE id IN (

@@ -13,7 +13,7 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
-from nova_stream.storage.jobs.rows import AlertRow, Run
+from nova_stream.storage.jobs.rows import Alert, Outcome, Run, alert_of
 
 _COLUMNS = """
     id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
@@ -64,12 +64,15 @@ ORDER BY scheduled_at DESC, id DESC LIMIT $4
 _RUNS = _PAGE.format(condition="")
 _RUNS_OF_OUTCOME = _PAGE.format(condition="AND outcome = $5")
 
+#: $1: how many, of all jobs, in the order in which they got their lines.
+_NEWEST = f"SELECT {_COLUMNS} FROM job_runs ORDER BY id DESC LIMIT $1"  # noqa: S608 - our own text
+
 #: $1 job, $2 run.
 _RUN = f"SELECT {_COLUMNS} FROM job_runs WHERE job = $1 AND id = $2"  # noqa: S608 - our own text
 
 #: $1: alerts before this id; $2: only open ones, only ended ones, or null for all; $3 how many.
 _ALERTS = """
-SELECT id, kind, subject, message, value, began_at, ended_at, ended_at IS NULL AS open
+SELECT id, kind, subject, message, value, began_at, ended_at
 FROM alerts WHERE id < $1 AND ($2::boolean IS NULL OR (ended_at IS NULL) = $2)
 ORDER BY id DESC LIMIT $3
 """
@@ -143,6 +146,11 @@ async def runs(
     return [_run(row) for row in rows[:limit]], end
 
 
+async def newest_runs(connection: Connection, limit: int) -> list[Run]:
+    """The newest runs and slots of all jobs."""
+    return [_run(row) for row in await connection.fetch(_NEWEST, limit)]
+
+
 async def run(connection: Connection, job: str, id_: int) -> Run | None:
     """A job's run; None when it has none of this number."""
     row = await connection.fetchrow(_RUN, job, id_)
@@ -151,12 +159,12 @@ async def run(connection: Connection, job: str, id_: int) -> Run | None:
 
 async def alerts(
     connection: Connection, limit: int, before: int | None = None, *, is_open: bool | None = None
-) -> tuple[list[AlertRow], int | None]:
+) -> tuple[list[Alert], int | None]:
     """A page of alerts, newest first: all, or only those that are (not) open; and the number
     after which the next page goes on.
     """
     rows = await connection.fetch(_ALERTS, before or _LARGEST, is_open, limit + 1)
-    found = [AlertRow(**_shown(row)) for row in rows[:limit]]
+    found = [alert_of(row) for row in rows[:limit]]
     return found, found[-1].id if len(rows) > limit else None
 
 
@@ -170,6 +178,8 @@ def _run(row: asyncpg.Record) -> Run:
         if fields[name] is not None:
             fields[name] = msgspec.json.decode(fields[name])
     kind = fields.pop("kind")
+    if fields["outcome"] is not None:
+        fields["outcome"] = Outcome(fields["outcome"])
     return Run(
         run_id=fields.pop("id"),
         state=_state(row),

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
+import asyncpg
 import msgspec
 
+from nova_stream.events.times import time_text
 from nova_stream.storage.stats.rows import Time
 
 _Milliseconds = Annotated[float, msgspec.Meta(description="Milliseconds.")]
+
+
+class Outcome(StrEnum):
+    """How a slot or a run ends; there is nothing else."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    LATE = "late"
+    SKIPPED_OVERLAP = "skipped_overlap"
+    SKIPPED_PAUSED = "skipped_paused"
+    MISSED = "missed"
+    MANUAL = "manual"
+    DRY_RUN = "dry_run"
+
+
+class AlertKind(StrEnum):
+    """What an alert is about; its subject is a job, a table or a topic."""
+
+    SUCCESS_RATE = "success_rate"
+    SLOW = "slow"
+    TABLE_SIZE = "table_size"
+    HEALTH = "health"
+    MISSED = "missed"
+    DRIFT = "drift"
+    SOURCE = "source"
 
 
 class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -20,13 +49,7 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     run_id: int
     job: str
     state: Literal["pending", "running", "ended"]
-    outcome: Annotated[
-        str | None,
-        msgspec.Meta(
-            description="Null until it ends; then ok, late, manual, dry_run, failed, "
-            "timed_out, skipped_overlap, skipped_paused or missed."
-        ),
-    ]
+    outcome: Annotated[Outcome | None, msgspec.Meta(description="Null until it ends.")]
     trigger: Literal["schedule", "manual"]
     dry_run: bool
     slot: Time | None
@@ -73,6 +96,7 @@ class JobOverview(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     median_duration_ms: _Milliseconds | None
     success_rate: Annotated[float | None, msgspec.Meta(description="Percent.")]
     runs: int
+    undoable: Annotated[bool, msgspec.Meta(description="Its runs can be undone.")]
     late: Annotated[
         bool, msgspec.Meta(description="A slot has no run, or nobody holds a run any more.")
     ]
@@ -84,17 +108,28 @@ class Restored(msgspec.Struct, frozen=True):
     restored: int
 
 
-class AlertRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class Alert(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """An alert; ``endedAt`` is null while its condition holds."""
 
     id: int
-    kind: Annotated[
-        str,
-        msgspec.Meta(description="success_rate, slow, table_size, health, missed or drift"),
-    ]
-    subject: Annotated[str, msgspec.Meta(description="A job or a table.")]
+    kind: AlertKind
+    subject: Annotated[str, msgspec.Meta(description="A job, a table or a topic.")]
     message: str
     value: float | None
     began_at: Time
     ended_at: Time | None
     open: bool
+
+
+def alert_of(row: asyncpg.Record) -> Alert:
+    """An alert from a row with the columns of ``alerts``."""
+    return Alert(
+        id=row["id"],
+        kind=AlertKind(row["kind"]),
+        subject=row["subject"],
+        message=row["message"],
+        value=row["value"],
+        began_at=time_text(row["began_at"]),
+        ended_at=None if row["ended_at"] is None else time_text(row["ended_at"]),
+        open=row["ended_at"] is None,
+    )

@@ -7,16 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import isoformat, system_clock
+from nova_stream.jobs import registry
 from nova_stream.jobs.engine.manual import run_by_hand
 from nova_stream.jobs.engine.metrics import JobMetrics
-from nova_stream.jobs.engine.run import Outcome
 from nova_stream.jobs.engine.scheduler import Scheduler
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
+from nova_stream.storage.jobs.rows import Outcome
 from tests.integration.jobs.stubs import query
 from tests.integration.stream.harness import until
 
@@ -74,6 +76,7 @@ async def test_before_the_first_worker_jobs_are_as_they_would_begin(
         "medianDurationMs": None,
         "successRate": None,
         "runs": 0,
+        "undoable": False,
         "late": False,
     }
 
@@ -299,3 +302,20 @@ async def test_an_unknown_job_is_told_with_the_known_ones(
 async def test_wrong_queries(client: httpx.AsyncClient, query_string: str) -> None:
     response = await client.get(f"/api/v1/jobs/healthCheck/runs?{query_string}")
     assert response.status_code == 422
+
+
+async def test_an_eighth_job_is_a_row_of_the_registry(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eighth = msgspec.structs.replace(JOBS[-1], name="eighth")
+    monkeypatch.setattr(registry, "JOBS", (*JOBS, eighth))
+    items = (await client.get("/api/v1/jobs")).json()["items"]
+    assert [item["name"] for item in items] == [*NAMES, "eighth"]
+    assert (await client.get("/api/v1/jobs/eighth/runs")).json()["items"] == []
+    document = (await client.get("/openapi.json")).json()
+    paths = [path for path in document["paths"] if "/jobs/{name}" in path]
+    assert len(paths) == 6
+    for path in paths:
+        for operation in document["paths"][path].values():
+            (name,) = (p for p in operation["parameters"] if p["name"] == "name")
+            assert name["schema"]["enum"] == [*NAMES, "eighth"]

@@ -179,10 +179,10 @@ async def test_many_who_ask_cost_one_look(
 ) -> None:
     looks = 0
 
-    async def counting(*given: Any) -> Any:
+    async def counting(*given: Any, **named: Any) -> Any:
         nonlocal looks
         looks += 1
-        return await stream_facts(*given)
+        return await stream_facts(*given, **named)
 
     monkeypatch.setattr("nova_stream.api.stream_watch.stream_facts", counting)
     found = await asyncio.gather(*(look(client) for _ in range(20)))

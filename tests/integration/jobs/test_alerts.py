@@ -12,10 +12,13 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from nova_stream.jobs.alerting.alerts import Alerts, list_alerts
+from nova_stream.jobs.alerting.alerts import Alerts
 from nova_stream.jobs.alerting.webhook import Webhook
 from nova_stream.jobs.timers import Watch
 from nova_stream.settings import Settings
+from nova_stream.storage.database import open_session
+from nova_stream.storage.jobs.read import alerts as read_alerts
+from nova_stream.storage.jobs.rows import AlertKind
 from tests.integration.jobs.stubs import SKIP, FakeClock, Stub, job, query, scheduler
 
 pytestmark = pytest.mark.integration
@@ -85,8 +88,10 @@ async def test_begin_and_end(jobs_settings: Settings) -> None:
         await alerts.check()
     (row,) = await rows(jobs_settings)
     assert row["ended_at"] == clock.now
-    assert await list_alerts(jobs_settings, ended=False) == []
-    assert [line.kind for line in await list_alerts(jobs_settings, ended=True)] == ["success_rate"]
+    async with open_session(jobs_settings, "test") as connection:
+        assert await read_alerts(connection, 10, is_open=True) == ([], None)
+        (ended,), _ = await read_alerts(connection, 10)
+    assert (ended.kind, ended.open) == (AlertKind.SUCCESS_RATE, False)
     assert await query(jobs_settings, "SELECT * FROM alert_deliveries") == []
     await one.close()
     for alerts in watchers:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nova_stream.errors import UsageError
+from nova_stream.errors import ArchiveError, UsageError
 from nova_stream.jobs.archive import restore as archive_reading
-from nova_stream.jobs.archive.object_store import ArchiveError
 from nova_stream.jobs.compact_old_executions import run_once
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from nova_stream.errors import ArchiveError
 from nova_stream.jobs.archive import object_store as archive_module
 from nova_stream.jobs.archive import restore as archive_reading
-from nova_stream.jobs.archive.object_store import Archive, ArchiveError
+from nova_stream.jobs.archive.object_store import Archive
 from nova_stream.jobs.compact_old_executions import run_once
 from nova_stream.local import ports
 from nova_stream.settings import Settings

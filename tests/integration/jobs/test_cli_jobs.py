@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from nova_stream.cli.main import run
+from nova_stream.clock import system_clock
 from nova_stream.jobs import registry
+from nova_stream.jobs.engine.job import Job
+from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.settings import Settings
 from tests.integration.jobs.stubs import SKIP, Stub, job
 from tests.integration.jobs.work import Runs
@@ -68,7 +71,7 @@ def test_list(command: Command) -> None:
     assert status == 0
     assert [item["name"] for item in items] == NAMES
     assert items[1]["schedule"] == "*/5 * * * *"
-    assert int(items[1]["nextSlot"][14:16]) % 5 == 0
+    assert int(items[1]["nextRun"][14:16]) % 5 == 0
     assert items[1]["lastRun"] is None
     assert "never" in command("jobs", "list")[1]
 
@@ -94,7 +97,7 @@ def test_run_pause_resume_history(command: Command, jobs_settings_sync: Settings
     assert listed["paused"] is True
     (setting,) = asyncio.run(Runs(jobs_settings_sync).fetch(PAUSED))
     assert setting["paused_reason"] == "a new index"
-    assert listed["outcome"] == "dry_run"
+    assert listed["lastRun"]["outcome"] == "dry_run"
     assert command("jobs", "resume", "computeAgentStats")[0] == 0
 
     lines = json.loads(command("jobs", "history", "computeAgentStats", "--json")[1])["items"]
@@ -160,10 +163,39 @@ def test_undo_puts_back_what_a_run_deleted(command: Command, jobs_settings_sync:
     (line,) = json.loads(command("jobs", "history", "cleanupOldActivity", "--json")[1])["items"]
     assert asyncio.run(runs.ids("agent_activity_feed")) == ["new"]
 
-    assert command("jobs", "undo", str(line["id"])) == (0, "put back 2\n", "")
+    assert command("jobs", "undo", str(line["runId"])) == (0, "put back 2\n", "")
     assert asyncio.run(runs.ids("agent_activity_feed")) == ["new", "old1", "old2"]
     assert json.loads(command("jobs", "run", "cleanupOldActivity", *at)[1])["deleted"] == 0
 
     status, _, error = command("jobs", "undo", "999999")
     assert status == 2
     assert "run 999999 has nothing that could be put back" in error
+
+
+def test_an_eighth_job_is_a_row_of_the_registry(
+    command: Command, jobs_settings_sync: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line, the worker, its scheduler and healthCheck go by the row alone."""
+    monkeypatch.setattr(registry, "JOBS", (*registry.JOBS, job(Stub(), missed=SKIP)))
+    given: list[Any] = []
+    monkeypatch.setattr("nova_stream.cli.worker.prepare_long_run", lambda _: jobs_settings_sync)
+    monkeypatch.setattr("nova_stream.jobs.timers.job_timers", lambda *args: given.append(args))
+    monkeypatch.setattr("nova_stream.stream.process.run_worker", lambda *_: 0)
+    assert command("worker")[0] == 0
+    ((settings, jobs, _),) = given
+    asyncio.run(_register(settings, jobs))
+
+    stored = asyncio.run(Runs(jobs_settings_sync).fetch("SELECT job FROM job_settings"))
+    assert {row["job"] for row in stored} == {*NAMES, "stub"}
+    items = json.loads(command("jobs", "list", "--json")[1])["items"]
+    assert [item["name"] for item in items] == [*NAMES, "stub"]
+    assert command("jobs", "run", "stub")[0] == 0
+    health = json.loads(command("jobs", "run", "healthCheck")[1].splitlines()[-1])
+    assert list(health["lastRuns"]) == [*NAMES, "stub"]
+    assert health["lastRuns"]["stub"] is not None
+
+
+async def _register(settings: Settings, jobs: tuple[Job, ...]) -> None:
+    ledger = Ledger(settings, jobs, system_clock)
+    await ledger.register()
+    ledger.close()

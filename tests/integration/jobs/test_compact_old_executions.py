@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
+from nova_stream.errors import ArchiveError, CompactionError
 from nova_stream.jobs.archive import compaction
 from nova_stream.jobs.archive import restore as archive_reading
-from nova_stream.jobs.archive.compaction import CompactionError
-from nova_stream.jobs.archive.object_store import Archive, ArchiveError
+from nova_stream.jobs.archive.object_store import Archive
 from nova_stream.jobs.compact_old_executions import run_once
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit

@@ -11,7 +11,7 @@ import pytest
 
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.jobs import health_check, registry
-from nova_stream.jobs.health_check import run_once
+from nova_stream.jobs.registry import check_health
 from nova_stream.kafka.offsets import Backlog, read_backlog
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
@@ -40,7 +40,7 @@ def runs(nova_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_an_empty_database(runs: Runs) -> None:
-    found = await runs.run(run_once)
+    found = await runs.run(check_health)
     assert list(found)[:7] == [*SIZES, "timestamp", "status"]
     assert found == {
         **dict.fromkeys(SIZES, 0),
@@ -49,12 +49,8 @@ async def test_an_empty_database(runs: Runs) -> None:
         "problems": [],
         "lag": 0,
         "openDeadLetters": 0,
-        "lastRuns": dict.fromkeys(health_check.JOB_NAMES),
+        "lastRuns": dict.fromkeys(registry.job_names()),
     }
-
-
-def test_the_jobs_are_the_registry_s() -> None:
-    assert tuple(job.name for job in registry.JOBS) == health_check.JOB_NAMES
 
 
 async def test_tombstones_are_not_counted(runs: Runs, apply_lines: ApplyLines) -> None:
@@ -70,7 +66,7 @@ async def test_tombstones_are_not_counted(runs: Runs, apply_lines: ApplyLines) -
             {"entity": entity, "after": {"id": f"{n}", **more}} for n in range(number)
         )
         await apply_lines([{"entity": entity, "op": "d", "seq": 99, "before": {"id": "0"}}])
-    found = await runs.run(run_once)
+    found = await runs.run(check_health)
     assert [found[name] for name in SIZES] == [1, 2, 3, 4, 5]
 
 
@@ -81,9 +77,9 @@ async def test_thresholds(runs: Runs, apply_lines: ApplyLines) -> None:
     await apply_lines({"entity": "activities", "after": {"id": f"{n}"}} for n in range(3))
     for name in ("task_table_warning", "activity_table_warning"):
         enough: dict[str, Any] = {name: 3}
-        assert (await runs.run(run_once, **enough))["status"] == "healthy"
+        assert (await runs.run(check_health, **enough))["status"] == "healthy"
         less: dict[str, Any] = {name: 2}
-        found = await runs.run(run_once, **less)
+        found = await runs.run(check_health, **less)
         assert found["status"] == "warning"
         assert found["problems"][0].endswith("_table_size is 3, above 2")
 
@@ -91,7 +87,7 @@ async def test_thresholds(runs: Runs, apply_lines: ApplyLines) -> None:
 async def test_no_database(runs: Runs) -> None:
     nowhere = runs.settings.database_url.__class__("postgresql://nova@127.0.0.1:1/nova")
     runs.settings = runs.settings.model_copy(update={"database_url": nowhere})
-    found = await runs.run(run_once)
+    found = await runs.run(check_health)
     assert found["status"] == "error"
     assert [found[name] for name in SIZES] == [None] * 5
     assert "127.0.0.1:1" in found["problems"][0]
@@ -103,7 +99,7 @@ async def test_a_database_that_does_not_answer_in_time(runs: Runs) -> None:
         async with holder.transaction():
             await holder.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
             began = time.monotonic()
-            found = await runs.run(run_once, health_seconds=0.5)
+            found = await runs.run(check_health, health_seconds=0.5)
     finally:
         await holder.close()
     assert time.monotonic() - began < 4
@@ -119,17 +115,17 @@ async def test_no_kafka_and_a_lag(runs: Runs, monkeypatch: pytest.MonkeyPatch) -
         return Backlog({("nova.tasks", 0): 4, ("nova.tasks", 1): 3}, exact=True, held=())
 
     monkeypatch.setattr(health_check, "read_backlog", away)
-    found = await runs.run(run_once)
+    found = await runs.run(check_health)
     assert (found["status"], found["lag"]) == ("warning", None)
     assert found["problems"] == ["kafka: nobody there"]
     monkeypatch.setattr(health_check, "read_backlog", behind)
-    assert (await runs.run(run_once, lag_warning=7))["status"] == "healthy"
-    assert (await runs.run(run_once, lag_warning=6))["status"] == "warning"
+    assert (await runs.run(check_health, lag_warning=7))["status"] == "healthy"
+    assert (await runs.run(check_health, lag_warning=6))["status"] == "warning"
 
 
 async def test_an_archive_that_cannot_be_used(runs: Runs, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    found = await runs.run(run_once, archive_url=f"file://{tmp_path}/file/archive")
+    found = await runs.run(check_health, archive_url=f"file://{tmp_path}/file/archive")
     assert found["status"] == "warning"
     assert "NOVA_ARCHIVE_URL" in found["problems"][0]
 
@@ -140,7 +136,7 @@ async def test_the_age_of_the_last_run(runs: Runs) -> None:
             ('healthCheck', 'manual', 'manual', now(), now() - interval '90 s'),
             ('healthCheck', 'manual', 'failed', now(), now()),
             ('computeAgentStats', 'manual', 'failed', now(), now())""")
-    found = await runs.run(run_once)
+    found = await runs.run(check_health)
     assert 90 <= found["lastRuns"]["healthCheck"] < 120
     assert found["lastRuns"]["computeAgentStats"] is None
 
@@ -168,14 +164,14 @@ async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(health_check, "read_backlog", read_backlog)
     settings = runs.settings.model_copy(update={"kafka_brokers": (nova_kafka,)})
     runs.settings = settings
-    assert (await runs.run(run_once))["lag"] == 0
+    assert (await runs.run(check_health))["lag"] == 0
     async with TopicAdmin(settings) as admin:
         await admin.prepare_sources()
     async with ChangePublisher(settings) as publisher:
         await publisher.publish(
             change_line({"entity": "users", "after": {"id": f"u{n}"}}) for n in range(7)
         )
-    assert (await runs.run(run_once))["lag"] == 7
+    assert (await runs.run(check_health))["lag"] == 7
     gone = settings.model_copy(update={"kafka_brokers": ("127.0.0.1:1",)})
     async with asyncio.timeout(5):
         with pytest.raises(KafkaUnavailableError):

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import from_millis, system_clock
+from nova_stream.errors import LeaseLostError
 from nova_stream.jobs.engine.cron import Schedule, parse
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.jobs.engine.metrics import JobMetrics
-from nova_stream.jobs.engine.run import LeaseLostError
 from nova_stream.jobs.engine.runner import Runner
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect

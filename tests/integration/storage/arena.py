@@ -8,18 +8,12 @@ from typing import Any
 
 import asyncpg
 
+from nova_stream.errors import GapError, GenerationError
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import (
-    Applied,
-    Flush,
-    GapError,
-    GenerationError,
-    Position,
-    read_partials,
-)
+from nova_stream.storage.apply.flush import Applied, Flush, Position, read_partials
 from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.testing.recount import AgentFigures, BuildFigures, Recount

@@ -8,8 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from nova_stream.errors import GapError
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply.flush import Applied, Flush, GapError, read_partials
+from nova_stream.storage.apply.flush import Applied, Flush, read_partials
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk
 

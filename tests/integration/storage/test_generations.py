@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from nova_stream.errors import GenerationError
 from nova_stream.events.change import Entity
 from nova_stream.storage.apply import positions
-from nova_stream.storage.apply.flush import GenerationError
 from nova_stream.storage.database import connect
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk

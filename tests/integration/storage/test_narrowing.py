@@ -16,13 +16,12 @@ import pytest
 import structlog
 
 from nova_stream.clock import system_clock
-from nova_stream.errors import DatabaseUnavailableError
+from nova_stream.errors import DatabaseUnavailableError, GapError, GenerationError, RevokedError
 from nova_stream.events.change import Change, Entity
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import GapError, GenerationError
 from nova_stream.storage.database import Connection, connect
-from nova_stream.stream.flusher import Flusher, RevokedError
+from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.metrics import Metrics
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk

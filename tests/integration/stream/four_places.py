@@ -14,7 +14,7 @@ import httpx
 from nova_stream.api.app import create_app
 from nova_stream.cli.checks import Finding, examine
 from nova_stream.clock import system_clock
-from nova_stream.jobs import health_check
+from nova_stream.jobs import registry
 from tests.integration.jobs.work import Runs
 from tests.integration.stream.harness import Stage, until
 
@@ -46,7 +46,7 @@ class Places:
         metric = await self._metric() if worker else None
         status = await self.status()
         runs = Runs(self._stage.settings)
-        health = (await runs.run(health_check.run_once))["lag"]
+        health = (await runs.run(registry.check_health))["lag"]
         number = re.match(r"\d+", (await self.doctor())["lag"].message)
         assert number is not None
         return Told(metric, status["lag"], health, int(number[0]))

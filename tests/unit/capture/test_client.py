@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from nova_stream.capture.client import ConvexClient, SourceAwayError, address_and_key
+from nova_stream.capture.client import ConvexClient, address_and_key
 from nova_stream.capture.waiting import Outage
 from nova_stream.clock import system_clock
 from nova_stream.errors import (
     CursorExpiredError,
     NovaStreamError,
     SettingsError,
+    SourceAwayError,
     SourceRefusedError,
 )
 from nova_stream.settings import Settings, load_settings

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.errors import RejectedError
+from nova_stream.errors import OutOfRangeError, RejectedError
 from nova_stream.events.times import (
     DAY,
     MICRO,
     MILLI,
     NANO,
     SECOND,
-    OutOfRangeError,
     canonical_time,
     parse_epoch,
     parse_time,

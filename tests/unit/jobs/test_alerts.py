@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from nova_stream.jobs.alerting.alerts import AlertKind, Condition, conditions
+from nova_stream.jobs.alerting.alerts import Condition, conditions
 from nova_stream.settings import load_settings
 from nova_stream.storage.apply.sources import Noticed
 from nova_stream.storage.jobs.alerts import MissedFacts, RunFacts
+from nova_stream.storage.jobs.rows import AlertKind
 
 SETTINGS = load_settings()
 

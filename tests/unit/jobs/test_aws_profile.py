@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from nova_stream.errors import ArchiveError
 from nova_stream.jobs.archive.aws_profile import store_options
-from nova_stream.jobs.archive.object_store import Archive, ArchiveError
+from nova_stream.jobs.archive.object_store import Archive
 
 CREDENTIALS = """
 [default]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
+from nova_stream.errors import ArchiveError
 from nova_stream.jobs.archive import parquet
-from nova_stream.jobs.archive.object_store import Archive, ArchiveError
+from nova_stream.jobs.archive.object_store import Archive
 from nova_stream.settings import load_settings
 from nova_stream.storage.maintenance.archive import ArchivedRow
 

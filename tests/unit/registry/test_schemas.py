@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nova_stream.errors import RegistryRefusedError, RejectedError, SettingsError
+from nova_stream.errors import NoSuchSchemaError, RegistryRefusedError, RejectedError, SettingsError
 from nova_stream.events.framing import RegisteredSchema, SchemaReference
 from nova_stream.registry import schemas as module
-from nova_stream.registry.client import NoSuchSchemaError, RegistryClient, _options
+from nova_stream.registry.client import RegistryClient, _options
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings, load_settings
 

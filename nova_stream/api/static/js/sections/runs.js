@@ -7,8 +7,6 @@ import { Ago, Badge } from "../parts/common.js";
 import { Confirm, openDialog, say } from "../parts/dialogs.js";
 import { admin } from "../rights.js";
 
-const UNDONE = "cleanupOldActivity"; // the one whose runs can be taken back
-
 /** The newest runs, asked for every second, and how many are wanted. */
 function useRuns(job) {
   const [found, setFound] = useState(null);
@@ -33,7 +31,7 @@ function useRuns(job) {
 
 function UndoDialog({ run, close }) {
   const act = async () => {
-    const answer = await ask(`/api/v1/jobs/${UNDONE}/runs/${run.runId}/undo`, { method: "POST" });
+    const answer = await ask(`/api/v1/jobs/${encodeURIComponent(run.job)}/runs/${run.runId}/undo`, { method: "POST" });
     say(`Run ${run.runId} is undone: ${answer.restored} restored.`);
   };
   return html`
@@ -42,11 +40,11 @@ function UndoDialog({ run, close }) {
     <//>`;
 }
 
-function canBeUndone(run) {
-  return run.job === UNDONE && !run.dryRun && run.outcome !== null && run.result?.deleted > 0;
+function canBeUndone(job, run) {
+  return job.undoable && !run.dryRun && run.outcome !== null && run.result?.deleted > 0;
 }
 
-function Run({ run }) {
+function Run({ job, run }) {
   const { allowed } = admin.value;
   return html`
     <tr data-run=${run.runId}>
@@ -59,7 +57,7 @@ function Run({ run }) {
         ${run.error && html`<span class="failure">${run.error}</span>`}
         ${run.result && html`<details><summary>${summary(run.result)}</summary><pre>${JSON.stringify(run.result, null, 2)}</pre></details>`}
       </td>
-      <td class="actions">${canBeUndone(run) && html`<button type="button" disabled=${!allowed}
+      <td class="actions">${canBeUndone(job, run) && html`<button type="button" disabled=${!allowed}
         aria-label="Undo run ${run.runId}" onClick=${() => openDialog(UndoDialog, { run })}>Undo…</button>`}</td>
     </tr>`;
 }
@@ -86,7 +84,7 @@ export function Runs({ job }) {
             <th scope="col" class="number">Started</th><th scope="col" class="number">Duration</th>
             <th scope="col">Result</th><th scope="col"><span class="sr-only">Actions</span></th>
           </tr></thead>
-          <tbody>${found.items.map((run) => html`<${Run} key=${run.runId} run=${run} />`)}</tbody>
+          <tbody>${found.items.map((run) => html`<${Run} key=${run.runId} job=${job} run=${run} />`)}</tbody>
         </table>
       </div>
       ${found.nextCursor && !full && html`<button type="button" onClick=${more}>Show older runs</button>`}`}`;
