@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from nova_stream.clock import from_millis
 from nova_stream.errors import SettingsError
-from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of
+from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of, snake
 from nova_stream.jobs.engine.job import Job, JobContext, Policy
-from nova_stream.settings import load_settings
+from nova_stream.jobs.registry import job_names
+from nova_stream.settings import Settings, load_settings
 
 NOON = datetime(2026, 2, 20, 12, 0, tzinfo=UTC)  # a Friday
 
@@ -186,3 +187,9 @@ def test_the_hosts_zone_changes_nothing(zone: str, monkeypatch: pytest.MonkeyPat
         os.environ.pop("TZ", None)
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("prefix", ["schedule_", "spread_"])
+def test_the_settings_have_a_schedule_and_a_spread_of_each_job_of_the_registry(prefix: str) -> None:
+    found = {name for name in Settings.model_fields if name.startswith(prefix)}
+    assert found == {prefix + snake(name) for name in job_names()}
