@@ -30,9 +30,7 @@ def _alerts() -> None:
 @app.command("list")
 def show_list(
     *,
-    every: Annotated[
-        bool, typer.Option("--all", metavar="", help="Closed ones too.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", metavar="", help="Closed ones too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
 ) -> None:
     """List the alerts that are open, the newest first. Times are UTC."""
