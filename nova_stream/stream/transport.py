@@ -100,6 +100,8 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     #: Memory of an average record of the last fetch, in bytes.
     average_record = 1000
 
+    _fetching = False
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         source: Source = self.consumer.source
         bound_batches(_DRAIN_BYTES)
@@ -124,6 +126,20 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         Faust pauses partitions in its own books alone: aiokafka would fetch the tables' changelogs
         too, wait for somebody to take them, and hold back all partitions of that broker.
         """
+        if self._fetching:
+            # One that Faust has left behind when it began anew: it may take records that nobody
+            # gets. Beside it no place that we see would be ours.
+            await asyncio.sleep(_FULL_PAUSE)
+            return _Fetched({}, {})
+        self._fetching = True
+        try:
+            return await self._fetch_alone(consumer, active_partitions, timeout)
+        finally:
+            self._fetching = False
+
+    async def _fetch_alone(
+        self, consumer: Any, active_partitions: set[TP], timeout: float | None
+    ) -> _Fetched:
         paused = consumer.paused()
         if quiet := consumer.assignment() - active_partitions - paused:
             consumer.pause(*quiet)
