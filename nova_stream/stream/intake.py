@@ -177,6 +177,9 @@ class Intake:
         self.closed = True
         self._budget.used -= sum(block.size for block in self._blocks)
         self._blocks.clear()
+        # Else what is dropped would be left as offsets that hold no record, and be stepped over.
+        self._end = self._start
+        self._after.clear()
 
 
 class Single(NamedTuple):

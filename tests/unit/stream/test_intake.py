@@ -56,6 +56,27 @@ def test_a_closed_intake_gives_and_takes_nothing() -> None:
     assert (budget.used, found.waiting, found.take(9)) == (0, False, None)
 
 
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(["append", "reach", "take"]), st.integers(1, 5))),
+)
+def test_what_a_close_drops_is_never_stepped_over(steps: list[tuple[str, int]]) -> None:
+    budget = Budget(10**9)
+    found = intake(budget)
+    for step, count in steps:
+        at = found.next_offset
+        if step == "append":
+            found.append(records(*range(at, at + count)))
+        elif step == "reach":
+            found.reach(at + count)
+        elif batch := found.take(count):
+            found.give_back(batch.size)
+    found.close()
+    assert not found.steps(float("inf"))
+    assert found.take(1000) is None
+    assert found.take_step(float("inf")) is None
+    assert budget.used == 0
+
+
 def test_what_was_taken_before_the_close_is_still_given_back() -> None:
     budget = Budget(10**9)
     found = intake(budget)
