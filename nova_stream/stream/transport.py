@@ -129,7 +129,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         if self._fetching:
             # One that Faust has left behind when it began anew: it may take records that nobody
             # gets. Beside it no place that we see would be ours.
-            await asyncio.sleep(_FULL_PAUSE)
+            await asyncio.sleep(_FULL_PAUSE_S)
             return _Fetched({}, {})
         self._fetching = True
         try:
