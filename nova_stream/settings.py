@@ -138,6 +138,7 @@ class Settings(BaseSettings):
     inactive_days: int = Field(90, ge=1, le=36_500)
     stall_minutes: int = Field(30, ge=1, le=525_600)
     dead_letter_days: int = Field(90, ge=1, le=36_500)
+    trail_days: Annotated[int, Field(ge=366, le=36_500)] | None = None
     undo_days: int = Field(7, ge=0, le=36_500)
     task_table_warning: int = Field(100_000, ge=0)
     activity_table_warning: int = Field(1_000_000, ge=0)

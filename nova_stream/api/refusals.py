@@ -56,6 +56,16 @@ def lacking(needed: Iterable[str], scopes: Iterable[str]) -> ProblemError:
     )
 
 
+def untold() -> ProblemError:
+    """The audit trail takes no line, and nothing is done without one."""
+    return ProblemError(
+        503,
+        "audit-trail",
+        "The audit trail cannot be written at the moment, so nothing was done; try again.",
+        headers={"Retry-After": "2"},
+    )
+
+
 def undecided() -> ProblemError:
     """Postgres has the tokens, and does not answer."""
     return ProblemError(

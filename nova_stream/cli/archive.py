@@ -12,9 +12,11 @@ import typer
 
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import print_table
+from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
+    from nova_stream.settings import Settings
     from nova_stream.storage.maintenance.archive import ArchiveObject
 
 app = typer.Typer(help="Documents of old executions: list the archive, and restore from it.")
@@ -56,15 +58,20 @@ def restore(
     They stay for NOVA_UNDO_DAYS at least.
     """
     settings = prepare_quiet()
-    from nova_stream.jobs.archive.restore import restore_day, restore_one
-
     if (day is None) == (execution is None):
         raise UsageError("give either a day or --id")
-    if execution is not None:
-        count = asyncio.run(restore_one(settings, execution))
-    else:
-        count = asyncio.run(restore_day(settings, _day(day or "")))
+    count = asyncio.run(_restore(settings, _day(day) if day else None, execution or ""))
     typer.echo(f'{{"restored": {count}}}' if as_json else f"restored {count}")
+
+
+async def _restore(settings: Settings, day: date | None, execution: str) -> int:
+    from nova_stream.jobs.archive.restore import restore_day, restore_one
+
+    about = f"execution {execution}" if day is None else str(day)
+    async with told(settings, "archive restore", about):
+        if day is None:
+            return await restore_one(settings, execution)
+        return await restore_day(settings, day)
 
 
 def _day(text: str) -> date:

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +100,10 @@ async def _compare(
     from nova_stream.source_audit.audit import SourceAudit
     from nova_stream.source_audit.sources import open_source
 
-    async with open_source(url, tables, settings) as source:
+    about = ", ".join(entities) or "all entities"
+    # Without a repair it only reads, and shows ids and names of fields.
+    line = told(settings, "audit --repair", about) if repair else nullcontext()
+    async with line, open_source(url, tables, settings) as source:
         audit = SourceAudit(
             settings,
             source,

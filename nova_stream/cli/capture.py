@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_long_run, prepare_quiet
+from nova_stream.cli.trail_line import told
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
@@ -59,6 +60,7 @@ async def _begin_anew(settings: Settings) -> None:
     from nova_stream.storage.database import open_session
 
     address, _ = address_and_key(settings)
-    async with open_session(settings, "capture") as connection:
+    line = told(settings, "capture convex --new-snapshot", address)
+    async with line, open_session(settings, "capture") as connection:
         await begin_anew(connection, SOURCE, address)
     typer.echo(f"the capture of {address} begins anew with a snapshot; one that runs does so now")

@@ -128,7 +128,8 @@ async def _read(number: int) -> WholeDeadLetter:
     from nova_stream.storage.dead_letters.read import dead_letter
     from nova_stream.storage.dead_letters.store import open_store
 
-    async with open_store(prepare_quiet()) as store:
+    settings = prepare_quiet()
+    async with told(settings, "dead-letters show", str(number)), open_store(settings) as store:
         await store.require([number])
         found = await dead_letter(store.connection, number)
         assert found is not None  # letters that are open are never deleted, others after days

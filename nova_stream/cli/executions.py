@@ -11,11 +11,13 @@ import typer
 
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import printable
+from nova_stream.cli.trail_line import told
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from nova_stream.jobs.archive.restore import Shown
+    from nova_stream.settings import Settings
 
 app = typer.Typer(help="Executions, also those whose documents are archived.")
 
@@ -35,10 +37,7 @@ def show(
 
     Exit status 1 when there is no document any more.
     """
-    settings = prepare_quiet()
-    from nova_stream.jobs.archive.restore import show as find
-
-    shown = asyncio.run(find(settings, execution))
+    shown = asyncio.run(_find(prepare_quiet(), execution))
     if as_json:
         from nova_stream.events.json_text import encode_json
 
@@ -46,6 +45,13 @@ def show(
     else:
         typer.echo("\n".join(_lines(shown)))
     return 1 if shown.document is None else 0
+
+
+async def _find(settings: Settings, execution: str) -> Shown:
+    from nova_stream.jobs.archive.restore import show as find
+
+    async with told(settings, "executions show", execution):
+        return await find(settings, execution)
 
 
 def _fields(shown: Shown) -> dict[str, object]:

@@ -28,9 +28,12 @@ def migrate(
     Safe to repeat, and to run from several machines at once.
     """
     settings = prepare_quiet()
+    from nova_stream.cli.trail_line import command_line
+    from nova_stream.clock import system_clock
     from nova_stream.storage.migrate import migrate as run_migrate
 
-    before, after = asyncio.run(run_migrate(settings, with_roles=roles))
+    line = command_line("migrate --roles" if roles else "migrate", None, "done", system_clock())
+    before, after = asyncio.run(run_migrate(settings, with_roles=roles, told=line))
     if before == after:
         typer.echo(f"schema {after}: nothing to do")
     else:

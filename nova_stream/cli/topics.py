@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ async def _begin(settings: Settings, topic: str) -> NewSource:
     from nova_stream.storage.apply.sources import begin_source
     from nova_stream.storage.database import open_session
 
-    async with KafkaAdmin(settings) as admin:
-        logs = await admin.logs([topic])
-    starts = {partition: log.start for (_, partition), log in logs.items()}
-    async with open_session(settings, "topics") as connection:
-        return await begin_source(connection, topic, starts)
+    async with told(settings, "topics new-source", topic):
+        async with KafkaAdmin(settings) as admin:
+            logs = await admin.logs([topic])
+        starts = {partition: log.start for (_, partition), log in logs.items()}
+        async with open_session(settings, "topics") as connection:
+            return await begin_source(connection, topic, starts)

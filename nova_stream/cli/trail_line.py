@@ -43,28 +43,43 @@ def command_line(command: str, about: str | None, outcome: str, now: datetime) -
 
 
 @asynccontextmanager
-async def told(settings: Settings, command: str, about: str | None) -> AsyncIterator[None]:
-    """Leave a line about what happens inside, whatever comes of it. What cannot be told is said on
-    standard error: it has been done by then.
+async def told(
+    settings: Settings, command: str, about: str | None, *, required: bool = True
+) -> AsyncIterator[None]:
+    """Leave a line that what happens inside begins, and one about what came of it.
+
+    Raises DatabaseUnavailableError, SchemaVersionError or what asyncpg raises where the first
+    cannot be written: nothing has been done then. Without ``required`` that is only said on
+    standard error, as it is of the second, whose action is over by then.
     """
+    from nova_stream.storage.access.trail import BEGUN
+
+    leave = _leave if required else _try_to_leave
+    await leave(settings, command, about, BEGUN)
     outcome = "failed"
     try:
         yield
         outcome = "done"
     finally:
-        await _leave(settings, command, about, outcome)
+        await _try_to_leave(settings, command, about, outcome)
 
 
 async def _leave(settings: Settings, command: str, about: str | None, outcome: str) -> None:
     from nova_stream.clock import system_clock
-    from nova_stream.errors import SchemaVersionError
     from nova_stream.storage.access import trail as trail_store
-    from nova_stream.storage.database import DATABASE_ERRORS, open_session
+    from nova_stream.storage.database import open_session
 
     line = command_line(command, about, outcome, system_clock())
+    async with open_session(settings, "trail", timeout=_LIMIT_S) as connection:
+        await trail_store.add(connection, [line])
+
+
+async def _try_to_leave(settings: Settings, command: str, about: str | None, outcome: str) -> None:
+    from nova_stream.errors import SchemaVersionError
+    from nova_stream.storage.database import DATABASE_ERRORS
+
     try:
-        async with open_session(settings, "trail", timeout=_LIMIT_S) as connection:
-            await trail_store.add(connection, [line])
+        await _leave(settings, command, about, outcome)
     except (*DATABASE_ERRORS, SchemaVersionError) as error:
         what = str(error).partition("\n")[0] or type(error).__name__
         typer.echo(f"warning: the audit trail does not have this: {what}", err=True)

@@ -14,7 +14,8 @@ from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.scheduler import EVERY, Scheduler
 from nova_stream.settings import Settings
-from nova_stream.storage.database import DATABASE_ERRORS, is_away
+from nova_stream.storage.access import trail
+from nova_stream.storage.database import DATABASE_ERRORS, is_away, open_session
 from nova_stream.storage.dead_letters.store import open_store
 from nova_stream.storage.faults import name_of
 from nova_stream.stream.worker import Timer
@@ -55,6 +56,14 @@ def job_timers(
         if number:
             _log.info("old dead letters were deleted", letters=number)
 
+    async def forget_trail() -> None:
+        if settings.trail_days is None:
+            return
+        async with open_session(settings, "trail") as connection:
+            number = await trail.forget(connection, clock() - timedelta(days=settings.trail_days))
+        if number:
+            _log.info("old lines of the audit trail were deleted", lines=number)
+
     async def show() -> None:
         await show_state(alerts, metrics, jobs)
 
@@ -64,6 +73,7 @@ def job_timers(
         _quiet("job-metrics", _WATCH_EVERY_S, show),
         _quiet("job-history", _PRUNE_EVERY_S, prune),
         _quiet("dead-letters", _PRUNE_EVERY_S, forget),
+        _quiet("audit-trail", _PRUNE_EVERY_S, forget_trail),
     ]
     if webhook is not None:
         timers.append(_quiet("alert-webhook", _TELL_EVERY_S, webhook.deliver))

@@ -19,8 +19,9 @@ from sqlalchemy.pool import NullPool
 from nova_stream.errors import DatabasePrivilegeError
 from nova_stream.settings import Settings
 from nova_stream.storage import locks
-from nova_stream.storage.access import roles
+from nova_stream.storage.access import roles, trail
 from nova_stream.storage.access.grants import Role
+from nova_stream.storage.access.trail import Line
 from nova_stream.storage.database import connect, open_connection
 from nova_stream.storage.schema import newest_revision
 
@@ -31,11 +32,14 @@ def _config() -> Config:
     return config
 
 
-async def migrate(settings: Settings, *, with_roles: bool = False) -> tuple[str | None, str]:
+async def migrate(
+    settings: Settings, *, with_roles: bool = False, told: Line | None = None
+) -> tuple[str | None, str]:
     """Bring the database to the newest schema; gives the revisions before and after.
 
     ``with_roles`` makes the roles of ``storage.grants`` and hands everything over to them; from
-    then on every migration runs as ``nova_migrate`` and gives the others their rights.
+    then on every migration runs as ``nova_migrate`` and gives the others their rights. ``told``
+    goes into the audit trail, in the same transaction as what changes.
 
     Safe to repeat and to run from several machines at once. Raises DatabaseUnavailableError,
     DatabasePrivilegeError.
@@ -45,16 +49,18 @@ async def migrate(settings: Settings, *, with_roles: bool = False) -> tuple[str 
         with _told_what_is_missing(settings):
             if with_roles:
                 await roles.make_roles(probe, _passwords(settings))
-            return await _upgraded(settings, with_roles=with_roles)
+            return await _upgraded(settings, with_roles=with_roles, told=told)
     finally:
         await probe.close()
 
 
-async def _upgraded(settings: Settings, *, with_roles: bool) -> tuple[str | None, str]:
+async def _upgraded(
+    settings: Settings, *, with_roles: bool, told: Line | None
+) -> tuple[str | None, str]:
     engine = _engine(settings)
     try:
         async with engine.begin() as connection:
-            return await connection.run_sync(_upgrade, with_roles=with_roles)
+            return await connection.run_sync(_upgrade, with_roles=with_roles, told=told)
     finally:
         await engine.dispose()
 
@@ -93,7 +99,9 @@ def _engine(settings: Settings) -> AsyncEngine:
     return create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
 
 
-def _upgrade(connection: Connection, *, with_roles: bool) -> tuple[str | None, str]:
+def _upgrade(
+    connection: Connection, *, with_roles: bool, told: Line | None
+) -> tuple[str | None, str]:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": locks.MIGRATION})
     before = MigrationContext.configure(connection).get_current_revision()
     if with_roles:
@@ -106,4 +114,11 @@ def _upgrade(connection: Connection, *, with_roles: bool) -> tuple[str | None, s
     command.upgrade(config, "head")
     if owned:
         roles.grant(connection)
-    return before, newest_revision()
+    after = newest_revision()
+    if told is not None and (with_roles or before != after):
+        _tell(connection, told._replace(object=f"schema {before or 'none'} -> {after}"))
+    return before, after
+
+
+def _tell(connection: Connection, line: Line) -> None:
+    connection.exec_driver_sql(trail.INSERT, tuple(trail.columns_of([line])))

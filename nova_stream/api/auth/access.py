@@ -12,9 +12,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import ClientDisconnect
 
 from nova_stream.api.auth.tokens import Confirm, access_of
-from nova_stream.api.state import PartsOf
+from nova_stream.api.auth.trailed import acts_as_admin, deed_of
+from nova_stream.api.state import PartsOf, parts_of
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.scopes import Scope
+from nova_stream.storage.access.trail import BEGUN
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -26,7 +28,8 @@ _bearer = HTTPBearer(
 
 def needs(*scopes: Scope, confirm: Confirm = "fresh") -> Any:
     """A route's dependency: the request carries a token with one of ``scopes``, and still may when
-    its answer goes out, as ``confirm`` says.
+    its answer goes out, as ``confirm`` says. What administrators do begins once the audit trail
+    has it.
     """
 
     async def check(
@@ -34,7 +37,12 @@ def needs(*scopes: Scope, confirm: Confirm = "fresh") -> Any:
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     ) -> None:
         given = credentials.credentials if credentials else None
-        access_of(request.scope).check(given, *scopes, confirm=confirm)
+        access = access_of(request.scope)
+        access.check(given, *scopes, confirm=confirm)
+        if acts_as_admin(request.scope, access) and not access.begun:
+            access.begun = True
+            deed = deed_of(request.scope, access, BEGUN, refused=False)
+            await parts_of(request).trail.begin(deed)
 
     return Depends(check)
 

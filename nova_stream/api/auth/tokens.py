@@ -203,6 +203,8 @@ class Access:
         self.granted: frozenset[str] = frozenset()
         #: The scopes of those who act, where the request needs one of them.
         self.acts: frozenset[str] = frozenset()
+        #: Whether the audit trail has that it begins.
+        self.begun = False
         #: What the request is about, where its path does not say it.
         self.about: str | None = None
 

@@ -1,6 +1,7 @@
 """What is written into the audit trail, and how much of it.
 
-Each action of an administrator is a line of its own, written before its answer goes out. All other
+Each action of an administrator is two lines of its own: that it begins, without which nothing is
+done, and what came of it, written before its answer goes out. All other
 things that are told (publishing, looking at what only administrators may see, being refused) are
 counted: the first of a kind is written within a second, the rest as one line every five minutes.
 What callers without a token can cause is at most forty lines in that time.
@@ -14,10 +15,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
+from nova_stream.api import refusals
 from nova_stream.api.database import Database
 from nova_stream.clock import system_clock
 from nova_stream.storage.access import trail as trail_store
-from nova_stream.storage.access.trail import Line
+from nova_stream.storage.access.trail import BEGUN, Line
 from nova_stream.storage.faults import name_of
 from nova_stream.telemetry import get_logger
 
@@ -77,6 +79,18 @@ class Trail:
         self._ends = float("-inf")
         self._task: asyncio.Task[None] | None = None
         self._fails = False
+
+    async def begin(self, deed: Deed) -> None:
+        """Write that something is about to be done, which may be done then.
+
+        Raises ProblemError 503 while that is impossible.
+        """
+        now = self._clock()
+        try:
+            await self._write([Line(now, now, 1, *deed._replace(outcome=BEGUN))])
+        except Exception as error:
+            self._tell(error)
+            raise refusals.untold() from None
 
     async def record(self, deed: Deed) -> None:
         """Write a line at once; while that is impossible it is counted, and told in the log."""

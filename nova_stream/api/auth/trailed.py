@@ -13,6 +13,7 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.api.refusals import REFUSALS
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_LOOKS = {"GET", "HEAD", "OPTIONS"}
 _FAILED = 400
 
 
@@ -51,16 +52,22 @@ class Trailed:
     async def _tell(self, scope: Scope, outcome: str) -> None:
         access: Access | None = scope.get(ACCESS)
         if outcome in REFUSALS:
-            self._trail.note(_deed(scope, access, outcome, refused=True))
+            self._trail.note(deed_of(scope, access, outcome, refused=True))
         elif access is not None and access.acts:
-            deed = _deed(scope, access, outcome, refused=False)
-            if "admin" in access.acts and scope["method"] == "POST":
+            deed = deed_of(scope, access, outcome, refused=False)
+            if acts_as_admin(scope, access):
                 await self._trail.record(deed)
             else:
                 self._trail.note(deed)
 
 
-def _deed(scope: Scope, access: Access | None, outcome: str, *, refused: bool) -> Deed:
+def acts_as_admin(scope: Scope, access: Access) -> bool:
+    """Whether the request is to do what only administrators may, rather than to look at it."""
+    return "admin" in access.acts and scope["method"] not in _LOOKS
+
+
+def deed_of(scope: Scope, access: Access | None, outcome: str, *, refused: bool) -> Deed:
+    """What the request does, as the trail tells it."""
     caller = None if access is None else access.caller
     client = scope.get("client")
     path = getattr(scope.get("route"), "path", "(none)").replace(":path}", "}")

@@ -84,8 +84,9 @@ RELATIONS = {
         worker="SELECT (name, expires_at, replaced_at, revoked_at)",
         api="SELECT, UPDATE (last_used_at)",
     ),
-    # Commands leave lines as the worker's role; who reads them is an administrator.
-    "audit_trail": Rights(worker="INSERT", api="SELECT, INSERT"),
+    # Commands leave lines as the worker's role, which also deletes old ones: the table's trigger
+    # lets nobody delete others. Who reads them is an administrator.
+    "audit_trail": Rights(worker="INSERT, DELETE, SELECT (id, until)", api="SELECT, INSERT"),
     "alembic_version": _VIEW,
     "agent_stats_recount": _VIEW,
     "build_stats_recount": _VIEW,

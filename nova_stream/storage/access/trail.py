@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats.rows import Time
+
+#: The outcome of what is about to be done; a line with what came of it follows.
+BEGUN = "begun"
 
 INSERT = """
 INSERT INTO audit_trail (at, until, requests, token, address, action, object, outcome, refused)
@@ -28,6 +31,15 @@ WHERE id < $1
 ORDER BY id DESC LIMIT $4
 """
 
+
+#: The oldest lines that may go: a few at a time, and the look ends at the first few that stay.
+_FORGET = """
+DELETE FROM audit_trail WHERE id IN (
+    SELECT id FROM (SELECT id, until FROM audit_trail ORDER BY id LIMIT $2) AS oldest
+    WHERE until < $1 AND until < now() - INTERVAL '365 days')
+"""
+#: Lines that one statement looks at.
+_BATCH = 1000
 
 _LARGEST = 2**63 - 1
 #: Letters that a text of a line has at most.
@@ -46,7 +58,7 @@ class Line(NamedTuple):
     address: str | None
     action: str
     object: str | None
-    #: ``done``, or the kind of the problem.
+    #: ``begun``, ``done``, or the kind of the problem.
     outcome: str
     refused: bool
 
@@ -72,14 +84,34 @@ class TrailRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ]
     action: Annotated[str, msgspec.Meta(description="The route or the command.")]
     object: Annotated[str | None, msgspec.Meta(description="The object of the action.")]
-    outcome: Annotated[str, msgspec.Meta(description="`done`, or the kind of the problem.")]
+    outcome: Annotated[
+        str,
+        msgspec.Meta(
+            description="`begun` (a later line has the outcome), `done`, or the kind of the "
+            "problem."
+        ),
+    ]
     refused: Annotated[bool, msgspec.Meta(description="Whether it was refused for lack of rights.")]
 
 
 async def add(connection: Connection, lines: Sequence[Line]) -> None:
     """Add lines."""
-    columns = list(zip(*(_storable(line) for line in lines), strict=True))
-    await connection.execute(INSERT, *columns)
+    await connection.execute(INSERT, *columns_of(lines))
+
+
+def columns_of(lines: Sequence[Line]) -> list[tuple[Any, ...]]:
+    """The parameters of ``INSERT``."""
+    return list(zip(*(_storable(line) for line in lines), strict=True))
+
+
+async def forget(connection: Connection, before: datetime) -> int:
+    """Delete lines older than that time and than a year, a few at a time; gives how many."""
+    total, deleted = 0, 1
+    while deleted:
+        status = await connection.execute(_FORGET, before, _BATCH)
+        deleted = int(status.rpartition(" ")[2])
+        total += deleted
+    return total
 
 
 async def page(

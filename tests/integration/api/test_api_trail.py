@@ -62,19 +62,21 @@ async def test_an_action_is_there_once_it_is_answered(
     assert paused.status_code == 200
     connection = await connect(nova_settings, "test")
     try:
-        row = await connection.fetchrow("SELECT * FROM audit_trail")
+        rows = await connection.fetch("SELECT * FROM audit_trail ORDER BY id")
     finally:
         await connection.close()
-    assert row is not None
-    assert {name: row[name] for name in dict(row).keys() - {"id", "at", "until"}} == {
-        "requests": 1,
-        "token": "admin-token",
-        "address": "127.0.0.1",
-        "action": "POST /api/v1/jobs/{name}/pause",
-        "object": "healthCheck",
-        "outcome": "done",
-        "refused": False,
-    }
+    assert [{n: row[n] for n in dict(row).keys() - {"id", "at", "until"}} for row in rows] == [
+        {
+            "requests": 1,
+            "token": "admin-token",
+            "address": "127.0.0.1",
+            "action": "POST /api/v1/jobs/{name}/pause",
+            "object": "healthCheck",
+            "outcome": outcome,
+            "refused": False,
+        }
+        for outcome in ("begun", "done")
+    ]
 
 
 async def test_every_route_tells_what_was_refused_and_by_whom(client: httpx.AsyncClient) -> None:
@@ -134,7 +136,7 @@ async def test_the_trail_has_pages_and_filters(client: httpx.AsyncClient) -> Non
         await client.post("/api/v1/jobs/healthCheck/pause", headers=ADMIN)
     await client.get("/api/v1/overview")
     assert len(await lines(client, "&refused=true")) == 1
-    assert len(await lines(client, "&token=admin-token&refused=false")) == 3
+    assert len(await lines(client, "&token=admin-token&refused=false")) == 6
     assert await lines(client, "&token=nobody") == []
     first = (await client.get("/api/v1/trail?limit=2", headers=ADMIN)).json()
     assert len(first["items"]) == 2
@@ -220,7 +222,7 @@ async def test_commands_leave_their_lines_and_show_the_trail(
     shown = capsys.readouterr().out
     assert not any(secret in shown for secret in secrets)
     found = [(n["action"], n["object"], n["outcome"]) for n in json.loads(shown)["items"]]
-    assert list(reversed(found)) == [
+    assert [one for one in reversed(found) if one[2] != "begun"] == [
         ("nova-stream tokens create", "a", "done"),
         ("nova-stream tokens rotate", "a", "done"),
         ("nova-stream tokens rotate", "b", "failed"),

@@ -175,6 +175,10 @@ async def test_nobody_but_the_owner_makes_tokens_or_reads_their_digests_and_the_
             "TRUNCATE dead_letters",
         ],
     }
+    await session.execute(
+        "INSERT INTO audit_trail (at, until, requests, action, outcome, refused)"
+        " VALUES (now(), now(), 1, 'x', 'done', false)"
+    )
     for role in (Role.WORKER, Role.API):
         await session.execute(f"SET ROLE {role}")
         for statement in (

@@ -17,7 +17,10 @@ def test_wrong_usage(words: list[str], said: str, capsys: pytest.CaptureFixture[
     assert len(err.splitlines()) == 1
 
 
-def test_without_kafka(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_begins_without_the_audit_trail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("NOVA_KAFKA_BROKERS", "127.0.0.1:1")
+    monkeypatch.setenv("NOVA_DATABASE_URL", "postgresql://nova@127.0.0.1:1/nova")
     assert run(["topics", "new-source", "nova.tasks"]) == 1
-    assert "no Kafka can be used at 127.0.0.1:1" in capsys.readouterr().err
+    assert "Postgres at 127.0.0.1:1/nova cannot be used" in capsys.readouterr().err
