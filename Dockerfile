@@ -2,7 +2,10 @@
 #
 #   docker build -t nova-stream:0.1.0 .
 
-FROM python:3.13-slim AS build
+# Elsewhere, for example from a mirror: --build-arg PYTHON_IMAGE=…
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # Everything pinned, every hash checked, as wheels, what builds this one included ...
@@ -16,7 +19,7 @@ RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels .
 RUN python -m venv /app \
     && /app/bin/pip install --quiet --no-index --find-links /wheels 'nova-stream[server,archive,otel]'
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 # The folder is for a volume: a fresh one takes its owner from here.
 RUN useradd --uid 10001 --create-home nova \
     && install --directory --owner=nova --group=nova /home/nova/archive

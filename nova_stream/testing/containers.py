@@ -15,7 +15,7 @@ from nova_stream.errors import LocalStackError
 if TYPE_CHECKING:
     from types import TracebackType
 
-_KAFKA_IMAGE = "apache/kafka:4.1.0"
+_KAFKA_IMAGE = "apache/kafka:4.4.0"
 _POSTGRES_IMAGE = "postgres:18"
 
 _OUTSIDE = 9092  # for clients of the host
