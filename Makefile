@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# For test-compose: made on this machine (local), or from a registry (public).
+IMAGES ?= local
 # How many processes run tests at once; each has a Kafka and a Postgres of its own (about 1 GB).
 WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup dev test test-all test-long test-serial test-fast test-sources test-containers check docs sbom audit format bench bench-jobs bench-api lock clean
+.PHONY: help setup dev test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,8 +48,14 @@ test-fast: setup ## unit tests only
 test-sources: setup ## every way of a real Debezium from a source database, some 6 minutes
 	@$(BIN)/python -m pytest tests/sources -m sources $(ARGS)
 
-test-containers: setup ## the container path, with an image made by tests/containers/build-image.sh
+test-containers: setup ## the container path, with an image made by tests/containers/build-images.sh
 	@$(BIN)/python -m pytest tests/containers -m containers $(ARGS)
+
+test-compose: setup ## all of docker-compose.yml, some 8 minutes the first time (IMAGES=public pulls its images)
+ifneq ($(IMAGES),public)
+	@tests/containers/build-images.sh
+endif
+	@NOVA_TEST_COMPOSE_IMAGES=$(IMAGES) $(BIN)/python -m pytest tests/containers -m compose $(ARGS)
 
 check: setup ## ruff, format, mypy, imports, schemas against code, models and schema.sql against migrations
 	@$(BIN)/ruff check .

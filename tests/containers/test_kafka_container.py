@@ -1,5 +1,5 @@
 """The container behind ``nova_kafka``: run where an engine and the image are (``make
-test-containers``; build-image.sh beside this file makes an image where none can be pulled).
+test-containers``; build-images.sh beside this file makes an image where none can be pulled).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def image() -> str:
             return name
     pytest.skip(
         f"no container engine with {containers.kafka_image()} or {_LOCAL_IMAGE}; "
-        "tests/containers/build-image.sh makes the second"
+        "tests/containers/build-images.sh makes the second"
     )
 
 

@@ -1,4 +1,4 @@
-"""What Grafana does with its files, without Grafana: ``GET /`` gives the figures of the data source.
+"""What Grafana does with its files, without Grafana: ``GET /`` tells how its data source answers.
 
 It reads the provisioned data source and the dashboards' folder as Grafana's account, and asks the
 data source once for every panel of every dashboard; ``/api/health`` is what Grafana's is.
@@ -10,13 +10,14 @@ import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 PROVISIONING = Path("/etc/grafana/provisioning")
 
 
-def read(name: str) -> dict:
+def read(name: str) -> Any:
     return yaml.safe_load((PROVISIONING / name / "nova-stream.yml").read_text())
 
 
