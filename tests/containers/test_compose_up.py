@@ -84,7 +84,7 @@ def test_prometheus_reads_metrics_and_nothing_else(stack: RunningCompose) -> Non
 
     token = stack.given["PROMETHEUS_TOKEN"]
     assert stack.get("API_PORT", "/metrics", token)[0] == 200
-    for path in ("/api/v1/agents/stats", "/api/v1/tasks", "/api/v1/trail"):
+    for path in ("/api/v1/agents/stats", "/api/v1/builds", "/api/v1/trail"):
         assert stack.get("API_PORT", path, token)[0] == 403, path
     (mode,) = stack.inside(
         "prometheus", "stat", "-c", "%a", "/run/secrets/prometheus_token"
@@ -137,8 +137,8 @@ def test_two_workers_share_the_partitions(stack: RunningCompose) -> None:
 def test_a_service_that_is_restarted_is_found_again(stack: RunningCompose, service: str) -> None:
     exact(stack)
     stack.compose("restart", service)
-    exact(stack)
     wait_for(lambda: all_healthy(stack), "all healthy")
+    exact(stack)
     wait_for(lambda: stack.targets() == ALL_UP, "both targets up")
 
 

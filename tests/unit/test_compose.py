@@ -21,6 +21,8 @@ from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.cli.main import app
 from nova_stream.jobs.engine.metrics import JobMetrics
+from nova_stream.local import relock
+from nova_stream.local.jars import read_lock
 from nova_stream.local.kafka_config import MESSAGE_MAX_BYTES
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.access.grants import Role
@@ -148,6 +150,29 @@ def test_images_are_pinned_and_those_of_the_fixtures(monkeypatch: pytest.MonkeyP
     assert SERVICES["postgres"]["image"] == containers.postgres_image()
 
 
+def test_kafka_is_of_one_version_everywhere() -> None:
+    image = SERVICES["kafka"]["image"].partition(":")[2]
+    brokers = {jar.version for jar in read_lock() if jar.group == "org.apache.kafka"}
+    assert brokers == {image}
+    assert relock.KAFKA.endswith(f":{image}")
+    assert f"`apache/kafka:{image}`" in (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+
+
+def test_there_may_be_several_workers() -> None:
+    # A second container could have neither the port of the first nor its name.
+    assert not {"ports", "container_name"} & set(SERVICES["worker"])
+    for service in SERVICES.values():
+        assert "network_mode" not in service
+
+
+def test_a_read_only_container_gets_no_secret_that_compose_would_write() -> None:
+    for name, service in SERVICES.items():
+        if service.get("read_only"):
+            written = {*service.get("secrets", []), *service.get("configs", [])}
+            given = {**COMPOSE.get("secrets", {}), **COMPOSE.get("configs", {})}
+            assert all("file" in given[each] for each in written), name
+
+
 def test_our_image_has_our_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     expected = f"nova-stream:{version['project']['version']}"
@@ -193,7 +218,8 @@ def test_no_secret_stands_in_the_file() -> None:
 def test_each_program_has_its_own_secrets_only() -> None:
     allowed = {
         "migrate": {"POSTGRES_PASSWORD", *(n for n in SECRETS if n.startswith("NOVA_ROLE"))},
-        "worker": {"NOVA_ROLE_PASSWORD_WORKER"},
+        "worker": {"NOVA_ROLE_PASSWORD_WORKER", "PROMETHEUS_TOKEN"},
+        "prometheus": {"PROMETHEUS_TOKEN"},
         "api": {"NOVA_ROLE_PASSWORD_API", "NOVA_API_TOKEN", "PROMETHEUS_TOKEN"},
         "postgres": {"POSTGRES_PASSWORD"},
         "grafana": {"GRAFANA_PASSWORD"},
@@ -220,6 +246,7 @@ def test_nothing_in_a_container_can_become_more_than_it_is() -> None:
         assert service["pids_limit"], name
         assert service["logging"]["options"]["max-size"], name
         assert ("cap_add" in service) == (name == "postgres"), name
+    assert SERVICES["prometheus"]["read_only"] is True
     for name in OURS:
         assert SERVICES[name]["read_only"] is True
         assert SERVICES[name]["tmpfs"][0].startswith("/tmp:")
@@ -316,7 +343,8 @@ def dockerfile() -> list[list[str]]:
 
 def test_the_image_is_made_of_what_is_pinned_and_is_not_root() -> None:
     lines = dockerfile()
-    assert {line[1] for line in lines if line[0] == "FROM"} == {"python:3.13-slim"}
+    assert ["ARG", "PYTHON_IMAGE=python:3.13-slim"] in lines
+    assert {line[1] for line in lines if line[0] == "FROM"} == {"${PYTHON_IMAGE}"}
     (user,) = (line[1] for line in lines if line[0] == "USER")
     assert user not in {"root", "0"}
     installs = [" ".join(line) for line in lines if {"pip", "/app/bin/pip"} & set(line)]
@@ -358,14 +386,24 @@ def test_the_image_gets_what_it_copies() -> None:
 
 def test_prometheus_asks_worker_and_api() -> None:
     jobs = {job["job_name"]: job for job in read_yaml(DEPLOY / "prometheus.yml")["scrape_configs"]}
-    (worker,) = jobs["nova-worker"]["static_configs"][0]["targets"]
-    assert worker == f"127.0.0.1:{environment('worker')['NOVA_METRICS_PORT']}"
-    assert SERVICES["prometheus"]["network_mode"] == "service:worker"
+    (found,) = jobs["nova-worker"]["dns_sd_configs"]
+    worker = environment("worker")
+    assert (found["names"], found["type"]) == (["worker"], "A")
+    assert str(found["port"]) == worker["NOVA_METRICS_PORT"]
+    assert worker["NOVA_METRICS_HOST"] == "0.0.0.0"
+    assert worker["NOVA_METRICS_TOKEN"] == SECRETS["PROMETHEUS_TOKEN"]
     assert jobs["nova-api"]["static_configs"][0]["targets"] == ["api:8600"]
-    token = Path(jobs["nova-api"]["authorization"]["credentials_file"])
-    assert token.parent == Path("/run/secrets")
-    assert SERVICES["prometheus"]["secrets"] == [token.name]
-    assert COMPOSE["secrets"][token.name] == {"environment": "PROMETHEUS_TOKEN"}
+    (tmpfs,) = SERVICES["prometheus"]["tmpfs"]
+    for job in jobs.values():
+        token = job["authorization"]["credentials_file"]
+        assert Path(token).parent == Path(tmpfs.partition(":")[0])
+        assert any(f">{token};" in word for word in SERVICES["prometheus"]["entrypoint"])
+
+
+def test_grafana_asks_prometheus_where_it_is() -> None:
+    (source,) = read_yaml(DEPLOY / "grafana" / "datasources.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    assert "network_mode" not in SERVICES["prometheus"]
 
 
 def test_alerts_use_metrics_that_exist_and_say_what_to_do() -> None:
