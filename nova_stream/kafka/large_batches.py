@@ -35,7 +35,14 @@ _HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch of version 2
 _CODEC = 0x07
 _APPEND_TIME = 0x08
 _SLICE = 64 * 1024
-_FAULTS = (zlib.error, cramjam.DecompressionError, ValueError, struct.error, IndexError)
+_FAULTS = (
+    zlib.error,
+    cramjam.DecompressionError,
+    ValueError,
+    struct.error,
+    IndexError,
+    OSError,
+)
 
 
 class Record(NamedTuple):
