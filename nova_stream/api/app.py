@@ -15,20 +15,20 @@ from nova_stream.api.auth.rate_limit import RateLimit
 from nova_stream.api.auth.stored_tokens import StoredTokens
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.auth.trail import Trail
-from nova_stream.api.auth.trailed import Trailed
+from nova_stream.api.auth.trailed import TrailMiddleware
 from nova_stream.api.budget.budget import EVENTS, Budgets
 from nova_stream.api.budget.room import Rooms
-from nova_stream.api.coalescing import SharedReads
-from nova_stream.api.compression import Compressed
+from nova_stream.api.coalescing import SingleFlight
+from nova_stream.api.compression import Compressor
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.cors import ANY, CORSMiddleware, cors_options
 from nova_stream.api.database import Database
 from nova_stream.api.fast_path import ShortWay
 from nova_stream.api.head import HeadAsGet
 from nova_stream.api.lazy import Lazy
-from nova_stream.api.live.broadcaster import Changes
+from nova_stream.api.live.broadcaster import Broadcaster
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.middleware import BodyLimit, Guard, Outermost
+from nova_stream.api.middleware import BodyLimit, Guard, RequestMiddleware
 from nova_stream.api.openapi.responses import schemas
 from nova_stream.api.paths import ExactPaths
 from nova_stream.api.positions import PositionWatch, PresentLives
@@ -50,8 +50,8 @@ from nova_stream.api.routes import (
 )
 from nova_stream.api.state import Parts
 from nova_stream.api.stream_watch import StreamWatch
-from nova_stream.api.tracing import Traced
-from nova_stream.api.unregistered import Unregistered
+from nova_stream.api.tracing import TracingMiddleware
+from nova_stream.api.unregistered import UnregisteredCount
 from nova_stream.clock import system_clock
 from nova_stream.jobs import registry
 from nova_stream.jobs.engine.ledger import Ledger
@@ -120,7 +120,7 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Add what stands around the routes, innermost first."""
     app.add_middleware(ShortWay, ways=stats.short_ways(), reads=parts.reads)
     app.add_middleware(Budgets, rooms=parts.rooms)
-    app.add_middleware(Compressed)
+    app.add_middleware(Compressor)
     paths = [route.path for routes in ROUTES for route in routes.router.routes]
     app.add_middleware(ExactPaths, routes=paths)
     app.add_middleware(RequestEncoding)
@@ -128,15 +128,15 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     rate = RateLimit(settings.api_rate, settings.api_burst)
     origins = settings.api_cors_origins
     app.add_middleware(Guard, tokens=parts.tokens, rate=rate, origins=set(origins) - {ANY})
-    app.add_middleware(Trailed, trail=parts.trail)
-    app.add_middleware(Outermost, metrics=parts.metrics)
+    app.add_middleware(TrailMiddleware, trail=parts.trail)
+    app.add_middleware(RequestMiddleware, metrics=parts.metrics)
     if origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
     app.add_middleware(AnswerHeaders)
     app.add_middleware(HeadAsGet)
     tracer = tracer_of(settings)
     if tracer is not None:
-        app.add_middleware(Traced, tracer=tracer)
+        app.add_middleware(TracingMiddleware, tracer=tracer)
 
 
 def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
@@ -151,7 +151,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     watch = PositionWatch(database, PresentLives(kafka.lives, list(settings.topics())))
     return Parts(
         rooms=rooms,
-        unregistered=Unregistered(database),
+        unregistered=UnregisteredCount(database),
         tokens=tokens,
         guard=guard,
         trail=Trail(guard),
@@ -163,8 +163,8 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
         settings=settings,
         ledger=Ledger(settings, registry.JOBS, system_clock, "api"),
         stream=StreamWatch(settings, database),
-        changes=Changes(database, metrics, settings.api_streams, tokens),
-        reads=SharedReads(database, rooms),
+        changes=Broadcaster(database, metrics, settings.api_streams, tokens),
+        reads=SingleFlight(database, rooms),
         convex=Backend(settings, database, lazy, watch),
     )
 

@@ -19,7 +19,7 @@ from nova_stream.storage.database import Connection
 Read = Callable[[Connection], Awaitable[Any]]
 
 
-class Made(NamedTuple):
+class TaggedAnswer(NamedTuple):
     """An answer's JSON, and its name for those who ask whether it is still the same."""
 
     body: bytes
@@ -37,7 +37,7 @@ class Made(NamedTuple):
         return Response(self.body, media_type="application/json", headers=headers)
 
 
-class SharedReads:
+class SingleFlight:
     """Nobody is answered with what was read before the question came, so that sharing is never
     seen.
     """
@@ -45,10 +45,10 @@ class SharedReads:
     def __init__(self, database: Database, rooms: Rooms) -> None:
         self._database = database
         self._rooms = rooms
-        self._begun: dict[Read, asyncio.Task[Made]] = {}
-        self._next: dict[Read, asyncio.Task[Made]] = {}
+        self._begun: dict[Read, asyncio.Task[TaggedAnswer]] = {}
+        self._next: dict[Read, asyncio.Task[TaggedAnswer]] = {}
 
-    async def get(self, read: Read) -> Made:
+    async def get(self, read: Read) -> TaggedAnswer:
         """What ``read`` gives, which is the same for everybody, within the budget of who asks
         first.
         """
@@ -59,11 +59,11 @@ class SharedReads:
             self._next[read] = task
         return await asyncio.shield(task)
 
-    async def _within(self, budget: Budget, read: Read) -> Made:
+    async def _within(self, budget: Budget, read: Read) -> TaggedAnswer:
         with shared(self._rooms, budget):
             return await self._run(read, self._begun.get(read))
 
-    async def _run(self, read: Read, before: asyncio.Task[Made] | None) -> Made:
+    async def _run(self, read: Read, before: asyncio.Task[TaggedAnswer] | None) -> TaggedAnswer:
         task = self._next[read]
         try:
             if before is not None:
@@ -76,15 +76,15 @@ class SharedReads:
             if self._begun.get(read) is task:
                 del self._begun[read]
         body = msgspec.json.encode(found)
-        return Made(body, f'W/"{blake2b(body, digest_size=9).hexdigest()}"')
+        return TaggedAnswer(body, f'W/"{blake2b(body, digest_size=9).hexdigest()}"')
 
-    def _begin(self, read: Read, task: asyncio.Task[Made]) -> None:
+    def _begin(self, read: Read, task: asyncio.Task[TaggedAnswer]) -> None:
         """From here on, who asks gets another query."""
         if self._next.get(read) is task:
             self._begun[read] = self._next.pop(read)
 
 
-def _seen(task: asyncio.Task[Made]) -> None:
+def _seen(task: asyncio.Task[TaggedAnswer]) -> None:
     if not task.cancelled():
         task.exception()  # those who asked may all be gone
 

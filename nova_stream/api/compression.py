@@ -28,7 +28,7 @@ _AS_THEY_ARE = ("text/event-stream", "image/", "font/woff", "application/zip")
 _FILES = ("/static/", "/docs")
 
 
-class Compressed:
+class Compressor:
     """Packs answers with gzip, and sends whatever is large in pieces."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -64,7 +64,7 @@ class Compressed:
 class _Answer:
     """One answer."""
 
-    def __init__(self, packer: Compressed, path: str, send: Send, *, packs: bool) -> None:
+    def __init__(self, packer: Compressor, path: str, send: Send, *, packs: bool) -> None:
         self._packer = packer
         self._path = path
         self._send = send

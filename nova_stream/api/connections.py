@@ -47,13 +47,13 @@ class Connections:
         self._metrics = metrics
         self._open: Counter[str] = Counter()
         self._number = 0
-        self._idle: dict[str, dict[_Guarded, None]] = {}
+        self._idle: dict[str, dict[_Connection, None]] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
         """The protocol that a server is to speak with every connection."""
-        return type("GuardedProtocol", (_Guarded,), {"guard": self})
+        return type("GuardedProtocol", (_Connection,), {"guard": self})
 
-    def enter(self, connection: _Guarded) -> bool:
+    def enter(self, connection: _Connection) -> bool:
         """Count a new connection; whether it may ask for anything."""
         address = connection.address
         self._number += 1
@@ -64,7 +64,7 @@ class Connections:
             return self._make_place(connection, [address])
         return self._number <= self.most or self._make_place(connection, list(self._idle))
 
-    def leave(self, connection: _Guarded) -> None:
+    def leave(self, connection: _Connection) -> None:
         """Forget a connection."""
         address = connection.address
         self._number -= 1
@@ -74,11 +74,11 @@ class Connections:
         self.work(connection)
         self._metrics.connections.set(self._number)
 
-    def rest(self, connection: _Guarded) -> None:
+    def rest(self, connection: _Connection) -> None:
         """A connection has no request under way."""
         self._idle.setdefault(connection.address, {})[connection] = None
 
-    def work(self, connection: _Guarded) -> None:
+    def work(self, connection: _Connection) -> None:
         """A connection has a request under way, or is gone."""
         idle = self._idle.get(connection.address, {})
         idle.pop(connection, None)
@@ -99,7 +99,7 @@ class Connections:
         found = ip_address(address.partition("%")[0])
         return any(found in network for network in self._proxies)
 
-    def _make_place(self, newcomer: _Guarded, addresses: list[str]) -> bool:
+    def _make_place(self, newcomer: _Connection, addresses: list[str]) -> bool:
         """End the connection that rests the longest; of the address that has the most of them."""
         idle = max((self._idle[a] for a in addresses if a in self._idle), key=len, default={})
         oldest = next((found for found in idle if found is not newcomer), None)
@@ -109,7 +109,7 @@ class Connections:
         return True
 
 
-class _Guarded(H11Protocol):
+class _Connection(H11Protocol):
     """A connection that is counted, and has deadlines."""
 
     guard: Connections

@@ -11,7 +11,7 @@ import msgspec
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.events.times import canonical_time
-from nova_stream.storage.stats.rows import AgentPlace, Place
+from nova_stream.storage.stats.rows import AgentPlace, ListPlace
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _decode = msgspec.json.Decoder(tuple[str | None, str]).decode
@@ -19,12 +19,12 @@ _decode_agent = msgspec.json.Decoder(tuple[str | None, str, str]).decode
 _decode_numbers = msgspec.json.Decoder(list[_Number]).decode
 
 
-def encode_cursor(place: Place | None) -> str | None:
+def encode_cursor(place: ListPlace | None) -> str | None:
     """The cursor to what comes after ``place``."""
     return None if place is None else _encode((place.time, place.id))
 
 
-def decode_cursor(cursor: str | None) -> Place | None:
+def decode_cursor(cursor: str | None) -> ListPlace | None:
     """The place of a cursor; raises ProblemError 422 for what is none of ours."""
     if cursor is None:
         return None
@@ -65,7 +65,7 @@ def decode_id(cursor: str | None) -> str | None:
 
 def encode_id(id_: str | None) -> str | None:
     """The cursor to what comes after the row of this id, or name."""
-    return None if id_ is None else encode_cursor(Place(None, id_))
+    return None if id_ is None else encode_cursor(ListPlace(None, id_))
 
 
 def encode_number(number: int | None) -> str | None:
@@ -110,8 +110,8 @@ def _bytes(cursor: bytes) -> bytes:
     return b64decode(cursor + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
 
 
-def _place(cursor: bytes) -> Place:
+def _place(cursor: bytes) -> ListPlace:
     time, id_ = _decode(_bytes(cursor))
     if time is not None:
         canonical_time(time)
-    return Place(time, id_)
+    return ListPlace(time, id_)

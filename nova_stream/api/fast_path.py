@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova_stream.api.auth.tokens import access_of, bearer_of
 from nova_stream.api.budget.budget import Budget, spending_of
-from nova_stream.api.coalescing import Read, SharedReads
+from nova_stream.api.coalescing import Read, SingleFlight
 
 
 class _Route(NamedTuple):
@@ -27,7 +27,7 @@ class ShortWay:
     """Answers ``GET`` of the paths of ``ways``; everything else goes on."""
 
     def __init__(
-        self, app: ASGIApp, ways: Mapping[str, tuple[Read, Budget]], reads: SharedReads
+        self, app: ASGIApp, ways: Mapping[str, tuple[Read, Budget]], reads: SingleFlight
     ) -> None:
         self._app = app
         self._ways = ways

@@ -33,7 +33,7 @@ _REFUSALS = 400
 _TELLING = {404, 409, 504}
 
 
-class Outermost:
+class RequestMiddleware:
     """Counts and times requests, and answers every exception as a problem."""
 
     def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:

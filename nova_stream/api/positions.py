@@ -11,7 +11,7 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.storage.stats import read
-from nova_stream.storage.stats.read import Reached
+from nova_stream.storage.stats.read import ReachedPositions
 
 #: Seconds between two looks; also how old the look may be that several requests share.
 _INTERVAL_S = 0.01
@@ -55,7 +55,7 @@ class PositionWatch:
         self._database = database
         self._present = present
         self._lock = asyncio.Lock()
-        self._reached = Reached({}, {})
+        self._reached = ReachedPositions({}, {})
         self._looked_at = float("-inf")
 
     async def wait(self, token: PositionToken, timeout: float) -> None:
@@ -76,7 +76,7 @@ class PositionWatch:
                 raise _not_reached(token, reached, timeout)
             await asyncio.sleep(min(_INTERVAL_S, left))
 
-    async def _has(self, token: PositionToken, reached: Reached, asked_at: float) -> bool:
+    async def _has(self, token: PositionToken, reached: ReachedPositions, asked_at: float) -> bool:
         """Whether the token is reached, topic by topic."""
         moment = max(asked_at, time.monotonic() - _KAFKA_INTERVAL_S)
         for topic, wanted in token.positions.items():
@@ -100,7 +100,7 @@ class PositionWatch:
                 return False  # the stream has not recognised it yet
         return True
 
-    async def _look(self) -> Reached:
+    async def _look(self) -> ReachedPositions:
         async with self._lock:
             # Positions only rise in a life, so that a shared look can be late but never wrong.
             if time.monotonic() - self._looked_at >= _INTERVAL_S:
@@ -111,7 +111,7 @@ class PositionWatch:
             return self._reached
 
 
-def _not_reached(token: PositionToken, reached: Reached, timeout: float) -> ProblemError:
+def _not_reached(token: PositionToken, reached: ReachedPositions, timeout: float) -> ProblemError:
     current: dict[str, dict[int, int]] = {}
     behind = []
     for (topic, partition), wanted in token.offsets():

@@ -22,7 +22,7 @@ import uvicorn
 from nova_stream.api.app import create_app
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.connections import Connections
-from nova_stream.api.live.broadcaster import Changes
+from nova_stream.api.live.broadcaster import Broadcaster
 from nova_stream.api.tls import Certificate
 from nova_stream.errors import (
     DatabaseUnavailableError,
@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, changes: Changes, certificate: Certificate | None = None
+        self, config: uvicorn.Config, changes: Broadcaster, certificate: Certificate | None = None
     ) -> None:
         super().__init__(config)
         self._changes = changes

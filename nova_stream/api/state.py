@@ -10,15 +10,15 @@ from fastapi import Depends, Request
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.auth.trail import Trail
 from nova_stream.api.budget.room import Rooms
-from nova_stream.api.coalescing import SharedReads
+from nova_stream.api.coalescing import SingleFlight
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.database import Database
 from nova_stream.api.lazy import Lazy
-from nova_stream.api.live.broadcaster import Changes
+from nova_stream.api.live.broadcaster import Broadcaster
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.positions import PositionWatch
 from nova_stream.api.stream_watch import StreamWatch
-from nova_stream.api.unregistered import Unregistered
+from nova_stream.api.unregistered import UnregisteredCount
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher
@@ -32,7 +32,7 @@ class Parts:
     """The parts of one API."""
 
     rooms: Rooms
-    unregistered: Unregistered
+    unregistered: UnregisteredCount
     tokens: Tokens
     #: The connections that access is decided with.
     guard: Database
@@ -45,8 +45,8 @@ class Parts:
     settings: Settings
     ledger: Ledger
     stream: StreamWatch
-    changes: Changes
-    reads: SharedReads
+    changes: Broadcaster
+    reads: SingleFlight
     convex: Backend
 
 

@@ -13,7 +13,7 @@ from nova_stream.errors import KafkaUnavailableError
 from nova_stream.jobs import compute_agent_stats, refresh_build_stats
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.markers import RecordCounter
-from nova_stream.kafka.model import Held, Key
+from nova_stream.kafka.model import HeldBackRecords, Key
 from nova_stream.kafka.offsets import Logs, backlog_of, read_logs
 from nova_stream.settings import Settings
 from nova_stream.storage.database import DATABASE_ERRORS, State, is_away, state_of
@@ -136,7 +136,7 @@ class StreamWatch:
         return round(applied / (ended - began), 1)
 
 
-def _held_back(held: Held) -> HeldBack:
+def _held_back(held: HeldBackRecords) -> HeldBack:
     transaction = held.transaction
     return HeldBack(
         topic=held.topic,

@@ -18,7 +18,7 @@ _UNTRACED = ("/health/", "/metrics", f"{PREFIX}/stream")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
-class Traced:
+class TracingMiddleware:
     """Makes a span of each request, in the caller's trace if it names one.
 
     It tells the route, never the address: that may hold names, or a token.

@@ -14,7 +14,7 @@ _KEEP_S = 1.0
 _LIMIT_S = 2.5
 
 
-class Unregistered:
+class UnregisteredCount:
     """Counts once for all who ask within a second."""
 
     def __init__(self, database: Database) -> None:

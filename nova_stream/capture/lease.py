@@ -33,7 +33,7 @@ _LOOK_S = 1.0
 _MARGIN_S = 1.0
 
 
-class Holding:
+class HeldLease:
     """The lease while an instance holds it."""
 
     def __init__(self, store: CursorStore, state: SourceState) -> None:
@@ -56,7 +56,7 @@ class Holding:
 
 
 @asynccontextmanager
-async def hold(settings: Settings, source: str, address: str) -> AsyncIterator[Holding]:
+async def hold(settings: Settings, source: str, address: str) -> AsyncIterator[HeldLease]:
     """Wait until this instance holds the source's lease, and keep it for the time inside.
 
     Raises SettingsError when the source was captured from another address, SchemaVersionError,
@@ -67,7 +67,7 @@ async def hold(settings: Settings, source: str, address: str) -> AsyncIterator[H
         open_session(settings, "capture lease") as keeper,
     ):
         asked_at, state = await _acquire(connection, source, address)
-        holding = Holding(CursorStore(connection, source, state.epoch), state)
+        holding = HeldLease(CursorStore(connection, source, state.epoch), state)
         holding.renewed(asked_at)
         task = asyncio.create_task(_keep(keeper, source, state.epoch, holding))
         try:
@@ -101,7 +101,7 @@ async def _acquire(connection: Connection, source: str, address: str) -> tuple[f
         await asyncio.sleep(_LOOK_S)
 
 
-async def _keep(connection: Connection, source: str, epoch: int, holding: Holding) -> None:
+async def _keep(connection: Connection, source: str, epoch: int, holding: HeldLease) -> None:
     while True:
         await asyncio.sleep(_RENEW_S)
         asked_at = time.monotonic()

@@ -38,7 +38,7 @@ _MILLIS = range(10**11, 10**14)
 _HAS_CREATED_AT = frozenset(entity for entity in Entity if "createdAt" in RULES[entity])
 
 
-class Rejected(NamedTuple):
+class Rejection(NamedTuple):
     """A document that cannot be applied: what a record of it holds, and why."""
 
     entity: Entity
@@ -57,7 +57,7 @@ def entity_of(row: Row) -> Entity | None:
     return None if row.component else TABLES.get(row.table)
 
 
-def change_of(entity: Entity, row: Row, *, op: Op) -> ChangeLine | Rejected:
+def change_of(entity: Entity, row: Row, *, op: Op) -> ChangeLine | Rejection:
     """The change that a row stands for; ``op`` is ``r`` in a snapshot and ``u`` for a delta.
 
     The version is the time of the row's transaction, in the source's nanoseconds.
@@ -72,9 +72,9 @@ def change_of(entity: Entity, row: Row, *, op: Op) -> ChangeLine | Rejected:
         validate_document(entity, document)
     except ValueError as error:
         reason = RejectedError("wrong_type", f"not a Convex document: {error}")
-        return Rejected(entity, row.id, op, row.ts, ts_ms, {**row.fields, "id": row.id}, reason)
+        return Rejection(entity, row.id, op, row.ts, ts_ms, {**row.fields, "id": row.id}, reason)
     except RejectedError as error:
-        return Rejected(entity, row.id, op, row.ts, ts_ms, document, error)
+        return Rejection(entity, row.id, op, row.ts, ts_ms, document, error)
     # Id, version and time are what a line's must be: the client has seen to it.
     return ChangeLine(
         entity=entity,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nova_stream.capture.mapping import Rejected
+from nova_stream.capture.mapping import Rejection
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.clock import Clock, to_millis
 from nova_stream.errors import RejectedError
@@ -41,7 +41,7 @@ class Sender:
         self._maker = RecordMaker(SOURCE_NAME, clock)
         self._told: set[tuple[str, str]] = set()
 
-    async def send(self, changes: Sequence[ChangeLine | Rejected]) -> None:
+    async def send(self, changes: Sequence[ChangeLine | Rejection]) -> None:
         """Publish all changes, in their order but for those that are rejected.
 
         Raises KafkaUnavailableError, PublishError or TopicError; to send them again is safe.
@@ -50,7 +50,7 @@ class Sender:
             await self._publisher.start()
             self._started = True
         lines = [change for change in changes if isinstance(change, ChangeLine)]
-        rejected = [change for change in changes if isinstance(change, Rejected)]
+        rejected = [change for change in changes if isinstance(change, Rejection)]
         try:
             await self._publisher.publish(lines)
         except RejectedError:
@@ -68,7 +68,7 @@ class Sender:
         await self._publisher.close()
         self._started = False
 
-    def _sort(self, lines: Iterable[ChangeLine]) -> tuple[list[ChangeLine], list[Rejected]]:
+    def _sort(self, lines: Iterable[ChangeLine]) -> tuple[list[ChangeLine], list[Rejection]]:
         good, bad = [], []
         for line in lines:
             try:
@@ -76,7 +76,7 @@ class Sender:
             except RejectedError as error:
                 assert line.seq is not None
                 bad.append(
-                    Rejected(
+                    Rejection(
                         line.entity,
                         line.id,
                         line.op,
@@ -90,7 +90,7 @@ class Sender:
                 good.append(line)
         return good, bad
 
-    def _record(self, change: Rejected) -> RawRecord:
+    def _record(self, change: Rejection) -> RawRecord:
         ts_ms = to_millis(self._clock()) if change.ts_ms is None else change.ts_ms
         value = _value_of(change, change.document, ts_ms)
         if len(value) > MAX_RECORD_BYTES:
@@ -107,7 +107,7 @@ class Sender:
         topic = self._settings.topic(change.entity)
         return RawRecord(topic, _BY_KEY, encode_key(change.id), value, headers)
 
-    def _count(self, lines: Iterable[ChangeLine], rejected: Iterable[Rejected]) -> None:
+    def _count(self, lines: Iterable[ChangeLine], rejected: Iterable[Rejection]) -> None:
         for line in lines:
             self._metrics.published.labels(
                 line.entity.value, "deleted" if line.op == "d" else "document"
@@ -127,7 +127,7 @@ class Sender:
                 )
 
 
-def _value_of(change: Rejected, after: object, ts_ms: int) -> bytes:
+def _value_of(change: Rejection, after: object, ts_ms: int) -> bytes:
     """The change record as the publisher would make it, unchecked."""
     source = {
         "connector": "nova",

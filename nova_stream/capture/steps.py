@@ -14,8 +14,8 @@ from datetime import timedelta
 import msgspec
 
 from nova_stream.capture.client import DeltaPage, Row
-from nova_stream.capture.lease import Holding
-from nova_stream.capture.mapping import TABLES, Rejected, change_of, deletion, entity_of
+from nova_stream.capture.lease import HeldLease
+from nova_stream.capture.mapping import TABLES, Rejection, change_of, deletion, entity_of
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.capture.progress import Progress
 from nova_stream.capture.reader import Reader
@@ -30,7 +30,7 @@ from nova_stream.errors import (
 from nova_stream.events.change import Entity
 from nova_stream.events.encode import Op
 from nova_stream.events.lines import ChangeLine
-from nova_stream.storage.capture.cursor import Cursor, Published
+from nova_stream.storage.capture.cursor import Cursor, SourceDocument
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -52,7 +52,7 @@ class Steps:
         self,
         reader: Reader,
         sender: Sender,
-        holding: Holding,
+        holding: HeldLease,
         metrics: CaptureMetrics,
         *,
         poll: timedelta,
@@ -138,7 +138,7 @@ class Steps:
         """
         snapshot = self.at.snapshot
         assert snapshot is not None
-        after, swept = Published("", ""), 0
+        after, swept = SourceDocument("", ""), 0
         while gone := await self._store.gone(snapshot, after, _SWEPT):
             await self._send([deletion(Entity(e), identity, snapshot) for e, identity in gone])
             await self._store.store(self.at, deleted=gone)
@@ -173,7 +173,7 @@ class Steps:
 
     async def _advance(self, page: DeltaPage, cursor: int) -> None:
         last = {
-            Published(entity.value, row.id): row.deleted
+            SourceDocument(entity.value, row.id): row.deleted
             for row in page.rows
             if (entity := entity_of(row)) is not None
         }
@@ -192,12 +192,12 @@ class Steps:
         if not ours:
             return
         changes = [change_of(entity, row, op=op) for entity, row in ours]
-        there = [Published(entity.value, row.id) for entity, row in ours if not row.deleted]
+        there = [SourceDocument(entity.value, row.id) for entity, row in ours if not row.deleted]
         if there:
             await self._store.note(there, seen)
         await self._send(changes)
 
-    async def _send(self, changes: Sequence[ChangeLine | Rejected]) -> None:
+    async def _send(self, changes: Sequence[ChangeLine | Rejection]) -> None:
         while True:
             self._holding.check()
             try:

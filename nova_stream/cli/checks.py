@@ -14,7 +14,7 @@ from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import KafkaUnavailableError, NovaStreamError
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.markers import count_records
-from nova_stream.kafka.model import Applied, Key, Log
+from nova_stream.kafka.model import AppliedPosition, Key, Log
 from nova_stream.kafka.offsets import Backlog, backlog_of, read_logs
 from nova_stream.settings import Settings
 from nova_stream.storage.apply.positions import enlarged, standing
@@ -190,7 +190,7 @@ async def check_dead_letters(store: DeadLetterStore) -> Finding:
     )
 
 
-def _ahead(key: Key, at: Applied, log: Log) -> Finding:
+def _ahead(key: Key, at: AppliedPosition, log: Log) -> Finding:
     return _problem(
         "lag",
         f"the position of {key[0]}/{key[1]} is {at.next_offset}, but the end is {log.end}",
@@ -199,7 +199,7 @@ def _ahead(key: Key, at: Applied, log: Log) -> Finding:
     )
 
 
-def _lag(backlog: Backlog, applied: Mapping[Key, Applied], clock: Clock) -> Finding:
+def _lag(backlog: Backlog, applied: Mapping[Key, AppliedPosition], clock: Clock) -> Finding:
     total = f"{'' if backlog.exact else 'up to '}{backlog.lag}"
     if not backlog.lag:
         all_ = "all that can be read" if backlog.held else "everything"

@@ -16,7 +16,7 @@ from nova_stream.cli.trail_line import told
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from nova_stream.jobs.archive.restore import Shown
+    from nova_stream.jobs.archive.restore import WholeExecution
     from nova_stream.settings import Settings
 
 app = typer.Typer(help="Executions, also those whose documents are archived.")
@@ -47,14 +47,14 @@ def show(
     return 1 if shown.document is None else 0
 
 
-async def _find(settings: Settings, execution: str) -> Shown:
+async def _find(settings: Settings, execution: str) -> WholeExecution:
     from nova_stream.jobs.archive.restore import show as find
 
     async with told(settings, "executions show", execution):
         return await find(settings, execution)
 
 
-def _fields(shown: Shown) -> dict[str, object]:
+def _fields(shown: WholeExecution) -> dict[str, object]:
     return {
         "id": shown.id,
         "taskId": shown.task_id,
@@ -68,7 +68,7 @@ def _fields(shown: Shown) -> dict[str, object]:
     }
 
 
-def _lines(shown: Shown) -> list[str]:
+def _lines(shown: WholeExecution) -> list[str]:
     from nova_stream.events.json_text import encode_json
 
     where = f"{shown.archived} since {_time(shown.archived_at)}" if shown.archived else "database"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nova_stream.jobs.engine.job import Job
     from nova_stream.jobs.engine.ledger import Ledger
-    from nova_stream.jobs.engine.runner import Finished
+    from nova_stream.jobs.engine.runner import RunEnd
     from nova_stream.settings import Settings
     from nova_stream.storage.jobs.rows import JobOverview, Run
 
@@ -159,13 +159,13 @@ async def _list(settings: Settings) -> list[JobOverview]:
 
 async def _run(
     settings: Settings, job: Job, *, dry_run: bool, at: datetime | None
-) -> Finished | None:
-    from nova_stream.jobs.engine.manual import run_by_hand
+) -> RunEnd | None:
+    from nova_stream.jobs.engine.manual import run_manually
 
     about = f"{job.name}, dry run" if dry_run else job.name
     # What can run while Postgres is away only looks, and must be able to say so.
     async with told(settings, "jobs run", about, required=not job.without_ledger):
-        return await run_by_hand(settings, job, dry_run=dry_run, at=at)
+        return await run_manually(settings, job, dry_run=dry_run, at=at)
 
 
 async def _history(settings: Settings, job: str | None, limit: int) -> list[Run]:

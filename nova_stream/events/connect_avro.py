@@ -13,7 +13,7 @@ from fastavro import parse_schema, schemaless_reader
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.connect_schema import ColumnType
-from nova_stream.events.framing import FramedReader, RegisteredSchema, Unframed
+from nova_stream.events.framing import DecodedFrame, FramedReader, RegisteredSchema
 
 _TYPES = {
     "int": "int32",
@@ -68,7 +68,7 @@ class _AvroReader:
         self._schema = schema
         self._declared = declared
 
-    def __call__(self, payload: bytes, where: str) -> Unframed:
+    def __call__(self, payload: bytes, where: str) -> DecodedFrame:
         stream = io.BytesIO(payload)
         try:
             found = schemaless_reader(stream, self._schema, None)
@@ -81,7 +81,7 @@ class _AvroReader:
             raise RejectedError(
                 "bad_frame", f"{where} has {left} bytes more than its Avro schema says"
             )
-        return Unframed(_as_json(found, self._declared), self._declared)
+        return DecodedFrame(_as_json(found, self._declared), self._declared)
 
 
 def _raw(schema: Any) -> Any:

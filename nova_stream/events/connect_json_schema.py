@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_stream.events.connect_schema import ColumnType
-from nova_stream.events.framing import FramedReader, RegisteredSchema, Unframed
+from nova_stream.events.framing import DecodedFrame, FramedReader, RegisteredSchema
 from nova_stream.events.json_text import parse_json
 
 _TYPES = {
@@ -36,8 +36,8 @@ class _JsonReader:
     def __init__(self, declared: ColumnType | None) -> None:
         self._declared = declared
 
-    def __call__(self, payload: bytes, where: str) -> Unframed:
-        return Unframed(parse_json(payload, where), self._declared)
+    def __call__(self, payload: bytes, where: str) -> DecodedFrame:
+        return DecodedFrame(parse_json(payload, where), self._declared)
 
 
 class _Reading:

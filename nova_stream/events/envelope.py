@@ -106,7 +106,7 @@ def open_envelope(value: bytes, headers: Any, forms: Forms = ANY_ENTITY) -> Enve
     return _checked(fields, where, _document_columns(columns))
 
 
-class Nothing(Enum):
+class NullForm(Enum):
     """How a value that is there can say that there is none."""
 
     SOMETHING = 1
@@ -114,13 +114,13 @@ class Nothing(Enum):
     FLATTENED = 3  # a null with a schema: a deletion that has lost its envelope
 
 
-def nothing_in(value: bytes, headers: Any, forms: Forms = ANY_ENTITY) -> Nothing:
+def nothing_in(value: bytes, headers: Any, forms: Forms = ANY_ENTITY) -> NullForm:
     """Whether a value is null, in whatever wrapper or frame; raises as ``open_envelope`` does."""
     content, attributes = _unwrapped(value, headers, forms)
     if content.found is not None or attributes:
-        return Nothing.SOMETHING
+        return NullForm.SOMETHING
     in_wrapper = content.where != "$"
-    return Nothing.ORDINARY if in_wrapper and content.declared is None else Nothing.FLATTENED
+    return NullForm.ORDINARY if in_wrapper and content.declared is None else NullForm.FLATTENED
 
 
 def _unwrapped(value: bytes, headers: Any, forms: Forms) -> tuple[_Content, Mapping[str, Any]]:

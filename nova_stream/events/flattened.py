@@ -46,7 +46,7 @@ _FINER = (("ts_us", 1000), ("ts_ns", 10**6))
 _TRUTH = {True: True, "true": True, False: False, "false": False, None: False}
 
 
-class Flattened(NamedTuple):
+class FlattenedRow(NamedTuple):
     """A row, and what the transform kept of its envelope, in the envelope's shape."""
 
     op: str
@@ -76,7 +76,7 @@ def is_marked(headers: Any, prefix: str = PREFIX) -> bool:
 
 def open_flattened(
     found: Mapping[str, Any], headers: Any, where: str, prefix: str = PREFIX
-) -> Flattened:
+) -> FlattenedRow:
     """The row and its metadata; ``where`` is its JSON path for messages.
 
     Raises RejectedError ``wrong_type`` or ``bad_op``.
@@ -89,7 +89,7 @@ def open_flattened(
 
     op = own.get("op")
     if _deleted(found.get(_DELETED), f"{where}.{_DELETED}") or op == "d":
-        return Flattened("d", {**own, "op": "d", "before": row, "after": None}, source)
+        return FlattenedRow("d", {**own, "op": "d", "before": row, "after": None}, source)
     if op is None:
         # Only a row of an incremental snapshot has no place in the log where others have one.
         without_place = "lsn" in source and source["lsn"] is None
@@ -98,7 +98,7 @@ def open_flattened(
         raise RejectedError(
             "bad_op", f"{where}.{prefix}op is {quoted(op)}; allowed is c, u, r or d"
         )
-    return Flattened(op, {**own, "op": op, "before": None, "after": row}, source)
+    return FlattenedRow(op, {**own, "op": op, "before": None, "after": row}, source)
 
 
 def deletion_source(headers: Any, prefix: str = PREFIX) -> tuple[Mapping[str, Any], dict[str, Any]]:

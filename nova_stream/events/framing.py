@@ -26,7 +26,7 @@ _ID, _GUID = 0, 1
 _ID_END, _GUID_END = 5, 17
 
 
-class Unframed(NamedTuple):
+class DecodedFrame(NamedTuple):
     """What stands in a framed value, as Connect's JSON converter would write it, and what its
     schema declares.
     """
@@ -38,7 +38,7 @@ class Unframed(NamedTuple):
 class FramedReader(Protocol):
     """Reads what one schema has written."""
 
-    def __call__(self, payload: bytes, where: str) -> Unframed:
+    def __call__(self, payload: bytes, where: str) -> DecodedFrame:
         """Raises RejectedError."""
 
 
@@ -61,30 +61,30 @@ class SchemaLookup(Protocol):
         """
 
 
-class Framed(NamedTuple):
+class FramedValue(NamedTuple):
     """A framed value's schema and the bytes that it has written."""
 
     reference: SchemaReference
     payload: bytes
 
 
-def framed(data: bytes, headers: Any, name: str) -> Framed | None:
+def framed(data: bytes, headers: Any, name: str) -> FramedValue | None:
     """The parts of a framed value or key; None for one that is not framed. ``name`` is the header
     that may have the id. Raises RejectedError ``bad_frame``.
     """
     if headers:
         if (told := header(headers, name)) is not None:
-            return Framed(_reference(told, f"the header {name}"), data)
+            return FramedValue(_reference(told, f"the header {name}"), data)
         _refuse_foreign_header(data, headers, "key" if name == KEY_HEADER else "value")
     if data[:1] not in (b"\x00", b"\x01"):
         return None
     end = _ID_END if data[0] == _ID else _GUID_END
     if len(data) < end:
         return None
-    return Framed(_reference(data[:end], "the schema id in front of the record"), data[end:])
+    return FramedValue(_reference(data[:end], "the schema id in front of the record"), data[end:])
 
 
-def unframe(found: Framed, schemas: SchemaLookup | None, where: str) -> Unframed:
+def unframe(found: FramedValue, schemas: SchemaLookup | None, where: str) -> DecodedFrame:
     """What a framed value says.
 
     Raises SchemaNeededError when its schema has to be fetched first, and RejectedError: without
@@ -126,7 +126,7 @@ class _Refusing:
     def __init__(self, message: str) -> None:
         self._message = message
 
-    def __call__(self, payload: bytes, where: str) -> Unframed:
+    def __call__(self, payload: bytes, where: str) -> DecodedFrame:
         raise RejectedError("unsupported_schema", f"{where}: {self._message:.300}")
 
 

@@ -29,7 +29,7 @@ _OWN_TIMES = ("createdAt", "timestamp", "startedAt")
 _ID_RULE = Rule(Kind.ID, max_bytes=MAX_INDEXED_BYTES)
 
 
-class Normalised(NamedTuple):
+class NormalisedDocument(NamedTuple):
     """A document with the main app's names, and its typed columns in the order of COLUMNS."""
 
     id: str
@@ -75,7 +75,7 @@ class Normaliser:
         where: str,
         key_id: str | None = None,
         schemas: Mapping[str, ColumnType] = _NO_SCHEMAS,
-    ) -> Normalised:
+    ) -> NormalisedDocument:
         """The document with the main app's names and forms; unknown fields stay as they are.
 
         ``where`` is its JSON path for messages, ``key_id`` the id to take when it has none,
@@ -113,12 +113,12 @@ class Normaliser:
 
     def _finished(
         self, found: dict[str, Any], typed: dict[str, Any], unavailable: list[str], identity: str
-    ) -> Normalised:
+    ) -> NormalisedDocument:
         found["id"] = identity
         own_time = None
         for name in _OWN_TIMES:
             own_time = own_time or typed.get(name)
-        return Normalised(
+        return NormalisedDocument(
             identity,
             found,
             tuple([typed.get(name) for name in self._columns]),

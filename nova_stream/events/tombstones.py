@@ -12,7 +12,7 @@ from typing import Any
 
 from nova_stream.errors import RejectedError, SchemaNeededError
 from nova_stream.events.change import COLUMNS, Change, Entity, SourceRecord
-from nova_stream.events.envelope import Envelope, Nothing, nothing_in
+from nova_stream.events.envelope import Envelope, NullForm, nothing_in
 from nova_stream.events.flattened import deletion_source, is_marked
 from nova_stream.events.forms import Forms
 from nova_stream.events.keys import key_id
@@ -79,8 +79,8 @@ def tombstone_envelope(value: bytes | None, headers: Any, forms: Forms) -> Envel
     marked = is_marked(headers, forms.prefix)
     if value is not None:
         nothing = nothing_in(value, headers, forms)
-        if nothing is Nothing.SOMETHING:
+        if nothing is NullForm.SOMETHING:
             return None
-        marked = marked or nothing is Nothing.FLATTENED
+        marked = marked or nothing is NullForm.FLATTENED
     own, source = deletion_source(headers, forms.prefix)
     return Envelope("d", own, source, "the headers", {}, flattened=marked)

@@ -71,8 +71,8 @@ async def _next(
     context: JobContext,
     connection: Connection,
     cutoff: datetime,
-    after: stalled.Stalled | None,
-) -> list[stalled.Stalled]:
+    after: stalled.StalledBuild | None,
+) -> list[stalled.StalledBuild]:
     basis = context.settings.stall_basis
     return await stalled.stalled_builds(connection, basis, cutoff, after, BATCH)
 

@@ -31,7 +31,7 @@ async def run_once(context: JobContext) -> Result:
     """
     cutoff = context.now - timedelta(days=context.settings.activity_days)
     async with connected(context, indexes_only=True) as connection:
-        deleted, place, more = 0, retention.Place(), True
+        deleted, place, more = 0, retention.ActivityPlace(), True
         while more:
             async with batch(context, connection, repeatable=True):
                 done = await retention.archive_activities(

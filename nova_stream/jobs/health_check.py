@@ -10,7 +10,7 @@ import msgspec
 from nova_stream.errors import NovaStreamError
 from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.job import JobContext
-from nova_stream.kafka.model import Applied, Held, Key
+from nova_stream.kafka.model import AppliedPosition, HeldBackRecords, Key
 from nova_stream.kafka.offsets import Backlog, read_backlog
 from nova_stream.storage.database import DATABASE_ERRORS
 from nova_stream.storage.maintenance.health import DatabaseHealth, database_health
@@ -107,7 +107,7 @@ def _too_large(context: JobContext, found: DatabaseHealth | None) -> list[str]:
 
 
 async def _kafka(
-    context: JobContext, positions: Mapping[Key, Applied]
+    context: JobContext, positions: Mapping[Key, AppliedPosition]
 ) -> tuple[Backlog | None, str | None]:
     try:
         return await read_backlog(context.settings, positions, _OTHERS_S), None
@@ -122,7 +122,7 @@ def _far(context: JobContext, behind: int | None) -> str | None:
     return f"the stream is {behind} records behind, more than {limit}"
 
 
-def _held_back(context: JobContext, held: Sequence[Held]) -> list[str]:
+def _held_back(context: JobContext, held: Sequence[HeldBackRecords]) -> list[str]:
     """Transactions that have written nothing for a while, or hold back more than a lag may be."""
     limit = context.settings.lag_warning
     return [str(found) for found in held if found.records > limit or found.stands(context.now)]

@@ -44,7 +44,7 @@ async def run_once(context: JobContext) -> Result:
                 )
             reactivated, after = reactivated + left.reactivated, left.place
 
-        place, more = inactivity.Place(), True
+        place, more = inactivity.UserPlace(), True
         while more:
             async with batch(context, connection, repeatable=True):
                 done = await inactivity.mark(

@@ -15,7 +15,7 @@ from nova_stream.jobs import (
     mark_inactive_users,
     refresh_build_stats,
 )
-from nova_stream.jobs.engine.job import Job, JobContext, Missed, Policy
+from nova_stream.jobs.engine.job import Job, JobContext, MissedSlots, Policy
 
 
 def job_names() -> list[str]:
@@ -48,7 +48,7 @@ JOBS: tuple[Job, ...] = (
         name="checkStalledBuilds",
         schedule="*/10 * * * *",
         description="fails running builds without activity for 30 minutes",
-        policy=Policy(timeout=300, missed=Missed.SKIP),
+        policy=Policy(timeout=300, missed=MissedSlots.SKIP),
         run_once=check_stalled_builds.run_once,
     ),
     Job(
@@ -76,7 +76,7 @@ JOBS: tuple[Job, ...] = (
         name=health_check.NAME,
         schedule="*/30 * * * *",
         description="checks the database, table sizes, lag, dead letters, jobs and archive",
-        policy=Policy(timeout=120, missed=Missed.SKIP),
+        policy=Policy(timeout=120, missed=MissedSlots.SKIP),
         run_once=check_health,
         without_ledger=True,
     ),

@@ -16,7 +16,7 @@ from nova_stream.events.json_text import encode_json, parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.events.times import time_text
 from nova_stream.publish.raw import RawPublisher, RawRecord
-from nova_stream.storage.maintenance.stalled import Stalled
+from nova_stream.storage.maintenance.stalled import StalledBuild
 
 if TYPE_CHECKING:
     from nova_stream.jobs.engine.job import JobContext
@@ -35,7 +35,7 @@ class Verdict(msgspec.Struct, frozen=True):
     build beats them, whenever it comes, and saying it twice is saying it once.
     """
 
-    build: Stalled
+    build: StalledBuild
     activity_id: str
     failure: ChangeLine
     activity: ChangeLine
@@ -66,7 +66,7 @@ class Verdict(msgspec.Struct, frozen=True):
         )
 
 
-def verdict_of(build: Stalled, now: datetime, minutes: int) -> Verdict:
+def verdict_of(build: StalledBuild, now: datetime, minutes: int) -> Verdict:
     """The verdict on a build that nothing has happened to for ``minutes``."""
     document: dict[str, Any] = parse_json(build.doc.encode(), "the build")
     minor, time = build.version_minor + 1, time_text(now)
@@ -116,17 +116,17 @@ class StallPublisher:
         """Publish activities, then failures: a build that has failed has its activity, wherever
         this ends. Raises what publishing raises; to say it again is safe.
         """
-        await self._send(self._activities, [_Said(v.activity, _BY_KEY) for v in verdicts])
+        await self._send(self._activities, [_Statement(v.activity, _BY_KEY) for v in verdicts])
         failures = [
-            _Said(v.failure, v.build.partition, v.build.version_generation) for v in verdicts
+            _Statement(v.failure, v.build.partition, v.build.version_generation) for v in verdicts
         ]
         await self._send(self._builds, failures)
 
     async def withdraw(self, verdicts: Sequence[Verdict]) -> None:
         """Publish the deletion of activities whose builds did not fail after all."""
-        await self._send(self._activities, [_Said(v.withdrawal(), _BY_KEY) for v in verdicts])
+        await self._send(self._activities, [_Statement(v.withdrawal(), _BY_KEY) for v in verdicts])
 
-    async def _send(self, kind: VersionKind, said: Sequence[_Said]) -> None:
+    async def _send(self, kind: VersionKind, said: Sequence[_Statement]) -> None:
         if kind is VersionKind.SEQ:
             publisher = await self._context.publisher()
             await publisher.publish([item.line for item in said])
@@ -141,7 +141,7 @@ class StallPublisher:
             )
 
 
-class _Said(NamedTuple):
+class _Statement(NamedTuple):
     """A change to publish: its partition, and the generation of the source of its version."""
 
     line: ChangeLine

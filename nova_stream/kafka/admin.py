@@ -19,7 +19,7 @@ from aiokafka.protocol.admin import CreatePartitionsRequest, CreateTopicsRequest
 from nova_stream.errors import TopicError
 from nova_stream.kafka import queries
 from nova_stream.kafka.faults import told, unavailable
-from nova_stream.kafka.model import Found, Group, Key, Log, OpenTransaction
+from nova_stream.kafka.model import FoundTopic, Group, Key, Log, OpenTransaction
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 
@@ -68,11 +68,11 @@ class KafkaAdmin:
         """Return when a broker has answered."""
         await self._ask(lambda client: queries.metadata_of(client, []))
 
-    async def topics(self) -> dict[str, Found]:
+    async def topics(self) -> dict[str, FoundTopic]:
         """All topics of the cluster."""
         return await self._ask(queries.topics_of)
 
-    async def describe(self, topics: Collection[str]) -> dict[str, Found]:
+    async def describe(self, topics: Collection[str]) -> dict[str, FoundTopic]:
         """Those of ``topics`` that exist."""
         return await self._ask(lambda client: queries.describe(client, topics))
 

@@ -14,7 +14,7 @@ Key = tuple[str, int]
 _STANDS_AFTER = timedelta(minutes=1)
 
 
-class Found(NamedTuple):
+class FoundTopic(NamedTuple):
     """A topic as Kafka has it: one that is made again has another id."""
 
     id: str
@@ -54,7 +54,7 @@ class OpenTransaction(NamedTuple):
     last_write_ms: int
 
 
-class Held(NamedTuple):
+class HeldBackRecords(NamedTuple):
     """What an open transaction holds back of a partition: up to so many records.
 
     ``transaction`` is the one that began first, None where the broker does not tell.
@@ -91,7 +91,7 @@ class Held(NamedTuple):
         )
 
 
-class Applied(NamedTuple):
+class AppliedPosition(NamedTuple):
     """How far a partition is applied: to before ``next_offset`` in its topic's life ``topic_id``.
 
     ``topic_id`` is None where it is not known; ``moved_at`` is when the last record was applied.

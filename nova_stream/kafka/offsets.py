@@ -15,7 +15,7 @@ from typing import NamedTuple
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.markers import Stretch, count_records
-from nova_stream.kafka.model import Applied, Held, Key, Log
+from nova_stream.kafka.model import AppliedPosition, HeldBackRecords, Key, Log
 from nova_stream.settings import Settings
 
 #: A partition whose position moved within so many seconds is being read: its position steps over
@@ -27,7 +27,7 @@ class Logs(NamedTuple):
     """The logs of the six topics, and what open transactions hold back of them."""
 
     logs: dict[Key, Log]
-    held: tuple[Held, ...]
+    held: tuple[HeldBackRecords, ...]
 
 
 class Backlog(NamedTuple):
@@ -39,7 +39,7 @@ class Backlog(NamedTuple):
 
     waiting: dict[Key, int]
     exact: bool
-    held: tuple[Held, ...]
+    held: tuple[HeldBackRecords, ...]
 
     @property
     def lag(self) -> int:
@@ -60,13 +60,15 @@ async def read_logs(admin: KafkaAdmin, topics: Collection[str]) -> Logs:
         with contextlib.suppress(KafkaUnavailableError):
             transactions = await admin.open_transactions(open_)
     held = [
-        Held(*key, log.end - log.stable, next(iter(transactions.get(key, ())), None))
+        HeldBackRecords(*key, log.end - log.stable, next(iter(transactions.get(key, ())), None))
         for key, log in sorted(open_.items())
     ]
     return Logs(logs, tuple(held))
 
 
-def stretches(logs: Mapping[Key, Log], applied: Mapping[Key, Applied]) -> dict[Key, Stretch]:
+def stretches(
+    logs: Mapping[Key, Log], applied: Mapping[Key, AppliedPosition]
+) -> dict[Key, Stretch]:
     """What is not applied of the logs and can be read, by partition, where there is any.
 
     A position that is not there, or of a former life of its topic, stands at the log's start.
@@ -83,7 +85,7 @@ def stretches(logs: Mapping[Key, Log], applied: Mapping[Key, Applied]) -> dict[K
 
 async def backlog_of(
     logs: Logs,
-    applied: Mapping[Key, Applied],
+    applied: Mapping[Key, AppliedPosition],
     count: Callable[[Mapping[Key, Stretch]], Awaitable[dict[Key, int]]],
     now: datetime | None = None,
 ) -> Backlog:
@@ -109,7 +111,9 @@ def lag_of(ends: Mapping[Key, int], positions: Mapping[Key, int]) -> int:
     return sum(max(0, end - positions.get(key, 0)) for key, end in ends.items())
 
 
-async def read_backlog(settings: Settings, applied: Mapping[Key, Applied], limit: float) -> Backlog:
+async def read_backlog(
+    settings: Settings, applied: Mapping[Key, AppliedPosition], limit: float
+) -> Backlog:
     """The backlog by connections of its own, for who asks once.
 
     Raises KafkaUnavailableError when Kafka does not answer within ``limit`` seconds, SettingsError.
@@ -119,5 +123,5 @@ async def read_backlog(settings: Settings, applied: Mapping[Key, Applied], limit
     return await backlog_of(logs, applied, lambda wanted: count_records(settings, wanted, limit))
 
 
-def _moves(applied: Applied | None, now: datetime | None) -> bool:
+def _moves(applied: AppliedPosition | None, now: datetime | None) -> bool:
     return applied is not None and now is not None and now - applied.moved_at < _MOVING

@@ -16,7 +16,7 @@ from aiokafka.errors import BrokerResponseError, KafkaError, StaleMetadata, for_
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.offset import OffsetRequest
 
-from nova_stream.kafka.model import Found, Group, Key, Log, OpenTransaction
+from nova_stream.kafka.model import FoundTopic, Group, Key, Log, OpenTransaction
 from nova_stream.kafka.protocol import ProducersRequest, TopicsRequest, TransactionsRequest
 
 _UNKNOWN_TOPIC, _NO_LEADER = 3, 5
@@ -24,19 +24,19 @@ _EARLIEST, _LATEST = -2, -1
 _READ_UNCOMMITTED, _READ_COMMITTED = 0, 1
 
 
-async def describe(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, Found]:
+async def describe(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, FoundTopic]:
     """Those of ``topics`` that exist; any client of aiokafka will do, also a producer's."""
     return _found(await metadata_of(client, sorted(topics))) if topics else {}
 
 
-async def topics_of(client: AIOKafkaClient) -> dict[str, Found]:
+async def topics_of(client: AIOKafkaClient) -> dict[str, FoundTopic]:
     """All topics of the cluster."""
     return _found(await metadata_of(client, None))
 
 
-def _found(metadata: Any) -> dict[str, Found]:
+def _found(metadata: Any) -> dict[str, FoundTopic]:
     return {
-        name: Found(_id_text(id_), len(partitions))
+        name: FoundTopic(_id_text(id_), len(partitions))
         for code, name, id_, _, partitions, *_ in metadata.topics
         if not code
     }

@@ -8,7 +8,7 @@ from typing import Self
 
 from nova_stream.errors import TopicError
 from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.kafka.model import Found
+from nova_stream.kafka.model import FoundTopic
 from nova_stream.settings import Settings
 
 _SOURCE_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": str(10 * 1024 * 1024)}
@@ -52,7 +52,7 @@ class TopicAdmin:
         """All topics of the cluster with their number of partitions."""
         return {topic: found.partitions for topic, found in (await self._admin.topics()).items()}
 
-    async def describe(self, topics: Collection[str]) -> dict[str, Found]:
+    async def describe(self, topics: Collection[str]) -> dict[str, FoundTopic]:
         """Those of ``topics`` that exist."""
         return await self._admin.describe(topics)
 

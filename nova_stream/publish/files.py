@@ -40,7 +40,7 @@ class BadLine(NamedTuple):
         return f"line {self.number}: {self.reason}: {self.message}"
 
 
-class Checked(NamedTuple):
+class LineCounts(NamedTuple):
     """How many lines of a file can be published, and how many cannot; empty ones do not count."""
 
     good: int
@@ -55,7 +55,7 @@ class LineFile:
 
     def check(
         self, *, on_bad: Callable[[BadLine], None], progress: Progress = lambda done: None
-    ) -> Checked:
+    ) -> LineCounts:
         """Look at every line, in little memory; ``on_bad`` is told of each that is not right.
 
         Raises UsageError for a file that is no text in UTF-8 as a whole.
@@ -77,7 +77,7 @@ class LineFile:
                 on_bad(BadLine(number, error.reason, str(error)))
             else:
                 good += 1
-        return Checked(good, bad)
+        return LineCounts(good, bad)
 
     def changes(self, *, progress: Progress = lambda done: None) -> Iterator[ChangeLine]:
         """The changes of the lines that are right; the others are left out."""
@@ -110,7 +110,7 @@ async def publish_changes(
 
     Raises what the publisher raises; PublishError then also says how many are safe.
     """
-    counted = _Counted(changes)
+    counted = _CountingIterator(changes)
     token = PositionToken()
     published = -1
     while published < counted.number:
@@ -125,7 +125,7 @@ async def publish_changes(
     return published, token
 
 
-class _Counted:
+class _CountingIterator:
     """An iterator that knows how much has been taken from it."""
 
     def __init__(self, changes: Iterator[ChangeLine]) -> None:

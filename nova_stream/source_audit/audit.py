@@ -19,9 +19,9 @@ from nova_stream.source_audit.barrier import Barrier
 from nova_stream.source_audit.compare import Difference, difference, is_own
 from nova_stream.source_audit.interface import SourceTable, SourceTables
 from nova_stream.source_audit.merge import Merge, Mismatch
-from nova_stream.source_audit.repair import Place, Refused, kind_for, repair_record
+from nova_stream.source_audit.repair import Refusal, RepairPlace, kind_for, repair_record
 from nova_stream.source_audit.report import SHOWN, SourceReport
-from nova_stream.source_audit.settle import Candidate, Settled, Settling
+from nova_stream.source_audit.settle import Candidate, Settlement, Settler
 from nova_stream.source_audit.spool import Spool
 from nova_stream.source_audit.stream import Stream, Tell
 from nova_stream.storage.database import Connection, open_session, snapshot
@@ -144,14 +144,14 @@ class SourceAudit:
         connection: Connection,
         candidates: Spool[Candidate],
         found: Spool[Difference],
-    ) -> Settled:
+    ) -> Settlement:
         barrier = Barrier(
             self._stream(connection),
             self._source.readers,
             self._monotonic,
             self._settle,
         )
-        settling = Settling(
+        settling = Settler(
             self._source,
             connection,
             self._tables,
@@ -178,7 +178,7 @@ class SourceAudit:
         }
 
     def _report(
-        self, found: Spool[Difference], settled: Settled, absent: list[Entity], behind: int
+        self, found: Spool[Difference], settled: Settlement, absent: list[Entity], behind: int
     ) -> SourceReport:
         counts = {"missing": 0, "surplus": 0, "different": 0}
         for item in found:
@@ -223,7 +223,7 @@ class SourceAudit:
 
     async def _records(
         self, connection: Connection, batch: Sequence[Difference]
-    ) -> tuple[list[RawRecord], list[Refused]]:
+    ) -> tuple[list[RawRecord], list[Refusal]]:
         """What makes the batch's rows equal to the source as it is now, ours read before it."""
         table = self._tables[batch[0].entity]
         ids = [item.id for item in batch]
@@ -241,14 +241,14 @@ class SourceAudit:
             try:
                 record = repair_record(differs, documents.get(id_), row, place, self._clock)
             except RejectedError as error:
-                refused.append(Refused(table.entity, id_, str(error)))
+                refused.append(Refusal(table.entity, id_, str(error)))
             else:
                 records.append(record)
         return records, refused
 
-    def _place(self, entity: Entity, floor: int | None) -> Place:
+    def _place(self, entity: Entity, floor: int | None) -> RepairPlace:
         kind = kind_for(entity, self._topics, self._source.kind)
-        return Place(
+        return RepairPlace(
             topic=self._settings.topic(entity),
             kind=kind,
             generation=self._topics[entity].source_generation,

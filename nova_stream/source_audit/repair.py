@@ -33,7 +33,7 @@ _SOURCE = "nova-stream"
 _BY_KEY = 2**31 - 1
 
 
-class Refused(NamedTuple):
+class Refusal(NamedTuple):
     """A row that cannot be published, and why."""
 
     entity: Entity
@@ -41,7 +41,7 @@ class Refused(NamedTuple):
     reason: str
 
 
-class Place(NamedTuple):
+class RepairPlace(NamedTuple):
     """Where a repair is to stand: in a topic of this ``kind`` of versions whose source is of this
     ``generation``. ``floor`` is a version in front of every change that the repair does not know,
     None when none is known.
@@ -64,7 +64,7 @@ class Rank(NamedTuple):
     minor: int
 
 
-def rank_of(row: NovaRow | None, place: Place) -> Rank:
+def rank_of(row: NovaRow | None, place: RepairPlace) -> Rank:
     """What outranks nova-stream's ``row`` and no change that the source may yet send."""
     floor, generation = place.floor, place.generation
     if row is None:
@@ -88,7 +88,7 @@ def repair_record(
     difference: Difference,
     document: Mapping[str, Any] | None,
     row: NovaRow | None,
-    place: Place,
+    place: RepairPlace,
     clock: Clock,
 ) -> RawRecord:
     """The record that makes nova-stream's row what the source has: ``document``, or nothing.
@@ -117,7 +117,9 @@ def kind_for(entity: Entity, topics: Mapping[Entity, Topic], otherwise: VersionK
     return known or (others[0] if others else otherwise)
 
 
-def _record(line: ChangeLine, rank: Rank, place: Place, ts_ms: int, partition: int) -> RawRecord:
+def _record(
+    line: ChangeLine, rank: Rank, place: RepairPlace, ts_ms: int, partition: int
+) -> RawRecord:
     source: dict[str, Any] = {"name": _SOURCE, "minor": rank.minor, "ts_ms": ts_ms}
     headers = cloudevents_headers(
         line.entity,

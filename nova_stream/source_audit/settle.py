@@ -40,7 +40,7 @@ class Candidate(msgspec.Struct, array_like=True):
     mark: int = -1
 
 
-class Settled(msgspec.Struct):
+class Settlement(msgspec.Struct):
     """What became of the candidates, besides the differences.
 
     ``own`` were made by jobs of nova-stream; ``unsettled`` changed, or were on their way, until
@@ -51,7 +51,7 @@ class Settled(msgspec.Struct):
     unsettled: int = 0
 
 
-class Settling:
+class Settler:
     """Looks at candidates again until it is clear what they are.
 
     ``comparable`` are the entities whose versions are the source's positions.
@@ -78,9 +78,9 @@ class Settling:
         self._clock = clock
         self._limit = limit
 
-    async def run(self, candidates: Spool[Candidate], found: Spool[Difference]) -> Settled:
+    async def run(self, candidates: Spool[Candidate], found: Spool[Difference]) -> Settlement:
         """Empty ``candidates``; the differences among them are put into ``found``."""
-        settled, pause = Settled(), _SHORTEST_PAUSE_S
+        settled, pause = Settlement(), _SHORTEST_PAUSE_S
         end = self._clock() + self._limit
         while len(candidates):
             await self._round(candidates, found, settled)
@@ -95,7 +95,7 @@ class Settling:
         return settled
 
     async def _round(
-        self, candidates: Spool[Candidate], found: Spool[Difference], settled: Settled
+        self, candidates: Spool[Candidate], found: Spool[Difference], settled: Settlement
     ) -> None:
         number = self._barrier.next_mark
         position: int | None = None
@@ -112,7 +112,7 @@ class Settling:
         number: int,
         kept: Spool[Candidate],
         found: Spool[Difference],
-        settled: Settled,
+        settled: Settlement,
     ) -> int | None:
         table = self._tables[batch[0].entity]
         ids = [candidate.id for candidate in batch]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from nova_stream.events.change import Entity
 from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.kafka.model import Held, Key, Log
+from nova_stream.kafka.model import HeldBackRecords, Key, Log
 from nova_stream.kafka.offsets import lag_of, read_logs
 from nova_stream.settings import Settings
 from nova_stream.source_audit import nova
@@ -41,7 +41,7 @@ class Stream:
         self._connection = connection
         self._comparable = comparable
         self._logs: dict[Key, Log] = {}
-        self._held: tuple[Held, ...] = ()
+        self._held: tuple[HeldBackRecords, ...] = ()
 
     async def log_ends(self) -> Offsets:
         """Where the logs of the six topics end, with what open transactions hold back of them: it

@@ -10,7 +10,7 @@ import msgspec
 from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
 from nova_stream.events.versions import GENERATION_BITS
-from nova_stream.kafka.model import Applied, Key
+from nova_stream.kafka.model import AppliedPosition, Key
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, State, snapshot
@@ -108,7 +108,7 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the database knows, as one state."""
 
-    positions: dict[Key, Applied]
+    positions: dict[Key, AppliedPosition]
     applied_at: datetime | None
     freshness_ms: float | None
     open_dead_letters: int

@@ -12,7 +12,7 @@ import faust
 from nova_stream.events.change import Entity
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
-from nova_stream.stream.intake import Single
+from nova_stream.stream.intake import SingleValue
 from nova_stream.stream.pumps import Pumps
 from nova_stream.stream.transport import Source, chunk_transport
 from nova_stream.telemetry import get_logger
@@ -126,7 +126,7 @@ def _agent(pumps: Pumps) -> Any:
     async def consume(stream: Any) -> None:
         async for event in stream.events():
             intake = event.value
-            if isinstance(intake, Single):  # one message an event: NOVA_CHUNK_TRANSPORT=false
+            if isinstance(intake, SingleValue):  # one message an event: NOVA_CHUNK_TRANSPORT=false
                 intake, value = intake
                 intake.append([_Record(event.message, value)])
             pumps.on_announcement(intake)

@@ -13,7 +13,7 @@ import msgspec
 from nova_stream.clock import Clock
 from nova_stream.errors import GapError, GenerationError, RevokedError
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied, Flush
+from nova_stream.storage.apply.flush import AppliedChunk, Flush
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
@@ -34,9 +34,9 @@ _SECOND_LANE_FROM = 2000
 _FLUSH_BYTES = 12 * 1024 * 1024
 
 
-class _Waiting(msgspec.Struct):
+class _WaitingChunk(msgspec.Struct):
     chunk: Chunk
-    future: asyncio.Future[Applied]
+    future: asyncio.Future[AppliedChunk]
     wanted: Callable[[], bool]
 
 
@@ -85,22 +85,22 @@ class Flusher:
         self._metrics = metrics
         self._clock = clock
         self._limit = limit
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingChunk] = []
         self._wake = asyncio.Event()
         self._running = 0
         self._trouble: str | None = None
         #: Topics of which it was said already that changes leave out what nobody knows.
         self._incomplete: set[str] = set()
 
-    def submit(self, chunk: Chunk, wanted: Callable[[], bool]) -> asyncio.Future[Applied]:
+    def submit(self, chunk: Chunk, wanted: Callable[[], bool]) -> asyncio.Future[AppliedChunk]:
         """Queue a chunk; the future gives what was done.
 
         It raises GapError or GenerationError when the chunk must be read again, RevokedError when
         ``wanted`` turned false while Postgres was away.
         """
-        future: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[AppliedChunk] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
-        self._waiting.append(_Waiting(chunk, future, wanted))
+        self._waiting.append(_WaitingChunk(chunk, future, wanted))
         self._wake.set()
         return future
 
@@ -131,10 +131,10 @@ class Flusher:
             return bool(self._waiting)
         return sum(len(item.chunk.records) for item in self._waiting) >= _SECOND_LANE_FROM
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[_WaitingChunk]:
         count = size = 0
-        batch: list[_Waiting] = []
-        left: list[_Waiting] = []
+        batch: list[_WaitingChunk] = []
+        left: list[_WaitingChunk] = []
         keys = set()
         for item in self._waiting:
             # After a rebalance a partition's last chunk and its first may wait side by side.
@@ -148,7 +148,7 @@ class Flusher:
         self._waiting = left
         return batch
 
-    async def _flush(self, batch: list[_Waiting], lane: _Lane) -> None:
+    async def _flush(self, batch: list[_WaitingChunk], lane: _Lane) -> None:
         """Bring every chunk of ``batch`` to an end."""
         pause = _FIRST_PAUSE_S
         while batch:
@@ -174,7 +174,7 @@ class Flusher:
             pause = min(pause * 2, _LONGEST_PAUSE_S)
             batch = _still_wanted(batch)
 
-    async def _commit(self, batch: list[_Waiting], lane: _Lane) -> None:
+    async def _commit(self, batch: list[_WaitingChunk], lane: _Lane) -> None:
         connection = await lane.connected()
         started = time.perf_counter()
         items = sorted(batch, key=lambda item: item.chunk.key)
@@ -208,15 +208,15 @@ class Flusher:
             self._spans.committed([item.chunk for item in items], results, took)
 
     def _hand_back(
-        self, batch: list[_Waiting], error: GapError | GenerationError
-    ) -> list[_Waiting]:
+        self, batch: list[_WaitingChunk], error: GapError | GenerationError
+    ) -> list[_WaitingChunk]:
         refused = error.key
         for item in batch:
             if item.chunk.key == refused and not item.future.done():
                 item.future.set_exception(error)
         return [item for item in batch if item.chunk.key != refused]
 
-    async def _narrow_down(self, batch: list[_Waiting], lane: _Lane, error: Exception) -> None:
+    async def _narrow_down(self, batch: list[_WaitingChunk], lane: _Lane, error: Exception) -> None:
         """Apply a batch that Postgres refuses in smaller parts, down to the record at fault."""
         if len(batch) > 1:
             for item in batch:
@@ -226,8 +226,8 @@ class Flusher:
         chunk = item.chunk
         if len(chunk.records) > 1:
             first, second = chunk.split()
-            await self._flush([_Waiting(first, _unobserved(), item.wanted)], lane)
-            await self._flush([_Waiting(second, item.future, item.wanted)], lane)
+            await self._flush([_WaitingChunk(first, _unobserved(), item.wanted)], lane)
+            await self._flush([_WaitingChunk(second, item.future, item.wanted)], lane)
             return
         if not chunk.changes:
             raise error
@@ -243,7 +243,7 @@ class Flusher:
             f"Postgres refuses the record ({state or type(error).__name__}): {said}",
         )
         refused = msgspec.structs.replace(chunk, changes=[], dead=[*chunk.dead, letter])
-        await self._flush([_Waiting(refused, item.future, item.wanted)], lane)
+        await self._flush([_WaitingChunk(refused, item.future, item.wanted)], lane)
 
     def _say_trouble(self, error: Exception, fault: Fault) -> None:
         self._metrics.database_up.set(0)
@@ -257,7 +257,7 @@ class Flusher:
             _log.error("flush failed", fault=fault.value, error=str(error), then=advice)
             self._trouble = trouble
 
-    def _say_moved(self, chunk: Chunk, applied: Applied) -> None:
+    def _say_moved(self, chunk: Chunk, applied: AppliedChunk) -> None:
         self._metrics.moved.labels(chunk.topic).inc(applied.moved)
         _log.error(
             "a source seems to have moved",
@@ -286,7 +286,7 @@ class Flusher:
             self._trouble = None
 
 
-def _still_wanted(batch: list[_Waiting]) -> list[_Waiting]:
+def _still_wanted(batch: list[_WaitingChunk]) -> list[_WaitingChunk]:
     kept = []
     for item in batch:
         if item.wanted():
@@ -296,13 +296,13 @@ def _still_wanted(batch: list[_Waiting]) -> list[_Waiting]:
     return kept
 
 
-def _unobserved() -> asyncio.Future[Applied]:
-    future: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
+def _unobserved() -> asyncio.Future[AppliedChunk]:
+    future: asyncio.Future[AppliedChunk] = asyncio.get_running_loop().create_future()
     future.add_done_callback(_seen)
     return future
 
 
-def _seen(future: asyncio.Future[Applied]) -> None:
+def _seen(future: asyncio.Future[AppliedChunk]) -> None:
     """Mark an error as seen: the agent may have been cancelled before it could look."""
     if not future.cancelled():
         future.exception()

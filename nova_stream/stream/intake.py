@@ -182,7 +182,7 @@ class Intake:
         self._after.clear()
 
 
-class Single(NamedTuple):
+class SingleValue(NamedTuple):
     """The value of one record on its way into its intake, where chunks are turned off."""
 
     intake: Intake

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply.flush import Applied
+from nova_stream.storage.apply.flush import AppliedChunk
 
 Key = tuple[str, int]
 
@@ -16,7 +16,7 @@ Key = tuple[str, int]
 WRITE_EVERY = 5.0
 
 
-class _Staged:
+class _StagedRows:
     def __init__(self) -> None:
         self.values: dict[str, dict[str, Any]] = {}
         self.complete = False
@@ -33,7 +33,7 @@ class PartialTables:
 
     def __init__(self, tables: Mapping[Entity, Any]) -> None:
         self._tables = tables
-        self._staged: dict[Key, _Staged] = {}
+        self._staged: dict[Key, _StagedRows] = {}
         self.expected: dict[Key, tuple[int, int]] = {}
 
     def forget(self) -> None:
@@ -41,10 +41,10 @@ class PartialTables:
         self._staged.clear()
         self.expected.clear()
 
-    def stage(self, key: Key, applied: Applied) -> None:
+    def stage(self, key: Key, applied: AppliedChunk) -> None:
         """Keep a flush's partials for the next write."""
         self.expected[key] = (applied.next_offset, applied.epoch)
-        staged = self._staged.setdefault(key, _Staged())
+        staged = self._staged.setdefault(key, _StagedRows())
         if applied.complete:
             staged.values = dict(applied.partials)
             staged.complete = True

@@ -12,7 +12,7 @@ from nova_stream.errors import RejectedError, RereadError, RevokedError, SchemaN
 from nova_stream.events.change import Change, Entity, SourceRecord
 from nova_stream.events.decode import Decoder
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied
+from nova_stream.storage.apply.flush import AppliedChunk
 from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Batch, Intake
@@ -27,9 +27,9 @@ _log = get_logger(__name__)
 _DECODE_STEP = 500
 
 
-class _Flushing(msgspec.Struct):
+class _FlushTask(msgspec.Struct):
     batch: Batch
-    future: asyncio.Future[Applied]
+    future: asyncio.Future[AppliedChunk]
 
 
 class Pumps:
@@ -89,7 +89,7 @@ class Pumps:
         await self._failed.wait()
 
     async def _run(self, intake: Intake) -> None:
-        flushing: _Flushing | None = None
+        flushing: _FlushTask | None = None
         while True:
             batch = intake.take(self._chunk_records)
             if batch is None and flushing is None:
@@ -112,13 +112,13 @@ class Pumps:
                 raise
             future = self._flusher.submit(chunk, lambda: not intake.closed)
             future.add_done_callback(_giving_back(intake, batch.size))
-            flushing = _Flushing(batch, future)
+            flushing = _FlushTask(batch, future)
             if batch.records:
                 self._metrics.chunk.observe(len(batch.records))
         # Nothing is awaited between the last take and this, so that no arrival goes unnoticed.
         intake.pumping = False
 
-    async def _finish(self, intake: Intake, flushing: _Flushing) -> None:
+    async def _finish(self, intake: Intake, flushing: _FlushTask) -> None:
         try:
             applied = await flushing.future
         except RereadError as error:
@@ -217,7 +217,7 @@ class Pumps:
         return found, dead
 
 
-def _giving_back(intake: Intake, size: int) -> Callable[[asyncio.Future[Applied]], None]:
+def _giving_back(intake: Intake, size: int) -> Callable[[asyncio.Future[AppliedChunk]], None]:
     return lambda _: intake.give_back(size)
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied
+from nova_stream.storage.apply.flush import AppliedChunk
 from nova_stream.tracing import publications
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class FlushSpans:
         self._tracer = tracer
 
     def committed(
-        self, chunks: Sequence[Chunk], results: Sequence[Applied], seconds: float
+        self, chunks: Sequence[Chunk], results: Sequence[AppliedChunk], seconds: float
     ) -> None:
         """Tell of a flush whose transaction took ``seconds`` and has just been committed."""
         from opentelemetry.context import Context  # noqa: PLC0415 - an extra

@@ -37,7 +37,7 @@ from faust.types.tuples import ConsumerMessage
 from nova_stream.events.change import Entity
 from nova_stream.kafka.large_batches import bound_batches
 from nova_stream.storage.apply.flush import Position
-from nova_stream.stream.intake import Budget, Intake, Single
+from nova_stream.stream.intake import Budget, Intake, SingleValue
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -81,7 +81,7 @@ class Source(NamedTuple):
     chunks: bool
 
 
-class _Fetched(dict[TP, Any]):
+class _FetchedRecords(dict[TP, Any]):
     """Records by partition, and from where to where each partition was read for them.
 
     Between the two places the partition has these records and no others.
@@ -120,7 +120,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         active_partitions: set[TP],
         timeout: float | None = None,
         max_records: int | None = None,
-    ) -> _Fetched:
+    ) -> _FetchedRecords:
         """Fetch of the active partitions only, and not more at a time than a chunk or two.
 
         Faust pauses partitions in its own books alone: aiokafka would fetch the tables' changelogs
@@ -130,7 +130,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
             # One that Faust has left behind when it began anew: it may take records that nobody
             # gets. Beside it no place that we see would be ours.
             await asyncio.sleep(_FULL_PAUSE_S)
-            return _Fetched({}, {})
+            return _FetchedRecords({}, {})
         self._fetching = True
         try:
             return await self._fetch_alone(consumer, active_partitions, timeout)
@@ -139,7 +139,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _fetch_alone(
         self, consumer: Any, active_partitions: set[TP], timeout: float | None
-    ) -> _Fetched:
+    ) -> _FetchedRecords:
         paused = consumer.paused()
         if quiet := consumer.assignment() - active_partitions - paused:
             consumer.pause(*quiet)
@@ -155,7 +155,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
             max_records=at_most,
         )
         after = _places(consumer, before)
-        return _Fetched(records, {tp: (before[tp], place) for tp, place in after.items()})
+        return _FetchedRecords(records, {tp: (before[tp], place) for tp, place in after.items()})
 
 
 class ChunkConsumer(Consumer):  # type: ignore[misc]
@@ -172,7 +172,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._subscribed: set[str] = set()
         self._acknowledged: dict[TP, int] = {}
         self._applied: dict[TP, int] = {}
-        self._fetched = _Fetched({}, {})
+        self._fetched = _FetchedRecords({}, {})
         #: The intakes when the last fetch began, and what each had to get next.
         self._expected: dict[TP, tuple[Intake, int]] = {}
         self._stepped: dict[TP, int] = {}
@@ -339,7 +339,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 await self.seek_again(tuple(tp))
             elif intake is not None and await self._continuing(tp, intake, [message]):
                 intake.next_offset = message.offset + 1
-                message.value = Single(intake, message.value)
+                message.value = SingleValue(intake, message.value)
                 yield tp, message
         await self._step_over()
         now = time.monotonic()
@@ -349,7 +349,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
                 yield tp, self._announcement(tp, intake)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
-        self._fetched = _Fetched({}, {})
+        self._fetched = _FetchedRecords({}, {})
         self._expected = {tp: (found, found.next_offset) for tp, found in self.intakes.items()}
         self._fetched = await super()._getmany(active_partitions, timeout)
         return self._fetched
@@ -430,7 +430,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             got_all = intake.next_offset == (records[-1].offset + 1 if records else start)
             if got_all and intake.reach(end) and not records:
                 self._stepped.setdefault(tp, start)
-        self._fetched = _Fetched({}, {})
+        self._fetched = _FetchedRecords({}, {})
         if self._stepped and (now := time.monotonic()) >= self._explain_at:
             self._explain_at = now + _EXPLAIN_EVERY_S
             stepped, self._stepped = self._stepped, {}

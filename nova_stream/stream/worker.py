@@ -14,7 +14,7 @@ import faust
 from nova_stream.clock import system_clock
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.faults import is_away as kafka_is_away
-from nova_stream.kafka.model import Found
+from nova_stream.kafka.model import FoundTopic
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
@@ -76,7 +76,7 @@ class Worker:
         self._admin = TopicAdmin(settings)
         self._lookup: Connection | None = None
         self._lookup_lock = asyncio.Lock()
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, FoundTopic] = {}
         self._schemas: SchemaWait | None = None
         if settings.schema_registry_url is not None:
             self._schemas = SchemaWait(Schemas(settings), metrics)
@@ -236,7 +236,7 @@ class Worker:
         async with self._lookup_lock:
             await positions.restart(await self._connection(), topic, generation)
 
-    async def _recognise(self, topic: str, found: Found) -> None:
+    async def _recognise(self, topic: str, found: FoundTopic) -> None:
         async with self._lookup_lock:
             connection = await self._connection()
             generation = await positions.recognise(connection, topic, found.id)

@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from nova_stream.api.tracing import Traced
+from nova_stream.api.tracing import TracingMiddleware
 from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError
 from nova_stream.events.change import Entity
@@ -32,7 +32,7 @@ from nova_stream.kafka.records import RecordMaker
 from nova_stream.local.ports import free_port
 from nova_stream.settings import load_settings
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied
+from nova_stream.storage.apply.flush import AppliedChunk
 from nova_stream.stream import spans
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.tracing import Headers, publications, publishing, spanning, tracer_of
@@ -180,7 +180,7 @@ def test_a_flush_is_linked_to_each_sampled_publication_once(traces: Traces) -> N
         Record(6, [("traceparent", b"\xff")]),
         Record(7, [("traceparent", None)]),
     ]
-    applied = Applied(next_offset=8, epoch=0, changes=7, dead=1)
+    applied = AppliedChunk(next_offset=8, epoch=0, changes=7, dead=1)
     FlushSpans(traces.tracer).committed([chunk(records)], [applied], 0.25)
     (span,) = traces.spans
     assert [link.context.trace_id for link in span.links] == [1, 3]
@@ -220,7 +220,7 @@ def test_the_work_of_a_flush_has_a_limit_and_looks_at_all_of_it(
         chunk([Record(n, ()) for n in range(4000)]),
         chunk([Record(n, parent(1_000_000 + n)) for n in range(4000)], partition=1),
     ]
-    results = [Applied(next_offset=4000, epoch=0)] * 2
+    results = [AppliedChunk(next_offset=4000, epoch=0)] * 2
     FlushSpans(traces.tracer).committed(chunks, results, 0.1)
     assert looked_at <= 256
     (span,) = traces.spans
@@ -228,7 +228,7 @@ def test_the_work_of_a_flush_has_a_limit_and_looks_at_all_of_it(
 
     looked_at = 0
     bare = [chunk([Record(n, ()) for n in range(8000)], partition=p) for p in range(40)]
-    FlushSpans(traces.tracer).committed(bare, [Applied(next_offset=1, epoch=0)] * 40, 0.1)
+    FlushSpans(traces.tracer).committed(bare, [AppliedChunk(next_offset=1, epoch=0)] * 40, 0.1)
     assert 40 <= looked_at <= 256
 
 
@@ -250,7 +250,7 @@ async def test_a_request_is_a_span_of_its_callers_trace_and_tells_the_route(
         return PlainTextResponse("x", status_code=int(request.path_params["name"]))
 
     routes = [Route("/agents/{name}", answer), Route("/health/live", answer)]
-    app = Traced(Starlette(routes=routes), traces.tracer)
+    app = TracingMiddleware(Starlette(routes=routes), traces.tracer)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test"
     ) as client:

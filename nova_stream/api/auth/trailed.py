@@ -17,7 +17,7 @@ _LOOKS = {"GET", "HEAD", "OPTIONS"}
 _FAILED = 400
 
 
-class Trailed:
+class TrailMiddleware:
     """Records what was published, what an administrator did or looked at, and what was refused."""
 
     def __init__(self, app: ASGIApp, trail: Trail) -> None:

@@ -13,7 +13,7 @@ from nova_stream.api.convex.validators import BOOLEAN, NUMBER, STRING, Id, ListO
 from nova_stream.api.convex.values import stored, substring
 from nova_stream.events.change import TASK_STATUSES, Entity
 from nova_stream.storage.convex import read as convex_reads
-from nova_stream.storage.convex.read import Stored
+from nova_stream.storage.convex.read import StoredDocument
 
 functions = Functions("atlas")
 
@@ -90,7 +90,7 @@ async def log_execution(call: MutationCall, args: Arguments) -> Any:
     """Add an execution, with its task and its build where they are not known yet."""
     build = await _held_build_of(call, args["prdId"])
     build_id = build.id if build else call.insert(Entity.BUILDS, _build_of(args))
-    task: Stored | None = None
+    task: StoredDocument | None = None
     if build is not None:
         async with call.reading() as connection:
             task = await convex_reads.task_of_build(connection, build.id, args["taskId"])
@@ -213,7 +213,7 @@ def _build_of(args: Arguments) -> Arguments:
 
 
 async def _write_task(
-    call: MutationCall, build_id: str, known: Stored | None, args: Arguments
+    call: MutationCall, build_id: str, known: StoredDocument | None, args: Arguments
 ) -> str:
     passed = args["gatesPassed"]
     outcome = {
@@ -242,7 +242,7 @@ async def _write_task(
     )
 
 
-async def _held_build_of(call: MutationCall, prd_id: str) -> Stored | None:
+async def _held_build_of(call: MutationCall, prd_id: str) -> StoredDocument | None:
     """The PRD's first build, held; None where there is none, and then nobody else makes it."""
     await call.hold(f"prd:{prd_id}")
     async with call.reading() as connection:

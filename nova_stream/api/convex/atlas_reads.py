@@ -7,7 +7,7 @@ from typing import Any
 from nova_stream.api.convex.functions import Arguments, Functions, QueryCall, shown, take
 from nova_stream.api.convex.validators import NUMBER, STRING, Optional
 from nova_stream.storage.convex import read as convex_reads
-from nova_stream.storage.convex.read import Stored
+from nova_stream.storage.convex.read import StoredDocument
 
 functions = Functions("atlas")
 
@@ -49,7 +49,7 @@ async def get_learnings(call: QueryCall, args: Arguments) -> Any:
     return [_learning(row) for row in rows]
 
 
-def _learning(row: Stored) -> Arguments:
+def _learning(row: StoredDocument) -> Arguments:
     document = shown(row)
     learned = {name: document[name] for name in _LEARNED if name in document}
     system = {name: document[name] for name in ("_id", "_creationTime")}

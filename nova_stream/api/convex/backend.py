@@ -25,7 +25,7 @@ from nova_stream.api.convex.functions import (
     QueryCall,
     Shape,
 )
-from nova_stream.api.convex.lock_set import Holding
+from nova_stream.api.convex.lock_set import LockSet
 from nova_stream.api.convex.validators import check_arguments, the_argument
 from nova_stream.api.convex.values import read_value
 from nova_stream.api.database import Database
@@ -130,7 +130,7 @@ class Backend:
             return await handler(QueryCall(connection, self._clock), argument)
 
     async def _mutate(self, handler: Handler, argument: dict[str, Any]) -> Any:
-        holding = Holding(self._locks, TURN_LIMIT)
+        holding = LockSet(self._locks, TURN_LIMIT)
         call = MutationCall(
             self._database,
             hold=holding.hold,
@@ -147,7 +147,7 @@ class Backend:
             await holding.release()
         return result
 
-    async def _write(self, changes: list[dict[str, Any]], holding: Holding) -> None:
+    async def _write(self, changes: list[dict[str, Any]], holding: LockSet) -> None:
         """Publish, and wait until it is applied; what is not in time is safe in Kafka, and seen
         by the calls that follow, which wait for it.
         """
@@ -175,7 +175,7 @@ class Backend:
         if self._unseen is unseen:
             self._unseen = _NOTHING
 
-    async def _release_late(self, holding: Holding, token: PositionToken) -> None:
+    async def _release_late(self, holding: LockSet, token: PositionToken) -> None:
         """Keep others from an entity until they would read what was written."""
         deadline = time.monotonic() + _PATIENCE_S
         try:

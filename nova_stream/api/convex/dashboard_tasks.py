@@ -23,7 +23,7 @@ from nova_stream.api.convex.validators import (
 from nova_stream.api.convex.values import number_text, stored, substring
 from nova_stream.events.change import TASK_STATUSES, Entity
 from nova_stream.storage.convex import read as convex_reads
-from nova_stream.storage.convex.read import Stored
+from nova_stream.storage.convex.read import StoredDocument
 
 functions = Functions("dashboard")
 
@@ -177,7 +177,7 @@ async def log_execution(call: MutationCall, args: Arguments) -> Any:
     return id_
 
 
-async def _named_build(call: MutationCall, name: str) -> Stored:
+async def _named_build(call: MutationCall, name: str) -> StoredDocument:
     async with call.reading() as connection:
         build = await convex_reads.by_id(connection, Entity.BUILDS, name)
         return found(build or await convex_reads.build_of_prd(connection, name), "Build")

@@ -18,7 +18,7 @@ from nova_stream.clock import Clock, isoformat, to_millis
 from nova_stream.events.change import Entity
 from nova_stream.events.versions import HybridClock
 from nova_stream.scopes import Scope
-from nova_stream.storage.convex.read import MOST, Stored, by_id
+from nova_stream.storage.convex.read import MOST, StoredDocument, by_id
 from nova_stream.storage.database import Connection
 
 #: What the feed calls a status.
@@ -62,7 +62,7 @@ class Function(msgspec.Struct, frozen=True):
         )
 
 
-class _Added(NamedTuple):
+class _Declaration(NamedTuple):
     """What a function declares beside its arguments."""
 
     kind: Kind
@@ -87,20 +87,20 @@ class Functions:
         within: Budget = DOCUMENTS,
     ) -> Callable[[Handler], Handler]:
         """Register a query; ``scope`` is ``stats`` where it gives nothing but figures."""
-        return self._add(_Added("query", name, scope, within), fields)
+        return self._add(_Declaration("query", name, scope, within), fields)
 
     def mutation(
         self, name: str, fields: Mapping[str, Validator | Optional], marker: str | None = None
     ) -> Callable[[Handler], Handler]:
         """Register a mutation, or with ``marker`` a further way to call it."""
-        return self._add(_Added("mutation", name, "publish", CALL), fields, marker)
+        return self._add(_Declaration("mutation", name, "publish", CALL), fields, marker)
 
     def __iter__(self) -> Iterator[Function]:
         return iter(self._found.values())
 
     def _add(
         self,
-        added: _Added,
+        added: _Declaration,
         fields: Mapping[str, Validator | Optional],
         marker: str | None = None,
     ) -> Callable[[Handler], Handler]:
@@ -168,7 +168,7 @@ class MutationCall:
         self.changes.append({"entity": entity, "op": "c", "seq": number, "after": after})
         return id_
 
-    def patch(self, entity: Entity, stored: Stored, fields: Arguments) -> None:
+    def patch(self, entity: Entity, stored: StoredDocument, fields: Arguments) -> None:
         """Give a document these fields; one that is None goes."""
         merged = {**stored.document, **fields}
         after = {
@@ -184,7 +184,7 @@ class MutationCall:
             }
         )
 
-    async def held(self, entity: Entity, id_: str) -> Stored | None:
+    async def held(self, entity: Entity, id_: str) -> StoredDocument | None:
         """An agent, build or task, held; None where there is none."""
         await self.hold(f"{entity.value}:{id_}")
         async with self.reading() as connection:
@@ -216,7 +216,7 @@ class MutationCall:
         self.log(agent, _EVENTS.get(status, "task_started"), details, task_id)
 
 
-def shown(stored: Stored) -> Arguments:
+def shown(stored: StoredDocument) -> Arguments:
     """A document as Convex gives it: ``_id`` instead of ``id``, and its ``_creationTime``."""
     document = {name: value for name, value in stored.document.items() if name != "id"}
     made = document.get("_creationTime")
@@ -234,7 +234,7 @@ def take(limit: float) -> int:
     return min(int(limit), MOST)
 
 
-def found(stored: Stored | None, what: str) -> Stored:
+def found(stored: StoredDocument | None, what: str) -> StoredDocument:
     """The document; raises FunctionError with the main app's words where there is none."""
     if stored is None:
         raise FunctionError(f"{what} not found")

@@ -15,7 +15,7 @@ _RETRY = {"Retry-After": "2"}
 _log = get_logger(__name__)
 
 
-class Holding:
+class LockSet:
     """Takes locks, one after the other within ``limit`` seconds, and lets go of all at once."""
 
     def __init__(self, locks: EntityLocks, limit: float = 0.0) -> None:
@@ -50,9 +50,9 @@ class Holding:
                 headers=_RETRY,
             )
 
-    def passed_on(self) -> Holding:
+    def passed_on(self) -> LockSet:
         """Another one that has what this one had, and lets go of it in its own time."""
-        other = Holding(self._locks)
+        other = LockSet(self._locks)
         other._leases, self._leases = self._leases, []
         return other
 

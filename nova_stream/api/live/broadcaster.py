@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.database import Database
-from nova_stream.api.live.event_log import Board, Wanted
+from nova_stream.api.live.event_log import EventFilter, EventLog
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError
 from nova_stream.storage.database import is_away
@@ -31,13 +31,13 @@ _CHECK_S = 2.0
 _TURN = 20
 _TURN_PAUSE_S = 0.002
 
-#: Rows that are put on the board before others get their turn.
+#: Rows that are put on the event log before others get their turn.
 _ROWS = 500
 
 #: Seconds between two looks at least.
 _REST_S = 0.05
 
-_NOTHING = Wanted(events=frozenset())
+_NOTHING = EventFilter(events=frozenset())
 _COMMENT = b":\n\n"
 _HELLO = b"retry: 2000\n\n"
 _RESET = b'event: reset\ndata: {"reason":"this id cannot be gone on from"}\n\n'
@@ -49,7 +49,7 @@ class Client:
     """One stream: what it wants and what it has seen (None = nothing yet)."""
 
     def __init__(
-        self, wanted: Wanted, seen: int | None, allowed: Callable[[], bool | None]
+        self, wanted: EventFilter, seen: int | None, allowed: Callable[[], bool | None]
     ) -> None:
         self.wanted = wanted
         self.seen = seen
@@ -61,7 +61,7 @@ class Client:
         self._greeted = self._begun = False
         self._may: bool | None = True
         self._told = 0
-        self._board: Board | None = None  # from which more is to be taken at once
+        self._event_log: EventLog | None = None  # from which more is to be taken at once
         self._whole_from: int | None = None  # where the full picture began that is not yet sent
         self._waits: asyncio.Future[bytes] | None = None
 
@@ -69,8 +69,8 @@ class Client:
         """The next events or comment; empty when the stream is over."""
         if self.ended:
             return b""
-        more = self._board is not None and self._board.settled and self._may
-        if more and self._board is not None and (frame := self._take(self._board)):
+        more = self._event_log is not None and self._event_log.settled and self._may
+        if more and self._event_log is not None and (frame := self._take(self._event_log)):
             return frame
         if self._serving:  # what was given has gone out only now
             self._serving = False
@@ -86,10 +86,10 @@ class Client:
         self.ended = True
         self._give(b"")
 
-    def serve(self, board: Board, *, whole: bool, recheck: bool) -> bool:
+    def serve(self, event_log: EventLog, *, whole: bool, recheck: bool) -> bool:
         """Give what is due, if it takes anything; whether something was given.
 
-        ``whole`` tells that the board shows a full picture, which those may see who have seen
+        ``whole`` tells that the event log shows a full picture, which those may see who have seen
         nothing yet; ``recheck`` that tokens are others.
         """
         now = time.monotonic()
@@ -100,40 +100,40 @@ class Client:
                 self.end()
         if self._waits is None or self._waits.done():
             return False
-        frame = self._next(board, now, whole=whole)
+        frame = self._next(event_log, now, whole=whole)
         if frame:
             self._serving = True
         elif now - self._sent_at >= _HEARTBEAT_S:
             frame = _COMMENT
         return bool(frame) and self._give(frame)
 
-    def _next(self, board: Board, now: float, *, whole: bool) -> bytes:
+    def _next(self, event_log: EventLog, now: float, *, whole: bool) -> bytes:
         if now - self._served_at < _PAUSE_S - INTERVAL / 4:  # looks are no more regular than that
             return b""
         if not whole and not self._begun:  # nothing is known yet but that
-            frame = b"" if self._greeted else board.since(0, _NOTHING).text
+            frame = b"" if self._greeted else event_log.since(0, _NOTHING).text
             self._greeted = True
             return frame
         if self._may is None:  # nobody can tell: how things stand, and no row
-            told, self._told = max(self._told, self.seen or 0), board.number
-            return board.since(told, _NOTHING).text
+            told, self._told = max(self._told, self.seen or 0), event_log.number
+            return event_log.since(told, _NOTHING).text
         if self.seen is None:
-            self.seen, self._whole_from = 0, board.number
+            self.seen, self._whole_from = 0, event_log.number
         self._begun = True
-        return self._take(board)
+        return self._take(event_log)
 
-    def _take(self, board: Board) -> bytes:
+    def _take(self, event_log: EventLog) -> bytes:
         """The next piece of what has not been seen; the rest is taken when it has gone out."""
         assert self.seen is not None
-        if 0 < self.seen < board.floor:  # what is gone since has been forgotten
+        if 0 < self.seen < event_log.floor:  # what is gone since has been forgotten
             self.ended = True
             return b""
-        text, self.seen = board.since(self.seen, self.wanted, self._whole_from or 0)
-        ends = self.seen == board.number
-        self._board = None if ends else board
+        text, self.seen = event_log.since(self.seen, self.wanted, self._whole_from or 0)
+        ends = self.seen == event_log.number
+        self._event_log = None if ends else event_log
         if ends and self._whole_from is not None:
             self._whole_from = None
-            text += board.snapshot()
+            text += event_log.snapshot()
         if text:
             self._sent_at = time.monotonic()
         return text
@@ -146,7 +146,7 @@ class Client:
         return True
 
 
-class Changes:
+class Broadcaster:
     """All streams of this process. It looks at the database while there are any."""
 
     def __init__(
@@ -162,7 +162,7 @@ class Changes:
         self._database = database
         self._metrics = metrics
         self._limit = limit
-        self._board = Board()
+        self._event_log = EventLog()
         self._marker: changes.Marker | None = None
         self._ids: set[str] = set()
         self._clients: set[Client] = set()
@@ -173,7 +173,7 @@ class Changes:
         self._ended = False
 
     def join(
-        self, wanted: Wanted, last_id: str | None, allowed: Callable[[], bool | None]
+        self, wanted: EventFilter, last_id: str | None, allowed: Callable[[], bool | None]
     ) -> Client:
         """A new client, which goes on from ``last_id`` where that is possible; ``allowed`` is asked
         again and again whether it may stay (None: nobody can tell). Whoever joins must ``leave``.
@@ -190,7 +190,7 @@ class Changes:
                 "(NOVA_API_STREAMS); try again later.",
                 headers={"Retry-After": "5"},
             )
-        seen = None if last_id is None else self._board.place(last_id)
+        seen = None if last_id is None else self._event_log.place(last_id)
         client = Client(wanted, seen, allowed)
         self._clients.add(client)
         self._metrics.streams.set(len(self._clients))
@@ -247,11 +247,11 @@ class Changes:
         if not self._tokens.fresh:
             raise TimeoutError
         if found is not None:
-            self._board.settled = False
+            self._event_log.settled = False
             try:
                 await self._show(found)
             finally:
-                self._board.settled = True
+                self._event_log.settled = True
         self._tell(connected=True)
         self._trouble = None
 
@@ -264,7 +264,7 @@ class Changes:
 
     def _tell(self, *, connected: bool) -> None:
         self._connected = connected
-        self._board.put("state", "state", {"connected": connected})
+        self._event_log.put("state", "state", {"connected": connected})
 
     async def _serve(self) -> None:
         # Who comes while Postgres does not answer has to wait, unless there is a token to go by.
@@ -273,17 +273,17 @@ class Changes:
         self._checked = self._tokens.version
         given = 0
         for client in list(self._clients):
-            if client.serve(self._board, whole=whole, recheck=recheck):
+            if client.serve(self._event_log, whole=whole, recheck=recheck):
                 given += 1
                 if given % _TURN == 0:
                     await asyncio.sleep(_TURN_PAUSE_S)
 
     # -- what a look found -------------------------------------------------------------------------
 
-    async def _show(self, found: changes.Changes) -> None:
-        board = self._board
-        board.put("builds", "builds", found.build_stats)
-        board.put("overview", "overview", found.overview)
+    async def _show(self, found: changes.ChangedRows) -> None:
+        event_log = self._event_log
+        event_log.put("builds", "builds", found.build_stats)
+        event_log.put("overview", "overview", found.overview)
         for agent_id in self._ids - found.agent_ids:
             self._gone(f"agent:{agent_id}", agent_id)
         for number, row in enumerate(found.agents):
@@ -291,33 +291,33 @@ class Changes:
             await _turn(number)
         await self._unregistered(found.unregistered)
         for build in found.builds:
-            board.put(f"build:{build.id}", "build", build)
+            event_log.put(f"build:{build.id}", "build", build)
         for activity in found.activities:
             agent = activity.agent_name or ""
-            board.put(f"activity:{activity.id}", "activity", activity, agent)
+            event_log.put(f"activity:{activity.id}", "activity", activity, agent)
         self._ids = found.agent_ids
         self._marker = found.marker
 
     def _agent(self, row: AgentStats) -> None:
         key = f"agent:{row.agent_id}"
-        before = self._board.agent_of(key)
+        before = self._event_log.agent_of(key)
         if before is not None and before != row.agent_name:
-            self._gone(key, row.agent_id, kept=f"renamed:{self._board.number}:{row.agent_id}")
-        self._board.put(key, "agent", row, row.agent_name)
+            self._gone(key, row.agent_id, kept=f"renamed:{self._event_log.number}:{row.agent_id}")
+        self._event_log.put(key, "agent", row, row.agent_name)
 
     async def _unregistered(self, rows: list[AgentStats]) -> None:
         there = {f"name:{row.agent_name}": row for row in rows}
-        for key in self._board.keys("agent"):
+        for key in self._event_log.keys("agent"):
             if key.startswith("name:") and key not in there:
                 self._gone(key, None)
         for number, (key, row) in enumerate(there.items()):
-            self._board.put(key, "agent", row, row.agent_name)
+            self._event_log.put(key, "agent", row, row.agent_name)
             await _turn(number)
 
     def _gone(self, key: str, agent_id: str | None, kept: str | None = None) -> None:
-        name = self._board.agent_of(key)
+        name = self._event_log.agent_of(key)
         value = {"agentName": name, "agentId": agent_id, "registered": agent_id is not None}
-        self._board.put(kept or key, "agent-gone", value, name)
+        self._event_log.put(kept or key, "agent-gone", value, name)
 
 
 async def _turn(number: int) -> None:

@@ -27,7 +27,7 @@ _ALWAYS = "state"
 _EVENT_ID = re.compile(r"([0-9a-f]{8})-(\d{1,18})")
 
 
-class Wanted(NamedTuple):
+class EventFilter(NamedTuple):
     """What a reader asked for: kinds of events and names of agents (None = all)."""
 
     events: frozenset[str] | None = None
@@ -62,8 +62,8 @@ def _number(row: _Row) -> int:
     return row.number
 
 
-class Board:
-    """Rows by key. Numbers rise with every change; those of another board mean nothing here."""
+class EventLog:
+    """Rows by key. Numbers rise with every change; those of another event log mean nothing here."""
 
     def __init__(self) -> None:
         self._name = secrets.token_hex(4)
@@ -72,7 +72,7 @@ class Board:
         self._rows: dict[str, _Row] = {}  # in the order of their numbers
         self._kinds: Counter[str] = Counter()
         self._order: list[_Row] | None = None
-        self._frames: dict[tuple[int, Wanted, int], Frame] = {}
+        self._frames: dict[tuple[int, EventFilter, int], Frame] = {}
         #: Whether all of a look is here; while it comes, nobody should go by it.
         self.settled = True
 
@@ -111,7 +111,7 @@ class Board:
         row = self._rows.get(key)
         return None if row is None else row.agent
 
-    def since(self, number: int, wanted: Wanted, gone_after: int = 0) -> Frame:
+    def since(self, number: int, wanted: EventFilter, gone_after: int = 0) -> Frame:
         """The rows that changed after ``number`` as events, in their order, as many as a frame has;
         what was gone by ``gone_after`` is left out, since its reader has never seen it.
         """
@@ -128,7 +128,7 @@ class Board:
         """The event that closes the full picture."""
         return b"id: %b\nevent: snapshot\ndata: {}\n\n" % self._id(self._number)
 
-    def _frame(self, number: int, wanted: Wanted, gone_after: int) -> Frame:
+    def _frame(self, number: int, wanted: EventFilter, gone_after: int) -> Frame:
         if number == self._number:
             return Frame(b"", number)
         if self._order is None:

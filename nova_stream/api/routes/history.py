@@ -23,7 +23,7 @@ from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.clock import system_clock
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats import history
-from nova_stream.storage.stats.rows import Place
+from nova_stream.storage.stats.rows import ListPlace
 
 router = APIRouter(
     prefix=PREFIX, tags=["history"], dependencies=[needs("stats"), within(HISTORY), own_writes]
@@ -87,7 +87,7 @@ async def builds_history(
     after = _run_place(cursor)
     async with parts.database.connection() as connection:
         items, end = await history.builds_history(connection, since, _RUNS, after)
-    following = None if end is None else encode_cursor(Place(end.time, str(end.run_id)))
+    following = None if end is None else encode_cursor(ListPlace(end.time, str(end.run_id)))
     return answer(Items(items, following))
 
 

@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 from nova_stream.api.auth.access import needs
 from nova_stream.api.auth.tokens import Access, access_of, bearer_of
 from nova_stream.api.budget.budget import STREAM, within
-from nova_stream.api.live.broadcaster import Changes, Client
-from nova_stream.api.live.event_log import Wanted
+from nova_stream.api.live.broadcaster import Broadcaster, Client
+from nova_stream.api.live.event_log import EventFilter
 from nova_stream.api.openapi.responses import answers
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.refusals import lacking
@@ -50,7 +50,7 @@ _EXAMPLE = 'id: 5f0c12ab-7\nevent: overview\ndata: {"totalBuilds":500,"completed
 class _EventStream(StreamingResponse):
     """The frames of a client, until it goes, takes nothing for a minute, or is ended."""
 
-    def __init__(self, changes: Changes, client: Client, *, resumes: bool) -> None:
+    def __init__(self, changes: Broadcaster, client: Client, *, resumes: bool) -> None:
         frames = changes.frames(client, resumes=resumes)
         super().__init__(frames, media_type="text/event-stream", headers=_HEADERS)
         self._leave = partial(changes.leave, client)
@@ -114,7 +114,7 @@ async def stream(
     """
     access = access_of(request.scope)
     kinds = _allowed(_kinds(events), access)
-    wanted = Wanted(kinds, None if agents is None else frozenset(agents.split(",")))
+    wanted = EventFilter(kinds, None if agents is None else frozenset(agents.split(",")))
     given = last_event_id or last_id
     secret = bearer_of(request.headers)
     scopes = [scope for scope in SCOPES if scope in access.granted]

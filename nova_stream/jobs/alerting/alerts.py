@@ -14,7 +14,7 @@ from nova_stream.clock import Clock, isoformat
 from nova_stream.jobs import health_check
 from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
-from nova_stream.storage.apply.sources import Noticed
+from nova_stream.storage.apply.sources import MovedSource
 from nova_stream.storage.jobs.alerts import AlertStore, MissedFacts, RunFacts
 from nova_stream.storage.jobs.rows import Alert, AlertKind, Outcome
 from nova_stream.telemetry import get_logger
@@ -45,7 +45,7 @@ def conditions(
     settings: Settings,
     runs: Iterable[RunFacts],
     missed: Iterable[MissedFacts],
-    moved: Iterable[Noticed] = (),
+    moved: Iterable[MovedSource] = (),
 ) -> list[Condition]:
     """All conditions that hold, from each job's newest runs (newest first), missed slots, and
     partitions whose source seems to have moved.
@@ -165,7 +165,7 @@ def _missed(facts: MissedFacts) -> Condition:
     )
 
 
-def _moved(topic: str, partitions: Sequence[Noticed]) -> Condition:
+def _moved(topic: str, partitions: Sequence[MovedSource]) -> Condition:
     letters = sum(item.letters for item in partitions)
     return Condition(
         AlertKind.SOURCE,

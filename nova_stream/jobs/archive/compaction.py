@@ -18,11 +18,16 @@ import msgspec
 from nova_stream.errors import ArchiveError, CompactionError
 from nova_stream.events.times import time_text
 from nova_stream.jobs.archive import parquet
-from nova_stream.jobs.archive.object_store import Archive, Fetched
+from nova_stream.jobs.archive.object_store import Archive, FetchedObject
 from nova_stream.jobs.engine.batches import BATCH, batch, run_of
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.storage.database import Connection
-from nova_stream.storage.maintenance.archive import ArchivedRow, ArchiveObject, ArchiveStore, Place
+from nova_stream.storage.maintenance.archive import (
+    ArchivedRow,
+    ArchiveObject,
+    ArchiveStore,
+    ExecutionPlace,
+)
 
 #: An object of a day and run has at most this; what is left goes into another one.
 OBJECT_ROWS = 100_000
@@ -84,7 +89,7 @@ class Compaction:
     # -- archive, verify, empty --------------------------------------------------------------------
 
     async def _compact(self, cutoff: datetime) -> None:
-        place = Place()
+        place = ExecutionPlace()
         rows, _ = await self._store.hot(cutoff, place, 1)
         while rows:
             day = rows[0].timestamp.astimezone(UTC).date()
@@ -92,7 +97,9 @@ class Compaction:
                 place = await self._archive_day(day, cutoff, place, folder)
             rows, _ = await self._store.hot(cutoff, place, 1)
 
-    async def _archive_day(self, day: date, cutoff: datetime, place: Place, folder: Path) -> Place:
+    async def _archive_day(
+        self, day: date, cutoff: datetime, place: ExecutionPlace, folder: Path
+    ) -> ExecutionPlace:
         """Archive a day's documents from ``place`` on, as many as one object holds, and empty
         their rows; where they end.
         """
@@ -127,8 +134,8 @@ class Compaction:
         return place
 
     async def _write(
-        self, path: Path, end: datetime, place: Place
-    ) -> tuple[parquet.Content, Place]:
+        self, path: Path, end: datetime, place: ExecutionPlace
+    ) -> tuple[parquet.Content, ExecutionPlace]:
         with parquet.Writer(path) as writer:
             count = 0
             while count < OBJECT_ROWS and writer.size < OBJECT_BYTES:
@@ -184,7 +191,7 @@ class Compaction:
     async def _fetch(self, known: ArchiveObject, folder: Path) -> Path:
         return await fetch_verified(self._archive, known, folder)
 
-    def _manifest(self, day: date, content: parquet.Content, fetched: Fetched) -> bytes:
+    def _manifest(self, day: date, content: parquet.Content, fetched: FetchedObject) -> bytes:
         return msgspec.json.encode(
             {
                 "day": str(day),
@@ -203,7 +210,7 @@ async def fetch_verified(archive: Archive, known: ArchiveObject, folder: Path) -
     """An object as a file in ``folder``; raises ArchiveError when it is not as it was written."""
     path = folder / f"{known.id}.parquet"
     fetched = await archive.fetch(known.name, path)
-    if fetched != Fetched(known.sha256 or "", known.bytes or 0):
+    if fetched != FetchedObject(known.sha256 or "", known.bytes or 0):
         raise ArchiveError(
             f"{known.name} is damaged: its SHA-256 is {fetched.sha256}, {known.sha256} was written"
         )

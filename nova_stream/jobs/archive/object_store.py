@@ -39,7 +39,7 @@ RETRIES = 4
 _CLIENT_LIMIT = timedelta(seconds=15)
 
 
-class Fetched(NamedTuple):
+class FetchedObject(NamedTuple):
     """An object that was read: its SHA-256 in hexadecimal, and its bytes' number."""
 
     sha256: str
@@ -62,7 +62,7 @@ class Archive:
             if self._root is not None:
                 await asyncio.to_thread(_make_last, self._root, name)
 
-    async def fetch(self, name: str, target: Path) -> Fetched:
+    async def fetch(self, name: str, target: Path) -> FetchedObject:
         """Read an object into the file ``target``."""
         digest, size = hashlib.sha256(), 0
         with self._failing(f"{name} cannot be read"):
@@ -70,7 +70,7 @@ class Archive:
             with target.open("wb") as file:
                 async for chunk in answer.stream(min_chunk_size=_CHUNK):
                     size += await asyncio.to_thread(_take, bytes(chunk), digest, file)
-        return Fetched(digest.hexdigest(), size)
+        return FetchedObject(digest.hexdigest(), size)
 
     async def delete(self, name: str) -> None:
         """Delete an object; one that is not there is no error."""

@@ -27,7 +27,7 @@ from nova_stream.storage.maintenance.archive import (
 )
 
 
-class Shown(msgspec.Struct, frozen=True, rename="camel"):
+class WholeExecution(msgspec.Struct, frozen=True, rename="camel"):
     """An execution with its ``document``, wherever that lies.
 
     ``archived`` names the object that has it. The document is None for a deleted execution, and
@@ -54,7 +54,7 @@ async def list_objects(settings: Settings) -> list[ArchiveObject]:
         return await ArchiveStore(connection).all_objects()
 
 
-async def show(settings: Settings, id_: str) -> Shown:
+async def show(settings: Settings, id_: str) -> WholeExecution:
     """An execution with its document, read from the archive where it lies there.
 
     Raises UsageError when there is none of this id, ArchiveError when the archive does not answer
@@ -164,8 +164,8 @@ def _shown(
     doc: str | None,
     known: ArchiveObject | None = None,
     note: str | None = None,
-) -> Shown:
-    return Shown(
+) -> WholeExecution:
+    return WholeExecution(
         id=row.id,
         task_id=row.task_id,
         agent=row.agent,

@@ -27,7 +27,7 @@ def check_believed(at: datetime) -> None:
         raise ValueError("a time from 1970 to 9998 is allowed")
 
 
-class Missed(StrEnum):
+class MissedSlots(StrEnum):
     """What becomes of slots that nobody ran in time."""
 
     LATEST = "latest"  # run the latest one late, the others are missed
@@ -38,7 +38,7 @@ class Policy(msgspec.Struct, frozen=True):
     """How a job is run: times in seconds."""
 
     timeout: float
-    missed: Missed = Missed.LATEST
+    missed: MissedSlots = MissedSlots.LATEST
     attempts: int = 3
     first_pause: float = 1.0
 

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from nova_stream.clock import Clock
 from nova_stream.errors import LeaseLostError, UsageError
 from nova_stream.jobs.engine.cron import Schedule, offset_of, parse, schedule_of
-from nova_stream.jobs.engine.job import Job, Missed
-from nova_stream.jobs.engine.run import Claim, Kind, Look, Settled, worker_name
+from nova_stream.jobs.engine.job import Job, MissedSlots
+from nova_stream.jobs.engine.run import Claim, DueJobs, Kind, Settlement, worker_name
 from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, connect
-from nova_stream.storage.jobs.ledger import Ended, JobLine, JobState, JobStore, Orphan
+from nova_stream.storage.jobs.ledger import JobLine, JobState, JobStore, Orphan, RunResult
 from nova_stream.storage.jobs.rows import Outcome
 
 #: Characters of the reason of a pause.
@@ -109,7 +109,7 @@ class Ledger:
 
     # -- slots -------------------------------------------------------------------------------------
 
-    async def look(self, now: datetime) -> Look | None:
+    async def look(self, now: datetime) -> DueJobs | None:
         """What is to be settled, and when the next slot comes; None when a job is not known and
         has to be registered (again: somebody may have restored a backup).
         """
@@ -120,14 +120,14 @@ class Ledger:
         # A newer version has no such job any more: it is not this worker's to bring it back.
         states = [state for state in states if state.active]
         due = [s.job for s in states if s.orphaned or _latest_due(s, now) > s.accounted_to]
-        return Look(due, min((_next_due(s, now) for s in states), default=now))
+        return DueJobs(due, min((_next_due(s, now) for s in states), default=now))
 
-    async def settle(self, name: str, now: datetime) -> Settled:
+    async def settle(self, name: str, now: datetime) -> Settlement:
         """Account for all of the job's slots that are due, and take over what nobody holds.
 
         The runs that this worker is to make are the claims of the answer.
         """
-        settled = Settled()
+        settled = Settlement()
         former: dict[int, str] = {}
         async with self.store() as store, store.transaction():
             state = await store.lock(name)
@@ -149,11 +149,11 @@ class Ledger:
         return settled
 
     async def _settle_slots(
-        self, store: JobStore, state: JobState, now: datetime, latest: datetime, settled: Settled
+        self, store: JobStore, state: JobState, now: datetime, latest: datetime, settled: Settlement
     ) -> None:
         scheduled = latest + timedelta(seconds=state.start_offset)
         late = (now - scheduled).total_seconds() > state.late_after
-        runs = state.paused_at is None and not (late and state.missed == Missed.SKIP)
+        runs = state.paused_at is None and not (late and state.missed == MissedSlots.SKIP)
         closed = await self._account(store, state, now, latest - _TICK if runs else latest)
         settled.closed.update({Outcome(name): number for name, number in closed.items()})
         if not runs:
@@ -247,7 +247,7 @@ class Ledger:
             if not await store.extend(claim.held, self.lease):
                 raise _lost(claim)
 
-    async def finish(self, claim: Claim, ended: Ended) -> None:
+    async def finish(self, claim: Claim, ended: RunResult) -> None:
         """Close the run's line; raises LeaseLostError when another worker holds it."""
         async with self.store() as store:
             if not await store.finish(claim.held, ended):
@@ -314,7 +314,7 @@ def _why_not(
         return "its worker went away, and the job is paused"
     if superseded:
         return "its worker went away, and a later slot is due"
-    if overdue and state.missed == Missed.SKIP:
+    if overdue and state.missed == MissedSlots.SKIP:
         return "its worker went away, and the job does not catch up"
     return None
 

@@ -11,15 +11,15 @@ from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.run import Claim, Kind
-from nova_stream.jobs.engine.runner import Finished, Runner
+from nova_stream.jobs.engine.runner import RunEnd, Runner
 from nova_stream.settings import Settings
 from nova_stream.storage.database import DATABASE_ERRORS, is_away
-from nova_stream.storage.jobs.ledger import Opened
+from nova_stream.storage.jobs.ledger import HeldRun
 
 
-async def run_by_hand(
+async def run_manually(
     settings: Settings, job: Job, *, dry_run: bool, at: datetime | None
-) -> Finished | None:
+) -> RunEnd | None:
     """Run ``job`` once, now; ``at`` is the time that it is to believe in.
 
     None when another process took the run because this one had stopped for too long. Raises
@@ -43,4 +43,4 @@ async def run_by_hand(
 
 def _unrecorded(job: Job, at: datetime | None, *, dry_run: bool) -> Claim:
     kind = Kind.DRY_RUN if dry_run else Kind.MANUAL
-    return Claim(job.name, Opened(0, 0), kind, None, at or system_clock())
+    return Claim(job.name, HeldRun(0, 0), kind, None, at or system_clock())

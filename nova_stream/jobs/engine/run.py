@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from nova_stream.storage.jobs.ledger import Opened
+from nova_stream.storage.jobs.ledger import HeldRun
 from nova_stream.storage.jobs.rows import Outcome
 
 
@@ -27,7 +27,7 @@ class Claim(msgspec.Struct, frozen=True):
     """A run that this worker holds. ``at`` is the time that the job is to believe in."""
 
     job: str
-    held: Opened
+    held: HeldRun
     kind: Kind
     slot: datetime | None
     at: datetime
@@ -46,14 +46,14 @@ class Claim(msgspec.Struct, frozen=True):
         return Outcome(self.kind.value)
 
 
-class Look(msgspec.Struct, frozen=True):
+class DueJobs(msgspec.Struct, frozen=True):
     """The jobs with something to settle, and when the next slot of any job is due."""
 
     due: list[str]
     next_due: datetime
 
 
-class Settled(msgspec.Struct):
+class Settlement(msgspec.Struct):
     """What settling a job brought: runs to make, and how many lines were closed without one."""
 
     claims: list[Claim] = msgspec.field(default_factory=list)

@@ -20,7 +20,7 @@ from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
 from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
 from nova_stream.storage.faults import name_of
-from nova_stream.storage.jobs.ledger import Ended
+from nova_stream.storage.jobs.ledger import RunResult
 from nova_stream.storage.jobs.rows import Outcome
 from nova_stream.telemetry import get_logger
 from nova_stream.tracing import mark_failed, spanning, tracer_of
@@ -37,11 +37,11 @@ _LONGEST_PAUSE_S = 60.0
 _FINAL = (LeaseLostError, SettingsError, UsageError)
 
 
-class Finished(msgspec.Struct, frozen=True):
+class RunEnd(msgspec.Struct, frozen=True):
     """How a run ended; ``recorded`` tells whether the ledger has it."""
 
     outcome: Outcome
-    ended: Ended
+    ended: RunResult
     recorded: bool
 
 
@@ -94,7 +94,7 @@ class Runner:
         self._metrics = metrics
         self._tracer = tracer_of(settings)
 
-    async def run(self, job: Job, claim: Claim) -> Finished | None:
+    async def run(self, job: Job, claim: Claim) -> RunEnd | None:
         """Make the run and close its line; None when another worker took it meanwhile.
 
         Cancelled, it gives the slot back for another worker to take up at once.
@@ -114,7 +114,7 @@ class Runner:
                     mark_failed(span)
             return finished
 
-    async def _run(self, job: Job, claim: Claim) -> Finished | None:
+    async def _run(self, job: Job, claim: Claim) -> RunEnd | None:
         started = time.monotonic()
         work = asyncio.create_task(self._attempts(job, claim))
         beat = asyncio.create_task(self._hold(claim))
@@ -137,7 +137,7 @@ class Runner:
             self._metrics.running.labels(job.name).dec()
             beat.cancel()
 
-    async def run_unrecorded(self, job: Job, claim: Claim) -> Finished:
+    async def run_unrecorded(self, job: Job, claim: Claim) -> RunEnd:
         """Make a run that the ledger cannot have, because it is away; one attempt."""
         started = time.monotonic()
         resources = _Resources(self._settings, self._ledger, None)
@@ -145,7 +145,7 @@ class Runner:
         await asyncio.wait({work}, timeout=job.policy.timeout)
         outcome, ended = await self._judge(job, claim, work, started)
         self._report(job, claim, outcome, ended)
-        return Finished(outcome, ended, recorded=False)
+        return RunEnd(outcome, ended, recorded=False)
 
     async def _attempts(self, job: Job, claim: Claim) -> msgspec.Struct:
         for attempt in range(1, job.policy.attempts + 1):
@@ -207,7 +207,7 @@ class Runner:
 
     async def _judge(
         self, job: Job, claim: Claim, work: asyncio.Task[msgspec.Struct], started: float
-    ) -> tuple[Outcome, Ended]:
+    ) -> tuple[Outcome, RunResult]:
         result: bytes | None = None
         error: str | None = None
         if not work.done():
@@ -224,7 +224,7 @@ class Runner:
             outcome = claim.success
             result = msgspec.json.encode(work.result())
         counts = _counts(result)
-        return outcome, Ended(
+        return outcome, RunResult(
             outcome=outcome.value,
             at=self._clock(),
             duration_ms=round((time.monotonic() - started) * 1000, 3),
@@ -235,8 +235,8 @@ class Runner:
         )
 
     async def _close(
-        self, job: Job, claim: Claim, outcome: Outcome, ended: Ended
-    ) -> Finished | None:
+        self, job: Job, claim: Claim, outcome: Outcome, ended: RunResult
+    ) -> RunEnd | None:
         """Close the line, also when the ledger comes back only after a while."""
         deadline = time.monotonic() + _OFFERED_S
         while True:
@@ -253,11 +253,11 @@ class Runner:
                         run=claim.held.id,
                         error=name_of(error),
                     )
-                    return Finished(outcome, ended, recorded=False)
+                    return RunEnd(outcome, ended, recorded=False)
                 await asyncio.sleep(_PAUSE_S)
             else:
                 self._report(job, claim, outcome, ended)
-                return Finished(outcome, ended, recorded=True)
+                return RunEnd(outcome, ended, recorded=True)
 
     async def _give_back(self, job: Job, claim: Claim, started: float) -> None:
         """The process ends: a slot goes to another worker, a run by hand is over."""
@@ -266,13 +266,13 @@ class Runner:
                 await self._ledger.release(claim)
                 return
             took = round((time.monotonic() - started) * 1000, 3)
-            ended = Ended(
+            ended = RunResult(
                 Outcome.FAILED.value, self._clock(), took, None, None, None, "interrupted"
             )
             await self._ledger.finish(claim, ended)
             self._report(job, claim, Outcome.FAILED, ended)
 
-    def _report(self, job: Job, claim: Claim, outcome: Outcome, ended: Ended) -> None:
+    def _report(self, job: Job, claim: Claim, outcome: Outcome, ended: RunResult) -> None:
         """One line, with numbers only: an error's words may hold what belongs to somebody."""
         self._metrics.runs.labels(job.name, outcome.value).inc()
         self._metrics.seconds.labels(job.name).observe(ended.duration_ms / 1000)

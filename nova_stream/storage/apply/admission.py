@@ -19,7 +19,7 @@ from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 
 
-class Applied(msgspec.Struct):
+class AppliedChunk(msgspec.Struct):
     """What a flush did with one chunk.
 
     ``partials`` are the partition's partials that changed, by agent ('' for builds), as the
@@ -38,13 +38,13 @@ class Applied(msgspec.Struct):
     partials: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
 
 
-class Admitted(msgspec.Struct):
+class AdmittedChunk(msgspec.Struct):
     """A chunk with what counts of it, and what is known of its partition."""
 
     chunk: Chunk
     changes: list[Change]
     dead: list[FailedRecord]
-    applied: Applied
+    applied: AppliedChunk
     kind: VersionKind | None
     source: Source
     truncations: list[Change] = msgspec.field(default_factory=list)
@@ -89,7 +89,7 @@ class Admission:
         self._expected = expected
         self._rows: dict[tuple[str, int], asyncpg.Record] = {}
 
-    async def admit(self) -> list[Admitted]:
+    async def admit(self) -> list[AdmittedChunk]:
         """What each chunk asks for; raises GapError or GenerationError."""
         found = self._rows = await self._lock()
         kinds = {row["topic"]: row["version_kind"] for row in found.values()}
@@ -141,7 +141,7 @@ class Admission:
             await self._connection.execute(sql.SET_FLATTENED, chunk.topic)
             self._flattened.add(chunk.topic)
 
-    def _admit_chunk(self, chunk: Chunk, row: asyncpg.Record, kind: str | None) -> Admitted:
+    def _admit_chunk(self, chunk: Chunk, row: asyncpg.Record, kind: str | None) -> AdmittedChunk:
         position = row["next_offset"]
         changes = chunk.changes
         if position > chunk.start:
@@ -164,14 +164,14 @@ class Admission:
             for change in changes:
                 rank_lsn(change, chunk.generation)
                 source.rank(change)
-        applied = Applied(
+        applied = AppliedChunk(
             next_offset=max(position, chunk.end),
             epoch=row["epoch"],
             changes=len(changes),
             dead=len(dead),
             complete=self._expected.get(chunk.key) != (position, row["epoch"]),
         )
-        return Admitted(
+        return AdmittedChunk(
             chunk=chunk,
             changes=changes,
             dead=dead,
@@ -181,9 +181,9 @@ class Admission:
             unversioned=unversioned,
         )
 
-    async def _keep_floors(self, admitted: list[Admitted]) -> None:
+    async def _keep_floors(self, admitted: list[AdmittedChunk]) -> None:
         """Leave out what truncations of before and of now leave without effect."""
-        truncated: dict[str, list[Admitted]] = defaultdict(list)
+        truncated: dict[str, list[AdmittedChunk]] = defaultdict(list)
         for a in admitted:
             if a.chunk.truncates:
                 a.truncations = [change for change in a.changes if change.truncates]
@@ -207,7 +207,7 @@ class Admission:
                 _keep_above(a, floor)
 
 
-def _keep_above(a: Admitted, floor: Floor) -> None:
+def _keep_above(a: AdmittedChunk, floor: Floor) -> None:
     """Leave out what is of before a truncation, unless it is of another server."""
     life = a.chunk.generation
     while True:
@@ -230,7 +230,7 @@ def letter_of(chunk: Chunk, change: Change, reason: str, message: str) -> Failed
     return dead_letter(chunk.topic, chunk.partition, chunk.generation, record, reason, message)
 
 
-def entities(admitted: list[Admitted]) -> dict[Entity, list[Admitted]]:
+def entities(admitted: list[AdmittedChunk]) -> dict[Entity, list[AdmittedChunk]]:
     """What was admitted, by entity, in the order in which rows are written."""
     return {entity: [a for a in admitted if a.chunk.entity is entity] for entity in Entity}
 

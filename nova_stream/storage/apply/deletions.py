@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from nova_stream.events.change import Change, Entity, VersionKind
 from nova_stream.events.envelope import MAX_MINOR
 from nova_stream.events.versions import GENERATION_BITS
-from nova_stream.storage.apply.admission import Admitted
+from nova_stream.storage.apply.admission import AdmittedChunk
 from nova_stream.storage.apply.fold import Rank, rank_lsn, rank_of
 from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection
@@ -48,7 +48,7 @@ class _State(NamedTuple):
     deleted: bool
 
 
-async def place(connection: Connection, entity: Entity, admitted: list[Admitted]) -> None:
+async def place(connection: Connection, entity: Entity, admitted: list[AdmittedChunk]) -> None:
     """Give every deletion of ``unversioned`` its version and make it one of the changes; leave out
     those that find nothing.
     """
@@ -75,7 +75,7 @@ async def place(connection: Connection, entity: Entity, admitted: list[Admitted]
                 a.bury(placed, REASON, _ADVICE)
 
 
-def _placed(deletion: Change, newest: _State, a: Admitted) -> Change:
+def _placed(deletion: Change, newest: _State, a: AdmittedChunk) -> Change:
     """The deletion, right after what it deletes; a copy, since a flush may be tried again."""
     assert a.kind is not None
     generation, number, minor = newest.rank

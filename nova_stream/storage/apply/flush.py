@@ -21,14 +21,14 @@ from nova_stream.storage.apply import (
     truncations,
 )
 from nova_stream.storage.apply import missing_fields as unavailable
-from nova_stream.storage.apply.admission import Admission, Admitted, Applied, entities
+from nova_stream.storage.apply.admission import Admission, AdmittedChunk, AppliedChunk, entities
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.fold import newest, newest_by_lsn
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters import insert as dead_letters
 
 __all__ = [
-    "Applied",
+    "AppliedChunk",
     "Flush",
     "GapError",
     "GenerationError",
@@ -73,7 +73,7 @@ class Flush:
         self._agent_ids: list[str] = []
         self._builds_moved = False
 
-    async def run(self) -> list[Applied]:
+    async def run(self) -> list[AppliedChunk]:
         """Apply and commit; gives one result a chunk, in the order of the chunks given sorted by
         topic and partition.
         """
@@ -82,7 +82,7 @@ class Flush:
             if admitted is not None:
                 return [a.applied for a in admitted]
 
-    async def _transaction(self) -> list[Admitted] | None:
+    async def _transaction(self) -> list[AdmittedChunk] | None:
         """Apply everything; None when only a part of a truncation was."""
         connection = self._connection
         self._names, self._agent_ids, self._builds_moved = set(), [], False
@@ -103,7 +103,7 @@ class Flush:
             raise
         return admitted if whole else None
 
-    async def _truncate(self, admitted: list[Admitted]) -> bool:
+    async def _truncate(self, admitted: list[AdmittedChunk]) -> bool:
         """Empty entities as of their truncations; False when more is left of one."""
         rows = self._step_rows
         for a in admitted:
@@ -125,7 +125,7 @@ class Flush:
                     return False
         return True
 
-    async def _apply(self, entity: Entity, admitted: list[Admitted]) -> None:
+    async def _apply(self, entity: Entity, admitted: list[AdmittedChunk]) -> None:
         # One statement a topic: an entity has one topic, unless the setting was changed.
         await deletions.place(self._connection, entity, admitted)
         kept = await self._kept(entity, admitted)
@@ -146,7 +146,7 @@ class Flush:
         self._note_moves(entity, rows, {a.chunk.partition: a.applied for a in admitted})
 
     def _note_moves(
-        self, entity: Entity, rows: list[asyncpg.Record], by_partition: dict[int, Applied]
+        self, entity: Entity, rows: list[asyncpg.Record], by_partition: dict[int, AppliedChunk]
     ) -> None:
         """Remember which caches are to be refreshed, and what the partials have become."""
         match entity:
@@ -168,7 +168,7 @@ class Flush:
                     self._agent_ids.append(row["id"])
                     self._names |= {n for n in (row["old_name"], row["new_name"]) if n is not None}
 
-    async def _kept(self, entity: Entity, admitted: list[Admitted]) -> dict[str, Change]:
+    async def _kept(self, entity: Entity, admitted: list[AdmittedChunk]) -> dict[str, Change]:
         """The newest change of each document, completed; what cannot be counted becomes a dead
         letter.
         """
@@ -204,7 +204,7 @@ class Flush:
         if self._builds_moved:
             await connection.execute(sql.REFRESH_BUILDS)
 
-    async def _finish(self, admitted: list[Admitted]) -> None:
+    async def _finish(self, admitted: list[AdmittedChunk]) -> None:
         connection = self._connection
         dead = [letter for a in admitted for letter in a.dead]
         if dead:

@@ -24,7 +24,7 @@ _NEEDED = {
 }
 
 
-class _Known(msgspec.Struct):
+class _KnownVersion(msgspec.Struct):
     """A version. Where it is ``whole``, fields that it lacks are none, but for the unavailable."""
 
     state: State
@@ -38,7 +38,7 @@ class _Known(msgspec.Struct):
         return field in self.fields or (self.whole and field not in self.unavailable)
 
 
-class Completed(NamedTuple):
+class Completion(NamedTuple):
     """Changes that cannot be counted for want of a field, and those that lack any."""
 
     uncountable: list[Change]
@@ -50,7 +50,7 @@ async def complete(
     entity: Entity,
     all_changes: list[Change],
     kept: dict[str, Change],
-) -> Completed:
+) -> Completion:
     """Fill the unavailable fields of ``kept``, in place.
 
     Each field takes its value from the newest version that has it, among the flush's own older
@@ -58,7 +58,7 @@ async def complete(
     """
     incomplete = {change.id for change in kept.values() if change.unavailable}
     if not incomplete:
-        return Completed([], [])
+        return Completion([], [])
     older = older_versions(all_changes, kept)
     rows = await connection.fetch(sql.STORED_DOCUMENTS[entity], sorted(incomplete))
     by_lsn = all_changes[0].kind is VersionKind.LSN
@@ -72,7 +72,7 @@ async def complete(
         if not _fill(entity, kept[id_], known):
             lacking.append(kept[id_])
     uncountable = [kept[id_] for id_ in sorted(incomplete) if missing(entity, kept[id_])]
-    return Completed(uncountable, lacking)
+    return Completion(uncountable, lacking)
 
 
 def missing(entity: Entity, change: Change) -> str | None:
@@ -83,7 +83,7 @@ def missing(entity: Entity, change: Change) -> str | None:
     return next((name for name in _NEEDED[entity] if values[name] is None), None)
 
 
-def _fill(entity: Entity, change: Change, known: list[_Known]) -> bool:
+def _fill(entity: Entity, change: Change, known: list[_KnownVersion]) -> bool:
     """Fill a change from what is known, newest first; whether something was of each field."""
     whole = True
     document = _fields_of(change.doc)
@@ -105,8 +105,8 @@ def _fill(entity: Entity, change: Change, known: list[_Known]) -> bool:
     return whole
 
 
-def _from_change(entity: Entity, change: Change) -> _Known:
-    return _Known(
+def _from_change(entity: Entity, change: Change) -> _KnownVersion:
+    return _KnownVersion(
         state=state_of(change),
         fields=_fields_of(change.doc),
         whole=True,
@@ -115,9 +115,9 @@ def _from_change(entity: Entity, change: Change) -> _Known:
     )
 
 
-def _from_row(entity: Entity, row: asyncpg.Record, *, by_lsn: bool) -> _Known:
+def _from_row(entity: Entity, row: asyncpg.Record, *, by_lsn: bool) -> _KnownVersion:
     rank = Rank(row["version_generation"], row["version"], row["version_minor"])
-    return _Known(
+    return _KnownVersion(
         state=State(rank, row["src_partition"], row["src_offset"] if by_lsn else 0),
         fields=_fields_of(row["doc"]),
         # A source with lsns sends every column: what a document lacks was left out when it was

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from nova_stream.events.change import Change, Entity
-from nova_stream.storage.apply.admission import Admitted
+from nova_stream.storage.apply.admission import AdmittedChunk
 from nova_stream.storage.apply.fold import State, state_of
 from nova_stream.storage.apply.sources import known_states, seems_moved
 from nova_stream.storage.database import Connection
@@ -15,7 +15,7 @@ from nova_stream.storage.database import Connection
 async def find(
     connection: Connection,
     entity: Entity,
-    admitted: list[Admitted],
+    admitted: list[AdmittedChunk],
     kept: Mapping[str, Change],
 ) -> bool:
     """Look whether changes that would count for nothing are of another server.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import asyncpg
 
-from nova_stream.kafka.model import Applied
+from nova_stream.kafka.model import AppliedPosition
 from nova_stream.storage.apply import sql
 from nova_stream.storage.apply.flush import Position
 from nova_stream.storage.database import Connection, read_committed
@@ -36,15 +36,15 @@ async def read(connection: Connection, keys: Iterable[Key]) -> dict[Key, Positio
     }
 
 
-async def standing(connection: Connection) -> dict[Key, Applied]:
+async def standing(connection: Connection) -> dict[Key, AppliedPosition]:
     """How far every partition is applied."""
     return by_partition(await connection.fetch(sql.STANDING))
 
 
-def by_partition(rows: Iterable[asyncpg.Record]) -> dict[Key, Applied]:
+def by_partition(rows: Iterable[asyncpg.Record]) -> dict[Key, AppliedPosition]:
     """The rows of ``sql.STANDING``."""
     return {
-        (row["topic"], row["partition"]): Applied(
+        (row["topic"], row["partition"]): AppliedPosition(
             row["next_offset"], row["topic_id"], row["updated_at"]
         )
         for row in rows

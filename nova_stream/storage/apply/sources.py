@@ -196,7 +196,7 @@ async def keep(connection: Connection, found: list[tuple[str, int, Source]]) -> 
     )
 
 
-class Noticed(msgspec.Struct, frozen=True):
+class MovedSource(msgspec.Struct, frozen=True):
     """A partition whose records seem to come from another server: the first one, when that was
     noticed, and how many there are.
     """
@@ -208,9 +208,9 @@ class Noticed(msgspec.Struct, frozen=True):
     letters: int
 
 
-async def noticed(connection: Connection) -> list[Noticed]:
+async def noticed(connection: Connection) -> list[MovedSource]:
     """All partitions that wait for the operator's word, by topic."""
-    return [Noticed(*row) for row in await connection.fetch(_ALL_NOTICED)]
+    return [MovedSource(*row) for row in await connection.fetch(_ALL_NOTICED)]
 
 
 class NewSource(msgspec.Struct, frozen=True, rename="camel"):

@@ -34,7 +34,7 @@ class AgentRecount(msgspec.Struct, frozen=True):
     differences: list[Difference]
 
 
-class Confirmed(NamedTuple):
+class RepairBatch(NamedTuple):
     """Rows left to flushes that hold them, and the id where to go on, None at the end."""
 
     skipped: int
@@ -115,7 +115,9 @@ async def repair_builds(connection: Connection) -> None:
     await connection.execute(sql_repair.RAISE_EPOCHS)
 
 
-async def confirm_agents(connection: Connection, at: datetime, after: str, rows: int) -> Confirmed:
+async def confirm_agents(
+    connection: Connection, at: datetime, after: str, rows: int
+) -> RepairBatch:
     """Set ``cached_at`` of up to ``rows`` rows behind the id ``after``; in a transaction.
 
     Rows that a flush is writing at this moment are left to it.
@@ -123,7 +125,7 @@ async def confirm_agents(connection: Connection, at: datetime, after: str, rows:
     row = await connection.fetchrow(sql_repair.CONFIRM_AGENTS, at, after, rows)
     assert row is not None
     skipped = row["seen"] - row["confirmed"]
-    return Confirmed(skipped, row["last"] if row["seen"] == rows else None)
+    return RepairBatch(skipped, row["last"] if row["seen"] == rows else None)
 
 
 async def confirm_builds(connection: Connection, at: datetime) -> None:

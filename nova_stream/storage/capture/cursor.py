@@ -131,7 +131,7 @@ class SourceState(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
-class Published(NamedTuple):
+class SourceDocument(NamedTuple):
     """A document of the source, by entity (``tasks``) and id."""
 
     entity: str
@@ -190,7 +190,7 @@ class CursorStore:
         self._source = source
         self._epoch = epoch
 
-    async def note(self, documents: Sequence[Published], seen: int) -> None:
+    async def note(self, documents: Sequence[SourceDocument], seen: int) -> None:
         """Say, before they are published, that these documents were there at the time ``seen``."""
         entities, ids = _columns(documents)
         self._check(
@@ -198,7 +198,7 @@ class CursorStore:
         )
 
     async def store(
-        self, at: Cursor, *, deleted: Sequence[Published] = (), caught_up: bool = False
+        self, at: Cursor, *, deleted: Sequence[SourceDocument] = (), caught_up: bool = False
     ) -> None:
         """Store where the capture stands, and that what is ``deleted`` is no more."""
         entities, ids = _columns(deleted)
@@ -219,19 +219,19 @@ class CursorStore:
             )
         )
 
-    async def gone(self, snapshot: int, after: Published, rows: int) -> list[Published]:
+    async def gone(self, snapshot: int, after: SourceDocument, rows: int) -> list[SourceDocument]:
         """Up to ``rows`` documents, in order, that a snapshot of this time has not seen."""
         found = await self._connection.fetch(
             _GONE, self._source, snapshot, after.entity, after.id, rows
         )
-        return [Published(row["entity"], row["id"]) for row in found]
+        return [SourceDocument(row["entity"], row["id"]) for row in found]
 
     def _check(self, rows: int) -> None:
         if not rows:
             raise LeadershipLostError(f"another instance captures {self._source} now")
 
 
-def _columns(documents: Sequence[Published]) -> tuple[list[str], list[str]]:
+def _columns(documents: Sequence[SourceDocument]) -> tuple[list[str], list[str]]:
     """Entities and ids, each document once: a statement must not touch a row twice."""
     once = list(dict.fromkeys(documents))
     return [document.entity for document in once], [document.id for document in once]

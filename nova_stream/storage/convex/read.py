@@ -21,7 +21,7 @@ MOST_BYTES = 4 * 1024 * 1024
 _STEPS = (64, 1024, MOST)
 
 
-class Stored(msgspec.Struct, frozen=True):
+class StoredDocument(msgspec.Struct, frozen=True):
     """A document, with its ``id`` inside; ``made_at`` is its own time, else that of its last
     change.
     """
@@ -32,27 +32,31 @@ class Stored(msgspec.Struct, frozen=True):
     made_at: datetime
 
 
-async def by_id(connection: Connection, entity: Entity, id_: str) -> Stored | None:
+async def by_id(connection: Connection, entity: Entity, id_: str) -> StoredDocument | None:
     """An agent, build or task."""
     return _stored(await connection.fetchrow(_BY_ID[entity], id_))
 
 
-async def agent_of_name(connection: Connection, name: str) -> Stored | None:
+async def agent_of_name(connection: Connection, name: str) -> StoredDocument | None:
     """Of the agents of this name the first by id."""
     return _stored(await connection.fetchrow(sql_convex.AGENT_OF_NAME, name))
 
 
-async def build_of_prd(connection: Connection, prd_id: str) -> Stored | None:
+async def build_of_prd(connection: Connection, prd_id: str) -> StoredDocument | None:
     """Of the builds of a PRD the first that was started."""
     return _stored(await connection.fetchrow(sql_convex.BUILD_OF_PRD, prd_id))
 
 
-async def build_of_start(connection: Connection, prd_id: str, started_at: str) -> Stored | None:
+async def build_of_start(
+    connection: Connection, prd_id: str, started_at: str
+) -> StoredDocument | None:
     """The build of a PRD that has exactly this text as its start."""
     return _stored(await connection.fetchrow(sql_convex.BUILD_OF_START, prd_id, started_at))
 
 
-async def builds(connection: Connection, limit: int, after: str | None = None) -> list[Stored]:
+async def builds(
+    connection: Connection, limit: int, after: str | None = None
+) -> list[StoredDocument]:
     """Builds, newest start first: those behind the build ``after``, all where there is none."""
     place: str | None = None
     if after is not None:
@@ -62,27 +66,31 @@ async def builds(connection: Connection, limit: int, after: str | None = None) -
     return await _all(connection, sql_convex.BUILDS, place, after, limit)
 
 
-async def builds_at_work(connection: Connection) -> list[Stored]:
+async def builds_at_work(connection: Connection) -> list[StoredDocument]:
     """Running and pending builds, newest start first."""
     return await _all(connection, sql_convex.BUILDS_AT_WORK, MOST)
 
 
-async def tasks_of_build(connection: Connection, build_id: str) -> list[Stored]:
+async def tasks_of_build(connection: Connection, build_id: str) -> list[StoredDocument]:
     """The tasks of a build, in the order of their creation."""
     return await _all(connection, sql_convex.TASKS_OF_BUILD, build_id, MOST)
 
 
-async def task_of_build(connection: Connection, build_id: str, task_id: str) -> Stored | None:
+async def task_of_build(
+    connection: Connection, build_id: str, task_id: str
+) -> StoredDocument | None:
     """The task that a build calls ``task_id``."""
     return _stored(await connection.fetchrow(sql_convex.TASK_OF_BUILD, build_id, task_id))
 
 
-async def task_at_work(connection: Connection, task_id: str) -> Stored | None:
+async def task_at_work(connection: Connection, task_id: str) -> StoredDocument | None:
     """The task that a build at work calls ``task_id``; the newest such build's."""
     return _stored(await connection.fetchrow(sql_convex.TASK_AT_WORK, task_id))
 
 
-async def executions_of_agent(connection: Connection, agent: str, limit: int) -> list[Stored]:
+async def executions_of_agent(
+    connection: Connection, agent: str, limit: int
+) -> list[StoredDocument]:
     """An agent's executions, newest first; archived ones without prompt and response."""
     return await _all(connection, sql_convex.EXECUTIONS_OF_AGENT, agent, limit)
 
@@ -94,7 +102,7 @@ async def activities(
     since: datetime | None = None,
     user: str | None = None,
     agent: str | None = None,
-) -> list[Stored]:
+) -> list[StoredDocument]:
     """The activity feed, newest first: since an instant, or of a user, or of a user's agent."""
     if since is not None:
         return await _all(connection, sql_convex.ACTIVITIES_SINCE, since, limit)
@@ -105,12 +113,12 @@ async def activities(
     return await _all(connection, sql_convex.ACTIVITIES_OF_AGENT, user, agent, limit)
 
 
-async def learnings(connection: Connection, prd_id: str) -> list[Stored]:
+async def learnings(connection: Connection, prd_id: str) -> list[StoredDocument]:
     """What was learned for a PRD, oldest first."""
     return await _all(connection, sql_convex.LEARNINGS, prd_id, MOST)
 
 
-async def _all(connection: Connection, statement: str, *arguments: Any) -> list[Stored]:
+async def _all(connection: Connection, statement: str, *arguments: Any) -> list[StoredDocument]:
     """The rows of a statement whose last argument is how many.
 
     Raises TooMuchError, beside what asyncpg raises: a list with a part missing would be wrong where
@@ -127,12 +135,14 @@ async def _all(connection: Connection, statement: str, *arguments: Any) -> list[
     return [_read(row) for row in found.rows]
 
 
-def _stored(row: asyncpg.Record | None) -> Stored | None:
+def _stored(row: asyncpg.Record | None) -> StoredDocument | None:
     return None if row is None else _read(row)
 
 
-def _read(row: Mapping[str, Any] | asyncpg.Record) -> Stored:
-    return Stored(row["id"], row["version"], msgspec.json.decode(row["doc"]), row["made_at"])
+def _read(row: Mapping[str, Any] | asyncpg.Record) -> StoredDocument:
+    return StoredDocument(
+        row["id"], row["version"], msgspec.json.decode(row["doc"]), row["made_at"]
+    )
 
 
 _BY_ID = {

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from nova_stream.storage import locks
-from nova_stream.storage.apply.sources import Noticed, noticed
+from nova_stream.storage.apply.sources import MovedSource, noticed
 from nova_stream.storage.database import Connection, read_committed
 from nova_stream.storage.jobs.rows import Alert, alert_of
 
@@ -155,7 +155,7 @@ class AlertStore:
             for row in rows
         ]
 
-    async def moved(self) -> list[Noticed]:
+    async def moved(self) -> list[MovedSource]:
         """Partitions whose source seems to have moved, by topic."""
         return await noticed(self._connection)
 

@@ -59,14 +59,14 @@ class Orphan(msgspec.Struct, frozen=True):
     fence: int
 
 
-class Opened(msgspec.Struct, frozen=True):
+class HeldRun(msgspec.Struct, frozen=True):
     """A new line of the ledger, and the token that its worker holds."""
 
     id: int
     fence: int
 
 
-class Ended(msgspec.Struct, frozen=True):
+class RunResult(msgspec.Struct, frozen=True):
     """How a run ended: what its line says from then on."""
 
     outcome: str
@@ -150,12 +150,12 @@ class JobStore:
         now: datetime,
         worker: str,
         lease: float,
-    ) -> Opened | None:
+    ) -> HeldRun | None:
         """Begin the slot's run; None where the slot has its line already."""
         row = await self._connection.fetchrow(
             sql_jobs.OPEN_SLOT, job, slot, scheduled_at, late, now, worker, lease
         )
-        return None if row is None else Opened(**dict(row))
+        return None if row is None else HeldRun(**dict(row))
 
     async def skip_overlap(
         self, job: str, slot: datetime, scheduled_at: datetime, now: datetime, worker: str
@@ -177,13 +177,13 @@ class JobStore:
         at: datetime | None,
         worker: str | None,
         lease: float,
-    ) -> Opened:
+    ) -> HeldRun:
         """Begin a run by hand, which uses up no slot."""
         row = await self._connection.fetchrow(
             sql_jobs.OPEN_MANUAL, job, kind, now, at, worker, lease
         )
         assert row is not None
-        return Opened(**dict(row))
+        return HeldRun(**dict(row))
 
     async def orphans(self, job: str) -> list[Orphan]:
         """The job's runs that nobody holds, locked until the transaction ends."""
@@ -191,27 +191,27 @@ class JobStore:
 
     async def take(
         self, run: int, worker: str, lease: float, *, at: datetime, late: bool
-    ) -> Opened:
+    ) -> HeldRun:
         """Take over a run: its former worker's token is worth nothing from the commit on."""
         fence = await self._connection.fetchval(sql_jobs.TAKE, run, worker, lease, at, late)
-        return Opened(run, fence)
+        return HeldRun(run, fence)
 
     async def give_up(self, run: int, now: datetime, error: str) -> None:
         await self._connection.execute(sql_jobs.GIVE_UP, run, now, error)
 
-    async def extend(self, held: Opened, lease: float) -> bool:
+    async def extend(self, held: HeldRun, lease: float) -> bool:
         """Hold the run for ``lease`` seconds from now; False when it is held no longer."""
         found = await self._connection.fetchval(sql_jobs.EXTEND, held.id, held.fence, lease)
         return found is not None
 
-    async def begin_attempt(self, held: Opened, lease: float, now: datetime) -> int | None:
+    async def begin_attempt(self, held: HeldRun, lease: float, now: datetime) -> int | None:
         """Count one more attempt; its number, or None when the run is held no longer."""
         number: int | None = await self._connection.fetchval(
             sql_jobs.BEGIN_ATTEMPT, held.id, held.fence, lease, now
         )
         return number
 
-    async def finish(self, held: Opened, ended: Ended) -> bool:
+    async def finish(self, held: HeldRun, ended: RunResult) -> bool:
         """Close the run's line; False when it is held no longer."""
         counts = None if ended.counts is None else msgspec.json.encode(ended.counts).decode()
         result = None if ended.result is None else ended.result.decode()
@@ -229,11 +229,11 @@ class JobStore:
         )
         return found is not None
 
-    async def release(self, held: Opened) -> None:
+    async def release(self, held: HeldRun) -> None:
         """Give the run back, unfinished: the next worker that looks takes it."""
         await self._connection.execute(sql_jobs.RELEASE, held.id, held.fence)
 
-    async def holds(self, held: Opened) -> bool:
+    async def holds(self, held: HeldRun) -> bool:
         return bool(await self._connection.fetchval(sql_jobs.HOLDS, held.id, held.fence))
 
     async def end_sessions(self, begin: str, keep: str) -> int:

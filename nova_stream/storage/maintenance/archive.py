@@ -49,14 +49,14 @@ class ArchiveObject(msgspec.Struct, frozen=True, rename="camel"):
     last_id: str | None
 
 
-class Place(NamedTuple):
+class ExecutionPlace(NamedTuple):
     """Where a batch of executions ended: time as Postgres writes it, and id."""
 
     time: str = "-infinity"
     id: str = ""
 
 
-class Emptied(NamedTuple):
+class EmptiedBatch(NamedTuple):
     """Rows emptied, and rows that somebody else holds at this moment."""
 
     emptied: int
@@ -96,8 +96,8 @@ class ArchiveStore:
         return int(await self._connection.fetchval(sql_archive.COUNT_HOT, cutoff))
 
     async def hot(
-        self, cutoff: datetime, place: Place, rows: int
-    ) -> tuple[list[ArchivedRow], Place]:
+        self, cutoff: datetime, place: ExecutionPlace, rows: int
+    ) -> tuple[list[ArchivedRow], ExecutionPlace]:
         """The next documents older than ``cutoff``, at most ``rows``, and where they end; none is
         the end.
         """
@@ -108,13 +108,15 @@ class ArchiveStore:
             return [], place
         names = ArchivedRow.__struct_fields__
         documents = [ArchivedRow(**{name: row[name] for name in names}) for row in found]
-        return documents, Place(found[-1]["place"], found[-1]["id"])
+        return documents, ExecutionPlace(found[-1]["place"], found[-1]["id"])
 
-    async def empty(self, object_id: int, at: datetime, rows: Sequence[ArchivedRow]) -> Emptied:
+    async def empty(
+        self, object_id: int, at: datetime, rows: Sequence[ArchivedRow]
+    ) -> EmptiedBatch:
         """Empty the rows that still are as archived; in a transaction."""
         row = await self._connection.fetchrow(sql_archive.EMPTY, *_versions(rows), object_id, at)
         assert row is not None
-        return Emptied(row["emptied"], row["held"])
+        return EmptiedBatch(row["emptied"], row["held"])
 
     async def empty_again(self, cutoff: datetime, rows: int) -> tuple[int, int]:
         """Empty rows older than ``cutoff`` whose time after a restore is over, in a transaction:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nova_stream.kafka.model import Applied, Key
+from nova_stream.kafka.model import AppliedPosition, Key
 from nova_stream.storage.apply import positions
 from nova_stream.storage.database import POLITE, Connection
 from nova_stream.storage.dead_letters.sql import COUNT_OPEN
@@ -19,7 +19,7 @@ class DatabaseHealth(msgspec.Struct, frozen=True):
     """
 
     sizes: dict[str, int]
-    positions: dict[Key, Applied]
+    positions: dict[Key, AppliedPosition]
     dead_letters: int
     last_runs: dict[str, float | None]
 

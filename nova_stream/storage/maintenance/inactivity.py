@@ -16,22 +16,22 @@ from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance import sql as sql_job_work
 
 
-class Place(NamedTuple):
+class UserPlace(NamedTuple):
     """Where a batch of users ended: time as Postgres writes it, and id."""
 
     time: str = "-infinity"
     id: str = ""
 
 
-class Marked(NamedTuple):
+class MarkedBatch(NamedTuple):
     """What a batch did: users new on the list, inactive users looked at, where to go on."""
 
     marked: int
     seen: int
-    place: Place
+    place: UserPlace
 
 
-class Unmarked(NamedTuple):
+class UnmarkedBatch(NamedTuple):
     """What a batch did: users active again, the id where to go on, None at the end."""
 
     reactivated: int
@@ -53,12 +53,12 @@ class InactivityEvent(msgspec.Struct, frozen=True):
 async def mark(
     connection: Connection,
     cutoff: datetime,
-    place: Place,
+    place: UserPlace,
     rows: int,
     *,
     now: datetime,
     run_id: int,
-) -> Marked:
+) -> MarkedBatch:
     """Look at up to ``rows`` users last active before ``cutoff``, from ``place`` on, and put those
     that are new onto the list, each with its event; in a transaction.
 
@@ -68,8 +68,8 @@ async def mark(
         sql_job_work.MARK_INACTIVE, cutoff, place.time, place.id, rows, now, run_id
     )
     if row is None:
-        return Marked(0, 0, place)
-    return Marked(row["marked"], row["seen"], Place(row["last_time"], row["last_id"]))
+        return MarkedBatch(0, 0, place)
+    return MarkedBatch(row["marked"], row["seen"], UserPlace(row["last_time"], row["last_id"]))
 
 
 async def unmark(
@@ -80,7 +80,7 @@ async def unmark(
     *,
     now: datetime,
     run_id: int,
-) -> Unmarked:
+) -> UnmarkedBatch:
     """Look at up to ``rows`` users of the list behind the id ``after`` and take off who is not
     inactive any more, or is gone; in a transaction.
 
@@ -88,7 +88,7 @@ async def unmark(
     """
     row = await connection.fetchrow(sql_job_work.UNMARK_INACTIVE, cutoff, after, rows, now, run_id)
     assert row is not None
-    return Unmarked(row["reactivated"], row["last"] if row["seen"] == rows else None)
+    return UnmarkedBatch(row["reactivated"], row["last"] if row["seen"] == rows else None)
 
 
 async def open_events(connection: Connection, rows: int) -> list[InactivityEvent]:

@@ -18,28 +18,28 @@ _BATCH = 1000
 ARCHIVE_ROWS = 2000
 
 
-class Place(NamedTuple):
+class ActivityPlace(NamedTuple):
     """Where a batch of activities ended: time as Postgres writes it, and id."""
 
     time: str = "-infinity"
     id: str = ""
 
 
-class Archived(NamedTuple):
+class ArchivedBatch(NamedTuple):
     """What a batch did: rows deleted, and where the next one goes on."""
 
     deleted: int
-    place: Place
+    place: ActivityPlace
 
 
 async def archive_activities(
     connection: Connection,
     cutoff: datetime,
-    place: Place,
+    place: ActivityPlace,
     *,
     run_id: int,
     rows: int = ARCHIVE_ROWS,
-) -> Archived:
+) -> ArchivedBatch:
     """Archive and delete up to ``rows`` activities older than ``cutoff``, from ``place`` on.
 
     To be called in a transaction. Rows that somebody else has locked, or that were put back not
@@ -49,8 +49,8 @@ async def archive_activities(
         sql_job_work.ARCHIVE_ACTIVITIES, cutoff, place.time, place.id, rows, run_id
     )
     if row is None:
-        return Archived(0, place)
-    return Archived(row["deleted"], Place(row["last_time"], row["last_id"]))
+        return ArchivedBatch(0, place)
+    return ArchivedBatch(row["deleted"], ActivityPlace(row["last_time"], row["last_id"]))
 
 
 async def forget_activities(connection: Connection, days: int, rows: int = _BATCH) -> int:

@@ -12,7 +12,7 @@ from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance import sql as sql_job_work
 
 
-class Stalled(msgspec.Struct, frozen=True):
+class StalledBuild(msgspec.Struct, frozen=True):
     """A build as stored; ``doc`` is its document as JSON text."""
 
     id: str
@@ -38,9 +38,9 @@ async def stalled_builds(
     connection: Connection,
     basis: str,
     cutoff: datetime,
-    after: Stalled | None,
+    after: StalledBuild | None,
     rows: int,
-) -> list[Stalled]:
+) -> list[StalledBuild]:
     """Up to ``rows`` running builds behind ``after`` that nothing has happened to since before
     ``cutoff``, oldest start first.
 
@@ -50,7 +50,7 @@ async def stalled_builds(
     place = ("-infinity", "") if after is None else (after.started_at.isoformat(), after.id)
     found = await connection.fetch(sql_job_work.STALLED_BUILDS[basis], cutoff, *place, rows)
     return [
-        Stalled(
+        StalledBuild(
             r["id"],
             r["version"],
             r["version_minor"],

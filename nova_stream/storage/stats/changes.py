@@ -75,7 +75,7 @@ class Marker(NamedTuple):
     words: str
 
 
-class Changes(NamedTuple):
+class ChangedRows(NamedTuple):
     """What differs between two looks, as one state; rows that did not change may be among them.
 
     ``agent_ids`` are all that there are now, ``unregistered`` all names without an agent. Builds
@@ -94,7 +94,7 @@ class Changes(NamedTuple):
 
 async def read(
     connection: Connection, since: Marker | None, known: Collection[str]
-) -> Changes | None:
+) -> ChangedRows | None:
     """What differs from the look that gave ``since`` (None = everything), or None where nobody
     has written since; ``known`` are the agents' ids as they were then.
     """
@@ -110,7 +110,7 @@ async def read(
         if count != len(ids):  # some of them are gone
             ids = {row["agent_id"] for row in await connection.fetch(_AGENT_IDS)}
         others = await connection.fetch(sql_read.UNREGISTERED)
-        return Changes(
+        return ChangedRows(
             marker=marker,
             agents=await in_turns(partial(read_row, AgentStats), agents),
             agent_ids=ids,

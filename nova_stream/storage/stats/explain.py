@@ -23,7 +23,7 @@ from nova_stream.storage.stats.explain_rows import (
     TaskItem,
 )
 from nova_stream.storage.stats.read import shown
-from nova_stream.storage.stats.rows import Place
+from nova_stream.storage.stats.rows import ListPlace
 
 # -- tasks -----------------------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ _FORMULAS: dict[Figure, str] = {
 }
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     """What is asked for, in the transaction at hand."""
 
     connection: Connection
@@ -145,18 +145,18 @@ class _Asked(NamedTuple):
     agent_id: str | None
     figure: Figure
     bounds: read.Bounds
-    after: Place | None
+    after: ListPlace | None
 
     @property
     def limit(self) -> int:
         return self.bounds.rows
 
 
-class _Found(NamedTuple):
+class _FoundPage(NamedTuple):
     """A page of rows, what the formula works with, and the newest event of what decides it."""
 
     items: Sequence[Item]
-    end: Place | None
+    end: ListPlace | None
     rows: dict[str, float]
     last_change: Event | None
 
@@ -167,10 +167,10 @@ async def explain(
     name: str,
     figure: Figure,
     bounds: read.Bounds,
-    after: Place | None = None,
+    after: ListPlace | None = None,
     *,
     unregistered: bool = False,
-) -> tuple[Explanation, Place | None] | None:
+) -> tuple[Explanation, ListPlace | None] | None:
     """A figure of a name with a page of its rows, in one snapshot, and where the next page goes on.
 
     None when no agent has the name, unless ``unregistered`` and something counts under it. Raises
@@ -180,7 +180,7 @@ async def explain(
         stats = await read.agent_stats(connection, name, unregistered=unregistered)
         if stats is None:
             return None
-        asked = _Asked(connection, settings, name, stats.agent_id, figure, bounds, after)
+        asked = _Question(connection, settings, name, stats.agent_id, figure, bounds, after)
         value = msgspec.to_builtins(stats).get(figure)
         if figure == "activeTasks":
             value = await connection.fetchval(_ACTIVE_TASKS, name)
@@ -203,7 +203,7 @@ async def explain(
     return explanation, found.end
 
 
-async def _tasks(asked: _Asked) -> _Found:
+async def _tasks(asked: _Question) -> _FoundPage:
     statuses = _STATUSES[asked.figure]
     after = asked.after.id if asked.after else ""
     page = await _page(asked, _TASKS, asked.name, statuses, after, asked.limit + 1)
@@ -213,12 +213,12 @@ async def _tasks(asked: _Asked) -> _Found:
         LAST_TASK, asked.name, None if asked.figure in _LEFT else statuses
     )
     items = [_item(TaskItem, asked, Entity.TASKS, row) for row in page.rows]
-    end = Place(None, items[-1].id) if page.more else None
+    end = ListPlace(None, items[-1].id) if page.more else None
     event = None if changed is None else _event(asked, Entity.TASKS, changed)
-    return _Found(items, end, dict(counts), event)
+    return _FoundPage(items, end, dict(counts), event)
 
 
-async def _executions(asked: _Asked) -> _Found:
+async def _executions(asked: _Question) -> _FoundPage:
     """The executions that have a duration: first those with a time, newest first."""
     place = asked.after or read.FIRST
     page = await read.timed_then_untimed(
@@ -233,9 +233,9 @@ async def _executions(asked: _Asked) -> _Found:
     changed = await asked.connection.fetchrow(_LAST_EXECUTION, asked.name)
     items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
     last = items[-1] if page.more else None
-    return _Found(
+    return _FoundPage(
         items,
-        None if last is None else Place(last.timestamp, last.id),
+        None if last is None else ListPlace(last.timestamp, last.id),
         {
             name: shown(value)
             for name, value in zip(("executions", "durationSum"), counts, strict=True)
@@ -244,7 +244,7 @@ async def _executions(asked: _Asked) -> _Found:
     )
 
 
-async def _newest(asked: _Asked) -> _Found:
+async def _newest(asked: _Question) -> _FoundPage:
     """The executions of the newest timestamp, else the agent."""
     newest = await asked.connection.fetchval(_NEWEST_TIME, asked.name)
     if newest is None:
@@ -255,31 +255,31 @@ async def _newest(asked: _Asked) -> _Found:
     count = await asked.connection.fetchval(_COUNT_NEWEST, *arguments)
     changed = await asked.connection.fetchrow(_LAST_NEWEST, *arguments)
     items = [_item(ExecutionItem, asked, Entity.EXECUTIONS, row) for row in page.rows]
-    end = Place(None, items[-1].id) if page.more else None
+    end = ListPlace(None, items[-1].id) if page.more else None
     event = _event(asked, Entity.EXECUTIONS, changed)
-    return _Found(items, end, {"executions": count}, event)
+    return _FoundPage(items, end, {"executions": count}, event)
 
 
-async def _page(asked: _Asked, statement: str, *arguments: Any) -> Rows:
+async def _page(asked: _Question, statement: str, *arguments: Any) -> Rows:
     return await fetch_within(asked.connection, statement, *arguments, **asked.bounds._asdict())
 
 
-async def _created(asked: _Asked) -> _Found:
+async def _created(asked: _Question) -> _FoundPage:
     row = await asked.connection.fetchrow(_AGENT, asked.agent_id)
     if row is None:
-        return _Found([], None, {"executions": 0}, None)
+        return _FoundPage([], None, {"executions": 0}, None)
     item = _item(AgentItem, asked, Entity.AGENTS, row)
-    return _Found([] if asked.after else [item], None, {"executions": 0}, item.event)
+    return _FoundPage([] if asked.after else [item], None, {"executions": 0}, item.event)
 
 
-def _item(kind: type[Row], asked: _Asked, entity: Entity, row: Any) -> Row:
+def _item(kind: type[Row], asked: _Question, entity: Entity, row: Any) -> Row:
     fields = {name: shown(value) for name, value in row.items()}
     for name in ("src_partition", "src_offset", "changed_at"):
         del fields[name]
     return kind(**fields, event=_event(asked, entity, row))
 
 
-def _event(asked: _Asked, entity: Entity, row: Any) -> Event:
+def _event(asked: _Question, entity: Entity, row: Any) -> Event:
     return Event(
         topic=asked.settings.topic(entity),
         partition=row["src_partition"],

@@ -26,26 +26,26 @@ from nova_stream.storage.stats.rows import (
     Build,
     BuildStats,
     BuildWithTasks,
+    ListPlace,
     NamedAgentStats,
     Overview,
-    Place,
     Task,
 )
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 #: A page of a list, and where the next one goes on (None = there is none).
-Page = tuple[list[Row], Place | None]
+Page = tuple[list[Row], ListPlace | None]
 
 
 #: Doubles beyond are not all whole numbers that were meant as such.
 _EXACT = 2**53
-FIRST = Place("infinity", "")
+FIRST = ListPlace("infinity", "")
 #: Rows that are made before others have their turn.
 _TURN = 500
 _AS_THEY_ARE = frozenset({str, int})
 
 
-class _Falling(str):
+class _Descending(str):
     """A text that comes before smaller ones."""
 
     __slots__ = ()
@@ -109,8 +109,8 @@ def _merged(rows: list[AgentStats], parts: Sequence[Rows]) -> list[AgentStats]:
     return [row for row in rows if all(_order(row) <= end for end in ends)]
 
 
-def _order(row: AgentStats) -> tuple[_Falling, str, str]:
-    active = _Falling(row.last_active or "")  # the empty one comes last
+def _order(row: AgentStats) -> tuple[_Descending, str, str]:
+    active = _Descending(row.last_active or "")  # the empty one comes last
     return active, row.agent_name, row.agent_id or ""
 
 
@@ -148,7 +148,10 @@ async def overview(connection: Connection) -> Overview:
 
 
 async def builds(
-    connection: Connection, bounds: Bounds, after: Place | None = None, status: str | None = None
+    connection: Connection,
+    bounds: Bounds,
+    after: ListPlace | None = None,
+    status: str | None = None,
 ) -> Page[Build]:
     """A page of builds, newest start first, those that have not started last."""
     statements = sql_read.BUILDS if status is None else sql_read.BUILDS_OF_STATUS
@@ -176,7 +179,7 @@ async def build(
 
 
 async def activities(
-    connection: Connection, bounds: Bounds, after: Place | None = None
+    connection: Connection, bounds: Bounds, after: ListPlace | None = None
 ) -> Page[Activity]:
     """A page of the activity feed, newest first."""
     found = await _page(connection, sql_read.ACTIVITIES, bounds, after)
@@ -189,7 +192,7 @@ async def positions(connection: Connection) -> dict[tuple[str, int], int]:
     return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
-class Reached(NamedTuple):
+class ReachedPositions(NamedTuple):
     """How far the stream has come: the next offsets, by topic and partition, and the life of each
     topic that they count in; the id is None of one that no worker has recognised.
     """
@@ -198,10 +201,10 @@ class Reached(NamedTuple):
     lives: Mapping[str, str | None]
 
 
-async def reached(connection: Connection) -> Reached:
+async def reached(connection: Connection) -> ReachedPositions:
     """The positions with the lives of their topics, in one look."""
     rows = await connection.fetch(sql_read.LIVING_POSITIONS)
-    return Reached(
+    return ReachedPositions(
         {(row["topic"], row["partition"]): row["next_offset"] for row in rows},
         {row["topic"]: row["topic_id"] for row in rows},
     )
@@ -221,7 +224,7 @@ async def _page(
     connection: Connection,
     statements: tuple[str, str],
     bounds: Bounds,
-    after: Place | None,
+    after: ListPlace | None,
     extra: Sequence[Any] = (),
 ) -> Rows:
     async with snapshot(connection):
@@ -232,7 +235,7 @@ async def timed_then_untimed(
     connection: Connection,
     statements: tuple[str, str],
     bounds: Bounds,
-    place: Place,
+    place: ListPlace,
     *,
     before: Sequence[Any] = (),
     after: Sequence[Any] = (),
@@ -265,7 +268,7 @@ def _paged(rows: list[Row], found: Rows, time: str) -> Page[Row]:
     if not found.more:
         return rows, None
     last: Any = rows[-1]
-    return rows, Place(getattr(last, time), last.id)
+    return rows, ListPlace(getattr(last, time), last.id)
 
 
 def read_row(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:

@@ -130,7 +130,7 @@ class AgentPlace(NamedTuple):
     id: str
 
 
-class Place(msgspec.Struct, frozen=True):
+class ListPlace(msgspec.Struct, frozen=True):
     """Where a page of a list ends: the row's time (None = it has none) and id."""
 
     time: str | None

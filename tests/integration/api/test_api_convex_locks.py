@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nova_stream.api.convex.lock_set import Holding
+from nova_stream.api.convex.lock_set import LockSet
 from nova_stream.api.problems import ProblemError
 from nova_stream.settings import Settings
 from nova_stream.storage.convex.entity_locks import EntityLocks
@@ -58,7 +58,7 @@ async def test_a_process_that_goes_lets_go(locks: EntityLocks, others: EntityLoc
 async def test_a_lost_session_is_noticed_and_replaced(
     locks: EntityLocks, nova_settings: Settings
 ) -> None:
-    holding = Holding(locks, 5)
+    holding = LockSet(locks, 5)
     await holding.hold("tasks:1")
     holding.check()
     connection = await connect(nova_settings, "test")
@@ -76,14 +76,14 @@ async def test_a_lost_session_is_noticed_and_replaced(
 
     await until("the loss is noticed", noticed)
     await holding.release()
-    again = Holding(locks, 5)
+    again = LockSet(locks, 5)
     await again.hold("tasks:1")
     again.check()
     await again.release()
 
 
 async def test_a_turn_that_does_not_come_is_told(locks: EntityLocks) -> None:
-    first, second = Holding(locks, 1), Holding(locks, 0.1)
+    first, second = LockSet(locks, 1), LockSet(locks, 0.1)
     await first.hold("tasks:1")
     with pytest.raises(ProblemError) as told:
         await second.hold("tasks:1")
@@ -91,6 +91,6 @@ async def test_a_turn_that_does_not_come_is_told(locks: EntityLocks) -> None:
     kept = first.passed_on()
     await first.release()
     with pytest.raises(ProblemError):
-        await Holding(locks, 0.1).hold("tasks:1")
+        await LockSet(locks, 0.1).hold("tasks:1")
     await kept.release()
     await second.release()

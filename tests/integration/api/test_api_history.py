@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.clock import from_millis, isoformat, system_clock
-from nova_stream.jobs.engine.manual import run_by_hand
+from nova_stream.jobs.engine.manual import run_manually
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
 from nova_stream.storage.stats.history import ENDED_TASKS, Span
@@ -130,7 +130,7 @@ async def test_the_builds_figures_as_the_runs_found_them(
         status = "completed" if number else "failed"
         after = {"id": f"b{number}", "status": status, "startedAt": isoformat(time)}
         await apply_lines([{"entity": "builds", "after": after}])
-        await run_by_hand(nova_settings, job, dry_run=False, at=time)
+        await run_manually(nova_settings, job, dry_run=False, at=time)
     items = (await client.get("/api/v1/builds/history")).json()["items"]
     assert [(i["totalBuilds"], i["failedBuilds"], i["successRate"]) for i in items] == [
         (2, 1, 50),

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from nova_stream.api.app import create_app
 from nova_stream.events.change import Entity
-from nova_stream.jobs.engine.manual import run_by_hand
+from nova_stream.jobs.engine.manual import run_manually
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
 from nova_stream.storage.read_status import stream_facts
@@ -112,8 +112,8 @@ FROM generate_series(1, 4) n
     await query(nova_settings, letter)
     before = {job.name: job for job in JOBS}
     for name in ("computeAgentStats", "refreshBuildStats"):
-        await run_by_hand(nova_settings, before[name], dry_run=False, at=None)
-        await run_by_hand(nova_settings, before[name], dry_run=True, at=None)
+        await run_manually(nova_settings, before[name], dry_run=False, at=None)
+        await run_manually(nova_settings, before[name], dry_run=True, at=None)
     found = await look(client)
     runs = await query(nova_settings, "SELECT id FROM job_runs WHERE kind = 'manual' ORDER BY id")
     assert found["openDeadLetters"] == 2

@@ -18,7 +18,7 @@ from nova_stream.api.convex import backend, lock_set
 from nova_stream.api.database import Database
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.live import broadcaster
-from nova_stream.api.live.event_log import Wanted
+from nova_stream.api.live.event_log import EventFilter
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.clock import system_clock
 from nova_stream.publish.interface import Publisher
@@ -125,8 +125,8 @@ async def _records_a_deed(_: Settings, database: Database) -> None:
 
 async def _looks_for_changes(settings: Settings, database: Database) -> None:
     tokens = Tokens(settings, StoredTokens(database))
-    changes = broadcaster.Changes(database, ApiMetrics(), 5, tokens)
-    client = changes.join(Wanted(), None, lambda: True)
+    changes = broadcaster.Broadcaster(database, ApiMetrics(), 5, tokens)
+    client = changes.join(EventFilter(), None, lambda: True)
     async with asyncio.timeout(10):
         while b'"connected":false' not in await client.frame():
             pass
@@ -145,14 +145,14 @@ async def _waits_for_a_write(settings: Settings, database: Database) -> None:
     watch = positions.PositionWatch(database, positions.PresentLives(ask, []))
     convex = backend.Backend(settings, database, Lazy(start, stop), watch)
     change = {"entity": "agents", "op": "c", "seq": 1, "after": {"id": "a-1", "name": "NOVA"}}
-    await convex._write([change], lock_set.Holding(EntityLocks(settings)))
+    await convex._write([change], lock_set.LockSet(EntityLocks(settings)))
     await convex.close()
 
 
 async def _gives_a_lock_back(settings: Settings, _: Database) -> None:
     locks = EntityLocks(settings)
     for _attempt in range(2):  # the second one would wait for ever for what the first one kept
-        holding = lock_set.Holding(locks, 5.0)
+        holding = lock_set.LockSet(locks, 5.0)
         await holding.hold("builds:b-1")
         await holding.release()
     await locks.close()

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from nova_stream.jobs.engine.job import Job, JobContext, Missed, Policy, RunOnce
+from nova_stream.jobs.engine.job import Job, JobContext, MissedSlots, Policy, RunOnce
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.scheduler import Scheduler
 from nova_stream.settings import Settings
@@ -75,7 +75,7 @@ def job(
     return Job(name, schedule, "what a test wants", Policy(**fields), work)
 
 
-SKIP = Missed.SKIP
+SKIP = MissedSlots.SKIP
 
 
 def scheduler(settings: Settings, jobs: list[Job], clock: FakeClock, name: str = "w1") -> Scheduler:

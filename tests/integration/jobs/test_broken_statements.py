@@ -15,7 +15,7 @@ from nova_stream.jobs.alerting.alerts import Alerts
 from nova_stream.jobs.alerting.webhook import Webhook
 from nova_stream.jobs.engine import runner
 from nova_stream.jobs.engine import scheduler as scheduler_module
-from nova_stream.jobs.engine.manual import run_by_hand
+from nova_stream.jobs.engine.manual import run_manually
 from nova_stream.jobs.registry import JOBS
 from nova_stream.jobs.timers import Watch
 from nova_stream.settings import Settings
@@ -73,7 +73,7 @@ async def test_a_run_by_hand_does_without_a_ledger_in_an_outage_alone(
     monkeypatch.setattr(sql_jobs, "OPEN_MANUAL", "SELECT $1")
     (health_check,) = (job for job in JOBS if job.without_ledger)
     with pytest.raises(asyncpg.InterfaceError, match="the server expects 1 argument"):
-        await run_by_hand(jobs_settings, health_check, dry_run=False, at=None)
+        await run_manually(jobs_settings, health_check, dry_run=False, at=None)
 
 
 async def test_the_end_of_a_run(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,12 @@ from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.runner import Runner
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
-from nova_stream.storage.jobs.ledger import Ended
+from nova_stream.storage.jobs.ledger import RunResult
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
 
 pytestmark = pytest.mark.integration
 
-ENDED = Ended("ok", datetime(2026, 2, 20, tzinfo=UTC), 1.0, None, None, b"{}", None)
+ENDED = RunResult("ok", datetime(2026, 2, 20, tzinfo=UTC), 1.0, None, None, b"{}", None)
 
 
 async def claimed(settings: Settings, clock: FakeClock, worker: str) -> Ledger:

@@ -13,7 +13,7 @@ from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied, Flush, Position, read_partials
+from nova_stream.storage.apply.flush import AppliedChunk, Flush, Position, read_partials
 from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.testing.recount import AgentFigures, BuildFigures, Recount
@@ -67,7 +67,7 @@ class Mirror:
         self.expected: dict[Key, tuple[int, int]] = {}
         self.partials: dict[Key, dict[str, dict[str, Any]]] = {}
 
-    def apply(self, key: Key, applied: Applied) -> None:
+    def apply(self, key: Key, applied: AppliedChunk) -> None:
         self.expected[key] = (applied.next_offset, applied.epoch)
         if applied.complete:
             self.partials[key] = {}

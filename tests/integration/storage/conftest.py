@@ -13,7 +13,7 @@ from nova_stream.events.change import Entity
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import Applied, Flush, Position
+from nova_stream.storage.apply.flush import AppliedChunk, Flush, Position
 from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection, connect
 from tests.integration.storage.arena import Arena, open_arena, snapshot_differences
@@ -66,7 +66,7 @@ class Desk:
             end=len(log) if end is None else end,
         )
 
-    async def flush(self, *chunks: Chunk) -> list[Applied]:
+    async def flush(self, *chunks: Chunk) -> list[AppliedChunk]:
         await positions.ensure(self.connection, [chunk.key for chunk in chunks])
         return await Flush(self.connection, chunks, self.expected).run()
 
@@ -77,7 +77,7 @@ class Desk:
         partition: int = 0,
         headers: Any = (),
         key: bytes | None = b"k",
-    ) -> Applied:
+    ) -> AppliedChunk:
         """Add records and flush them as one chunk."""
         start = len(self.logs[entity, partition])
         self.add(entity, *values, partition=partition, headers=headers, key=key)

@@ -10,7 +10,7 @@ import pytest
 
 from nova_stream.errors import GapError
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply.flush import Applied, Flush, read_partials
+from nova_stream.storage.apply.flush import AppliedChunk, Flush, read_partials
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk
 
@@ -209,6 +209,6 @@ async def test_a_row_says_where_it_comes_from(desk: Desk) -> None:
     assert (row["src_partition"], row["src_offset"]) == (1, 1)
 
 
-def remember(desk: Desk, applied: Applied) -> None:
+def remember(desk: Desk, applied: AppliedChunk) -> None:
     key = (desk.settings.topic(TASKS), 0)
     desk.expected[key] = (applied.next_offset, applied.epoch)

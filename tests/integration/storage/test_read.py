@@ -11,7 +11,7 @@ import pytest
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.stats import read
-from nova_stream.storage.stats.rows import Place
+from nova_stream.storage.stats.rows import ListPlace
 
 pytestmark = pytest.mark.integration
 
@@ -127,7 +127,7 @@ async def test_builds_are_read_to_their_end(
 
 async def _ids(connection: Connection, limit: int, status: str | None = None) -> list[str]:
     ids: list[str] = []
-    place: Place | None = None
+    place: ListPlace | None = None
     while True:
         rows, place = await read.builds(connection, read.Bounds(limit, 10**6), place, status)
         ids += [row.id for row in rows]
@@ -167,6 +167,6 @@ async def test_activities_newest_first(connection: Connection, apply_lines: Appl
     await apply_lines(lines)
     rows, place = await read.activities(connection, read.Bounds(2, 10**6))
     assert [row.id for row in rows] == ["v4", "v2"]
-    assert place == Place(at(2), "v2")
+    assert place == ListPlace(at(2), "v2")
     rest, end = await read.activities(connection, read.Bounds(2, 10**6), place)
     assert ([row.id for row in rest], end) == (["v1"], None)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.api.live.broadcaster import Client
-from nova_stream.api.live.event_log import Board, Wanted
+from nova_stream.api.live.event_log import EventFilter, EventLog
 
-ALL = Wanted()
+ALL = EventFilter()
 
 
 def events(frame: bytes) -> list[tuple[str, str, Any]]:
@@ -21,7 +21,7 @@ def events(frame: bytes) -> list[tuple[str, str, Any]]:
     return [(id_, event, msgspec.json.decode(data)) for id_, event, data in found]
 
 
-def whole(board: Board) -> bytes:
+def whole(board: EventLog) -> bytes:
     """The full picture as a client is sent it."""
     text, seen = b"", 0
     while seen < board.number:
@@ -31,7 +31,7 @@ def whole(board: Board) -> bytes:
 
 
 def test_a_row_is_shown_once_with_its_newest_state() -> None:
-    board = Board()
+    board = EventLog()
     for number in range(5):
         board.put("a", "agent", number, "A")
         board.put("b", "agent", 10 + number, "B")
@@ -43,7 +43,7 @@ def test_a_row_is_shown_once_with_its_newest_state() -> None:
 
 
 def test_any_event_can_be_gone_on_from() -> None:
-    board = Board()
+    board = EventLog()
     for number in range(10):
         board.put(f"{number}", "agent", number, "A")
     frame = events(whole(board))
@@ -58,7 +58,7 @@ def test_any_event_can_be_gone_on_from() -> None:
 
 
 def test_ids_of_others_cannot_be_gone_on_from() -> None:
-    board, other = Board(), Board()
+    board, other = EventLog(), EventLog()
     board.put("a", "agent", 1, "A")
     other.put("a", "agent", 1, "A")
     for id_ in (events(whole(other))[0][0], "", "x", "1", "-1"):
@@ -68,7 +68,7 @@ def test_ids_of_others_cannot_be_gone_on_from() -> None:
 
 
 def test_what_is_gone_is_told_to_those_who_saw_it_and_forgotten_in_the_end() -> None:
-    board = Board()
+    board = EventLog()
     board.put("a", "agent", 1, "A")
     seen = board.number
     id_, _, _ = events(whole(board))[0]
@@ -82,21 +82,21 @@ def test_what_is_gone_is_told_to_those_who_saw_it_and_forgotten_in_the_end() -> 
 
 
 def test_lists_keep_their_newest_rows() -> None:
-    board = Board()
+    board = EventLog()
     for number in range(200):
         board.put(f"{number}", "activity", number, "A")
     assert [d for _, _, d in events(board.since(0, ALL).text)] == list(range(150, 200))
 
 
 def test_filters() -> None:
-    board = Board()
+    board = EventLog()
     board.put("a", "agent", 1, "A")
     board.put("b", "agent", 2, "B")
     board.put("overview", "overview", 3)
     board.put("state", "state", 4)
 
     def shown(events_: set[str] | None, agents: set[str] | None) -> list[int]:
-        wanted = Wanted(
+        wanted = EventFilter(
             None if events_ is None else frozenset(events_),
             None if agents is None else frozenset(agents),
         )
@@ -115,7 +115,7 @@ _STEPS = st.lists(
 
 @given(_STEPS)
 def test_whoever_reads_and_whenever_ends_with_the_last_values(steps: list[Any]) -> None:
-    board = Board()
+    board = EventLog()
     truth: dict[str, int] = {}
     seen = {"slow": 0, "fast": 0}
     states: dict[str, dict[str, int]] = {"slow": {}, "fast": {}}
@@ -138,7 +138,7 @@ def test_whoever_reads_and_whenever_ends_with_the_last_values(steps: list[Any]) 
 
 
 async def test_a_client_that_takes_nothing_costs_nothing() -> None:
-    board = Board()
+    board = EventLog()
     client = Client(ALL, None, lambda: True)
     for number in range(1000):
         board.put("a", "agent", number, "A")
@@ -150,7 +150,7 @@ async def test_a_client_that_takes_nothing_costs_nothing() -> None:
 
 
 async def test_a_large_picture_goes_out_in_pieces_and_ends_with_the_newest_state() -> None:
-    board = Board()
+    board = EventLog()
     for number in range(5000):
         board.put(f"{number}", "agent", {"n": number, "text": "x" * 200}, "A")
     board.put("7", "agent-gone", {"n": 7}, "A")
@@ -177,7 +177,7 @@ async def test_a_large_picture_goes_out_in_pieces_and_ends_with_the_newest_state
 
 
 async def test_nothing_is_taken_while_a_look_is_under_way() -> None:
-    board = Board()
+    board = EventLog()
     for number in range(2000):
         board.put(f"{number}", "agent", {"n": number, "text": "x" * 200}, "A")
     client = Client(ALL, None, lambda: True)

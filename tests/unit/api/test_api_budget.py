@@ -26,7 +26,7 @@ from nova_stream.api.budget.request_body import read_json
 from nova_stream.api.budget.room import Room, Rooms
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.middleware import Outermost
+from nova_stream.api.middleware import RequestMiddleware
 from nova_stream.api.problems import ProblemError
 
 SMALL = Budget(body=MB, values=100, answer=1000, seconds=0.2, memory=60)
@@ -64,7 +64,7 @@ async def serving(
     app = FastAPI()
     app.add_api_route("/x", handler, methods=["GET", "POST"], dependencies=[within(budget)])
     app.add_middleware(Budgets, rooms=room or rooms())
-    app.add_middleware(Outermost, metrics=ApiMetrics())
+    app.add_middleware(RequestMiddleware, metrics=ApiMetrics())
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         yield client

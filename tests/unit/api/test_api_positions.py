@@ -12,7 +12,7 @@ from nova_stream.api.positions import PositionWatch, PresentLives
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.publish.position_token import PositionToken
-from nova_stream.storage.stats.read import Reached
+from nova_stream.storage.stats.read import ReachedPositions
 
 T = "nova.tasks"
 
@@ -40,9 +40,9 @@ class Watch(PositionWatch):
         super().__init__(None, PresentLives(kafka.lives, [T]))  # type: ignore[arg-type]
         self.stands = (life, offset)
 
-    async def _look(self) -> Reached:
+    async def _look(self) -> ReachedPositions:
         life, offset = self.stands
-        return Reached({(T, 0): offset}, {T: life})
+        return ReachedPositions({(T, 0): offset}, {T: life})
 
 
 def token(offset: int, life: str | None = None) -> PositionToken:

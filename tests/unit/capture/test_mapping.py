@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.capture.client import Row
-from nova_stream.capture.mapping import TABLES, Rejected, change_of, deletion, entity_of
+from nova_stream.capture.mapping import TABLES, Rejection, change_of, deletion, entity_of
 from nova_stream.capture.values import plain_value
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
@@ -159,7 +159,7 @@ def test_what_cannot_be_applied_is_kept_with_its_reason(
     table: str, fields: dict[str, Any], reason: str
 ) -> None:
     change = change_of(TABLES[table], row(table, {**DOCUMENTS[table], **fields}), op="u")
-    assert isinstance(change, Rejected)
+    assert isinstance(change, Rejection)
     assert change.reason.reason == reason
     assert (change.id, change.seq, change.document["id"]) == ("d1", NOON_NS, "d1")
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_applied_is_kept_with_its_reason(
 def test_what_is_no_value_of_convex_is_rejected() -> None:
     fields = {**DOCUMENTS["agents"], "model": {"$integer": "AAA="}}
     change = change_of(Entity.AGENTS, row("agents", {}, fields=fields), op="u")
-    assert isinstance(change, Rejected)
+    assert isinstance(change, Rejection)
     assert change.reason.reason == "wrong_type"
     assert "$integer holds 2 bytes instead of 8" in str(change.reason)
 

@@ -9,7 +9,7 @@ import pytest
 
 from nova_stream.jobs.alerting.alerts import Condition, conditions
 from nova_stream.settings import load_settings
-from nova_stream.storage.apply.sources import Noticed
+from nova_stream.storage.apply.sources import MovedSource
 from nova_stream.storage.jobs.alerts import MissedFacts, RunFacts
 from nova_stream.storage.jobs.rows import AlertKind
 
@@ -93,9 +93,9 @@ def test_missed() -> None:
 def test_a_source_that_seems_to_have_moved_is_one_alert_a_topic() -> None:
     noon = datetime(2026, 2, 20, 12, tzinfo=UTC)
     moved = [
-        Noticed("nova.builds", 0, 5, noon, 2),
-        Noticed("nova.tasks", 0, 7, noon, 3),
-        Noticed("nova.tasks", 4, 9, noon, 4),
+        MovedSource("nova.builds", 0, 5, noon, 2),
+        MovedSource("nova.tasks", 0, 7, noon, 3),
+        MovedSource("nova.tasks", 4, 9, noon, 4),
     ]
     found = conditions(SETTINGS, [], [], moved)
     assert [(c.kind, c.subject, c.value) for c in found] == [

@@ -14,15 +14,15 @@ from nova_stream.events.decode import decode
 from nova_stream.events.json_text import parse_json
 from nova_stream.jobs.stall_events import _raw, verdict_of
 from nova_stream.kafka.records import RecordMaker
-from nova_stream.storage.maintenance.stalled import Stalled
+from nova_stream.storage.maintenance.stalled import StalledBuild
 from tests.integration.storage.chunks import Record
 
 NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
 
 
-def build(id_: str = "b1", version: int = 7, minor: int = 0, more: str = "") -> Stalled:
+def build(id_: str = "b1", version: int = 7, minor: int = 0, more: str = "") -> StalledBuild:
     doc = f'{{"id": {json.dumps(id_)}, "status": "running"{more}}}'
-    return Stalled(id_, version, minor, 3, doc, NOW)
+    return StalledBuild(id_, version, minor, 3, doc, NOW)
 
 
 def test_the_same_build_and_version_give_the_same_activity() -> None:
@@ -33,7 +33,7 @@ def test_the_same_build_and_version_give_the_same_activity() -> None:
 
 
 @pytest.mark.parametrize("other", [build("b2"), build(version=8), build(minor=1), build("b1\n7")])
-def test_another_build_or_version_gives_another_activity(other: Stalled) -> None:
+def test_another_build_or_version_gives_another_activity(other: StalledBuild) -> None:
     assert verdict_of(other, NOW, 30).activity_id != verdict_of(build(), NOW, 30).activity_id
 
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from nova_stream.kafka import queries
 from nova_stream.kafka.lives import TopicLives
-from nova_stream.kafka.model import Found
+from nova_stream.kafka.model import FoundTopic
 
 CLIENT: Any = object()
 
@@ -25,11 +25,11 @@ class Cluster:
         self.now = 0.0
         self.away = False
 
-    async def describe(self, _client: Any, topics: Collection[str]) -> dict[str, Found]:
+    async def describe(self, _client: Any, topics: Collection[str]) -> dict[str, FoundTopic]:
         self.looks += 1
         if self.away:
             raise KafkaConnectionError
-        return {topic: Found(self.life, 1) for topic in topics} if self.life else {}
+        return {topic: FoundTopic(self.life, 1) for topic in topics} if self.life else {}
 
     def monotonic(self) -> float:
         return self.now

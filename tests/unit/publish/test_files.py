@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.errors import PublishError
-from nova_stream.publish.files import BadLine, Checked, LineFile, publish_changes
+from nova_stream.publish.files import BadLine, LineCounts, LineFile, publish_changes
 from nova_stream.testing.fake_publisher import FakeChangePublisher
 
 from .helpers import TASK
@@ -20,7 +20,7 @@ GOOD = json.dumps({"entity": "tasks", "after": TASK}).encode()
 BAD = b'{"entity": "tasks", "after": {"id": "t-1", "status": "perhaps"}}'
 
 
-def check(data: bytes) -> tuple[Checked, list[BadLine]]:
+def check(data: bytes) -> tuple[LineCounts, list[BadLine]]:
     bad: list[BadLine] = []
     return LineFile(BytesIO(data)).check(on_bad=bad.append), bad
 
@@ -40,7 +40,7 @@ def test_every_line_is_good_or_named(
 
     good = [number for number, line in enumerate(lines, 1) if line.rstrip() == GOOD]
     empty = [number for number, line in enumerate(lines, 1) if not line.strip()]
-    assert checked == Checked(len(good), len(bad))
+    assert checked == LineCounts(len(good), len(bad))
     assert sorted([*good, *empty, *(line.number for line in bad)]) == [*range(1, len(lines) + 1)]
     assert [change.after for change in LineFile(BytesIO(data)).changes()] == [TASK] * len(good)
 
@@ -82,7 +82,7 @@ def test_lines_of_any_length_are_read_in_little_memory() -> None:
 
     checked, bad = check(b"\n".join([large, too_large.encode(), endless, GOOD]))
 
-    assert checked == Checked(2, 2)
+    assert checked == LineCounts(2, 2)
     assert [(line.number, line.reason) for line in bad] == [(2, "too_large"), (3, "too_large")]
 
 

@@ -21,7 +21,7 @@ from nova_stream.events.change import (
 from nova_stream.events.decode import decode
 from nova_stream.source_audit.compare import Difference
 from nova_stream.source_audit.nova import NovaRow, Topic
-from nova_stream.source_audit.repair import Place, kind_for, rank_of, repair_record
+from nova_stream.source_audit.repair import RepairPlace, kind_for, rank_of, repair_record
 from nova_stream.storage.apply.fold import Rank
 
 _NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_a_repair_lies_above_the_row_and_below_every_change_to_come(
 ) -> None:
     snapshot, older = snapshot and kind is VersionKind.LSN, older * (kind is VersionKind.LSN)
     minor += SNAPSHOT_MINOR if snapshot else 0
-    place = Place("nova.tasks", kind, older, floor)
+    place = RepairPlace("nova.tasks", kind, older, floor)
     op, generation, stated, beside = rank_of(_row(number, minor), place)
     assert stated is not None
     assert beside >= 0
@@ -77,7 +77,7 @@ def test_a_repair_lies_above_the_row_and_below_every_change_to_come(
 def test_a_missing_row_is_inserted_below_every_change_to_come(
     kind: VersionKind, floor: int | None
 ) -> None:
-    op, generation, number, minor = rank_of(None, Place("nova.tasks", kind, 2, floor))
+    op, generation, number, minor = rank_of(None, RepairPlace("nova.tasks", kind, 2, floor))
     assert (op, generation) == ("r", 2)
     if number is None:
         assert kind is VersionKind.LSN, "a snapshot's row without an lsn inserts what is unknown"
@@ -90,7 +90,7 @@ def test_a_missing_row_without_a_place_is_what_an_incremental_snapshot_writes() 
         Difference(Entity.TASKS, "t-1", "missing", []),
         {"id": "t-1", "status": "done"},
         None,
-        Place("nova.tasks", VersionKind.LSN),
+        RepairPlace("nova.tasks", VersionKind.LSN),
         lambda: _NOW,
     )
     change = decode(Entity.TASKS, _Kafka(5, 0, record.key, record.value, record.headers), 0)
@@ -104,7 +104,7 @@ def test_a_record_states_its_version_as_its_topic_does(kind: VersionKind) -> Non
         Difference(Entity.TASKS, "t-1", "different", ["status"]),
         {"id": "t-1", "status": "done", "agent": "NOVA"},
         _row(41, 0),
-        Place("nova.tasks", kind, 0, 99 if kind is VersionKind.LSN else None),
+        RepairPlace("nova.tasks", kind, 0, 99 if kind is VersionKind.LSN else None),
         lambda: _NOW,
     )
     value = json.loads(record.value or b"")
@@ -124,7 +124,7 @@ def test_a_surplus_row_is_deleted() -> None:
         Difference(Entity.TASKS, "t-1", "surplus", []),
         None,
         _row(41, 2),
-        Place("nova.tasks", VersionKind.SEQ),
+        RepairPlace("nova.tasks", VersionKind.SEQ),
         lambda: _NOW,
     )
     value = json.loads(record.value or b"")
@@ -138,7 +138,7 @@ def test_a_row_that_would_be_a_dead_letter_is_refused() -> None:
             Difference(Entity.TASKS, "t-1", "missing", []),
             {"id": "t-1", "status": "odd"},
             None,
-            Place("nova.tasks", VersionKind.SEQ),
+            RepairPlace("nova.tasks", VersionKind.SEQ),
             lambda: _NOW,
         )
 

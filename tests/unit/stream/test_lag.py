@@ -12,7 +12,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_stream.stream.transport import _Fetched
+from nova_stream.stream.transport import _FetchedRecords
 from tests.unit.stream.test_fetching import PLACE, Log, Record, records
 from tests.unit.stream.test_fetching import taken as agent_takes
 
@@ -101,15 +101,15 @@ class Broker:
     async def _seek(self, wanted: dict[TP, int]) -> None:
         self.at = wanted[PLACE]
 
-    async def _getmany(self, *_: object) -> _Fetched:
+    async def _getmany(self, *_: object) -> _FetchedRecords:
         start = self.at
         found = [offset for offset in self.kept if offset >= start][: self.count]
         last = len(found) < self.count
         self.at = max(start, self.end if last else found[-1] + 1)
         if self.lost:
-            return _Fetched({}, {})
+            return _FetchedRecords({}, {})
         given = {PLACE: [Record(offset) for offset in found]} if found else {}
-        return _Fetched(given, {PLACE: (start, self.at)})
+        return _FetchedRecords(given, {PLACE: (start, self.at)})
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply.flush import Applied
+from nova_stream.storage.apply.flush import AppliedChunk
 from nova_stream.stream.partial_tables import WRITE_EVERY, PartialTables
 
 KEY = ("nova.tasks", 2)
@@ -19,8 +19,8 @@ Table = dict[tuple[int, str], Any]
 
 def applied(
     partials: dict[str, dict[str, Any]], *, offset: int = 1, complete: bool = False
-) -> Applied:
-    return Applied(next_offset=offset, epoch=7, partials=partials, complete=complete)
+) -> AppliedChunk:
+    return AppliedChunk(next_offset=offset, epoch=7, partials=partials, complete=complete)
 
 
 @pytest.fixture
