@@ -27,6 +27,8 @@ app = typer.Typer(
 #: The states of ``storage.dead_letters.read``, which --help must not wait for.
 _State = Literal["open", "retried", "discarded"]
 _LARGEST = 2**63 - 1
+#: What the value of a letter begins with that has a whole batch of records.
+_BATCH = b"nova-stream: a record batch"
 #: Letters that a line of the audit trail names; more are counted.
 _NAMED = 20
 _Ids = Annotated[
@@ -210,6 +212,11 @@ def _lines(letter: WholeDeadLetter) -> list[str]:
         ),
         f"value       {'null' if value is None else f'{len(value)} bytes'}",
     ]
+    if value and value.startswith(_BATCH):
+        lines.append(
+            f"a batch     save it with: nova-stream dead-letters show {letter.id} --raw | "
+            "tail -n +2 > batch.bin; docs/operations.md says how to publish its records again"
+        )
     return [*lines, _text(value)] if value else lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from nova_stream.cli import bench
+from nova_stream.cli import bench, dead_letters
 from nova_stream.cli.main import run
 from nova_stream.cli.tables import print_table, printable
+from nova_stream.kafka.large_batches import BROKEN, LARGE
+from nova_stream.storage.dead_letters.read import WholeDeadLetter
 
 
 def test_publish_names_what_cannot_be_read(
@@ -105,3 +108,29 @@ def test_tables_keep_a_row_on_one_line_in_pipes(capsys: pytest.CaptureFixture[st
 def test_what_steers_a_terminal_is_made_visible() -> None:
     assert printable("plain ü 漢 'quoted' \"too\" \\") == "plain ü 漢 'quoted' \"too\" \\"
     assert printable("\x1b]0;title\x07\r\n\t\u202e") == "\\x1b]0;title\\x07\\r\\n\\t\\u202e"
+
+
+@pytest.mark.parametrize("begin", [LARGE, BROKEN, b"{"])
+def test_a_letter_that_is_a_batch_says_how_to_save_it(begin: bytes) -> None:
+    letter = WholeDeadLetter(
+        id=17,
+        state="open",
+        topic="nova.tasks",
+        partition=3,
+        offset=9,
+        generation=0,
+        key=None,
+        reason="bad_json",
+        detail="m",
+        size=9,
+        timestamp=None,
+        recorded_at="2026-02-20T12:00:00.000Z",
+        attempts=1,
+        key_base64=None,
+        value_text=None,
+        value_base64=base64.b64encode(begin + b"\xff").decode(),
+        headers=[],
+    )
+    shown = "\n".join(dead_letters._lines(letter))
+    hint = "nova-stream dead-letters show 17 --raw | tail -n +2 > batch.bin"
+    assert (hint in shown) is (begin != b"{")
