@@ -21,7 +21,7 @@ from nova_stream.errors import (
     SchemaVersionError,
     TopicError,
 )
-from nova_stream.storage.database import is_away
+from nova_stream.storage.database import is_away, state_of
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.telemetry import get_logger
 
@@ -111,10 +111,13 @@ def problem_of(error: Exception) -> ProblemError:
         if isinstance(error, kind):
             if told := _AWAY.get(kind):
                 _log.info("a request needs a service that is unavailable", error=str(error))
-            return ProblemError(503, name, told or str(error), headers=_RETRY)
+            more = {"databaseState": state_of(error)} if kind is DatabaseUnavailableError else {}
+            return ProblemError(503, name, told or str(error), headers=_RETRY, **more)
     if is_away(error):
         detail = "Postgres does not answer; try again."
-        return ProblemError(503, "database-unavailable", detail, headers=_RETRY)
+        return ProblemError(
+            503, "database-unavailable", detail, headers=_RETRY, databaseState=state_of(error)
+        )
     if isinstance(error, asyncpg.PostgresError) and fault_of(error) is Fault.SETUP:
         _log.error("the database schema does not match this version", error=str(error))
         detail = "The database schema does not match this version. Run: nova-stream migrate"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.scopes import named
+from nova_stream.storage.database import state_of
 
 _BEARER = 'Bearer realm="nova-stream"'
 
@@ -66,11 +67,13 @@ def untold() -> ProblemError:
     )
 
 
-def undecided() -> ProblemError:
-    """Postgres has the tokens, and does not answer."""
+def undecided(failure: BaseException | None = None) -> ProblemError:
+    """Postgres has the tokens, and does not answer; ``failure`` says what it did instead."""
+    more = {} if failure is None else {"databaseState": state_of(failure)}
     return ProblemError(
         503,
         "database-unavailable",
         "Postgres, which holds the tokens, does not answer; try again.",
         headers={"Retry-After": "2"},
+        **more,
     )

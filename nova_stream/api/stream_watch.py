@@ -13,8 +13,9 @@ from nova_stream.errors import KafkaUnavailableError
 from nova_stream.jobs import compute_agent_stats, refresh_build_stats
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.markers import RecordCounter
-from nova_stream.kafka.model import HeldBackRecords, Key
+from nova_stream.kafka.model import HeldBackRecords, KafkaState, Key
 from nova_stream.kafka.offsets import Logs, backlog_of, read_logs
+from nova_stream.kafka.reach import state_of_brokers
 from nova_stream.settings import Settings
 from nova_stream.storage.database import DATABASE_ERRORS, State, is_away, state_of
 from nova_stream.storage.read_status import HeldBack, StreamFacts, StreamStatus, stream_facts
@@ -25,6 +26,8 @@ _KEEP_S = 1.0
 _LIMIT_S = 1.5
 #: Seconds for one answer of Kafka.
 _ANSWER_LIMIT_S = 1.2
+#: Seconds for a connection to a broker that did not answer.
+_REACH_LIMIT_S = 0.3
 #: Seconds for counting the records that wait; else their offsets are told.
 _PATIENCE_S = 0.4
 #: Seconds over which the throughput is taken, and the fewest that say something.
@@ -48,6 +51,9 @@ class StreamWatch:
         self._samples: deque[tuple[float, dict[Key, int]]] = deque()
         self._status: StreamStatus | None = None
         self._database_state: State = "up"
+        self._kafka_state: KafkaState = "up"
+        self._sessions: deque[int] = deque(maxlen=2)
+        self._names_sessions = False
         self._looked_at = float("-inf")
 
     async def look(self) -> StreamStatus:
@@ -81,6 +87,7 @@ class StreamWatch:
             database_up=facts is not None,
             database_state=self._database_state,
             kafka_up=kafka is not None,
+            kafka_state=self._kafka_state,
             lag=backlog.lag if backlog else None,
             held_back=[_held_back(held) for held in kafka.logs.held] if kafka else None,
             partitions=len(facts.positions) if facts else None,
@@ -90,8 +97,24 @@ class StreamWatch:
             open_dead_letters=facts.open_dead_letters if facts else None,
             last_audit=facts.agents_audit if facts else None,
             last_build_audit=facts.builds_audit if facts else None,
-            workers=kafka.workers if kafka else None,
+            workers=self._workers(kafka, facts),
         )
+
+    def _workers(self, kafka: _Kafka | None, facts: StreamFacts | None) -> int | None:
+        """Members of the group; none once no worker's session has been in Postgres for two looks.
+
+        Kafka believes in a killed worker for its session's six seconds, Postgres sees it go at
+        once. A pooler may hide whose sessions they are: then only Kafka tells.
+        """
+        if kafka is None:
+            return None
+        if facts is None:
+            self._sessions.clear()
+            return kafka.workers
+        self._sessions.append(facts.worker_sessions)
+        self._names_sessions = self._names_sessions or facts.worker_sessions > 0
+        gone = len(self._sessions) == self._sessions.maxlen and not any(self._sessions)
+        return 0 if gone and self._names_sessions else kafka.workers
 
     async def _of_database(self) -> StreamFacts | None:
         try:
@@ -118,7 +141,9 @@ class StreamWatch:
                     self._admin.group(self._settings.consumer_group),
                 )
         except (KafkaUnavailableError, TimeoutError):
+            self._kafka_state = await state_of_brokers(self._settings, _REACH_LIMIT_S)
             return None
+        self._kafka_state = "up"
         return _Kafka(logs, group.members)
 
     def _throughput(self) -> float | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from nova_stream.clock import from_millis, isoformat
 
 #: A topic and one of its partitions.
 Key = tuple[str, int]
+
+#: What Kafka does: it works, it takes connections and does not answer (stopped, or a network that
+#: is gone), or nothing listens at its addresses.
+KafkaState = Literal["up", "silent", "refusing"]
 
 #: Producers that are alive end their transactions within seconds; Kafka itself after a minute.
 _STANDS_AFTER = timedelta(minutes=1)

@@ -8,17 +8,24 @@ from collections.abc import Collection
 
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.model import KafkaState
+from nova_stream.kafka.reach import state_of_brokers
 from nova_stream.settings import Settings
 
 #: Seconds to wait for a broker's answer, and for which an answer counts.
 _LIMIT_S = 2.0
 _KEEP_S = 2.0
+#: Seconds for a connection to a broker that did not answer.
+_REACH_LIMIT_S = 0.3
 
 
 class KafkaProbe:
     """Asks the brokers who they are, at most every two seconds; ``close`` it."""
 
     def __init__(self, settings: Settings) -> None:
+        #: What the last check has found.
+        self.state: KafkaState = "up"
+        self._settings = settings
         self._admin = KafkaAdmin(settings, _LIMIT_S)
         self._lock = asyncio.Lock()
         self._error: KafkaUnavailableError | None = None
@@ -45,5 +52,7 @@ class KafkaProbe:
         try:
             await self._admin.ping()
         except KafkaUnavailableError as error:
+            self.state = await state_of_brokers(self._settings, _REACH_LIMIT_S)
             return error
+        self.state = "up"
         return None

@@ -25,7 +25,7 @@ Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 MINIMUM_VERSION = 18
 
 #: No session of ours may hold the stream's locks for long: one that is stopped inside a
-#: transaction would stop every worker . Milliseconds.
+#: transaction would stop every worker. Milliseconds.
 _GUARDS = {
     "idle_in_transaction_session_timeout": "5000",
     "transaction_timeout": "60000",

@@ -10,7 +10,7 @@ import msgspec
 from nova_stream.events.change import Entity
 from nova_stream.events.times import time_text
 from nova_stream.events.versions import GENERATION_BITS
-from nova_stream.kafka.model import AppliedPosition, Key
+from nova_stream.kafka.model import AppliedPosition, KafkaState, Key
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, State, snapshot
@@ -51,6 +51,13 @@ UNION ALL
 """  # noqa: S608 - our own text
 
 
+#: Sessions of workers, whose names every role may see.
+_WORKER_SESSIONS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name IN ('nova-stream worker', 'nova-stream flush')
+"""
+
+
 class AuditRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The last recount by a job: how many figures were not as counted."""
 
@@ -82,6 +89,10 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         msgspec.Meta(description="silent: no answer; refusing: it accepts no connections."),
     ]
     kafka_up: bool
+    kafka_state: Annotated[
+        KafkaState,
+        msgspec.Meta(description="silent: no answer; refusing: nothing listens there."),
+    ]
     lag: Annotated[int | None, msgspec.Meta(description="Records that wait to be applied.")]
     held_back: Annotated[
         list[HeldBack] | None,
@@ -102,7 +113,12 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     open_dead_letters: int | None
     last_audit: Annotated[AuditRow | None, msgspec.Meta(description="By computeAgentStats.")]
     last_build_audit: Annotated[AuditRow | None, msgspec.Meta(description="By refreshBuildStats.")]
-    workers: Annotated[int | None, msgspec.Meta(description="Members of the consumer group.")]
+    workers: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Members of the consumer group; 0 also when Postgres sees none any more."
+        ),
+    ]
 
 
 class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +130,7 @@ class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
     open_dead_letters: int
     agents_audit: AuditRow | None
     builds_audit: AuditRow | None
+    worker_sessions: int
 
 
 async def stream_facts(
@@ -127,6 +144,7 @@ async def stream_facts(
         rows = await connection.fetch(sql.STANDING)
         freshness = await connection.fetchval(_FRESHNESS, *topics)
         letters = await connection.fetchval(COUNT_OPEN)
+        sessions = await connection.fetchval(_WORKER_SESSIONS)
         audits = {
             row["job"]: AuditRow(
                 at=time_text(row["ended_at"]),
@@ -142,4 +160,5 @@ async def stream_facts(
         open_dead_letters=letters,
         agents_audit=audits.get(agents_job),
         builds_audit=audits.get(builds_job),
+        worker_sessions=sessions,
     )

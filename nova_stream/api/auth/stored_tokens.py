@@ -23,7 +23,7 @@ _KEEP_S = 60.0
 #: since must not wait for the API to be closed.
 _KEEP_OPEN_S = 5.0
 #: Seconds for one look, and between two while Postgres is away.
-_LIMIT_S = 2.0
+_LIMIT_S = 1.2
 _PAUSE_S = 1.0
 #: Seconds for which one note of a token's use is enough.
 _NOTED_S = 60.0

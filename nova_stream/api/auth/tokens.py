@@ -141,7 +141,11 @@ class Tokens:
 
     def _why_unknown(self) -> Exception:
         failure = None if self._stored is None else self._stored.failure
-        return failure if isinstance(failure, SchemaVersionError) else refusals.undecided()
+        return failure if isinstance(failure, SchemaVersionError) else self.undecided()
+
+    def undecided(self) -> ProblemError:
+        """The 503 while Postgres, which has the tokens, does not answer."""
+        return refusals.undecided(None if self._stored is None else self._stored.failure)
 
     def allows(self, given: str | None, *scopes: Scope) -> bool | None:
         """Whether ``given`` still has one of ``scopes``; None while nobody can tell."""
@@ -178,7 +182,7 @@ class Tokens:
         if self._stored is None or not given.startswith(PREFIX):
             return None
         if not self._stored.known:
-            raise refusals.undecided()
+            raise self.undecided()
         stored = self._stored.find(given)
         if stored is None:
             return None
@@ -233,7 +237,7 @@ class Access:
             await self._tokens.refresh(insist=True)
             self._tokens.check(given, *scopes)
             if not self._tokens.fresh and (confirm == "fresh" or self._tokens.open):
-                raise refusals.undecided()
+                raise self._tokens.undecided()
 
     async def again(self) -> None:
         """Raise ProblemError unless what was allowed still is: the body may have been long on its

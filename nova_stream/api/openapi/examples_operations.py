@@ -159,6 +159,7 @@ STREAM_STATUS = {
     "databaseUp": True,
     "databaseState": "up",
     "kafkaUp": True,
+    "kafkaState": "up",
     "lag": 0,
     "partitions": 48,
     "throughput": 812.4,

@@ -73,5 +73,5 @@ async def _kafka(parts: Parts) -> str:
     try:
         await parts.kafka.check()
     except NovaStreamError:
-        return "away"
+        return _AWAY[parts.kafka.state]
     return _OK

@@ -13,11 +13,15 @@ export const refusal = signal(null);
 /** The question for a token was closed without an answer. */
 export const declined = signal(false);
 
-/** An answer that is a problem; ``status`` 0 = the server did not answer. */
+/**
+ * An answer that is a problem; ``status`` 0 = the server did not answer. ``databaseState`` is what
+ * Postgres did where that was why.
+ */
 export class Failed extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, databaseState) {
     super(detail);
     this.status = status;
+    this.databaseState = databaseState;
   }
 }
 
@@ -76,5 +80,5 @@ export async function problem(response) {
   const told = await response.json().catch(() => ({}));
   const detail = told.detail || `The server answered with status ${response.status}.`;
   if (response.status === 401) refusal.value = { detail: token.value ? detail : null };
-  return new Failed(response.status, detail);
+  return new Failed(response.status, detail, told.databaseState);
 }

@@ -182,7 +182,7 @@ function confirm(mode) {
   batch(() => {
     state.mode.value = mode;
     state.trouble.value = null;
-    if (!state.databaseAway.value) state.confirmedAt.value = Date.now();
+    if (!state.databaseAway.value && status.data.value?.databaseUp !== false && !status.failure.value?.databaseState) state.confirmedAt.value = Date.now();
   });
 }
 

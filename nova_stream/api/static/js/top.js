@@ -1,7 +1,7 @@
 // The top of the page: the connection's state, the way to the sections, and the token.
 
 import { declined, offered, refusal, setToken, token } from "./api.js";
-import { integer, plural, roughly } from "./format.js";
+import { integer, plural, roughly, when } from "./format.js";
 import { computed, effect, html, signal, useEffect } from "./lib.js";
 import { Confirm, Modal, openDialog } from "./parts/dialogs.js";
 import { alerts, status } from "./resources.js";
@@ -33,17 +33,40 @@ export const standing = computed(() => {
   if (state.mode.value === "lost") {
     return { name: "lost", text: "Connection lost", banner: `${state.trouble.value} ${old} Trying again by itself.` };
   }
-  if (state.databaseAway.value) {
-    return { name: "old", text: "Postgres is away", banner: `Postgres ${status.data.value?.databaseState === "refusing" ? "lets nobody in" : "does not answer"}. ${old} They come back by themselves.` };
+  const database = status.failure.value?.databaseState || status.data.value?.databaseState;
+  if (state.databaseAway.value || (database && database !== "up")) {
+    const does = silence(database);
+    return { name: "old", text: `Postgres ${does}`, banner: `Postgres ${does}. ${old} The page goes on by itself when Postgres is back.` };
   }
   if (age === null) return { name: "waiting", text: "Connecting…", banner: "" };
   if (age > OLD) return { name: "old", text: `${roughly(age)} old`, banner: age > 2 * OLD ? `Nothing has come from the server for a while. ${old}` : "" };
+  const stream = streamTrouble(status.data.value);
+  if (stream) return stream;
   const behind = stalled.value;
   if (behind !== null) {
-    return { name: "old", text: "Stream stands still", banner: `${plural(behind, "event")} wait in Kafka and none is applied: ${status.data.value.workers === 0 ? "no worker runs." : "see the workers' logs."}` };
+    return { name: "old", text: "Stream stands still", banner: `${plural(behind, "event")} wait in Kafka and none is applied: see the workers' logs.` };
   }
   return { name: "live", text: state.mode.value === "polling" ? "Live, by polling" : "Live", banner: "" };
 });
+
+/** What a server that is away does, in words. */
+function silence(what) {
+  return what === "refusing" ? "refuses connections" : "does not answer";
+}
+
+/** Kafka or the last worker is gone: the numbers are right, and hold nothing newer. */
+function streamTrouble(now) {
+  if (!now) return null;
+  const until = now.lastAppliedAt ? `The numbers below hold all changes until ${when(now.lastAppliedAt, state.now.value)}.` : "";
+  if (now.kafkaUp === false) {
+    const does = silence(now.kafkaState);
+    return { name: "old", text: `Kafka ${does}`, banner: `Kafka ${does}. ${until} Later ones are counted when Kafka is back.` };
+  }
+  if (now.workers === 0) {
+    return { name: "old", text: "No worker runs", banner: `No worker runs. ${until} Later ones wait in Kafka: start a worker (nova-stream worker).` };
+  }
+  return null;
+}
 
 /** Events that wait while none is applied, once that has been so for a while; else null. */
 const stalled = signal(null);

@@ -6,6 +6,7 @@ import { Ago, Figure, Section, Waiting } from "../parts/common.js";
 import { Line } from "../parts/sparks.js";
 import { status } from "../resources.js";
 
+const AWAY = { refusing: "refuses connections", silent: "does not answer" };
 const REMEMBERED = 120; // answers, one a second
 
 /** The throughput of the last two minutes; null where it is not known. */
@@ -70,8 +71,8 @@ export function Stream() {
           <dd><${Line} values=${throughputs.value} length=${REMEMBERED} label="Throughput of the last two minutes; now ${rate} events a second" /></dd></div>
         <${Tile} title="Dead letters" text=${integer(now.openDeadLetters)} tone=${now.openDeadLetters ? "warn" : ""}>
           ${now.openDeadLetters ? html`<a href="#dead-letters">open, to look after</a>` : "none to look after"}<//>
-        <${Server} title="Postgres" up=${now.databaseUp} away=${now.databaseState === "refusing" ? "lets nobody in" : undefined} />
-        <${Server} title="Kafka" up=${now.kafkaUp} />
+        <${Server} title="Postgres" up=${now.databaseUp} away=${AWAY[now.databaseState]} />
+        <${Server} title="Kafka" up=${now.kafkaUp} away=${AWAY[now.kafkaState]} />
       </dl>
     <//>`;
 }
