@@ -143,7 +143,7 @@ def test_health_check_without_postgres(command: Command, monkeypatch: pytest.Mon
     monkeypatch.setenv("NOVA_KAFKA_BROKERS", "127.0.0.1:1")
     status, out, err = command("jobs", "run", "healthCheck")
     assert (status, json.loads(out.splitlines()[-1])["status"]) == (0, "error")
-    assert "warning: the ledger is away" in err
+    assert "warning: Postgres is unavailable, so no history has this run" in err
     status, out, err = command("jobs", "run", "computeAgentStats")
     assert (status, out) == (1, "")
     assert "Postgres at 127.0.0.1:1/nova cannot be used" in err
