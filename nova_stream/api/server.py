@@ -39,7 +39,8 @@ _log = get_logger(__name__)
 
 #: Seconds that answers under way have at the end; those that wait for a position are cut off.
 _GRACE = 2
-_BACKLOG = 2048
+#: Connections that wait to be accepted: a burst of all that may be open at once fits in.
+_BACKLOG = 4096
 #: Connections beside the streams, and open files beside connections: to Postgres, to Kafka, of
 #: pages; probes have places of their own among them.
 _OTHER_CONNECTIONS = 1024

@@ -127,7 +127,7 @@ async def _find(
 
 
 async def _read(number: int) -> WholeDeadLetter:
-    from nova_stream.storage.dead_letters.read import dead_letter
+    from nova_stream.storage.dead_letters.read import dead_letter, whole
     from nova_stream.storage.dead_letters.store import open_store
 
     settings = prepare_quiet()
@@ -135,7 +135,7 @@ async def _read(number: int) -> WholeDeadLetter:
         await store.require([number])
         found = await dead_letter(store.connection, number)
         assert found is not None  # letters that are open are never deleted, others after days
-        return found
+        return whole(found)
 
 
 async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:

@@ -87,7 +87,7 @@ class Stream:
             elif clock() - since >= max(settle, _PATIENCE_S):
                 tell(
                     f"the stream stands {behind} records before the ends of its topics: what they "
-                    "change cannot be compared. Does a worker run? (nova-stream doctor)"
+                    "change cannot be compared. Is a worker running? (nova-stream doctor)"
                 )
                 for held in self._held:
                     tell(str(held))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ Result = TypeVar("Result")
 
 #: Bytes from which work on them goes into a thread, so that others are answered meanwhile.
 OFF_LOOP = 64 * 1024
+_THREAD = ThreadPoolExecutor(1, "large")
 
 
 async def read_body(request: Request, parse: Callable[[bytes], Parsed]) -> Parsed:
@@ -44,10 +46,14 @@ def is_large(body: bytes) -> bool:
 
 
 async def off_loop(size: int, work: Callable[..., Result], *arguments: Any) -> Result:
-    """The result of ``work``, in a thread where it is on many bytes."""
+    """The result of ``work``, in a thread where it is on many bytes.
+
+    It is one thread for all: a parser keeps the interpreter for itself until it has finished, and
+    several of them in a row would keep it from the loop.
+    """
     if size <= OFF_LOOP:
         return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *arguments))
 
 
 def _counted(body: bytes, values: int, parse: Callable[[bytes], Parsed]) -> Parsed:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from nova_stream.api.auth.access import needs
 from nova_stream.api.budget.budget import LINES, MB, Budget, within
+from nova_stream.api.budget.request_body import off_loop
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
@@ -15,7 +16,7 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, Parts, PartsOf
 from nova_stream.republish import republish
 from nova_stream.storage.dead_letters import read as read_dead_letters
-from nova_stream.storage.dead_letters.read import State, WholeDeadLetter
+from nova_stream.storage.dead_letters.read import State
 from nova_stream.storage.dead_letters.store import open_store
 
 router = APIRouter(
@@ -58,7 +59,7 @@ async def dead_letters(
 )
 async def dead_letter(parts: PartsOf, id_: _Id) -> Response:
     """A dead letter with the record's bytes."""
-    return answer(await _letter(parts, id_))
+    return await _letter(parts, id_)
 
 
 @router.post(
@@ -73,7 +74,7 @@ async def retry(parts: PartsOf, id_: _Id) -> Response:
     await _letter(parts, id_)
     async with open_store(parts.settings) as store:
         await republish(parts.settings, store, [id_])
-    return answer(await _letter(parts, id_))
+    return await _letter(parts, id_)
 
 
 @router.post(
@@ -86,12 +87,13 @@ async def discard(parts: PartsOf, id_: _Id) -> Response:
     await _letter(parts, id_)
     async with open_store(parts.settings) as store:
         await store.discard([id_])
-    return answer(await _letter(parts, id_))
+    return await _letter(parts, id_)
 
 
-async def _letter(parts: Parts, id_: int) -> WholeDeadLetter:
+async def _letter(parts: Parts, id_: int) -> Response:
     async with parts.database.connection() as connection:
         found = await read_dead_letters.dead_letter(connection, id_)
     if found is None:
         raise ProblemError(404, "unknown-dead-letter", "No dead letter has this number.")
-    return found
+    size = len(found["key"] or b"") + len(found["value"] or b"")
+    return await off_loop(size, lambda: answer(read_dead_letters.whole(found)))

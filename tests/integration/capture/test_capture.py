@@ -190,7 +190,7 @@ async def test_what_passes_is_waited_for_and_told_once(
     [
         (cursor, "_ACQUIRE", "the capture's tables cannot be used"),
         (cursor, "_STORE", "the capture's tables cannot be used"),
-        (cursor, "_RENEW_S", "the lease cannot be renewed"),
+        (cursor, "_RENEW", "the lease cannot be renewed"),
         (cursor, "_RELEASE", "the lease cannot be given back"),
         (cursor, "_VERSION_KINDS", "the capture's tables cannot be used"),
     ],

@@ -100,7 +100,7 @@ def test_list_and_restore(command: Command) -> None:
     [
         ((), "give either a day or --id"),
         (("2026-01-02", "--id", "e1"), "give either a day or --id"),
-        (("yesterday",), "'yesterday' is no day"),
+        (("yesterday",), "'yesterday' is not a date"),
         (("2026-01-03",), "nothing of 2026-01-03"),
         (("--id", "e9"), "no execution e9"),
     ],

@@ -112,7 +112,10 @@ class Clients:
             if done.returncode:
                 shutil.rmtree(making)
                 pytest.skip(f"npm cannot get its packages: {done.stderr.strip()[-300:]}")
-            making.rename(folder)
+            try:
+                making.rename(folder)
+            except OSError:  # another process was first
+                shutil.rmtree(making)
         return folder / "node_modules"
 
 
