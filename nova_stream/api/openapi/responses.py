@@ -107,7 +107,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "Restored": (Restored, operation.RESTORED),
     "AlertList": (Items[Alert], operation.ALERTS),
     "DeadLetterList": (Items[DeadLetter], operation.DEAD_LETTERS),
-    "DeadLetter": (WholeDeadLetter, operation.DEAD_LETTER),
+    "WholeDeadLetter": (WholeDeadLetter, operation.DEAD_LETTER),
     "Explanation": (Explanation, operation.EXPLANATION),
     "AgentHistoryList": (Items[AgentHistory], operation.AGENT_HISTORY),
     "BuildHistoryList": (Items[BuildHistory], operation.BUILD_HISTORY),
@@ -167,7 +167,9 @@ def schemas() -> dict[str, Any]:
     roots, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     for (name, (_, example)), root in zip(_SCHEMAS.items(), roots, strict=True):
         made = root["$ref"].rpartition("/")[2]  # of a generic a name that nobody wants to read
-        components[name] = {**components.pop(made), "title": name, "examples": [example]}
+        schema = components.pop(made)
+        assert name not in components, f"{name} is the name of another schema already"
+        components[name] = {**schema, "title": name, "examples": [example]}
     return components
 
 

@@ -54,7 +54,7 @@ async def dead_letters(
 
 @router.get(
     "/dead-letters/{id}",
-    responses=answers("DeadLetter", "The letter.", 404),
+    responses=answers("WholeDeadLetter", "The letter.", 404),
     dependencies=[_LETTER],
 )
 async def dead_letter(parts: PartsOf, id_: _Id) -> Response:
@@ -64,7 +64,7 @@ async def dead_letter(parts: PartsOf, id_: _Id) -> Response:
 
 @router.post(
     "/dead-letters/{id}/retry",
-    responses=answers("DeadLetter", "The letter.", 404),
+    responses=answers("WholeDeadLetter", "The letter.", 404),
     dependencies=[_LETTER],
 )
 async def retry(parts: PartsOf, id_: _Id) -> Response:
@@ -79,7 +79,7 @@ async def retry(parts: PartsOf, id_: _Id) -> Response:
 
 @router.post(
     "/dead-letters/{id}/discard",
-    responses=answers("DeadLetter", "The letter.", 404),
+    responses=answers("WholeDeadLetter", "The letter.", 404),
     dependencies=[_LETTER],
 )
 async def discard(parts: PartsOf, id_: _Id) -> Response:
