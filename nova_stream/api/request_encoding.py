@@ -57,6 +57,8 @@ class RequestEncoding:
         try:
             await self._app(plain, unpacked, send)
         finally:
+            # What the route has told: the trail and the metrics outside read it there.
+            scope.update({name: value for name, value in plain.items() if name != "headers"})
             await pieces.aclose()
 
 

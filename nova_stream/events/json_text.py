@@ -32,7 +32,9 @@ _FORMS = {
 }
 #: The first character of a JSON text, all of which are ASCII, in two bytes.
 _WIDE = re.compile(rb"[\t-~]\x00|\x00[\t-~]")
-_TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+#: The end of a text may be missing: else each quote in one that is cut off would be tried as a
+#: start, in time that grows with the square of its length.
+_TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
 _NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 

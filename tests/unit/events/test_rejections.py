@@ -10,7 +10,7 @@ from nova_stream.errors import RejectedError
 from nova_stream.events import decode as module
 from nova_stream.events import json_text
 from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity
-from nova_stream.events.json_text import MAX_DEPTH
+from nova_stream.events.json_text import MAX_DEPTH, has_more_values, too_deep
 
 from .helpers import (
     DOCUMENTS,
@@ -320,3 +320,11 @@ def test_an_unforeseen_failure_is_a_rejection_with_its_cause(
 
 def test_the_marks_of_values_left_out_are_no_status() -> None:
     assert reason(TASKS, task(status=f"{MARK} ")) == "bad_status"
+
+
+@pytest.mark.parametrize("escape", [b'\\"', b"\\\\", b"\\n", b'\\""'])
+def test_a_text_that_is_cut_off_is_looked_at_once(escape: bytes) -> None:
+    """A megabyte would take hours if each of its quotes were tried as the start of a text."""
+    data = b"[" * 257 + b'"' + escape * 500_000
+    assert too_deep(data) in (True, False)
+    assert has_more_values(b"," * 600 + data, 500) in (True, False)
