@@ -44,8 +44,8 @@ class RequestEncoding:
                 "of them, and bodies as they are.",
                 headers={"Accept-Encoding": _ACCEPTED, "Connection": "close"},
             )
-        plain = {**scope, "headers": list(scope["headers"])}
-        headers = MutableHeaders(scope=plain)
+        # In this very scope: what the route leaves in it is read outside, too.
+        headers = MutableHeaders(scope=scope)
         for name in ("content-encoding", "content-length"):
             if name in headers:
                 del headers[name]
@@ -55,10 +55,8 @@ class RequestEncoding:
             return await anext(pieces, None) or await receive()
 
         try:
-            await self._app(plain, unpacked, send)
+            await self._app(scope, unpacked, send)
         finally:
-            # What the route has told: the trail and the metrics outside read it there.
-            scope.update({name: value for name, value in plain.items() if name != "headers"})
             await pieces.aclose()
 
 

@@ -89,6 +89,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             http=connections.protocol(),
             log_config=None,
             access_log=False,
+            backlog=_BACKLOG,  # it listens once more
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
             proxy_headers=bool(settings.api_trusted_proxies),

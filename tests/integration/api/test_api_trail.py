@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -77,6 +78,15 @@ async def test_an_action_is_there_once_it_is_answered(
         }
         for outcome in ("begun", "done")
     ]
+
+
+async def test_a_compressed_action_is_told_as_any_other(client: httpx.AsyncClient) -> None:
+    headers = {**ADMIN, "Content-Encoding": "gzip"}
+    path = "/api/v1/jobs/healthCheck/pause"
+    assert (await client.post(path, content=gzip.compress(b""), headers=headers)).status_code == 200
+    found = [(line["action"], line["object"], line["outcome"]) for line in await lines(client)]
+    action = "POST /api/v1/jobs/{name}/pause"
+    assert found == [(action, "healthCheck", "done"), (action, "healthCheck", "begun")]
 
 
 async def test_every_route_tells_what_was_refused_and_by_whom(client: httpx.AsyncClient) -> None:
