@@ -26,8 +26,6 @@ _KEEP_S = 1.0
 _LIMIT_S = 1.5
 #: Seconds for one answer of Kafka.
 _ANSWER_LIMIT_S = 1.2
-#: Seconds for a connection to a broker that did not answer.
-_REACH_LIMIT_S = 0.3
 #: Seconds for counting the records that wait; else their offsets are told.
 _PATIENCE_S = 0.4
 #: Seconds over which the throughput is taken, and the fewest that say something.
@@ -141,7 +139,7 @@ class StreamWatch:
                     self._admin.group(self._settings.consumer_group),
                 )
         except (KafkaUnavailableError, TimeoutError):
-            self._kafka_state = await state_of_brokers(self._settings, _REACH_LIMIT_S)
+            self._kafka_state = await state_of_brokers(self._settings)
             return None
         self._kafka_state = "up"
         return _Kafka(logs, group.members)

@@ -15,8 +15,6 @@ from nova_stream.settings import Settings
 #: Seconds to wait for a broker's answer, and for which an answer counts.
 _LIMIT_S = 2.0
 _KEEP_S = 2.0
-#: Seconds for a connection to a broker that did not answer.
-_REACH_LIMIT_S = 0.3
 
 
 class KafkaProbe:
@@ -52,7 +50,7 @@ class KafkaProbe:
         try:
             await self._admin.ping()
         except KafkaUnavailableError as error:
-            self.state = await state_of_brokers(self._settings, _REACH_LIMIT_S)
+            self.state = await state_of_brokers(self._settings)
             return error
         self.state = "up"
         return None

@@ -8,19 +8,22 @@ import contextlib
 from nova_stream.kafka.model import KafkaState
 from nova_stream.settings import Settings
 
+#: Seconds for a connection.
+_LIMIT_S = 0.3
 
-async def state_of_brokers(settings: Settings, limit: float) -> KafkaState:
+
+async def state_of_brokers(settings: Settings) -> KafkaState:
     """For brokers that gave no answer: ``refusing`` when each address refuses a connection within
-    ``limit`` seconds, else ``silent``.
+    0.3 s, else ``silent``.
     """
-    tries = [_refuses(broker, limit) for broker in settings.kafka_brokers]
+    tries = [_refuses(broker) for broker in settings.kafka_brokers]
     return "refusing" if all(await asyncio.gather(*tries)) else "silent"
 
 
-async def _refuses(broker: str, limit: float) -> bool:
+async def _refuses(broker: str) -> bool:
     host, _, port = broker.rpartition(":")
     try:
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(_LIMIT_S):
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     except TimeoutError:
         return False

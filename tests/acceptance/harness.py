@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin
@@ -96,6 +97,15 @@ def stopped_at_the_end(processes: list[subprocess.Popen[bytes]]) -> Iterator[Non
 def kill(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def signal_all(pid: int | None, number: signal.Signals) -> None:
+    """Send a signal to a server and all its processes; some may go meanwhile."""
+    assert pid is not None
+    main = psutil.Process(pid)
+    for process in [main, *main.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 class Probe:

@@ -9,20 +9,19 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
-import psutil
 import pytest
 from playwright.async_api import Page, async_playwright
 
 from nova_stream.local.ports import free_port
-from tests.acceptance.harness import Stack, stopped_at_the_end, until
+from tests.acceptance.harness import Stack, signal_all, stopped_at_the_end, until
 from tests.acceptance.test_broker_kills import ready, start_api
+from tests.chromium import ARGUMENTS, CHROMIUM
 
 FAULTS = int(os.environ.get("NOVA_TEST_FAULTS", "1"))
 KILLS = int(os.environ.get("NOVA_TEST_KILLS", str(FAULTS)))
@@ -35,9 +34,6 @@ LIVE_WITHIN = 90.0
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120 + 60 * (KILLS + 6 * FAULTS))]
 
 _log = logging.getLogger(__name__)
-_CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 
 Step = Callable[[], Awaitable[None]]
 
@@ -75,10 +71,10 @@ class Platform:
         self.api = self._kept(start_api(self.stack, self.port))
 
     async def signal_kafka(self, number: signal.Signals) -> None:
-        _signal(self.stack.kafka.pid, number)
+        signal_all(self.stack.kafka.pid, number)
 
     async def signal_postgres(self, number: signal.Signals) -> None:
-        _signal(self.stack.postgres.pid, number)
+        signal_all(self.stack.postgres.pid, number)
 
     async def kill_postgres(self) -> None:
         await self.signal_postgres(signal.SIGKILL)
@@ -138,21 +134,11 @@ async def _killed(process: subprocess.Popen[bytes]) -> None:
     await asyncio.to_thread(process.wait)
 
 
-def _signal(pid: int | None, number: signal.Signals) -> None:
-    assert pid is not None
-    main = psutil.Process(pid)
-    for process in [main, *main.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-
-
 @contextlib.asynccontextmanager
 async def pages_of(address: str) -> AsyncIterator[list[Page]]:
     """Pages of the dashboard in a Chromium."""
     async with async_playwright() as playwright:
-        # Chromium's sandbox refuses to work for root.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=arguments)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         pages = [await (await browser.new_context()).new_page() for _ in range(PAGES)]
         errors: list[str] = []
         for page in pages:
@@ -171,7 +157,7 @@ async def say(pages: list[Page], pill: str) -> bool:
     return all(text and text[0].startswith(pill) for text in texts)
 
 
-@pytest.mark.skipif(_CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 async def test_five_pages_say_what_is_wrong_and_go_on(stack: Stack) -> None:
     platform = Platform(stack)
     slowest: dict[str, tuple[float, float]] = {}

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 
-import psutil
 import pytest
 
 from nova_stream.local.kafka import LocalKafka
@@ -17,6 +16,7 @@ from tests.acceptance.harness import (
     applied,
     assert_equals_published,
     probing,
+    signal_all,
     stopped_at_the_end,
     until_all_applied,
     until_applied,
@@ -88,22 +88,14 @@ def _take_away(stack: Stack, how: str) -> None:
     if how == "stopped":
         stack.postgres.stop()
     else:
-        _signal_postgres(stack, signal.SIGSTOP)
+        signal_all(stack.postgres.pid, signal.SIGSTOP)
 
 
 def _bring_back(stack: Stack, how: str) -> None:
     if how == "stopped":
         stack.postgres.start()
     else:
-        _signal_postgres(stack, signal.SIGCONT)
-
-
-def _signal_postgres(stack: Stack, number: signal.Signals) -> None:
-    server = stack.postgres.pid
-    assert server is not None
-    main = psutil.Process(server)
-    for process in [main, *main.children(recursive=True)]:
-        process.send_signal(number)
+        signal_all(stack.postgres.pid, signal.SIGCONT)
 
 
 def _terminate_within(worker: subprocess.Popen[bytes], seconds: float) -> None:

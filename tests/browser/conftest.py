@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,10 +19,8 @@ from nova_stream.local.ports import next_free_port
 from nova_stream.scopes import SCOPES
 from nova_stream.testing.servers import fresh_database
 from tests.browser.dashboard import READER, TOKEN, Running, Window, until
+from tests.chromium import ARGUMENTS, CHROMIUM
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 WIDE: Any = {"width": 1600, "height": 1000}
 
 
@@ -79,9 +76,7 @@ def browser(running: Running) -> Iterator[Browser]:
     """The browser, started once; ``running`` comes first since it skips without one."""
     del running
     with sync_playwright() as playwright:
-        # Chromium's sandbox refuses to work for root.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield found
         found.close()
 

@@ -71,7 +71,7 @@ async def retry(parts: PartsOf, id_: _Id) -> Response:
     """Publish the original record again, with its original version, so that it can never overwrite
     something newer. What fails again becomes a new dead letter.
     """
-    await _letter(parts, id_)
+    await _require(parts, id_)
     async with open_store(parts.settings) as store:
         await republish(parts.settings, store, [id_])
     return await _letter(parts, id_)
@@ -84,16 +84,26 @@ async def retry(parts: PartsOf, id_: _Id) -> Response:
 )
 async def discard(parts: PartsOf, id_: _Id) -> Response:
     """Set a dead letter aside; its bytes are kept."""
-    await _letter(parts, id_)
+    await _require(parts, id_)
     async with open_store(parts.settings) as store:
         await store.discard([id_])
     return await _letter(parts, id_)
+
+
+async def _require(parts: Parts, id_: int) -> None:
+    async with parts.database.connection() as connection:
+        if not await read_dead_letters.exists(connection, id_):
+            raise _unknown()
 
 
 async def _letter(parts: Parts, id_: int) -> Response:
     async with parts.database.connection() as connection:
         found = await read_dead_letters.dead_letter(connection, id_)
     if found is None:
-        raise ProblemError(404, "unknown-dead-letter", "No dead letter has this number.")
+        raise _unknown()
     size = len(found["key"] or b"") + len(found["value"] or b"")
     return await off_loop(size, lambda: answer(read_dead_letters.whole(found)))
+
+
+def _unknown() -> ProblemError:
+    return ProblemError(404, "unknown-dead-letter", "No dead letter has this number.")

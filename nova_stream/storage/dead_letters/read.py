@@ -93,6 +93,11 @@ async def count_dead_letters(
     return number
 
 
+async def exists(connection: Connection, id_: int) -> bool:
+    """Whether there is a letter of this number."""
+    return await connection.fetchval(sql_dead_letters.EXISTING, [id_]) is not None
+
+
 async def dead_letter(connection: Connection, id_: int) -> Mapping[str, Any] | None:
     """The row of a letter, for ``whole``; None when there is none of this number."""
     row: Mapping[str, Any] | None = await connection.fetchrow(sql_dead_letters.WHOLE, id_)

@@ -75,6 +75,11 @@ export function plural(count, one, many = `${one}s`) {
   return `${whole.format(count)} ${count === 1 ? one : many}`;
 }
 
+/** What a server that is away does: ``silent`` or ``refusing``, in words. */
+export function silence(what) {
+  return what === "refusing" ? "refuses connections" : "does not answer";
+}
+
 /** ``skipped_overlap`` as words. */
 export function words(name) {
   return name ? name.replaceAll("_", " ") : NOTHING;

@@ -1,7 +1,7 @@
 // The top of the page: the connection's state, the way to the sections, and the token.
 
 import { declined, offered, refusal, setToken, token } from "./api.js";
-import { integer, plural, roughly, when } from "./format.js";
+import { integer, plural, roughly, silence, when } from "./format.js";
 import { computed, effect, html, signal, useEffect } from "./lib.js";
 import { Confirm, Modal, openDialog } from "./parts/dialogs.js";
 import { alerts, status } from "./resources.js";
@@ -48,11 +48,6 @@ export const standing = computed(() => {
   }
   return { name: "live", text: state.mode.value === "polling" ? "Live, by polling" : "Live", banner: "" };
 });
-
-/** What a server that is away does, in words. */
-function silence(what) {
-  return what === "refusing" ? "refuses connections" : "does not answer";
-}
 
 /** Kafka or the last worker is gone: the numbers are right, and hold nothing newer. */
 function streamTrouble(now) {

@@ -1,12 +1,11 @@
 // Whether the stream is healthy: how far behind it is, how fast, and whether the figures are right.
 
-import { duration, integer, NOTHING, perSecond, plural } from "../format.js";
+import { duration, integer, NOTHING, perSecond, plural, silence } from "../format.js";
 import { effect, html, signal } from "../lib.js";
 import { Ago, Figure, Section, Waiting } from "../parts/common.js";
 import { Line } from "../parts/sparks.js";
 import { status } from "../resources.js";
 
-const AWAY = { refusing: "refuses connections", silent: "does not answer" };
 const REMEMBERED = 120; // answers, one a second
 
 /** The throughput of the last two minutes; null where it is not known. */
@@ -49,9 +48,9 @@ function Tile({ title, text, tone = "", children }) {
       <dd class="note">${children || "\u00a0"}</dd></div>`;
 }
 
-function Server({ title, up, away = "does not answer" }) {
+function Server({ title, up, state }) {
   if (up === null || up === undefined) return html`<${Tile} title=${title} text=${NOTHING}>not known<//>`;
-  return html`<${Tile} title=${title} text=${up ? "Up" : "Away"} tone=${up ? "good" : "bad"}>${up ? "answers" : away}<//>`;
+  return html`<${Tile} title=${title} text=${up ? "Up" : "Away"} tone=${up ? "good" : "bad"}>${up ? "answers" : silence(state)}<//>`;
 }
 
 export function Stream() {
@@ -71,8 +70,8 @@ export function Stream() {
           <dd><${Line} values=${throughputs.value} length=${REMEMBERED} label="Throughput of the last two minutes; now ${rate} events a second" /></dd></div>
         <${Tile} title="Dead letters" text=${integer(now.openDeadLetters)} tone=${now.openDeadLetters ? "warn" : ""}>
           ${now.openDeadLetters ? html`<a href="#dead-letters">open, to look after</a>` : "none to look after"}<//>
-        <${Server} title="Postgres" up=${now.databaseUp} away=${AWAY[now.databaseState]} />
-        <${Server} title="Kafka" up=${now.kafkaUp} away=${AWAY[now.kafkaState]} />
+        <${Server} title="Postgres" up=${now.databaseUp} state=${now.databaseState} />
+        <${Server} title="Kafka" up=${now.kafkaUp} state=${now.kafkaState} />
       </dl>
     <//>`;
 }
