@@ -58,7 +58,11 @@ function streamTrouble(now) {
     return { name: "old", text: `Kafka ${does}`, banner: `Kafka ${does}. ${until} Later ones are counted when Kafka is back.` };
   }
   if (now.workers === 0) {
-    return { name: "old", text: "No worker runs", banner: `No worker runs. ${until} Later ones wait in Kafka: start a worker (nova-stream worker).` };
+    const behind = stalled.value;
+    const banner = behind === null
+      ? `No worker runs. ${until} Later ones wait in Kafka: start a worker (nova-stream worker).`
+      : `${plural(behind, "event")} wait in Kafka and none is applied: no worker runs.`;
+    return { name: "old", text: "No worker runs", banner };
   }
   return null;
 }
