@@ -4,12 +4,17 @@ BIN := .venv/bin
 ARGS ?=
 # For test-compose: made on this machine (local), or from a registry (public).
 IMAGES ?= local
+# For chaos: what decides the moments of its faults.
+SEEDS ?= 1
+# For chaos-pages: kills of the broker, and how often each other fault happens.
+KILLS ?= 30
+FAULTS ?= 10
 # How many processes run tests at once; each has a Kafka and a Postgres of its own (about 1 GB).
 WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup dev test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api lock clean
+.PHONY: help setup dev coverage test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api chaos chaos-mutations chaos-pages lock client-types clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,13 +39,19 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: test test-long test-serial ## all tests, about 25 minutes
+test-all: test test-long test-serial ## all tests, about 40 minutes
 
 test-long: setup ## unit and integration tests that are long by nature
 	@$(BIN)/python -m pytest tests/integration tests/unit -n $(WORKERS) --dist worksteal -m long
 
-test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, browser, Debezium
-	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration
+test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, Debezium; two of the browser's at a time
+	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration --ignore=tests/browser
+	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile
+
+coverage: setup ## make test under coverage.py, with the processes that tests start, and what it says of each file
+	@$(BIN)/coverage erase
+	@status=0; $(BIN)/coverage run -m pytest tests/integration tests/unit $(PARALLEL) -m "not long" || status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered && exit $$status
 
 test-fast: setup ## unit tests only
 	@$(BIN)/python -m pytest tests/unit $(PARALLEL) $(ARGS)
@@ -71,16 +82,29 @@ format: setup ## bring the code into form
 bench: setup ## throughput, freshness and memory, each checked for exactness
 	@$(BIN)/python -m benchmarks all $(ARGS)
 
-bench-jobs: setup ## the seven jobs at the guide's sizes, and the stream's freshness beside them
+bench-jobs: setup ## the guide's seven jobs at the guide's sizes, and the stream's freshness beside them
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
 
 bench-api: setup ## streams and reads of the API under load, beside a recount in SQL
 	@$(BIN)/python -m benchmarks.api $(ARGS)
 
+chaos: setup ## the kill matrix of docs/reliability.md (SEEDS="1 2 3"), some 15 minutes a seed
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+chaos-mutations: setup ## the same with a fault put into the product for each scenario, which it must catch
+	@$(BIN)/python -m tests.chaos --mutations --seeds $(SEEDS) $(ARGS)
+
+chaos-pages: setup ## five pages open: 30 kills of Kafka, 10 of each other fault of Kafka, Postgres, worker and API; some 15 minutes
+	@NOVA_TEST_KILLS=$(KILLS) NOVA_TEST_FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/acceptance/test_faults.py -o log_cli=true -o log_cli_level=INFO
+
 lock: ## resolve the files of pinned packages anew: requirements*.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --all-extras --output-file requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group docs --output-file requirements-docs.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group build --constraint requirements.lock --output-file requirements-build.lock
+
+client-types: setup ## the TypeScript client's types, anew from the API; npm must be installed
+	@$(BIN)/python -c 'import json; from nova_stream.api.app import create_app; from nova_stream.settings import load_settings; print(json.dumps(create_app(load_settings()).openapi()))' > clients/typescript/openapi.json
+	@cd clients/typescript && npm ci --silent --ignore-scripts && npm run --silent types
 
 docs: setup ## the pages of docs/ as a site in site/, every link checked
 	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
@@ -94,4 +118,4 @@ audit: setup ## packages of the image and of all extras with known vulnerabiliti
 	@$(BIN)/python deploy/packages.py audit
 
 clean: ## remove the virtual environment and caches
-	rm -rf .venv .venv-docs site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .coverage .coverage.* .venv .venv-docs site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -41,7 +41,7 @@ from benchmarks.report import Say
 from nova_stream.local.ports import free_port
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
-from nova_stream.storage.stats import sql as sql_read
+from nova_stream.storage.stats import sql
 
 STREAMS, READS, RATE, SECONDS = 500, 200, 10_000, 30.0
 CORES = 2
@@ -52,9 +52,7 @@ GUIDE = dict(zip(PATHS, (20.0, 150.0, 20.0), strict=True))
 
 _LIMIT = 120.0
 _TURNS = 30
-_CACHED = dict(
-    zip(PATHS, (sql_read.AGENTS_STATS, sql_read.OVERVIEW, sql_read.BUILD_STATS), strict=True)
-)
+_CACHED = dict(zip(PATHS, (sql.AGENTS_STATS, sql.OVERVIEW, sql.BUILD_STATS), strict=True))
 _RECOUNT = {
     PATHS[0]: "SELECT * FROM agent_stats_recount ORDER BY last_active DESC NULLS LAST",
     PATHS[1]: """

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from asyncpg import Record
+
 from nova_stream.formulas import mean_duration
 from nova_stream.storage.audit.audit import audit_on
+from nova_stream.storage.audit.sql import AGENT_CACHE_FIGURES, BUILD_CACHE_FIGURES
 from nova_stream.storage.database import Connection
-from nova_stream.testing.recount import Recount
+from tests.recount import Recount
 
-_AGENT = (
-    "agent_name",
-    "role",
-    "total_tasks",
-    "completed_tasks",
-    "failed_tasks",
-    "success_rate",
-    "avg_duration",
-    "last_active",
-    "current_status",
-)
-_BUILD = (
-    "total_builds",
-    "completed_builds",
-    "failed_builds",
-    "running_builds",
-    "success_rate",
-    "avg_duration_ms",
-    "last_build_time",
-)
 _BUILD_STATUS = ("completed", "failed", "running")
+
+_LEAN_AGENTS = """
+SELECT agent, total_tasks, completed_tasks, failed_tasks, running_tasks,
+    coalesce(executions, 0) AS executions, coalesce(duration_sum, 0) AS duration_sum
+FROM (SELECT agent, count(*) AS total_tasks,
+        count(*) FILTER (WHERE status = 'done') AS completed_tasks,
+        count(*) FILTER (WHERE status = 'failed') AS failed_tasks,
+        count(*) FILTER (WHERE status = 'running') AS running_tasks
+    FROM lean_tasks GROUP BY agent) AS t
+LEFT JOIN (SELECT agent, count(*) AS executions, sum(duration::numeric) AS duration_sum
+    FROM lean_executions GROUP BY agent) AS e USING (agent)
+"""
+_LEAN_BUILDS = """
+SELECT count(*) AS total_builds, count(*) FILTER (WHERE status = 'completed') AS completed_builds,
+    count(*) FILTER (WHERE status = 'failed') AS failed_builds,
+    count(*) FILTER (WHERE status = 'running') AS running_builds
+FROM lean_builds
+"""
 
 
 async def nova_stream(connection: Connection, figures: Recount) -> list[str]:
@@ -48,7 +49,23 @@ async def entity_rows(connection: Connection, figures: Recount) -> list[str]:
 
 async def faust_app(connection: Connection, figures: Recount) -> list[str]:
     """The Faust app's own table; it has the figures of agents only."""
-    rows = {row["agent"]: row for row in await connection.fetch("SELECT * FROM faust_agents")}
+    return _wrong_agents(await connection.fetch("SELECT * FROM faust_agents"), figures)
+
+
+async def lean(connection: Connection, figures: Recount) -> list[str]:
+    """The lean consumer's rows, counted in SQL."""
+    builds = await connection.fetchrow(_LEAN_BUILDS)
+    assert builds is not None
+    wrong = _wrong_agents(await connection.fetch(_LEAN_AGENTS), figures)
+    return wrong + [
+        f"builds: {name} {count} is not {getattr(figures.builds, name)}"
+        for name, count in builds.items()
+        if count != getattr(figures.builds, name)
+    ]
+
+
+def _wrong_agents(found_rows: list[Record], figures: Recount) -> list[str]:
+    rows = {row["agent"]: row for row in found_rows}
     wrong = []
     for agent in figures.agents.values():
         row = rows.get(agent.agent_name)
@@ -77,9 +94,10 @@ async def faust_app(connection: Connection, figures: Recount) -> list[str]:
 async def _compare(connection: Connection, figures: Recount, source: str) -> list[str]:
     """Differences of the relations ``agent_stats_*`` and ``build_stats_*`` from the figures."""
     rows = await connection.fetch(f"SELECT * FROM agent_stats_{source}")
-    found = {row["agent_id"]: tuple(row[name] for name in _AGENT) for row in rows}
+    found = {row["agent_id"]: tuple(row[name] for name in AGENT_CACHE_FIGURES) for row in rows}
     wanted = {
-        id_: tuple(getattr(agent, name) for name in _AGENT) for id_, agent in figures.agents.items()
+        id_: tuple(getattr(agent, name) for name in AGENT_CACHE_FIGURES)
+        for id_, agent in figures.agents.items()
     }
     wrong = [
         f"agent {id_}: {found.get(id_)} is not {wanted.get(id_)}"
@@ -90,7 +108,7 @@ async def _compare(connection: Connection, figures: Recount, source: str) -> lis
     assert row is not None
     wrong += [
         f"builds: {name} {row[name]} is not {getattr(figures.builds, name)}"
-        for name in _BUILD
+        for name in BUILD_CACHE_FIGURES
         if row[name] != getattr(figures.builds, name)
     ]
     return wrong

@@ -1,9 +1,9 @@
 """What the background jobs cost at the guide's sizes, at ten times those, and beside the stream.
 
 Every round brings what the guide's examples handle (1,523 old activities, 5,234 old executions, 2
-stalled builds, some users who turn inactive), then runs the seven jobs one after the other, with a
-worker that applies what they publish. A job's time is the whole run: its database session, and
-Kafka and the archive where it needs them.
+stalled builds, some users who turn inactive), then runs the guide's seven jobs one after the other,
+with a worker that applies what they publish. A job's time is the whole run: its database session,
+and Kafka and the archive where it needs them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ from benchmarks.common import (
 )
 from benchmarks.jobs_data import DUE, FILL, GUIDE
 from benchmarks.report import Say
+from nova_stream.events.documents import snake_case
 from nova_stream.events.lines import change_line
 from nova_stream.jobs.compute_agent_stats import run_once as compute_agent_stats
-from nova_stream.jobs.engine.cron import parse, snake
+from nova_stream.jobs.engine.cron import parse
 from nova_stream.jobs.engine.job import Job, JobContext
 from nova_stream.jobs.refresh_build_stats import run_once as refresh_build_stats
 from nova_stream.jobs.registry import JOBS
@@ -152,7 +153,7 @@ def _settings(servers: Stack, database: str) -> Settings:
 
 def _worker() -> tuple[str, ...]:
     """A worker that runs no jobs of its own."""
-    never = (f"NOVA_SCHEDULE_{snake(job.name).upper()}=0 0 29 2 *" for job in JOBS)
+    never = (f"NOVA_SCHEDULE_{snake_case(job.name).upper()}=0 0 29 2 *" for job in JOBS)
     return ("env", *never, *WORKER)
 
 

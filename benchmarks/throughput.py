@@ -1,4 +1,4 @@
-"""How fast a backlog is applied: nova-stream, a hand-written consumer and an idiomatic Faust app.
+"""How fast a backlog is applied: by nova-stream, two hand-written consumers and a Faust app.
 
 All read the same topics in the same run, in turns, each as a process of its own with a database of
 its own. A rate counts from the first to the last record that the database shows as applied, so it
@@ -38,7 +38,7 @@ from nova_stream.events.change import Entity
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection
-from nova_stream.testing.recount import Recount
+from tests.recount import Recount
 
 EVENTS = 300_000
 ROUNDS = 3
@@ -60,6 +60,7 @@ _START_LIMIT = 60.0
 _STARTS = 3
 
 _POSITIONS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_positions"
+_LEAN_POSITIONS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM lean_positions"
 _HANDLED = "SELECT coalesce(max(handled), 0)::bigint FROM faust_progress"
 
 _Check = Callable[["Connection", Recount], Awaitable[list[str]]]
@@ -115,6 +116,12 @@ def contenders(against: Path | None) -> list[Contender]:
             (python, "-m", "benchmarks.contenders.handwritten"),
             _POSITIONS,
             checks.entity_rows,
+        ),
+        Contender(
+            "lean",
+            (python, "-m", "benchmarks.contenders.lean"),
+            _LEAN_POSITIONS,
+            checks.lean,
         ),
         Contender(
             "Faust app",

@@ -15,7 +15,7 @@ from typing import Any
 from nova_stream.clock import from_millis, isoformat
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
-from nova_stream.testing.recount import Recount, recount_history, revision_of_line
+from tests.recount import Recount, recount_history, revision_of_line
 
 AGENTS = (
     "ARCHITECT",

@@ -6,9 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nova_stream.client import NovaClient
     from nova_stream.errors import (
+        ApiAccessError,
+        ApiError,
+        ApiNotFoundError,
+        ApiUnavailableError,
         KafkaUnavailableError,
         NovaStreamError,
+        PositionNotReachedError,
         PublishError,
         RejectedError,
         SettingsError,
@@ -20,9 +26,15 @@ if TYPE_CHECKING:
     from nova_stream.settings import Settings, load_settings
 
 __all__ = [
+    "ApiAccessError",
+    "ApiError",
+    "ApiNotFoundError",
+    "ApiUnavailableError",
     "ChangePublisher",
     "KafkaUnavailableError",
+    "NovaClient",
     "NovaStreamError",
+    "PositionNotReachedError",
     "PositionToken",
     "PublishError",
     "RejectedError",
@@ -35,6 +47,7 @@ __all__ = [
 
 _PLACES = {
     "ChangePublisher": "nova_stream.publish.publisher",
+    "NovaClient": "nova_stream.client",
     "PositionToken": "nova_stream.publish.position_token",
     "Settings": "nova_stream.settings",
     "load_settings": "nova_stream.settings",

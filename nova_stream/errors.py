@@ -9,6 +9,9 @@ to do; ``api/problems.py`` says which of them are which HTTP status.
     ├── LeadershipLostError, LeaseLostError    another instance does this work now
     ├── ArchiveError, CompactionError
     ├── LocalStackError
+    ├── TryAgainError, PositionNotReachedError, BadCursorError    what an API tells its callers
+    ├── ApiError                    what the client of the API raises
+    │   └── ApiAccessError, ApiNotFoundError, ApiUnavailableError
     ├── RejectedError               a record that belongs among the dead letters
     │   └── OutOfRangeError         a time in none of the years 1 to 9999
     ├── SchemaNeededError
@@ -24,6 +27,9 @@ Errors of one protocol (``api/convex/errors.py``, ``api/problems.py``) are not t
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class NovaStreamError(Exception):
@@ -114,6 +120,73 @@ class ArchiveError(NovaStreamError):
 
 class LocalStackError(NovaStreamError):
     """The local Kafka or Postgres could not be started."""
+
+
+class TryAgainError(NovaStreamError):
+    """What is asked for cannot be done now, since a limit is reached or something is in use; it may
+    be in ``retry_after`` seconds.
+
+    ``kind`` is a short stable word; ``own_share`` tells that the caller has used up the part that
+    one caller may have.
+    """
+
+    def __init__(
+        self, kind: str, message: str, *, retry_after: int = 2, own_share: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+        self.own_share = own_share
+
+
+class PositionNotReachedError(NovaStreamError):
+    """The stream did not come to a position token in time. ``position`` is the token of where it
+    is, ``behind`` names the partitions that are not there yet.
+    """
+
+    def __init__(self, message: str, position: str, behind: list[dict[str, str | int]]) -> None:
+        super().__init__(message)
+        self.position = position
+        self.behind = behind
+
+
+class ApiError(NovaStreamError):
+    """The API refused a request. The message names the request, the problem and what to do.
+
+    ``status`` is that of HTTP (None where nothing answered), ``kind`` a stable word to decide by
+    (``bad-cursor``, ``unknown-agent``…), ``members`` are all of the problem's, ``retry_after`` the
+    seconds after which the API says that it is worth asking again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None,
+        kind: str,
+        members: Mapping[str, Any],
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.members = members
+        self.retry_after = retry_after
+
+
+class ApiAccessError(ApiError):
+    """The API does not know the token, or the token may not do this: a person has to act."""
+
+
+class ApiNotFoundError(ApiError):
+    """There is nothing of this name or id."""
+
+
+class ApiUnavailableError(ApiError):
+    """Nothing answers, or the API, Postgres or Kafka is busy or away; it passes."""
+
+
+class BadCursorError(NovaStreamError):
+    """A cursor is none of the list's."""
 
 
 class RejectedError(NovaStreamError):

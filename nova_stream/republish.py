@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Any, TypeVar
 
-from nova_stream.errors import RejectedError, SchemaNeededError
+import msgspec
+
+from nova_stream.errors import RejectedError, SchemaNeededError, UsageError
 from nova_stream.events.change import Origin, Version, VersionKind
 from nova_stream.events.envelope import VERSION_HEADER, open_envelope
 from nova_stream.events.forms import Forms
@@ -14,6 +18,7 @@ from nova_stream.events.headers import header
 from nova_stream.events.record_version import StatedVersion, origin_header, version_of
 from nova_stream.events.tombstones import tombstone_envelope
 from nova_stream.events.versions import generation_number
+from nova_stream.kafka.large_batches import kept_records
 from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
@@ -21,6 +26,7 @@ from nova_stream.storage.dead_letters.store import DeadLetterStore, OriginalReco
 
 #: Records in memory at a time: each may have 10 MB.
 _AT_ONCE = 20
+_Item = TypeVar("_Item")
 
 
 async def republish(settings: Settings, store: DeadLetterStore, ids: Sequence[int]) -> None:
@@ -31,16 +37,62 @@ async def republish(settings: Settings, store: DeadLetterStore, ids: Sequence[in
     KafkaUnavailableError, PublishError, TopicError, RegistryUnavailableError.
     """
     await store.require(ids)
-    async with RawPublisher(settings) as publisher, _versions(settings) as version_of_record:
+    async with _publishing(settings, store) as publish:
         for some in _groups(sorted(ids)):
-            originals = await store.originals(some)
-            sources = await store.sources([original.topic for original in originals])
-            records = [
-                versioned(original, await version_of_record(original), sources)
-                for original in originals
-            ]
-            await publisher.send(records)
+            await publish(await store.originals(some))
             await store.mark_retried(some)
+
+
+async def unpack(settings: Settings, store: DeadLetterStore, number: int) -> int:
+    """Publish the records of a batch that was kept as one letter, one by one and with their own
+    versions, and mark the letter as retried; gives how many records. In memory is the whole batch.
+
+    Raises UsageError for a letter without a batch that can be read, and what ``republish`` does.
+    """
+    await store.require([number])
+    (letter,) = await store.originals([number])
+    count = 0
+    async with _publishing(settings, store) as publish:
+        try:
+            for some in _groups(kept_records(letter.value or b"")):
+                await publish([_part(letter, record) for record in some])
+                count += len(some)
+        except ValueError as error:
+            raise UsageError(
+                f"dead letter {number} cannot be unpacked: {error}; see: nova-stream dead-letters "
+                f"show {number}"
+            ) from None
+    await store.mark_retried([number])
+    return count
+
+
+def _part(letter: OriginalRecord, record: Any) -> OriginalRecord:
+    return msgspec.structs.replace(
+        letter,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=list(record.headers),
+        timestamp=record.timestamp,
+    )
+
+
+@asynccontextmanager
+async def _publishing(
+    settings: Settings, store: DeadLetterStore
+) -> AsyncIterator[Callable[[Sequence[OriginalRecord]], Awaitable[None]]]:
+    async with RawPublisher(settings) as publisher, _versions(settings) as version_of_record:
+
+        async def publish(originals: Sequence[OriginalRecord]) -> None:
+            sources = await store.sources([original.topic for original in originals])
+            await publisher.send(
+                [
+                    versioned(original, await version_of_record(original), sources)
+                    for original in originals
+                ]
+            )
+
+        yield publish
 
 
 def versioned(
@@ -101,6 +153,7 @@ async def _versions(
             await schemas.close()
 
 
-def _groups(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]
+def _groups(given: Iterable[_Item]) -> Iterator[list[_Item]]:
+    rest = iter(given)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some

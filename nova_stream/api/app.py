@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,33 +18,39 @@ from nova_stream.api.auth.stored_tokens import StoredTokens
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.auth.trail import Trail
 from nova_stream.api.auth.trailed import TrailMiddleware
-from nova_stream.api.budget.budget import EVENTS, Budgets
+from nova_stream.api.budget.budget import EVENTS
 from nova_stream.api.budget.room import Rooms
-from nova_stream.api.coalescing import SingleFlight
+from nova_stream.api.budget.spending import Budgets
+from nova_stream.api.coalescing import KeptAnswer, SingleFlight
 from nova_stream.api.compression import Compressor
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.cors import ANY, CORSMiddleware, cors_options
-from nova_stream.api.database import Database
-from nova_stream.api.fast_path import ShortWay
+from nova_stream.api.database import CONNECTIONS, Database
+from nova_stream.api.fast_path import FastPath
 from nova_stream.api.head import HeadAsGet
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.live.broadcaster import Broadcaster
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.middleware import BodyLimit, Guard, RequestMiddleware
+from nova_stream.api.middleware import Guard, RequestMiddleware, SizeLimit
 from nova_stream.api.openapi.responses import schemas
 from nova_stream.api.paths import ExactPaths
-from nova_stream.api.positions import PositionWatch, PresentLives
+from nova_stream.api.positions import PositionWatch, PresentTopics
+from nova_stream.api.postgres_watch import PostgresWatch
 from nova_stream.api.request_encoding import RequestEncoding
 from nova_stream.api.routes import (
     alerts,
     convex,
     dead_letters,
+    engagement,
+    entities,
     events,
     explain,
     health,
     history,
     jobs,
     lists,
+    search,
+    series,
     stats,
     status,
     stream,
@@ -51,7 +59,6 @@ from nova_stream.api.routes import (
 from nova_stream.api.state import Parts
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tracing import TracingMiddleware
-from nova_stream.api.unregistered import UnregisteredCount
 from nova_stream.clock import system_clock
 from nova_stream.jobs import registry
 from nova_stream.jobs.engine.ledger import Ledger
@@ -72,7 +79,11 @@ ROUTES = (
     stats,
     explain,
     history,
+    engagement,
+    series,
     lists,
+    entities,
+    search,
     jobs,
     alerts,
     dead_letters,
@@ -99,6 +110,7 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
         title="nova-stream",
         version=version("nova-stream"),
         description=_DESCRIPTION,
+        openapi_url=None,  # among the pages
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -109,7 +121,8 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
     app.state.parts = parts
     problems.install(app)
     for routes in ROUTES:
-        app.include_router(routes.router)
+        # As they are: include_router would work each out again, for 0.1 s of the first request.
+        app.router.routes.extend(routes.router.routes)
     pages.install(app)
     _surround(app, settings, parts)
     _describe(app)
@@ -118,13 +131,13 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
 
 def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Add what stands around the routes, innermost first."""
-    app.add_middleware(ShortWay, ways=stats.short_ways(), reads=parts.reads)
+    app.add_middleware(FastPath, ways=stats.fast_paths(), reads=parts.reads)
     app.add_middleware(Budgets, rooms=parts.rooms)
     app.add_middleware(Compressor)
     paths = [route.path for routes in ROUTES for route in routes.router.routes]
     app.add_middleware(ExactPaths, routes=paths)
     app.add_middleware(RequestEncoding)
-    app.add_middleware(BodyLimit, limit=EVENTS.body)
+    app.add_middleware(SizeLimit, limit=EVENTS.body)
     rate = RateLimit(settings.api_rate, settings.api_burst)
     origins = settings.api_cors_origins
     app.add_middleware(Guard, tokens=parts.tokens, rate=rate, origins=set(origins) - {ANY})
@@ -133,29 +146,32 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     if origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
     app.add_middleware(AnswerHeaders)
-    app.add_middleware(HeadAsGet)
     tracer = tracer_of(settings)
     if tracer is not None:
         app.add_middleware(TracingMiddleware, tracer=tracer)
+    # Outside of all that tell a request's route, which its copy has.
+    app.add_middleware(HeadAsGet)
 
 
 def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
-    database = Database(settings)
-    rooms = Rooms.usual()
+    postgres = PostgresWatch(settings)
+    database = Database(settings, watch=postgres)
+    rooms = Rooms.usual(CONNECTIONS)
     metrics = ApiMetrics()
     # Of its own, so that no read, however slow, keeps anybody from being told what is allowed.
-    guard = Database(settings, size=2)
+    guard = Database(settings, size=2, watch=postgres)
     tokens = Tokens(settings, StoredTokens(guard))
     lazy = Lazy(publisher, _close)
     kafka = KafkaProbe(settings)
-    watch = PositionWatch(database, PresentLives(kafka.lives, list(settings.topics())))
+    watch = PositionWatch(database, PresentTopics(kafka.topics, settings.topics()))
     return Parts(
         rooms=rooms,
-        unregistered=UnregisteredCount(database),
+        unregistered=KeptAnswer(partial(health.count_unregistered, database)),
         tokens=tokens,
         guard=guard,
         trail=Trail(guard),
         database=database,
+        postgres=postgres,
         publisher=lazy,
         watch=watch,
         kafka=kafka,
@@ -166,6 +182,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
         changes=Broadcaster(database, metrics, settings.api_streams, tokens),
         reads=SingleFlight(database, rooms),
         convex=Backend(settings, database, lazy, watch),
+        archive=asyncio.Semaphore(1),
     )
 
 
@@ -185,12 +202,14 @@ async def _close(publisher: Publisher) -> None:
 def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        parts.postgres.start()
         try:
             yield
         finally:
             await parts.changes.close()
             await parts.unregistered.close()
             await parts.convex.close()
+            await parts.watch.close()
             await parts.tokens.close()
             parts.ledger.close()
             await parts.kafka.close()
@@ -199,6 +218,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             await parts.trail.close()
             await parts.guard.close()
             await parts.database.close()
+            await parts.postgres.close()
 
     return lifespan
 

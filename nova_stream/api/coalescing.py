@@ -1,22 +1,36 @@
-"""Reads that many ask for at the same time: one query serves all who asked before it began."""
+"""Reads that many ask for at the same time: one query serves all who asked before it began, or
+within the second after it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nova_stream.api.budget.budget import Budget, present_budget, shared
 from nova_stream.api.budget.room import Rooms
+from nova_stream.api.budget.spending import Spending, present_caller, shared_spending, working_for
 from nova_stream.api.database import Database
-from nova_stream.storage.database import Connection
 
-Read = Callable[[Connection], Awaitable[Any]]
+T = TypeVar("T")
+Read = Callable[..., Awaitable[Any]]
+
+#: Seconds for which an answer is told to others.
+_KEEP_S = 1.0
+
+
+class _Question(NamedTuple):
+    """A read with its arguments: equal ones share an answer."""
+
+    read: Read
+    args: tuple[Hashable, ...]
+    named: tuple[tuple[str, Hashable], ...]
 
 
 class TaggedAnswer(NamedTuple):
@@ -45,46 +59,84 @@ class SingleFlight:
     def __init__(self, database: Database, rooms: Rooms) -> None:
         self._database = database
         self._rooms = rooms
-        self._begun: dict[Read, asyncio.Task[TaggedAnswer]] = {}
-        self._next: dict[Read, asyncio.Task[TaggedAnswer]] = {}
+        self._begun: dict[_Question, asyncio.Task[TaggedAnswer]] = {}
+        self._next: dict[_Question, asyncio.Task[TaggedAnswer]] = {}
+        self._costs: dict[_Question, Spending] = {}
 
-    async def get(self, read: Read) -> TaggedAnswer:
-        """What ``read`` gives, which is the same for everybody, within the budget of who asks
-        first.
+    async def get(self, read: Read, *args: Hashable, **named: Hashable) -> TaggedAnswer:
+        """What ``read`` gives of a connection and these arguments, which is the same for everybody,
+        within the budget of who asks first. It waits for room as long as none of those who ask has
+        any.
         """
-        task = self._next.get(read)
+        question = _Question(read, args, tuple(named.items()))
+        task = self._next.get(question)
         if task is None:
-            task = asyncio.create_task(self._within(present_budget(), read))
+            cost = self._costs[question] = shared_spending(self._rooms)
+            task = asyncio.create_task(self._within(cost, question))
             task.add_done_callback(_seen)
-            self._next[read] = task
+            self._next[question] = task
+        else:
+            self._costs[question].join(present_caller())
         return await asyncio.shield(task)
 
-    async def _within(self, budget: Budget, read: Read) -> TaggedAnswer:
-        with shared(self._rooms, budget):
-            return await self._run(read, self._begun.get(read))
+    async def _within(self, cost: Spending, question: _Question) -> TaggedAnswer:
+        with working_for(cost):
+            return await self._run(question, self._begun.get(question))
 
-    async def _run(self, read: Read, before: asyncio.Task[TaggedAnswer] | None) -> TaggedAnswer:
-        task = self._next[read]
+    async def _run(
+        self, question: _Question, before: asyncio.Task[TaggedAnswer] | None
+    ) -> TaggedAnswer:
+        task = self._next[question]
         try:
             if before is not None:
                 await asyncio.wait({before})
             async with self._database.connection() as connection:
-                self._begin(read, task)
-                found = await read(connection)
+                self._begin(question, task)
+                found = await question.read(connection, *question.args, **dict(question.named))
         finally:
-            self._begin(read, task)
-            if self._begun.get(read) is task:
-                del self._begun[read]
+            self._begin(question, task)
+            if self._begun.get(question) is task:
+                del self._begun[question]
         body = msgspec.json.encode(found)
         return TaggedAnswer(body, f'W/"{blake2b(body, digest_size=9).hexdigest()}"')
 
-    def _begin(self, read: Read, task: asyncio.Task[TaggedAnswer]) -> None:
+    def _begin(self, question: _Question, task: asyncio.Task[TaggedAnswer]) -> None:
         """From here on, who asks gets another query."""
-        if self._next.get(read) is task:
-            self._begun[read] = self._next.pop(read)
+        if self._next.get(question) is task:
+            self._begun[question] = self._next.pop(question)
+            del self._costs[question]
 
 
-def _seen(task: asyncio.Task[TaggedAnswer]) -> None:
+class KeptAnswer(Generic[T]):
+    """What ``ask`` gives, asked once for all who want it until a second after it ended; a failure
+    is kept as long. ``close`` it.
+    """
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._ask = ask
+        self._asked: asyncio.Task[T] | None = None
+        self._ended_at = float("-inf")
+
+    async def get(self) -> T:
+        """The answer; raises what asking raised."""
+        asked = self._asked
+        if asked is None or (asked.done() and time.monotonic() - self._ended_at > _KEEP_S):
+            asked = self._asked = asyncio.create_task(self._ask())
+            asked.add_done_callback(self._ended)
+        return await asyncio.shield(asked)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._asked is not None:
+            self._asked.cancel()
+            await asyncio.gather(self._asked, return_exceptions=True)
+
+    def _ended(self, asked: asyncio.Task[T]) -> None:
+        self._ended_at = time.monotonic()
+        _seen(asked)
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
         task.exception()  # those who asked may all be gone
 

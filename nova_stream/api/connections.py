@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nova_stream.api.answer_headers import AnswerHeaders
+from nova_stream.api.budget.budget import CUT
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError, problem_response
 
@@ -29,7 +31,7 @@ _PROBED = ("/health/", "/metrics")
 #: What a connection is doing: nothing since its last answer, sending headers, sending a body, or
 #: waiting for its answer.
 _Phase = Literal["idle", "headers", "body", "answer"]
-_LIMITS: dict[_Phase, float] = {"headers": HEADERS, "body": BODY}
+_LIMITS: dict[_Phase, float] = {"headers": HEADERS, "body": BODY, "idle": UNREAD}
 
 
 class Connections:
@@ -126,6 +128,7 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._counted = True
+        self.app = partial(_with_an_end, self.app, self.cut)
         if not self.guard.enter(self):
             if self.guard.full():
                 self.cut("too many")
@@ -192,13 +195,23 @@ class _Connection(H11Protocol):
         else:
             self.guard.work(self)
         if phase in _LIMITS:
-            self._deadline = self.loop.call_later(_LIMITS[phase], self.cut, f"slow {phase}")
+            # What is idle for that long has an answer that nobody reads: it cannot be closed.
+            reason = "not read" if phase == "idle" else f"slow {phase}"
+            self._deadline = self.loop.call_later(_LIMITS[phase], self.cut, reason)
 
     def _stop(self) -> None:
         for timer in (self._deadline, self._unread):
             if timer is not None:
                 timer.cancel()
         self._deadline = self._unread = None
+
+
+async def _with_an_end(
+    app: ASGIApp, cut: Callable[[str], None], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Serve a request that may end its connection."""
+    scope[CUT] = cut
+    await app(scope, receive, send)
 
 
 class _ProbesOnly:

@@ -5,17 +5,23 @@ rows come and go, since they name a place and not a number of rows.
 from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from nova_stream.api.problems import ProblemError
+from nova_stream.errors import BadCursorError
 from nova_stream.events.times import canonical_time
-from nova_stream.storage.stats.rows import AgentPlace, ListPlace
+from nova_stream.storage.lists.places import Cursor, Side
+from nova_stream.storage.stats.rows import AgentPlace, ListPlace, TaskPlace
+
+T = TypeVar("T")
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _decode = msgspec.json.Decoder(tuple[str | None, str]).decode
+_decode_page = msgspec.json.Decoder(tuple[str | None, str, Side]).decode
 _decode_agent = msgspec.json.Decoder(tuple[str | None, str, str]).decode
+_decode_task = msgspec.json.Decoder(tuple[float | None, str | None, str]).decode
 _decode_numbers = msgspec.json.Decoder(list[_Number]).decode
 
 
@@ -25,16 +31,29 @@ def encode_cursor(place: ListPlace | None) -> str | None:
 
 
 def decode_cursor(cursor: str | None) -> ListPlace | None:
-    """The place of a cursor; raises ProblemError 422 for what is none of ours."""
+    """The place of a cursor; raises BadCursorError for what is none of ours."""
+    if cursor is None:
+        return None
+    return _checked(*_read(_decode, cursor))
+
+
+def encode_page(cursor: Cursor | None) -> str | None:
+    """The cursor of a list that can be read in both directions."""
+    if cursor is None or cursor.side == "<":
+        return encode_cursor(None if cursor is None else cursor.place)
+    return _encode((cursor.place.time, cursor.place.id, cursor.side))
+
+
+def decode_page(cursor: str | None) -> Cursor | None:
+    """What ``encode_page`` has made; raises BadCursorError for what is none of ours."""
     if cursor is None:
         return None
     try:
-        place = _place(cursor.encode("ascii"))
-    except ValueError:
-        place = None
-    if place is None or "\x00" in place.id:  # which Postgres has in no id
-        raise bad_cursor()
-    return place
+        time, id_, side = _read(_decode_page, cursor)
+    except BadCursorError:
+        place = decode_cursor(cursor)
+        return None if place is None else Cursor(place)
+    return Cursor(_checked(time, id_), side)
 
 
 def encode_agent(place: AgentPlace | None) -> str | None:
@@ -43,22 +62,30 @@ def encode_agent(place: AgentPlace | None) -> str | None:
 
 
 def decode_agent(cursor: str | None) -> AgentPlace | None:
-    """The place of a cursor; raises ProblemError 422 for what is none of ours."""
+    """The place of a cursor; raises BadCursorError for what is none of ours."""
     if cursor is None:
         return None
-    try:
-        place = AgentPlace(*_decode_agent(_bytes(cursor.encode("ascii"))))
-        if place.time is not None:
-            canonical_time(place.time)
-    except ValueError:
-        raise bad_cursor() from None
-    if "\x00" in place.name + place.id:  # which Postgres has in neither
-        raise bad_cursor()
+    place = AgentPlace(*_read(_decode_agent, cursor))
+    _checked(place.time, place.name + place.id)
+    return place
+
+
+def encode_task(place: TaskPlace | None) -> str | None:
+    """The cursor to the tasks of a build that come after ``place``."""
+    return None if place is None else _encode(place)
+
+
+def decode_task(cursor: str | None) -> TaskPlace | None:
+    """The place of a cursor; raises BadCursorError for what is none of ours."""
+    if cursor is None:
+        return None
+    place = TaskPlace(*_read(_decode_task, cursor))
+    _checked(place.time, place.id)
     return place
 
 
 def decode_id(cursor: str | None) -> str | None:
-    """The id, or name, of a cursor that ``encode_id`` gave; ProblemError 422 for other ones."""
+    """The id, or name, of a cursor that ``encode_id`` gave; BadCursorError for other ones."""
     place = decode_cursor(cursor)
     return None if place is None else place.id
 
@@ -74,7 +101,7 @@ def encode_number(number: int | None) -> str | None:
 
 
 def decode_number(cursor: str | None) -> int | None:
-    """The number of a cursor; raises ProblemError 422 for what is none of ours."""
+    """The number of a cursor; raises BadCursorError for what is none of ours."""
     numbers = decode_numbers(cursor, 1)
     return None if numbers is None else numbers[0]
 
@@ -85,33 +112,34 @@ def encode_numbers(*numbers: int) -> str:
 
 
 def decode_numbers(cursor: str | None, count: int) -> list[int] | None:
-    """The ``count`` numbers of a cursor; raises ProblemError 422 for what is none of ours."""
+    """The ``count`` numbers of a cursor; raises BadCursorError for what is none of ours."""
     if cursor is None:
         return None
-    try:
-        numbers = _decode_numbers(_bytes(cursor.encode("ascii")))
-    except ValueError:
-        raise bad_cursor() from None
+    numbers = _read(_decode_numbers, cursor)
     if len(numbers) != count:
-        raise bad_cursor()
+        raise BadCursorError
     return numbers
-
-
-def bad_cursor() -> ProblemError:
-    """This cursor is none of ours."""
-    return ProblemError(422, "bad-cursor", "cursor: not a nextCursor of this list")
 
 
 def _encode(place: Any) -> str:
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def _bytes(cursor: bytes) -> bytes:
-    return b64decode(cursor + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+def _read(decode: Callable[[bytes], T], cursor: str) -> T:
+    """What ``_encode`` has made; raises BadCursorError for what is none of ours."""
+    try:
+        text = cursor.encode("ascii")
+        return decode(b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except ValueError:
+        raise BadCursorError from None
 
 
-def _place(cursor: bytes) -> ListPlace:
-    time, id_ = _decode(_bytes(cursor))
-    if time is not None:
-        canonical_time(time)
+def _checked(time: str | None, id_: str) -> ListPlace:
+    try:
+        if time is not None:
+            canonical_time(time)
+    except ValueError:
+        raise BadCursorError from None
+    if "\x00" in id_:  # which Postgres has in no text
+        raise BadCursorError
     return ListPlace(time, id_)

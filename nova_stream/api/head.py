@@ -1,9 +1,12 @@
-"""``HEAD``: the status and headers of ``GET``, without a body."""
+"""Methods, and ``HEAD``: the status and headers of ``GET``, without a body."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+#: What metrics, spans and the trail call a method; a request may make up any word.
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+BODILESS = {"GET", "HEAD"}
 #: Where a scope tells what was asked for, once it says GET.
 ASKED = "nova_stream.method"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -13,55 +15,44 @@ class ApiMetrics:
     """Counters in a registry of their own, so that several APIs in one process do not mix."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
+        self.registry = registry = CollectorRegistry()
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.requests = counter(
             "nova_api_requests",
             "Requests answered, by route and status.",
             ["method", "route", "status"],
-            registry=self.registry,
         )
-        self.seconds = Histogram(
+        self.seconds = histogram(
             "nova_api_request_seconds",
             "Seconds from a request's arrival to the end of its answer, waiting included.",
             ["method", "route"],
             buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.waits = Histogram(
+        self.waits = histogram(
             "nova_api_wait_seconds",
             "Seconds that reads with ?after= waited until the caches showed their token.",
             ["reached"],
             buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.published = Counter(
+        self.published = counter(
             "nova_api_published_changes",
             "Changes that Kafka acknowledged for POST /api/v1/events, by entity.",
             ["entity"],
-            registry=self.registry,
         )
-        self.streams = Gauge(
-            "nova_api_streams",
-            "Streams of changes that are open.",
-            registry=self.registry,
-        )
-        self.connections = Gauge(
-            "nova_api_connections",
-            "Connections that are open.",
-            registry=self.registry,
-        )
-        self.closed = Counter(
+        self.streams = gauge("nova_api_streams", "Streams of changes that are open.")
+        self.connections = gauge("nova_api_connections", "Connections that are open.")
+        self.closed = counter(
             "nova_api_connections_closed",
             "Connections that the server ended: slow headers, slow body, not read (an answer), "
             "no place (somebody else needed it), too many.",
             ["reason"],
-            registry=self.registry,
         )
-        self.looks = Histogram(
+        self.looks = histogram(
             "nova_api_look_seconds",
             "Seconds that each shared check for changes took.",
             buckets=_SECONDS,
-            registry=self.registry,
         )
 
     def text(self) -> bytes:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nova_stream.api.auth.rate_limit import RateLimit
-from nova_stream.api.auth.tokens import ACCESS, Access, Tokens, bearer_of, secret_of_path
-from nova_stream.api.budget.budget import CALLER, too_large
-from nova_stream.api.head import asked_method
+from nova_stream.api.auth.access import ACCESS, Access
+from nova_stream.api.auth.rate_limit import RateLimit, counted_address
+from nova_stream.api.auth.tokens import Tokens, secret_of
+from nova_stream.api.budget.budget import CALLER, KB, too_large
+from nova_stream.api.head import BODILESS, METHODS, asked_method
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.problems import ProblemError, problem_of, problem_response
+from nova_stream.errors import PositionNotReachedError
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNMATCHED = "(none)"
-#: What metrics call a method; a request may make up any word.
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _OTHER = "other"
 #: Paths that need a token, or may.
 _PROTECTED = ("/api/", "/c/", "/metrics")
-_BODILESS = {"GET", "HEAD"}
 #: What proxies add to requests that they hand on.
 _FORWARDED = {"forwarded", "via", "x-real-ip", "x-client-ip", "x-original-host", "true-client-ip"}
 _FORWARDED_PREFIX = "x-forwarded-"
+#: Headers of a request, and their bytes.
+_HEADERS, _HEADER_BYTES = 100, 16 * KB
 _REFUSALS = 400
 #: Of problems those that tell what there is.
 _TELLING = {404, 409, 504}
@@ -70,7 +71,7 @@ class RequestMiddleware:
         method = _UNMATCHED
         if route != _UNMATCHED:
             method = asked_method(scope)
-            method = method if method in _METHODS else _OTHER
+            method = method if method in METHODS else _OTHER
         self._metrics.requests.labels(method, route, status or "cut off").inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
 
@@ -101,8 +102,9 @@ class Guard:
             if self._tokens.open or self._tokens.unknown:
                 _guard_open(headers, self._origins)
             if protected:
-                self._count(scope, headers)
-                scope[ACCESS] = access = Access(self._tokens)
+                secret = secret_of(scope)
+                self._count(scope, secret)
+                scope[ACCESS] = access = Access(self._tokens, secret)
                 await self._confirmed(access, scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -125,15 +127,14 @@ class Guard:
 
         try:
             await self._app(scope, receiving, confirming)
-        except ProblemError as error:
-            if error.status in _TELLING:
+        except (ProblemError, PositionNotReachedError) as error:
+            if problem_of(error).status in _TELLING:
                 await access.confirm()
             raise
 
-    def _count(self, scope: Scope, headers: Headers) -> None:
-        secret = bearer_of(headers) or secret_of_path(scope["path"])
+    def _count(self, scope: Scope, secret: str | None) -> None:
         client = scope.get("client")
-        caller = self._tokens.caller(secret) or (client[0] if client else "")
+        caller = self._tokens.caller(secret) or (counted_address(client[0]) if client else "")
         scope[CALLER] = caller
         self._rate.take(caller)
 
@@ -175,15 +176,19 @@ def _refuse_forwarded(headers: Headers) -> None:
             )
 
 
-class BodyLimit:
-    """Refuses bodies larger than the largest that any route takes, before they are unpacked."""
+class SizeLimit:
+    """Refuses more headers than programs send, which a stream would keep as long as it lasts, and
+    bodies larger than the largest that any route takes, before they are unpacked.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _BODILESS:
+        if scope["type"] == "http":
+            _check_headers(scope["headers"])
+        if scope["type"] != "http" or scope["method"] in BODILESS:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("content-length", "")
@@ -200,6 +205,17 @@ class BodyLimit:
             return message
 
         await self._app(scope, counting, send)
+
+
+def _check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    size = sum(len(name) + len(value) for name, value in headers)
+    if len(headers) > _HEADERS or size > _HEADER_BYTES:
+        raise ProblemError(
+            431,
+            "headers-too-large",
+            f"The request has {len(headers)} headers of {size:,} bytes; at most {_HEADERS} of "
+            f"{_HEADER_BYTES >> 10} kB together are taken.",
+        )
 
 
 def _host_of(origin: str) -> str:

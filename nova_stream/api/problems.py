@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,20 +13,24 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from nova_stream.api.pages import missing
 from nova_stream.errors import (
+    BadCursorError,
     DatabaseUnavailableError,
     KafkaUnavailableError,
+    PositionNotReachedError,
     PublishError,
     RejectedError,
     SchemaVersionError,
     TopicError,
+    TryAgainError,
 )
-from nova_stream.storage.database import is_away, state_of
-from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.faults import Fault, fault_of, is_away, state_of
 from nova_stream.telemetry import get_logger
 
 _TYPE = "urn:nova-stream:"
-_RETRY = {"Retry-After": "2"}
+#: Of what passes by itself within seconds.
+RETRY = {"Retry-After": "2"}
 #: A path that begins so goes on with a token.
 _PRIVATE = "/c/"
 
@@ -83,6 +87,25 @@ class ProblemError(Exception):
         self.more = more
 
 
+#: What an error of the domain is to the caller whose request it ends.
+_ANSWERS: dict[type[Exception], Callable[[Any], ProblemError]] = {
+    ProblemError: lambda error: error,
+    RejectedError: lambda error: ProblemError(422, "rejected", str(error), reason=error.reason),
+    BadCursorError: lambda _: ProblemError(
+        422, "bad-cursor", "cursor: not a nextCursor or prevCursor of this list"
+    ),
+    TryAgainError: lambda error: ProblemError(
+        429 if error.own_share else 503,
+        error.kind,
+        str(error),
+        headers={"Retry-After": str(error.retry_after)},
+    ),
+    PositionNotReachedError: lambda error: ProblemError(
+        504, "position-not-reached", str(error), position=error.position, behind=error.behind
+    ),
+}
+
+
 def problem_response(error: ProblemError) -> Response:
     """The answer to a ProblemError."""
     problem = Problem(
@@ -103,25 +126,24 @@ def problem_of(error: Exception) -> ProblemError:
     """The problem that an exception is to the caller; what nobody expected is logged as an error
     and told as 500 without its text.
     """
-    if isinstance(error, ProblemError):
-        return error
-    if isinstance(error, RejectedError):
-        return ProblemError(422, "rejected", str(error), reason=error.reason)
+    for kind, answer in _ANSWERS.items():
+        if isinstance(error, kind):
+            return answer(error)
     for kind, name in _UNAVAILABLE_KINDS.items():
         if isinstance(error, kind):
             if told := _AWAY.get(kind):
                 _log.info("a request needs a service that is unavailable", error=str(error))
             more = {"databaseState": state_of(error)} if kind is DatabaseUnavailableError else {}
-            return ProblemError(503, name, told or str(error), headers=_RETRY, **more)
+            return ProblemError(503, name, told or str(error), headers=RETRY, **more)
     if is_away(error):
         detail = "Postgres does not answer; try again."
         return ProblemError(
-            503, "database-unavailable", detail, headers=_RETRY, databaseState=state_of(error)
+            503, "database-unavailable", detail, headers=RETRY, databaseState=state_of(error)
         )
     if isinstance(error, asyncpg.PostgresError) and fault_of(error) is Fault.SETUP:
         _log.error("the database schema does not match this version", error=str(error))
         detail = "The database schema does not match this version. Run: nova-stream migrate"
-        return ProblemError(503, "schema-version", detail, headers=_RETRY)
+        return ProblemError(503, "schema-version", detail, headers=RETRY)
     _log.error("a request failed", exc_info=error)
     return ProblemError(500, "internal", "Internal error; the server's log has the details.")
 
@@ -137,6 +159,8 @@ async def _http(request: Request, error: Exception) -> Response:
     detail = error.detail
     headers = dict(error.headers or {})
     if error.status_code == 404:
+        if (page := await missing(request)) is not None:
+            return page
         path = request.url.path
         shown = "this path" if path.startswith(_PRIVATE) else path
         detail = f"There is nothing at {shown}; /docs lists all paths."

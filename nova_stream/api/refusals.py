@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nova_stream.api.problems import ProblemError
+from nova_stream.api.problems import RETRY, ProblemError
 from nova_stream.scopes import named
-from nova_stream.storage.database import state_of
+from nova_stream.storage.faults import state_of
 
 _BEARER = 'Bearer realm="nova-stream"'
 
@@ -63,7 +63,7 @@ def untold() -> ProblemError:
         503,
         "audit-trail",
         "The audit trail cannot be written at the moment, so nothing was done; try again.",
-        headers={"Retry-After": "2"},
+        headers=RETRY,
     )
 
 
@@ -74,6 +74,6 @@ def undecided(failure: BaseException | None = None) -> ProblemError:
         503,
         "database-unavailable",
         "Postgres, which holds the tokens, does not answer; try again.",
-        headers={"Retry-After": "2"},
+        headers=RETRY,
         **more,
     )

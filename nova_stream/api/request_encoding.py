@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nova_stream.api.head import BODILESS
 from nova_stream.api.problems import ProblemError
 
 #: Bytes that are unpacked before others get their turn.
 _PIECE = 256 * 1024
-_BODILESS = {"GET", "HEAD"}
 _IDENTITY = {"", "identity"}
 _GZIP = {"gzip", "x-gzip"}
 _ACCEPTED = "gzip, deflate"
@@ -31,7 +31,7 @@ class RequestEncoding:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         coding = ""
-        if scope["type"] == "http" and scope["method"] not in _BODILESS:
+        if scope["type"] == "http" and scope["method"] not in BODILESS:
             coding = ",".join(Headers(scope=scope).getlist("content-encoding")).strip().lower()
         if coding in _IDENTITY:
             await self._app(scope, receive, send)

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import errno
 import gc
-import ipaddress
 import signal
 import socket
 import ssl
@@ -22,8 +21,9 @@ import uvicorn
 from nova_stream.api.app import create_app
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.connections import Connections
-from nova_stream.api.live.broadcaster import Broadcaster
+from nova_stream.api.state import Parts
 from nova_stream.api.tls import Certificate
+from nova_stream.deployment_url import is_loopback
 from nova_stream.errors import (
     DatabaseUnavailableError,
     NovaStreamError,
@@ -105,19 +105,19 @@ def serve(settings: Settings, host: str, port: int) -> None:
         if tokens.weak:
             _log.warning("a token is easily guessed", tokens=tokens.weak, then=_STRONG)
         gc.freeze()  # else collections look at all of the program, for 150 ms
-        Server(config, app.state.parts.changes, certificate).run(sockets=[listener])
+        Server(config, app.state.parts, certificate).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
-    """A server for which a signal is the ordinary end: uvicorn's own raises it again. Streams end
-    with the signal, since the server waits for its answers to end.
+    """A server for which a signal is the ordinary end: uvicorn's own raises it again. Streams and
+    waiting reads end with the signal, since the server waits for its answers to end.
     """
 
     def __init__(
-        self, config: uvicorn.Config, changes: Broadcaster, certificate: Certificate | None = None
+        self, config: uvicorn.Config, parts: Parts, certificate: Certificate | None = None
     ) -> None:
         super().__init__(config)
-        self._changes = changes
+        self._parts = parts
         self._loop: asyncio.AbstractEventLoop | None = None
         self._certificate = certificate
         self._following: asyncio.Task[None] | None = None
@@ -143,7 +143,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._changes.end)
+            self._loop.call_soon_threadsafe(self._parts.changes.end)
+            self._loop.call_soon_threadsafe(self._parts.watch.end)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -169,7 +170,7 @@ def _warn_of_plain_http(
     settings: Settings, listener: socket.socket, certificate: Certificate | None
 ) -> None:
     host = str(listener.getsockname()[0])
-    if certificate is None and not settings.api_trusted_proxies and not _is_loopback(host):
+    if certificate is None and not settings.api_trusted_proxies and not is_loopback(host):
         _log.warning(
             "the API is served without TLS",
             address=host,
@@ -191,7 +192,7 @@ def _listen(
             "127.0.0.1 is this machine alone, 0.0.0.0 all networks"
         ) from None
     family, _, _, _, address = found[0]
-    if not all(_is_loopback(str(item[4][0])) for item in found):
+    if not all(is_loopback(str(item[4][0])) for item in found):
         if not has_tokens():
             raise SettingsError(
                 f"--host {host}: without a token only this machine is served, on 127.0.0.1; set "
@@ -275,10 +276,6 @@ def _cannot_bind(error: OSError, host: str, port: int) -> NovaStreamError:
         f"cannot listen on {host}, port {port}: {error.strerror}; --host is an address of this "
         "machine"
     )
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _address(listener: socket.socket, *, tls: bool) -> str:

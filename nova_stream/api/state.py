@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -10,15 +11,15 @@ from fastapi import Depends, Request
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.auth.trail import Trail
 from nova_stream.api.budget.room import Rooms
-from nova_stream.api.coalescing import SingleFlight
+from nova_stream.api.coalescing import KeptAnswer, SingleFlight
 from nova_stream.api.convex.backend import Backend
 from nova_stream.api.database import Database
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.live.broadcaster import Broadcaster
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.positions import PositionWatch
+from nova_stream.api.postgres_watch import PostgresWatch
 from nova_stream.api.stream_watch import StreamWatch
-from nova_stream.api.unregistered import UnregisteredCount
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.interface import Publisher
@@ -32,12 +33,13 @@ class Parts:
     """The parts of one API."""
 
     rooms: Rooms
-    unregistered: UnregisteredCount
+    unregistered: KeptAnswer[int]
     tokens: Tokens
     #: The connections that access is decided with.
     guard: Database
     trail: Trail
     database: Database
+    postgres: PostgresWatch
     publisher: Lazy[Publisher]
     watch: PositionWatch
     kafka: KafkaProbe
@@ -48,6 +50,8 @@ class Parts:
     changes: Broadcaster
     reads: SingleFlight
     convex: Backend
+    #: Whose turn it is with the archive.
+    archive: asyncio.Semaphore
 
 
 def parts_of(request: Request) -> Parts:

@@ -7,21 +7,20 @@ import time
 from collections import deque
 from typing import NamedTuple
 
+from nova_stream.api.coalescing import KeptAnswer
 from nova_stream.api.database import Database
 from nova_stream.clock import from_millis, isoformat, system_clock
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.jobs import compute_agent_stats, refresh_build_stats
 from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.lag import Logs, backlog_of, read_logs
 from nova_stream.kafka.markers import RecordCounter
 from nova_stream.kafka.model import HeldBackRecords, KafkaState, Key
-from nova_stream.kafka.offsets import Logs, backlog_of, read_logs
 from nova_stream.kafka.reach import state_of_brokers
 from nova_stream.settings import Settings
-from nova_stream.storage.database import DATABASE_ERRORS, State, is_away, state_of
-from nova_stream.storage.read_status import HeldBack, StreamFacts, StreamStatus, stream_facts
+from nova_stream.storage.faults import DATABASE_ERRORS, State, is_away, state_of
+from nova_stream.storage.stats.status import HeldBack, StreamFacts, StreamStatus, stream_facts
 
-#: Seconds for which a look is shown to others.
-_KEEP_S = 1.0
 #: Seconds that either of the two may take; then it counts as away.
 _LIMIT_S = 1.5
 #: Seconds for one answer of Kafka.
@@ -43,35 +42,35 @@ class StreamWatch:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._lock = asyncio.Lock()
+        self._kept = KeptAnswer(self._look)
         self._admin = KafkaAdmin(settings, _ANSWER_LIMIT_S)
         self._counter = RecordCounter(settings, _PATIENCE_S)
         self._samples: deque[tuple[float, dict[Key, int]]] = deque()
-        self._status: StreamStatus | None = None
         self._database_state: State = "up"
         self._kafka_state: KafkaState = "up"
         self._sessions: deque[int] = deque(maxlen=2)
         self._names_sessions = False
-        self._looked_at = float("-inf")
 
     async def look(self) -> StreamStatus:
         """The state, at most a second old; within two seconds, whatever is away.
 
         Raises SchemaVersionError.
         """
-        async with self._lock:
-            if self._status is None or time.monotonic() - self._looked_at > _KEEP_S:
-                self._status = await self._look()
-                self._looked_at = time.monotonic()
-            return self._status
+        return await self._kept.get()
 
     async def close(self) -> None:
-        """End the connections to Kafka."""
+        """Look no more, and end the connections to Kafka."""
+        await self._kept.close()
         await self._counter.close()
         await self._admin.close()
 
     async def _look(self) -> StreamStatus:
-        kafka, facts = await asyncio.gather(self._of_kafka(), self._of_database())
+        asking = asyncio.create_task(self._of_kafka())
+        try:
+            facts = await self._of_database()
+            kafka = await asking
+        finally:
+            asking.cancel()  # for nobody, where the database's answer was an error
         backlog = None
         if facts is not None:
             self._samples.append(
@@ -116,7 +115,7 @@ class StreamWatch:
 
     async def _of_database(self) -> StreamFacts | None:
         try:
-            async with asyncio.timeout(_LIMIT_S), self._database.look() as connection:
+            async with asyncio.timeout(_LIMIT_S), self._database.brief_look() as connection:
                 facts = await stream_facts(
                     connection,
                     self._settings,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nova_stream.api.head import METHODS, asked_method
 from nova_stream.api.state import PREFIX
 from nova_stream.tracing import mark_failed, spanning
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 #: Probes would be most of all spans; a stream's span would last for hours.
 _UNTRACED = ("/health/", "/metrics", f"{PREFIX}/stream")
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class TracingMiddleware:
@@ -32,7 +32,8 @@ class TracingMiddleware:
         if scope["type"] != "http" or scope["path"].startswith(_UNTRACED):
             await self._app(scope, receive, send)
             return
-        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        method = asked_method(scope)
+        method = method if method in METHODS else "_OTHER"
         given = Headers(scope=scope)
         headers = {name: given[name] for name in ("traceparent", "tracestate") if name in given}
         with spanning(

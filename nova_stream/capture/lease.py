@@ -18,8 +18,8 @@ from nova_stream.errors import LeadershipLostError, SettingsError
 from nova_stream.settings import Settings
 from nova_stream.storage.capture import cursor as source_cursor
 from nova_stream.storage.capture.cursor import CursorStore, SourceState
-from nova_stream.storage.database import DATABASE_ERRORS, Connection, is_away, open_session
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.database import Connection, open_session
+from nova_stream.storage.faults import DATABASE_ERRORS, is_away, name_of
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from nova_stream.clock import Clock
@@ -15,43 +17,33 @@ class CaptureMetrics:
 
     def __init__(self, clock: Clock) -> None:
         self.registry = registry = CollectorRegistry()
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
         self._clock = clock
         self._caught_up_at: float | None = None
-        self.published = Counter(
+        self.published = counter(
             "nova_capture_published",
             "Documents and deletions that Kafka acknowledged.",
             ["entity", "kind"],
-            registry=registry,
         )
-        self.rejected = Counter(
-            "nova_capture_rejected",
-            "Documents published only to become dead letters.",
-            ["entity"],
-            registry=registry,
+        self.rejected = counter(
+            "nova_capture_rejected", "Documents published only to become dead letters.", ["entity"]
         )
-        self.requests = Counter(
+        self.requests = counter(
             "nova_capture_requests",
             "Requests to the source, by what came of them.",
             ["endpoint", "outcome"],
-            registry=registry,
         )
-        self.snapshots = Counter(
-            "nova_capture_snapshots", "Snapshots that were begun.", registry=registry
+        self.snapshots = counter("nova_capture_snapshots", "Snapshots that were begun.")
+        self.leading = gauge(
+            "nova_capture_leading", "1 while this instance captures, 0 while it is on standby."
         )
-        self.leading = Gauge(
-            "nova_capture_leading",
-            "1 while this instance captures, 0 while it is on standby.",
-            registry=registry,
+        self.source_up = gauge(
+            "nova_capture_source_up", "1 while the source's last answer could be used, else 0."
         )
-        self.source_up = Gauge(
-            "nova_capture_source_up",
-            "1 while the source's last answer could be used, else 0.",
-            registry=registry,
-        )
-        self.lag = Gauge(
+        self.lag = gauge(
             "nova_capture_lag_seconds",
             "Seconds since the capturing instance had last read everything.",
-            registry=registry,
         )
         self.lag.set_function(self._lag)
         for entity in Entity:

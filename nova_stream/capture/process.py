@@ -21,9 +21,9 @@ from nova_stream.deployment_url import is_loopback
 from nova_stream.errors import LeadershipLostError, TopicError
 from nova_stream.events.change import VersionKind
 from nova_stream.settings import Settings
-from nova_stream.storage.capture.cursor import version_kinds
-from nova_stream.storage.database import DATABASE_ERRORS, is_away, open_session
-from nova_stream.storage.faults import Fault, fault_of, name_of
+from nova_stream.storage.apply.positions import version_kinds
+from nova_stream.storage.database import open_session
+from nova_stream.storage.faults import DATABASE_ERRORS, Fault, fault_of, is_away, name_of
 from nova_stream.stream.metrics_server import serve_metrics
 from nova_stream.telemetry import get_logger
 
@@ -121,7 +121,7 @@ def _warn_of_plain_http(address: str) -> None:
 async def _check_topics(settings: Settings) -> None:
     """Raises TopicError where a topic's versions are not of the kind that a capture gives."""
     async with open_session(settings, "capture") as connection:
-        kinds = await version_kinds(connection, list(settings.topics()))
+        kinds = await version_kinds(connection, settings.topics())
     other = sorted(topic for topic, kind in kinds.items() if kind != VersionKind.SEQ)
     if other:
         raise TopicError(

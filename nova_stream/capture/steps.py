@@ -17,7 +17,6 @@ from nova_stream.capture.client import DeltaPage, Row
 from nova_stream.capture.lease import HeldLease
 from nova_stream.capture.mapping import TABLES, Rejection, change_of, deletion, entity_of
 from nova_stream.capture.metrics import CaptureMetrics
-from nova_stream.capture.progress import Progress
 from nova_stream.capture.reader import Reader
 from nova_stream.capture.sending import Sender
 from nova_stream.capture.waiting import Outage
@@ -40,6 +39,8 @@ _TABLES = list(TABLES)
 _SWEPT = 1000
 #: Seconds after which "nothing new" is stored, too: it says that somebody has looked.
 _STORED_EVERY_S = 10.0
+#: Seconds between two lines about a snapshot.
+_SHOWN_EVERY_S = 5.0
 #: Names of foreign tables that are remembered, so that each is told once.
 _TOLD = 1000
 _UNREACHED = (KafkaUnavailableError, PublishError, TopicError)
@@ -64,7 +65,7 @@ class Steps:
         self._metrics = metrics
         self._poll = poll.total_seconds()
         self._kafka = Outage("Kafka")
-        self._progress = Progress(holding.state.at.documents)
+        self._progress = _Progress(holding.state.at.documents)
         self._foreign: set[str] = set()
         self._behind = False
         self._stored_at = 0.0
@@ -102,7 +103,7 @@ class Steps:
         page = await self._reader.snapshot(_TABLES[0], None, None)
         _log.info("snapshot begun", snapshot=page.snapshot)
         self._metrics.snapshots.inc()
-        self._progress = Progress()
+        self._progress = _Progress()
         self.at = Cursor(phase="snapshot", snapshot=page.snapshot, table=_TABLES[0])
         await self._take_page(page.rows, page.cursor if page.has_more else None)
 
@@ -219,3 +220,33 @@ class Steps:
             self._foreign.add(name)
             _log.info("changes of a table that is not captured", table=name)
         return entity
+
+
+class _Progress:
+    """Tells of a snapshot every few seconds; ``documents`` are there already."""
+
+    def __init__(self, documents: int = 0) -> None:
+        self._began = self._told = time.monotonic()
+        self._first = documents
+
+    def show(self, table: str, documents: int) -> None:
+        """Say how many documents are published, unless that was said a moment ago."""
+        if time.monotonic() - self._told >= _SHOWN_EVERY_S:
+            self._told = time.monotonic()
+            _log.info(
+                "snapshot", table=table, documents=documents, per_second=self._rate(documents)
+            )
+
+    def end(self, documents: int) -> None:
+        """Say that it is complete."""
+        seconds = round(time.monotonic() - self._began, 1)
+        _log.info(
+            "snapshot complete",
+            documents=documents,
+            seconds=seconds,
+            per_second=self._rate(documents),
+        )
+
+    def _rate(self, documents: int) -> int:
+        seconds = max(time.monotonic() - self._began, 0.001)
+        return round((documents - self._first) / seconds)

@@ -1,7 +1,5 @@
 """``nova-stream alerts``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -10,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import print_table
+from nova_stream.cli.tables import Json, print_list
+from nova_stream.cli.trail_line import account, told
+from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
@@ -18,47 +18,53 @@ if TYPE_CHECKING:
 
 #: Alerts that are shown.
 _MOST = 1000
+_LONGEST_NAME = 100
 
-app = typer.Typer(help="What needs attention: open alerts.", rich_markup_mode="markdown")
+app = typer.Typer(
+    help="What needs attention: open alerts, and who sees to them.", rich_markup_mode="markdown"
+)
 
 
 @app.callback()
 def _alerts() -> None:
-    """What needs attention: open alerts."""
+    """What needs attention: open alerts, and who sees to them."""
 
 
 @app.command("list")
 def show_list(
     *,
     every: Annotated[bool, typer.Option("--all", metavar="", help="Closed ones too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the alerts that are open, the newest first. Times are UTC."""
     settings = prepare_quiet()
     found = asyncio.run(_find(settings, ended=every))
-    if as_json:
-        import msgspec
+    columns = ("id", "kind", "subject", "began at", "ended at", "seen to by", "message")
+    print_list(found, columns, _row, as_json=as_json, none="no alerts")
 
-        typer.echo(msgspec.json.encode({"items": found}).decode())
-        return
-    if not found:
-        typer.echo("no alerts")
-        return
-    columns = ("id", "kind", "subject", "began at", "ended at", "message")
-    print_table(
-        columns,
-        [
-            (
-                alert.id,
-                alert.kind,
-                alert.subject,
-                alert.began_at,
-                alert.ended_at or "open",
-                alert.message,
-            )
-            for alert in found
-        ],
-    )
+
+@app.command("acknowledge")
+def acknowledge(
+    number: Annotated[
+        int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="As in the list.")
+    ],
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who; by default, this account.")
+    ] = None,
+) -> None:
+    """Say that you see to an alert: others read it in the list and on the page.
+
+    It stays open until its condition is gone. Whoever was first stays named.
+    """
+    settings = prepare_quiet()
+    found = asyncio.run(_acknowledge(settings, number, by))
+    typer.echo(f"alert {found.id} is seen to by {found.acknowledged_by}")
+
+
+def _row(alert: Alert) -> tuple[object, ...]:
+    ended = alert.ended_at or "open"
+    who = alert.acknowledged_by or ""
+    return (alert.id, alert.kind, alert.subject, alert.began_at, ended, who, alert.message)
 
 
 async def _find(settings: Settings, *, ended: bool) -> list[Alert]:
@@ -67,3 +73,21 @@ async def _find(settings: Settings, *, ended: bool) -> list[Alert]:
 
     async with open_session(settings, "alerts") as connection:
         return (await alerts(connection, _MOST, is_open=None if ended else True))[0]
+
+
+async def _acknowledge(settings: Settings, number: int, by: str | None) -> Alert:
+    from nova_stream.clock import system_clock
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.jobs.alerts import AlertStore
+
+    who = (by or account()).strip()
+    if not who.isprintable() or not 0 < len(who) <= _LONGEST_NAME:
+        raise UsageError(f"--by is a name of at most {_LONGEST_NAME} printable letters")
+    async with (
+        told(settings, "alerts acknowledge", str(number)),
+        open_session(settings, "alerts") as connection,
+    ):
+        found = await AlertStore(connection).acknowledge(number, who, system_clock())
+        if found is None:
+            raise UsageError(f"there is no alert {number}; see: nova-stream alerts list --all")
+        return found

@@ -1,7 +1,5 @@
 """``nova-stream api``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 from typing import Annotated

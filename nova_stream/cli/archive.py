@@ -1,7 +1,5 @@
 """``nova-stream archive``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import print_table
+from nova_stream.cli.tables import Json, print_list, time_text
 from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
@@ -21,25 +19,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Documents of old executions: list the archive, and restore from it.")
 
-_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
-
 
 @app.command("list")
-def show_list(*, as_json: _Json = False) -> None:
+def show_list(*, as_json: Json = False) -> None:
     """List the archive's objects by day."""
     settings = prepare_quiet()
     from nova_stream.jobs.archive.restore import list_objects
 
     found = asyncio.run(list_objects(settings))
-    if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode({"items": [_as_json(o) for o in found]}).decode())
-    elif not found:
-        typer.echo("the archive is empty")
-    else:
-        columns = ("day", "rows", "bytes", "state", "run", "archived at", "object")
-        print_table(columns, [_row(known) for known in found])
+    columns = ("day", "rows", "bytes", "state", "run", "archived at", "object")
+    print_list(
+        [_fields(known) for known in found],
+        columns,
+        _row,
+        as_json=as_json,
+        none="the archive is empty",
+    )
 
 
 @app.command("restore")
@@ -51,7 +46,7 @@ def restore(
     execution: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="Only this execution.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Put documents back into the database, of a day or of one execution.
 
@@ -81,23 +76,19 @@ def _day(text: str) -> date:
         raise UsageError(f"{text!r} is not a date; give YYYY-MM-DD, such as 2026-01-21") from None
 
 
-def _row(known: ArchiveObject) -> tuple[object, ...]:
-    from nova_stream.clock import isoformat
-
-    written = isoformat(known.created_at)
-    return (known.day, known.rows, known.bytes, known.state, known.run_id, written, known.name)
+def _row(fields: dict[str, Any]) -> tuple[object, ...]:
+    shown = ("day", "rows", "bytes", "state", "runId", "createdAt", "name")
+    return tuple(fields[name] for name in shown)
 
 
-def _as_json(known: ArchiveObject) -> dict[str, Any]:
-    from nova_stream.clock import isoformat
-
+def _fields(known: ArchiveObject) -> dict[str, Any]:
     return {
         "day": str(known.day),
         "rows": known.rows,
         "bytes": known.bytes,
         "state": known.state,
         "runId": known.run_id,
-        "createdAt": isoformat(known.created_at),
+        "createdAt": time_text(known.created_at),
         "name": known.name,
         "sha256": known.sha256,
         "firstId": known.first_id,

@@ -1,7 +1,5 @@
 """``nova-stream audit``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import Json, print_json
 from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
@@ -45,6 +44,7 @@ def audit(
             help="The longest time that a change may take from the source to Kafka.",
         ),
     ] = 30.0,
+    as_json: Json = False,
 ) -> int:
     """Recount everything and compare it with both caches; or compare the rows with their source.
 
@@ -55,6 +55,7 @@ def audit(
     changing: what is only on its way is waited for. The last line is JSON with the numbers of
     missing, surplus and different rows and the first 100 of them; `--repair` publishes these.
     """
+    del as_json  # it is JSON in any case
     if source is None:
         given = [("--entity", entity), ("--table", table), ("--repair", repair)]
         for option, value in given:
@@ -63,25 +64,21 @@ def audit(
         return _audit_caches()
 
     settings = prepare_quiet()
-    import msgspec
-
     report = asyncio.run(
         _compare(
             settings, source, _entities(entity or []), _tables(table or []), settle, repair=repair
         )
     )
-    typer.echo(msgspec.json.encode(report).decode())
+    print_json(report)
     return 0 if report.good else 1
 
 
 def _audit_caches() -> int:
     settings = prepare_quiet()
-    import msgspec
-
     from nova_stream.storage.audit.audit import audit as run_audit
 
     report = asyncio.run(run_audit(settings))
-    typer.echo(msgspec.json.encode(report).decode())
+    print_json(report)
     return 1 if report.differences else 0
 
 

@@ -13,7 +13,7 @@ async def check_registry(settings: Settings) -> Finding | None:
     if url is None:
         return None
 
-    from nova_stream.registry.client import RegistryClient  # noqa: PLC0415 (slow to import)
+    from nova_stream.registry.client import RegistryClient
 
     try:
         client = RegistryClient(settings)

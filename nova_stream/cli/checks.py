@@ -4,29 +4,41 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from nova_stream.cli.check_convex import check_convex
-from nova_stream.cli.check_tokens import check_tokens
 from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import KafkaUnavailableError, NovaStreamError
 from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.faults import NOBODY
+from nova_stream.kafka.lag import Backlog, backlog_of, read_logs
 from nova_stream.kafka.markers import count_records
-from nova_stream.kafka.model import AppliedPosition, Key, Log
-from nova_stream.kafka.offsets import Backlog, backlog_of, read_logs
+from nova_stream.kafka.model import AppliedPosition, KafkaState, Key, Log
+from nova_stream.kafka.reach import state_of_brokers
 from nova_stream.settings import Settings
-from nova_stream.storage.apply.positions import enlarged, standing
+from nova_stream.storage.access import tokens as token_store
+from nova_stream.storage.apply.positions import enlarged, standing, stopped
 from nova_stream.storage.apply.sources import noticed
 from nova_stream.storage.database import Connection, check_schema, connect, describe
 from nova_stream.storage.dead_letters.store import DeadLetterStore
 from nova_stream.storage.schema import newest_revision
 
-#: Seconds to wait for an answer of Kafka.
-_LIMIT_S = 5.0
+#: Seconds to wait for an answer of Kafka, and for Postgres to let us in.
+_LIMIT_S = 4.0
 #: A worker that has something to do moves its positions many times a second.
 _STANDS_AFTER = timedelta(seconds=30)
+#: How long before its end a token is named.
+_SOON = timedelta(days=14)
+#: What the check of dead letters is called.
+_LETTERS = "dead letters"
+#: What brokers do that gave no answer.
+_KAFKA_DOES: dict[KafkaState, str] = {
+    "silent": "no Kafka answers there",
+    "refusing": "connections are refused",
+    "unresolved": "the host's name is not known",
+}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -40,11 +52,16 @@ class Finding(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-async def examine(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    """All checks, one after the other; what rests on something that failed is left out."""
+async def examine(
+    settings: Settings, clock: Clock, *, ready: bool = False
+) -> AsyncIterator[Finding]:
+    """All checks, one after the other; what rests on something that failed is left out. Whoever
+    asks only whether all is ``ready`` is warned of dead letters.
+    """
     async with KafkaAdmin(settings, _LIMIT_S) as admin:
         async for finding in _examine(settings, clock, admin):
-            yield finding
+            letters = ready and finding.check == _LETTERS
+            yield msgspec.structs.replace(finding, ok=True) if letters else finding
 
 
 async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> AsyncIterator[Finding]:
@@ -52,14 +69,13 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
     try:
         partitions = {name: found.partitions for name, found in (await admin.topics()).items()}
     except KafkaUnavailableError as error:
-        message, _, advice = str(error).partition(". Check ")
-        yield _problem("kafka", message, f"check {advice}")
+        yield await _kafka_away(error, settings)
     else:
         yield Finding("kafka", ok=True, message=f"answers at {', '.join(settings.kafka_brokers)}")
         yield check_topics(partitions, settings)
         yield await check_workers(admin, settings)
     try:
-        connection = await connect(settings, "doctor")
+        connection = await connect(settings, "doctor", timeout=_LIMIT_S)
     except NovaStreamError as error:
         yield _problem("postgres", str(error))
         return
@@ -73,9 +89,9 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
             yield await check_offsets(connection, partitions, settings)
         if schema.ok:
             yield await check_sources(connection)
+            yield await check_stopped(connection)
             yield await check_dead_letters(DeadLetterStore(connection))
-            ending, rotate = await check_tokens(connection, clock())
-            yield Finding("tokens", ok=True, message=ending, advice=rotate)
+            yield await check_tokens(connection, clock())
             async for good, message, advice in check_convex(connection, settings, clock):
                 yield Finding("convex", ok=good, message=message, advice=advice)
     finally:
@@ -177,17 +193,49 @@ async def check_sources(connection: Connection) -> Finding:
     )
 
 
+async def check_stopped(connection: Connection) -> Finding:
+    """Whether partitions stand, since most of their records would be dead letters."""
+    found = await stopped(connection)
+    if not found:
+        return Finding("partitions", ok=True, message="none stands for too many dead letters")
+    first = found[0]
+    others = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return _problem(
+        "partitions",
+        f"{first.topic}/{first.partition} stands{others}: {first.why}",
+        "correct what publishes; docs/operations.md, Too many dead letters",
+    )
+
+
 async def check_dead_letters(store: DeadLetterStore) -> Finding:
     """Whether records wait for somebody to look at them."""
     found = await store.open_by_reason()
     if not found:
-        return Finding("dead letters", ok=True, message="none open")
+        return Finding(_LETTERS, ok=True, message="none open")
     reasons = ", ".join(f"{number} {reason}" for reason, number in found.items())
     return _problem(
-        "dead letters",
+        _LETTERS,
         f"{sum(found.values())} open ({reasons})",
         "look at them: nova-stream dead-letters list --state open; then retry or discard them",
     )
+
+
+async def check_tokens(connection: Connection, now: datetime) -> Finding:
+    """Which of the API's stored tokens end soon."""
+    found = await token_store.ending(connection, now, now + _SOON)
+    if not found:
+        return Finding("tokens", ok=True, message="none expires within two weeks")
+    listed = ", ".join(f"{name} at {isoformat(end)}" for name, end in found)
+    advice = f"give them new secrets in time: nova-stream tokens rotate {found[0][0]}"
+    return Finding("tokens", ok=True, message=f"ending soon: {listed}", advice=advice)
+
+
+async def _kafka_away(error: KafkaUnavailableError, settings: Settings) -> Finding:
+    message, _, advice = str(error).partition(". Check ")
+    if NOBODY in message:
+        does = _KAFKA_DOES[await state_of_brokers(settings)]
+        message = message.replace(NOBODY, does)
+    return _problem("kafka", message, f"check {advice}")
 
 
 def _ahead(key: Key, at: AppliedPosition, log: Log) -> Finding:

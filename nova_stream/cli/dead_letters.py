@@ -1,7 +1,5 @@
 """``nova-stream dead-letters``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import print_table, printable
+from nova_stream.cli.tables import Json, print_json, print_table, printable
 from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
@@ -37,7 +35,6 @@ _Ids = Annotated[
 ]
 _All = Annotated[bool, typer.Option("--all", metavar="", help="All open ones.")]
 _Reason = Annotated[str | None, typer.Option(help="With --all: only those with this reason.")]
-_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
 
 @app.command("list")
@@ -47,15 +44,12 @@ def show_list(
     reason: Annotated[str | None, typer.Option(help="Only dead letters with this reason.")] = None,
     state: Annotated[_State | None, typer.Option(help="Only those in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """List dead letters, the newest first."""
     count, letters = asyncio.run(_find(topic, reason, state, limit))
     if as_json:
-        import msgspec
-
-        found = {"count": count, "items": letters}
-        typer.echo(msgspec.json.encode(found).decode())
+        print_json({"count": count, "items": letters})
         return
     if not letters:
         typer.echo("no dead letters")
@@ -75,7 +69,7 @@ def show(
     raw: Annotated[
         bool, typer.Option("--raw", metavar="", help="Write the value's bytes, and nothing else.")
     ] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show a dead letter with its bytes: as text if they are UTF-8, else in hexadecimal."""
     letter = asyncio.run(_read(number))
@@ -83,16 +77,14 @@ def show(
         sys.stdout.buffer.write(_bytes(letter.value_base64) or b"")
         sys.stdout.buffer.flush()
     elif as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode(letter).decode())
+        print_json(letter)
     else:
         typer.echo("\n".join(_lines(letter)))
 
 
 @app.command("retry")
 def retry(
-    numbers: _Ids = None, *, every: _All = False, reason: _Reason = None, as_json: _Json = False
+    numbers: _Ids = None, *, every: _All = False, reason: _Reason = None, as_json: Json = False
 ) -> None:
     """Publish the original records again.
 
@@ -102,9 +94,24 @@ def retry(
     _answer("retried", asyncio.run(_retry(numbers, every=every, reason=reason)), as_json=as_json)
 
 
+@app.command("unpack")
+def unpack(
+    number: Annotated[
+        int, typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Its number, as listed.")
+    ],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Publish the records of a batch that was kept as one letter.
+
+    They keep their versions, as with `retry`. The whole batch is decompressed in memory.
+    """
+    _answer("unpacked", asyncio.run(_unpack(number)), as_json=as_json)
+
+
 @app.command("discard")
 def discard(
-    numbers: _Ids = None, *, every: _All = False, reason: _Reason = None, as_json: _Json = False
+    numbers: _Ids = None, *, every: _All = False, reason: _Reason = None, as_json: Json = False
 ) -> None:
     """Set dead letters aside; their bytes are kept."""
     _answer(
@@ -149,6 +156,18 @@ async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) 
         async with told(settings, "dead-letters retry", _named(chosen)):
             await republish(settings, store, chosen)
     return len(set(chosen))
+
+
+async def _unpack(number: int) -> int:
+    from nova_stream.republish import unpack
+    from nova_stream.storage.dead_letters.store import open_store
+
+    settings = prepare_quiet()
+    async with (
+        told(settings, "dead-letters unpack", str(number)),
+        open_store(settings) as store,
+    ):
+        return await unpack(settings, store, number)
 
 
 async def _discard(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
@@ -214,8 +233,8 @@ def _lines(letter: WholeDeadLetter) -> list[str]:
     ]
     if value and value.startswith(_BATCH):
         lines.append(
-            f"a batch     save it with: nova-stream dead-letters show {letter.id} --raw | "
-            "tail -n +2 > batch.bin; docs/operations.md says how to publish its records again"
+            "a batch     publish its records again with: nova-stream dead-letters unpack "
+            f"{letter.id}"
         )
     return [*lines, _text(value)] if value else lines
 

@@ -1,7 +1,5 @@
 """``nova-stream doctor``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import Json, print_json
 
 if TYPE_CHECKING:
     from nova_stream.cli.checks import Finding
@@ -17,29 +16,33 @@ if TYPE_CHECKING:
 
 def doctor(
     *,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object.")
+    ready: Annotated[
+        bool,
+        typer.Option(
+            "--ready",
+            metavar="",
+            help="Whether changes are applied: dead letters are a warning only.",
+        ),
     ] = False,
+    as_json: Json = False,
 ) -> int:
     """Check settings, Kafka, Postgres, topics, lag and dead letters, and say what to do.
 
     Exit status 1 if there is any problem.
     """
-    findings = asyncio.run(_examine(show=not as_json))
+    findings = asyncio.run(_examine(show=not as_json, ready=ready))
     healthy = all(finding.ok for finding in findings)
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode({"ok": healthy, "checks": findings}).decode())
+        print_json({"ok": healthy, "checks": findings})
     return 0 if healthy else 1
 
 
-async def _examine(*, show: bool) -> list[Finding]:
+async def _examine(*, show: bool, ready: bool) -> list[Finding]:
     """All findings, shown as they come: a check may take seconds."""
     from nova_stream.errors import SettingsError
 
     try:
-        settings = prepare_quiet()
+        settings = prepare_quiet(tell=False)
     except SettingsError as error:
         from nova_stream.cli.checks import Finding
 
@@ -50,20 +53,33 @@ async def _examine(*, show: bool) -> list[Finding]:
         return found
 
     from nova_stream.cli.check_registry import check_registry
-    from nova_stream.cli.checks import Finding, examine
+    from nova_stream.cli.checks import examine
     from nova_stream.clock import system_clock
 
-    found = [Finding("settings", ok=True, message="can be read"), *_misspelt()]
+    found = [_settings(), *_misspelt()]
     if (registry := await check_registry(settings)) is not None:
         found.append(registry)
     if show:
         for finding in found:
             _show(finding)
-    async for finding in examine(settings, system_clock):
+    async for finding in examine(settings, system_clock, ready=ready):
         found.append(finding)
         if show:
             _show(finding)
     return found
+
+
+def _settings() -> Finding:
+    """That they can be read, and whether a stack of ``nova-stream dev`` gave them."""
+    from nova_stream.cli.checks import Finding
+    from nova_stream.cli.start import short_path, stack_in_use, told_of
+
+    stack = stack_in_use()
+    if stack is None:
+        return Finding("settings", ok=True, message="can be read")
+    if stack.state == "running":
+        return Finding("settings", ok=True, message=f"can be read, from {short_path(stack.path)}")
+    return Finding("settings", ok=True, message="defaults are used", advice=told_of(stack))
 
 
 def _misspelt() -> list[Finding]:

@@ -1,7 +1,5 @@
 """``nova-stream executions``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -10,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import printable
+from nova_stream.cli.tables import Json, printable, time_text
 from nova_stream.cli.trail_line import told
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from nova_stream.jobs.archive.restore import WholeExecution
+    from nova_stream.jobs.archive.restore import ShownExecution
     from nova_stream.settings import Settings
 
 app = typer.Typer(help="Executions, also those whose documents are archived.")
@@ -31,7 +27,7 @@ def _group() -> None:
 def show(
     execution: Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")],
     *,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Show an execution with its document, wherever that lies.
 
@@ -47,46 +43,42 @@ def show(
     return 1 if shown.document is None else 0
 
 
-async def _find(settings: Settings, execution: str) -> WholeExecution:
+async def _find(settings: Settings, execution: str) -> ShownExecution:
     from nova_stream.jobs.archive.restore import show as find
 
     async with told(settings, "executions show", execution):
         return await find(settings, execution)
 
 
-def _fields(shown: WholeExecution) -> dict[str, object]:
+def _fields(shown: ShownExecution) -> dict[str, object]:
     return {
         "id": shown.id,
         "taskId": shown.task_id,
         "agent": shown.agent,
         "duration": shown.duration,
-        "timestamp": _time(shown.timestamp),
+        "timestamp": time_text(shown.timestamp),
         "document": shown.document,
         "archived": shown.archived,
-        "archivedAt": _time(shown.archived_at),
+        "archivedAt": time_text(shown.archived_at),
         "note": shown.note,
     }
 
 
-def _lines(shown: WholeExecution) -> list[str]:
+def _lines(shown: ShownExecution) -> list[str]:
     from nova_stream.events.json_text import encode_json
 
-    where = f"{shown.archived} since {_time(shown.archived_at)}" if shown.archived else "database"
+    where = "database"
+    if shown.archived:
+        where = f"{shown.archived} since {time_text(shown.archived_at)}"
     lines = [
         f"id          {printable(shown.id)}",
         f"task        {printable(shown.task_id or '-')}",
         f"agent       {printable(shown.agent or '-')}",
         f"duration    {'-' if shown.duration is None else f'{shown.duration:g} ms'}",
-        f"timestamp   {_time(shown.timestamp) or '-'}",
+        f"timestamp   {time_text(shown.timestamp) or '-'}",
         f"document    {shown.note or where}",
     ]
     for name, value in (shown.document or {}).items():
         text = value if isinstance(value, str) else encode_json(value).decode()
         lines.append(f"  {printable(name)}: {printable(text)}")
     return lines
-
-
-def _time(instant: datetime | None) -> str | None:
-    from nova_stream.clock import isoformat
-
-    return None if instant is None else isoformat(instant)

@@ -1,16 +1,16 @@
 """``nova-stream jobs``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import print_table
+from nova_stream.cli.tables import Json, Limit, print_json, print_list, seconds_text
+from nova_stream.cli.times import instant as parse_instant
 from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
@@ -29,18 +29,14 @@ app = typer.Typer(
 )
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A job, as `jobs list` names it.")]
-_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
 
 @app.command("list")
-def show_list(*, as_json: _Json = False) -> None:
+def show_list(*, as_json: Json = False) -> None:
     """List the jobs with their schedule, next and last run. Times are UTC."""
     found = asyncio.run(_list(prepare_quiet()))
-    if as_json:
-        _print_json({"items": found})
-        return
     columns = ("job", "schedule", "next run", "last run", "outcome", "took", "paused")
-    print_table(columns, [_overview_row(job) for job in found])
+    print_list(found, columns, _overview_row, as_json=as_json, none="no jobs")
 
 
 @app.command("run")
@@ -53,14 +49,24 @@ def run(
     at: Annotated[
         str | None, typer.Option(metavar="ISO_TIME", help="The time that the job takes as now.")
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", metavar="", help="Do not ask about a time in the future.")
+    ] = False,
+    as_json: Json = False,
 ) -> int:
     """Run a job here and now, also while it is paused; no slot is used up.
 
-    The last line of the answer is the job's result as JSON. Exit status 1 when the job failed.
+    The last line of the answer is the job's result as JSON. Exit status 1 when the job failed, or
+    its result has the status `error`. With `--at` in the future it asks first: what is not old yet
+    would be deleted, archived or failed as old.
     """
+    del as_json  # it is JSON in any case
     settings = prepare_quiet()
     job = _job(name)
-    finished = asyncio.run(_run(settings, job, dry_run=dry_run, at=_instant(at)))
+    instant = None if at is None else parse_instant("--at", at)
+    if instant is not None and not dry_run and not yes:
+        _ask_about(job, instant)
+    finished = asyncio.run(_run(settings, job, dry_run=dry_run, as_of=instant))
     if finished is None:
         typer.echo("error: another worker took this run; see: nova-stream jobs history", err=True)
         return 1
@@ -71,30 +77,22 @@ def run(
         typer.echo(f"error: {job.name} {ended.outcome}: {ended.error}", err=True)
         return 1
     typer.echo(ended.result.decode())
-    return 0
+    return 1 if _is_error(ended.result) else 0
 
 
 @app.command("history")
 def history(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this job.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this job.")] = None,
     *,
-    limit: Annotated[
-        int, typer.Option(min=1, max=100_000, metavar="N", help="At most this many.")
-    ] = 50,
-    as_json: _Json = False,
+    limit: Limit = 50,
+    as_json: Json = False,
 ) -> None:
     """List runs and slots without a run, the newest first. Times are UTC."""
     settings = prepare_quiet()
     job = None if name is None else _job(name).name
     lines = asyncio.run(_history(settings, job, limit))
-    if as_json:
-        _print_json({"items": lines})
-        return
-    if not lines:
-        typer.echo("no runs")
-        return
     columns = ("run", "job", "slot", "outcome", "started", "took", "attempt", "worker", "result")
-    print_table(columns, [_row(line) for line in lines])
+    print_list(lines, columns, _row, as_json=as_json, none="no runs")
 
 
 @app.command("pause")
@@ -103,6 +101,8 @@ def pause(
     reason: Annotated[
         str | None, typer.Option(help="The reason, shown wherever the job is shown as paused.")
     ] = None,
+    *,
+    as_json: Json = False,
 ) -> None:
     """Run no more slots of a job until it is resumed; the ledger notes each as skipped."""
     settings = prepare_quiet()
@@ -113,11 +113,14 @@ def pause(
             await ledger.pause(job.name, reason)
 
     asyncio.run(_with_ledger(settings, work))
-    typer.echo(f"{job.name} is paused; resume it with: nova-stream jobs resume {job.name}")
+    if as_json:
+        print_json({"name": job.name, "paused": True})
+    else:
+        typer.echo(f"{job.name} is paused; resume it with: nova-stream jobs resume {job.name}")
 
 
 @app.command("resume")
-def resume(name: _Name) -> None:
+def resume(name: _Name, *, as_json: Json = False) -> None:
     """Run a paused job's slots again, from the next one on."""
     settings = prepare_quiet()
     job = _job(name)
@@ -127,7 +130,10 @@ def resume(name: _Name) -> None:
             await ledger.resume(job.name)
 
     asyncio.run(_with_ledger(settings, work))
-    typer.echo(f"{job.name} runs again")
+    if as_json:
+        print_json({"name": job.name, "paused": False})
+    else:
+        typer.echo(f"{job.name} runs again")
 
 
 @app.command("undo")
@@ -136,16 +142,15 @@ def undo(
         int,
         typer.Argument(metavar="RUN", min=1, max=2**63 - 1, help="Its number, as in the history."),
     ],
+    *,
+    as_json: Json = False,
 ) -> None:
-    """Put back what a run of cleanupOldActivity deleted; later runs leave it alone for a while."""
-    settings = prepare_quiet()
-
-    async def work() -> int:
-        async with told(settings, "jobs undo", str(number)):
-            return await _undo(settings, number)
-
-    restored = asyncio.run(work())
-    typer.echo(f"put back {restored}")
+    """Put back what a run took away, if its job can; later runs leave it alone for a while."""
+    restored = asyncio.run(_undo(prepare_quiet(), number))
+    if as_json:
+        print_json({"restored": restored})
+    else:
+        typer.echo(f"put back {restored}")
 
 
 async def _list(settings: Settings) -> list[JobOverview]:
@@ -158,14 +163,14 @@ async def _list(settings: Settings) -> list[JobOverview]:
 
 
 async def _run(
-    settings: Settings, job: Job, *, dry_run: bool, at: datetime | None
+    settings: Settings, job: Job, *, dry_run: bool, as_of: datetime | None
 ) -> RunEnd | None:
     from nova_stream.jobs.engine.manual import run_manually
 
     about = f"{job.name}, dry run" if dry_run else job.name
     # What can run while Postgres is away only looks, and must be able to say so.
     async with told(settings, "jobs run", about, required=not job.without_ledger):
-        return await run_manually(settings, job, dry_run=dry_run, at=at)
+        return await run_manually(settings, job, dry_run=dry_run, as_of=as_of)
 
 
 async def _history(settings: Settings, job: str | None, limit: int) -> list[Run]:
@@ -179,9 +184,20 @@ async def _history(settings: Settings, job: str | None, limit: int) -> list[Run]
 
 
 async def _undo(settings: Settings, number: int) -> int:
-    """Have the one job that can be undone do it: ids are unique among all runs."""
-    (undo,) = (job.undo for job in _all_jobs() if job.undo is not None)
-    return await undo(settings, number)
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.jobs.read import job_of_run
+
+    async with told(settings, "jobs undo", str(number)):
+        async with open_session(settings, "jobs") as connection:
+            name = await job_of_run(connection, number)
+        undoable = {job.name: job.undo for job in _all_jobs() if job.undo is not None}
+        if name is None:
+            raise UsageError(f"no run has the number {number}; see: nova-stream jobs history")
+        if name not in undoable:
+            raise UsageError(
+                f"run {number} is one of {name}; only runs of {', '.join(undoable)} can be undone"
+            )
+        return await undoable[name](settings, number)
 
 
 async def _with_ledger(settings: Settings, work: Any) -> None:
@@ -210,25 +226,25 @@ def _job(name: str) -> Job:
     raise UsageError(f"no job {name!r}; there are: {', '.join(job.name for job in jobs)}")
 
 
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    from datetime import UTC, datetime
+def _ask_about(job: Job, at: datetime) -> None:
+    """Go on with a time in the future only if somebody says so. Raises UsageError."""
+    from nova_stream.cli.tables import time_text
+    from nova_stream.clock import system_clock
 
-    from nova_stream.jobs.engine.job import check_believed
+    if at <= system_clock():
+        return
+    what = f"--at {time_text(at)} is in the future: {job.name} takes as old what is not old yet"
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what}. Give --yes if that is meant, or --dry-run to see what it does")
+    if not typer.confirm(f"{what}. Run it?"):
+        raise UsageError("not run")
 
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"--at {text!r} is not a time; give ISO 8601, such as 2026-02-20T12:00:00Z"
-        ) from None
-    try:
-        instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
-        check_believed(instant)
-    except (ValueError, OverflowError):  # another offset may lead out of all years
-        raise UsageError(f"--at {text!r}: a time from 1970 to 9998 is allowed") from None
-    return instant
+
+def _is_error(result: bytes) -> bool:
+    """Whether a job that ended well says of what it looked at that it is not well."""
+    import msgspec
+
+    return msgspec.json.decode(result, type=dict[str, Any]).get("status") == "error"
 
 
 def _overview_row(job: JobOverview) -> tuple[object, ...]:
@@ -239,7 +255,7 @@ def _overview_row(job: JobOverview) -> tuple[object, ...]:
         job.next_run,
         (run.started_at or run.scheduled_at) if run else "never",
         (run.outcome or run.state) if run else "-",
-        _seconds(run.duration_ms if run else None),
+        seconds_text(run.duration_ms if run else None),
         "paused" if job.paused else "",
     )
 
@@ -253,18 +269,8 @@ def _row(run: Run) -> tuple[object, ...]:
         run.slot or asked,
         run.outcome or run.state,
         run.started_at or "-",
-        _seconds(run.duration_ms),
+        seconds_text(run.duration_ms),
         run.attempt,
         run.worker or "-",
         result or "",
     )
-
-
-def _seconds(millis: float | None) -> str:
-    return "-" if millis is None else f"{millis / 1000:.3f} s"
-
-
-def _print_json(value: Any) -> None:
-    import msgspec
-
-    typer.echo(msgspec.json.encode(value).decode())

@@ -14,20 +14,24 @@ from typing import Annotated
 import typer
 
 from nova_stream.cli import (
+    agents,
     alerts,
     api,
     archive,
     audit,
     bench,
+    builds,
     capture,
     dead_letters,
     demo,
-    dev_command,
+    dev,
     doctor,
     executions,
     jobs,
+    logs,
     migrate,
     publish,
+    status,
     tokens,
     topics,
     trail,
@@ -44,10 +48,11 @@ app = typer.Typer(
     name="nova-stream",
     help="Statistics of agents and builds that are right at every instant: change events from "
     "Kafka in, an exact cache in Postgres out.",
-    epilog="Settings come from NOVA_… variables and from .env. Exit status: 0 good, 1 the answer "
-    "is bad, 2 wrong usage.",
+    epilog="Settings come from NOVA_… variables and from .env, else from a running "
+    "`nova-stream dev` in or above the current folder. Exit status: 0 good, 1 the answer is bad, "
+    "2 wrong usage.",
     rich_markup_mode="markdown",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -55,13 +60,17 @@ _START = "Start here"
 _RUN = "Run it"
 _LOOK = "Look after it"
 
-app.command("dev", rich_help_panel=_START)(dev_command.dev)
+app.command("dev", rich_help_panel=_START)(dev.dev)
 app.command("publish", rich_help_panel=_START)(publish.publish)
 app.command("doctor", rich_help_panel=_START)(doctor.doctor)
 app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
 app.command("worker", rich_help_panel=_RUN)(worker.worker)
 app.command("api", rich_help_panel=_RUN)(api.api)
 app.add_typer(capture.app, name="capture", rich_help_panel=_RUN)
+app.command("status", rich_help_panel=_LOOK)(status.status)
+app.command("agents", rich_help_panel=_LOOK)(agents.agents)
+app.command("builds", rich_help_panel=_LOOK)(builds.builds)
+app.command("logs", rich_help_panel=_LOOK)(logs.logs)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=_LOOK)
 app.command("trail", rich_help_panel=_LOOK)(trail.trail)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_LOOK)
@@ -144,7 +153,7 @@ def _complain(message: str) -> None:
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's callback)
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415  (slow to import)
+        from importlib.metadata import version
 
         typer.echo(f"nova-stream {version('nova-stream')}")
         raise typer.Exit

@@ -1,7 +1,5 @@
 """``nova-stream migrate``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -10,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import Json, print_json
 
 
 def migrate(
@@ -22,6 +21,7 @@ def migrate(
             "each needs and no more. NOVA_ROLE_PASSWORD_… lets one log in.",
         ),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Bring the database to the newest schema.
 
@@ -34,7 +34,9 @@ def migrate(
 
     line = command_line("migrate --roles" if roles else "migrate", None, "done", system_clock())
     before, after = asyncio.run(run_migrate(settings, with_roles=roles, told=line))
-    if before == after:
+    if as_json:
+        print_json({"before": before, "after": after})
+    elif before == after:
         typer.echo(f"schema {after}: nothing to do")
     else:
         typer.echo(f"schema {before or 'none'} -> {after}")

@@ -1,7 +1,5 @@
 """``nova-stream publish``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -17,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import Json, print_json
 from nova_stream.errors import NovaStreamError, UsageError
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ def publish(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", metavar="", help="Skip lines that are not valid.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object.")
-    ] = False,
+    as_json: Json = False,
 ) -> int:
     """Publish a file of changes to Kafka.
 
@@ -53,9 +50,7 @@ def publish(
     with _opened(file) as opened:
         published, skipped, token = _publish(opened, settings, batch, skip_bad=skip_bad)
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"published": published, "skipped": skipped, "token": str(token)}))
+        print_json({"published": published, "skipped": skipped, "token": str(token)})
     else:
         left_out = f", left out {_count(skipped, 'line')}" if skipped else ""
         typer.echo(f"published {_count(published, 'change')}{left_out}\n{token}")

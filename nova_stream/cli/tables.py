@@ -1,28 +1,99 @@
 """How commands print: tables for people, whole lines for pipes."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Item = TypeVar("Item")
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="At most this many.")]
 
 #: Wide enough for every line: a pipe's reader breaks none.
 _PIPE_WIDTH = 10_000
+#: In milliseconds.
+_SECOND, _MINUTE = 1000, 60_000
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on standard output; the last column may fill what is left of a terminal."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[str] = ()
+) -> None:
+    """Print a table on standard output; the last column may fill what is left of a terminal, and
+    columns that are ``right`` end at the same place, as numbers should.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
+        justify: Literal["right", "left"] = "right" if column in right else "left"
+        last = column == columns[-1]
+        table.add_column(column, no_wrap=not last, overflow="fold", justify=justify)
     for row in rows:
         table.add_row(*(Text(printable(str(value))) for value in row))
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def print_list(
+    items: Sequence[Item],
+    columns: Sequence[str],
+    row: Callable[[Item], Sequence[object]],
+    *,
+    as_json: bool,
+    none: str,
+) -> None:
+    """Print ``items`` as JSON, or a row each; ``none`` is what is said where there are none."""
+    if as_json:
+        print_json({"items": items})
+    elif items:
+        print_table(columns, [row(item) for item in items])
+    else:
+        typer.echo(none)
+
+
+def print_fields(fields: Sequence[tuple[str, object]]) -> None:
+    """Print a line for each name and its value."""
+    width = max(len(name) for name, _ in fields)
+    for name, value in fields:
+        typer.echo(f"{name:{width}}  {printable(str(value))}")
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as one line of JSON."""
+    import msgspec
+
+    typer.echo(msgspec.json.encode(value).decode())
+
+
+def time_text(instant: datetime | None) -> str | None:
+    """A time as it is printed; None for none."""
+    from nova_stream.clock import isoformat
+
+    return None if instant is None else isoformat(instant)
+
+
+def duration_text(millis: float | None) -> str:
+    """A length of time in the unit that fits it; - for None."""
+    if millis is None:
+        return "-"
+    if millis < _SECOND:
+        return f"{millis:g} ms"
+    if millis < _MINUTE:
+        return f"{millis / _SECOND:.1f} s"
+    minutes, rest = divmod(round(millis / _SECOND), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def seconds_text(millis: float | None) -> str:
+    """A length of time in seconds; - for None."""
+    return "-" if millis is None else f"{millis / _SECOND:.3f} s"
 
 
 def printable(text: str) -> str:

@@ -1,7 +1,5 @@
 """``nova-stream tokens``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import print_table
+from nova_stream.cli.tables import Json, print_json, print_list, time_text
 from nova_stream.errors import NovaStreamError, UsageError
 from nova_stream.scopes import NAMES
 
@@ -32,7 +30,6 @@ _OVERLAP = 24
 _MOST_DAYS = 36_500
 _NEVER = "never"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 _Name = Annotated[str, typer.Argument(help="The token's name: letters, digits, dots, - and _.")]
 _Expires = Annotated[
     str,
@@ -55,7 +52,7 @@ def create(
         ),
     ],
     expires: _Expires = str(_DAYS),
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Make a token and print its secret, once: only a digest is kept. The API knows it within
     seconds.
@@ -99,7 +96,7 @@ def rotate(
             min=0, max=24 * 366, metavar="HOURS", help="How long the former secret still works."
         ),
     ] = _OVERLAP,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Give a token another secret and print it, once. The one before works on for a while, so that
     whoever uses it can change over without a break.
@@ -124,12 +121,12 @@ def rotate(
             f"there is no token {name} that works; nova-stream tokens create makes one"
         )
     if not as_json:
-        typer.echo(f"the former secret works until {_time(until)} at the latest")
+        typer.echo(f"the former secret works until {time_text(until)} at the latest")
     _show_made(made, secret, now, as_json=as_json)
 
 
 @app.command("list")
-def show_list(*, as_json: _Json = False) -> None:
+def show_list(*, as_json: Json = False) -> None:
     """List the stored tokens, without their secrets. Times are UTC."""
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
@@ -137,18 +134,12 @@ def show_list(*, as_json: _Json = False) -> None:
 
     now = system_clock()
     found = [_fields(token, now) for token in _on_database(settings, token_store.list_all)]
-    if as_json:
-        _print_json({"items": found})
-        return
-    if not found:
-        typer.echo("no tokens are stored")
-        return
     columns = ("name", "scopes", "state", "created at", "ends at", "last used at")
-    print_table(columns, [_row(fields) for fields in found])
+    print_list(found, columns, _row, as_json=as_json, none="no tokens are stored")
 
 
 @app.command("revoke")
-def revoke(name: _Name) -> None:
+def revoke(name: _Name, *, as_json: Json = False) -> None:
     """End a token, with what is left of the secrets before it: the API refuses it within seconds,
     and ends its streams.
     """
@@ -163,7 +154,10 @@ def revoke(name: _Name) -> None:
 
     if not _act(settings, "revoke", name, now, work):
         raise NovaStreamError(f"there is no token {name} that could be revoked")
-    typer.echo(f"revoked {name}")
+    if as_json:
+        print_json({"revoked": name})
+    else:
+        typer.echo(f"revoked {name}")
 
 
 def _act(
@@ -213,9 +207,9 @@ def _end(now: datetime, days: int | None) -> datetime | None:
 
 def _show_made(made: StoredToken, secret: str, now: datetime, *, as_json: bool) -> None:
     if as_json:
-        _print_json({**_fields(made, now), "secret": secret})
+        print_json({**_fields(made, now), "secret": secret})
         return
-    until = _time(made.expires_at) or _NEVER
+    until = time_text(made.expires_at) or _NEVER
     typer.echo(
         f"{made.name}: scopes {', '.join(made.scopes)}, ends {until}; "
         "the secret is not shown again:"
@@ -228,11 +222,11 @@ def _fields(token: StoredToken, now: datetime) -> dict[str, Any]:
         "name": token.name,
         "scopes": token.scopes,
         "state": _state(token, now),
-        "createdAt": _time(token.created_at),
-        "expiresAt": _time(token.expires_at),
-        "replacedAt": _time(token.replaced_at),
-        "revokedAt": _time(token.revoked_at),
-        "lastUsedAt": _time(token.last_used_at),
+        "createdAt": time_text(token.created_at),
+        "expiresAt": time_text(token.expires_at),
+        "replacedAt": time_text(token.replaced_at),
+        "revokedAt": time_text(token.revoked_at),
+        "lastUsedAt": time_text(token.last_used_at),
     }
 
 
@@ -253,15 +247,3 @@ def _row(fields: dict[str, Any]) -> tuple[object, ...]:
         fields["revokedAt"] or fields["expiresAt"] or _NEVER,
         fields["lastUsedAt"] or "never",
     )
-
-
-def _time(instant: datetime | None) -> str | None:
-    from nova_stream.clock import isoformat
-
-    return None if instant is None else isoformat(instant)
-
-
-def _print_json(value: Any) -> None:
-    import msgspec
-
-    typer.echo(msgspec.json.encode(value).decode())

@@ -1,7 +1,5 @@
 """``nova-stream topics``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import Json, print_json
 from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
@@ -24,7 +23,7 @@ app = typer.Typer(help="The topics of change events, and what their versions com
 def new_source(
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic, such as nova.tasks.")],
     *,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say that a topic's source has moved to another server, whose LSNs begin anew.
 
@@ -37,9 +36,7 @@ def new_source(
         )
     found = asyncio.run(_begin(settings, topic))
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode(found).decode())
+        print_json(found)
         return
     places = ", ".join(f"{p} from {first}" for p, first in sorted(found.read_again.items()))
     typer.echo(f"{topic}: source {found.generation} begins")

@@ -1,7 +1,5 @@
 """``nova-stream trail``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import asyncio
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import print_table
+from nova_stream.cli.tables import Json, print_list
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings
@@ -26,23 +24,16 @@ def trail(
         bool, typer.Option("--refused", metavar="", help="Only refused actions.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Lines at most.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show the audit trail, newest first: what was published, what administrators did or looked
     at, and what was refused. Times are UTC.
     """
     settings = prepare_quiet()
     rows = asyncio.run(_rows(settings, limit, token, refused=True if refused else None))
-    if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode({"items": rows}).decode())
-        return
-    if not rows:
-        typer.echo("the audit trail has no such line" if token or refused else "nothing yet")
-        return
     columns = ("id", "at", "times", "token", "address", "action", "object", "outcome")
-    print_table(columns, [_shown(row) for row in rows])
+    none = "the audit trail has no such line" if token or refused else "nothing yet"
+    print_list(rows, columns, _shown, as_json=as_json, none=none)
 
 
 async def _rows(

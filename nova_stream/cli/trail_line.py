@@ -1,7 +1,5 @@
 """What commands leave in the audit trail."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 import contextlib
@@ -26,20 +24,24 @@ def command_line(command: str, about: str | None, outcome: str, now: datetime) -
     """The line of ``nova-stream COMMAND``; the address is the account and the machine."""
     from nova_stream.storage.access.trail import Line
 
-    account = "(unknown)"
-    with contextlib.suppress(OSError, KeyError):  # a container's user may have no name
-        account = getpass.getuser()
     return Line(
         at=now,
         until=now,
         requests=1,
         token=None,
-        address=f"{account}@{socket.gethostname()}",
+        address=f"{account()}@{socket.gethostname()}",
         action=f"nova-stream {command}",
         object=about,
         outcome=outcome,
         refused=False,
     )
+
+
+def account() -> str:
+    """The name of the account that this command runs as."""
+    with contextlib.suppress(OSError, KeyError):  # a container's user may have no name
+        return getpass.getuser()
+    return "(unknown)"
 
 
 @asynccontextmanager
@@ -76,7 +78,7 @@ async def _leave(settings: Settings, command: str, about: str | None, outcome: s
 
 async def _try_to_leave(settings: Settings, command: str, about: str | None, outcome: str) -> None:
     from nova_stream.errors import SchemaVersionError
-    from nova_stream.storage.database import DATABASE_ERRORS
+    from nova_stream.storage.faults import DATABASE_ERRORS
 
     try:
         await _leave(settings, command, about, outcome)

@@ -1,7 +1,5 @@
 """``nova-stream worker``."""
 
-# ruff: noqa: PLC0415  (--help must not wait for what a command needs)
-
 from __future__ import annotations
 
 from nova_stream.cli.start import prepare_long_run

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
+
+from nova_stream.clock import from_millis
 
 
 class Entity(StrEnum):
@@ -75,7 +77,7 @@ class Change(msgspec.Struct, gc=False):
     a deletion. ``unavailable`` names the document's fields that came as
     ``__debezium_unavailable_value`` and are to keep what is known so far; they are absent
     from ``doc``, and the typed column of such a field is None. A truncation (op t) is a deletion
-    without an id.
+    without an id. ``changed_ms`` is when it was made, in milliseconds since 1970.
     """
 
     id: str
@@ -83,7 +85,7 @@ class Change(msgspec.Struct, gc=False):
     minor: int
     kind: VersionKind
     deleted: bool
-    changed_at: datetime
+    changed_ms: int
     doc: str | None
     values: tuple[Any, ...]
     partition: int
@@ -97,7 +99,7 @@ class Change(msgspec.Struct, gc=False):
     #: Whether it is a snapshot's row (op r) whose version the topic decides: an offset, or where
     #: versions are lsns the lowest of all.
     snapshot: bool = False
-    #: Whether ``changed_at`` is the time that the source itself gives.
+    #: Whether ``changed_ms`` is the time that the source itself gives.
     timed: bool = False
     #: The generation of its source, where the record states it.
     source_generation: int | None = None
@@ -107,6 +109,11 @@ class Change(msgspec.Struct, gc=False):
     #: and its place in the partition in its topic's generation: of equal versions the later counts.
     rank_generation: int = 0
     place: int = 0
+
+    @property
+    def changed_at(self) -> datetime:
+        """The instant of ``changed_ms``."""
+        return from_millis(self.changed_ms)
 
     @property
     def truncates(self) -> bool:
@@ -126,6 +133,8 @@ COLUMNS: dict[Entity, tuple[str, ...]] = {
     Entity.USERS: ("created_at", "last_active_at"),
 }
 
-BUILD_STATUSES = ("pending", "running", "completed", "failed")
-TASK_STATUSES = ("pending", "ready", "running", "done", "failed", "blocked")
+BuildStatus = Literal["pending", "running", "completed", "failed"]
+TaskStatus = Literal["pending", "ready", "running", "done", "failed", "blocked"]
+BUILD_STATUSES: tuple[str, ...] = get_args(BuildStatus)
+TASK_STATUSES: tuple[str, ...] = get_args(TaskStatus)
 ACTIVE_TASK_STATUSES = ("pending", "ready", "running")

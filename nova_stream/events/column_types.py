@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, NoReturn
 from nova_stream.errors import NoLengthError, OutOfRangeError, RejectedError
 from nova_stream.events import column_values as values
 from nova_stream.events.connect_schema import ColumnType
+from nova_stream.events.describe import described, quoted
 from nova_stream.events.documents import Kind
 from nova_stream.events.json_text import parse_json
 from nova_stream.events.times import DAY, MICRO, MILLI, NANO, time_text
-from nova_stream.events.wording import described, quoted
 
 
 class Meaning(Enum):

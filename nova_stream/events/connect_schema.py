@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _NOTHING: Mapping[str, Any] = {}
-_PARTS = ("before", "after")
 #: What the JSON converter calls them.
 _FLOATS = {"float": "float32", "double": "float64"}
 
@@ -62,15 +61,6 @@ def struct_fields(schema: object) -> dict[str, ColumnType]:
         for name, field in _named_fields(schema)
         if (declared := column_type(field)) is not None
     }
-
-
-def document_types(schema: object) -> dict[str, ColumnType]:
-    """The columns' types in the schema of a change record: those of ``before`` and ``after``."""
-    found: dict[str, ColumnType] = {}
-    for name, part in _named_fields(schema):
-        if name in _PARTS:
-            found.update(struct_fields(part))
-    return found
 
 
 def _named_fields(schema: object) -> list[tuple[str, dict[str, Any]]]:

@@ -7,66 +7,26 @@ numbers, and all that is wrong) takes the careful way, which alone decides what 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-
+from nova_stream.clock import to_millis
 from nova_stream.errors import RejectedError, SchemaNeededError
-from nova_stream.events.change import (
-    COLUMNS,
-    SNAPSHOT_MINOR,
-    Change,
-    Entity,
-    SourceRecord,
-    VersionKind,
-)
+from nova_stream.events.change import COLUMNS, Change, Entity, SourceRecord
+from nova_stream.events.describe import described
 from nova_stream.events.documents import field_names
-from nova_stream.events.envelope import (
-    MAX_MINOR,
-    MAX_VERSION,
-    VERSION_HEADER,
-    Envelope,
-    open_envelope,
-)
+from nova_stream.events.envelope import Envelope, open_envelope
 from nova_stream.events.forms import PREFIX, Forms
-from nova_stream.events.framing import VALUE_HEADER, SchemaLookup
-from nova_stream.events.headers import header
-from nova_stream.events.json_text import refuse_unstorable_text, storable_json, too_deep
+from nova_stream.events.framing import SchemaLookup
+from nova_stream.events.json_text import refuse_unstorable_text, storable_json
 from nova_stream.events.keys import key_id
 from nova_stream.events.normalise import Normaliser, read_id
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
-from nova_stream.events.plain import PlainReader
+from nova_stream.events.plain_records import PlainRecords
 from nova_stream.events.record_time import kafka_time, time_of_change
 from nova_stream.events.record_version import StatedVersion, version_of
 from nova_stream.events.tombstones import TombstoneReader
-from nova_stream.events.wording import described
 
-_Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)] | None
-# Milliseconds of 1973 to 2096: surely no other unit, and exact as a double of seconds.
-_Millis = Annotated[int, msgspec.Meta(ge=10**11, lt=4 * 10**12)] | None
-
-
-class _Source(msgspec.Struct, gc=False):
-    seq: _Number = None
-    lsn: _Number | msgspec.UnsetType = msgspec.UNSET
-    minor: Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR)] = 0
-    ts_ms: _Millis = None
-    generation: int | None = None
-
-
-class _Record(msgspec.Struct, gc=False):
-    op: str
-    after: msgspec.Raw
-    source: _Source | None = None
-    ts_ms: _Millis = None
-
-
-_NO_SOURCE = _Source()
-_NOT_DELETED = False
-_UPSERTS = frozenset("cur")
 _DELETIONS = frozenset("dt")
-_SEQ, _LSN, _OFFSET = VersionKind.SEQ, VersionKind.LSN, VersionKind.OFFSET
 
 
 class Decoder:
@@ -88,12 +48,10 @@ class Decoder:
         self._forms = Forms(field_names(entity), prefix, schemas, placeholders)
         #: A tombstone as the deletion that it is on a topic of flattened records.
         self.read_tombstone = TombstoneReader(entity, self._forms).read
-        self._decode_fast = self._decode_plain
-        if schemas is not None:
-            self._decode_fast = self._decode_unless_framed
+        #: The changes of many records, in their order, None for each that ``decode_odd`` has to
+        #: see: together they cost less than one by one.
+        self.decode_plain = PlainRecords(entity, placeholders, framed=schemas is not None).read
         self._nothing = (None,) * len(COLUMNS[entity])
-        self._read_record = msgspec.json.Decoder(_Record).decode
-        self._read_document = PlainReader(entity, placeholders).read
         self._normalise = Normaliser(entity, placeholders).read
 
     def decode(self, record: SourceRecord, partition: int) -> Change | None:
@@ -103,74 +61,13 @@ class Decoder:
         Raises RejectedError when the record belongs among the dead letters, SchemaNeededError when
         a schema has to be fetched first, and nothing else whatever the bytes.
         """
+        [change] = self.decode_plain([record], partition)
+        return change or self.decode_odd(record, partition)
+
+    def decode_odd(self, record: SourceRecord, partition: int) -> Change | None:
+        """``decode`` of a record that ``decode_plain`` left."""
         value = record.value
-        if value is None:
-            return None
-        try:
-            return self._decode_fast(record, value, partition)
-        except (ValueError, OverflowError, RecursionError):  # msgspec's errors are ValueErrors
-            return self._decode_any(record, value, partition)
-
-    def _decode_unless_framed(self, record: SourceRecord, value: bytes, partition: int) -> Change:
-        """The fast way where a header may name a schema, which then tells what the JSON means."""
-        if record.headers and header(record.headers, VALUE_HEADER) is not None:
-            raise ValueError("a schema tells what this means")
-        return self._decode_plain(record, value, partition)
-
-    def _decode_plain(self, record: SourceRecord, value: bytes, partition: int) -> Change:
-        """The fast way; ValueError (or what msgspec raises) when the record needs the other."""
-        found = self._read_record(value)
-        source = found.source or _NO_SOURCE
-        millis = source.ts_ms or found.ts_ms
-        if found.op not in _UPSERTS or millis is None or too_deep(value):
-            raise ValueError(found.op)
-        number = source.seq
-        if number is None:
-            return self._without_seq(record, found, source, millis, partition)
-
-        identity, doc, columns = self._read_document(found.after)
-        return Change(
-            identity,
-            number,
-            source.minor,
-            _SEQ,
-            _NOT_DELETED,
-            datetime.fromtimestamp(millis / 1000, UTC),
-            doc,
-            columns,
-            partition,
-            record.offset,
-        )
-
-    def _without_seq(
-        self, record: SourceRecord, found: _Record, source: _Source, millis: int, partition: int
-    ) -> Change:
-        """The fast way where the version is an lsn or the offset."""
-        read = found.op == "r"
-        if source.lsn is msgspec.UNSET:
-            if record.headers:
-                raise ValueError("the headers may tell the version")
-            number, minor, kind = record.offset, source.minor, _OFFSET
-        elif source.lsn is None or source.generation is not None or _is_repeated(record):
-            raise ValueError("more tells the version")
-        else:
-            number, minor, kind = source.lsn, source.minor + SNAPSHOT_MINOR * read, _LSN
-
-        identity, doc, columns = self._read_document(found.after)
-        return Change(
-            identity,
-            number,
-            minor,
-            kind,
-            _NOT_DELETED,
-            datetime.fromtimestamp(millis / 1000, UTC),
-            doc,
-            columns,
-            partition,
-            record.offset,
-            snapshot=read and kind is _OFFSET,
-            timed=source.ts_ms is not None,
-        )
+        return None if value is None else self._decode_any(record, value, partition)
 
     def _decode_any(self, record: SourceRecord, value: bytes, partition: int) -> Change | None:
         try:
@@ -198,7 +95,7 @@ class Decoder:
                 id=identity,
                 deleted=True,
                 timed=timed,
-                changed_at=changed_at or kafka_time(record),
+                changed_ms=to_millis(changed_at or kafka_time(record)),
                 doc=None,
                 values=self._nothing,
                 flattened=envelope.flattened,
@@ -217,7 +114,7 @@ class Decoder:
             id=after.id,
             deleted=False,
             timed=timed,
-            changed_at=changed_at or after.own_time or kafka_time(record),
+            changed_ms=to_millis(changed_at or after.own_time or kafka_time(record)),
             doc=storable_json(after.document, envelope.document),
             values=after.values,
             unavailable=after.unavailable,
@@ -250,10 +147,6 @@ def decode(entity: Entity, record: SourceRecord, partition: int) -> Change | Non
     Raises RejectedError only.
     """
     return _DECODERS[entity].decode(record, partition)
-
-
-def _is_repeated(record: SourceRecord) -> bool:
-    return bool(record.headers) and header(record.headers, VERSION_HEADER) is not None
 
 
 def _after(envelope: Envelope) -> dict[str, Any]:

@@ -9,14 +9,19 @@ The rules that both follow stand once, as annotations of the fields.
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import msgspec
 
-from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Entity
+from nova_stream.events.change import (
+    BUILD_STATUSES,
+    TASK_STATUSES,
+    BuildStatus,
+    Entity,
+    TaskStatus,
+)
 from nova_stream.events.placeholders import DEFAULT_UUID
 from nova_stream.events.times import canonical_time
 
@@ -28,9 +33,7 @@ MAX_NUMBER = Decimal("1e300")
 
 _LEFT_OUT = [DEFAULT_UUID]
 # A text of so many characters has at most MAX_INDEXED_BYTES, whatever they are.
-_SURELY_SHORT = MAX_INDEXED_BYTES // 4
-_BUILD_STATUSES = frozenset(BUILD_STATUSES)
-_TASK_STATUSES = frozenset(TASK_STATUSES)
+_Short = Annotated[str, msgspec.Meta(max_length=MAX_INDEXED_BYTES // 4)]
 
 
 class Kind(Enum):
@@ -57,11 +60,14 @@ class Rule(NamedTuple):
     allowed: tuple[str, ...] = ()
 
 
-_Id = Annotated[str, Rule(Kind.ID, required=True, max_bytes=MAX_INDEXED_BYTES)]
+_Id = Annotated[
+    Annotated[_Short, msgspec.Meta(min_length=1)],
+    Rule(Kind.ID, required=True, max_bytes=MAX_INDEXED_BYTES),
+]
 _Reference = Annotated[str | None, Rule(Kind.REFERENCE)]
-_IndexedReference = Annotated[str | None, Rule(Kind.REFERENCE, max_bytes=MAX_INDEXED_BYTES)]
+_IndexedReference = Annotated[_Short | None, Rule(Kind.REFERENCE, max_bytes=MAX_INDEXED_BYTES)]
 _Text = Annotated[str | None, Rule(Kind.TEXT)]
-_IndexedText = Annotated[str | None, Rule(Kind.TEXT, max_bytes=MAX_INDEXED_BYTES)]
+_IndexedText = Annotated[_Short | None, Rule(Kind.TEXT, max_bytes=MAX_INDEXED_BYTES)]
 _Time = Annotated[str | None, Rule(Kind.TIME)]
 _Number = Annotated[
     Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -79,7 +85,7 @@ class AgentDocument(msgspec.Struct, rename="camel", gc=False):
     """An agent, as registered in the main app."""
 
     id: _Id
-    name: Annotated[str, Rule(Kind.TEXT, required=True, max_bytes=MAX_INDEXED_BYTES)]
+    name: Annotated[_Short, Rule(Kind.TEXT, required=True, max_bytes=MAX_INDEXED_BYTES)]
     role: _Text = None
     domain: _Text = None
     model: _Text = None
@@ -92,14 +98,14 @@ class AgentDocument(msgspec.Struct, rename="camel", gc=False):
         gates = self.gates
         if isinstance(gates, str):
             raise ValueError(gates)  # noqa: TRY004 - perhaps JSON in a text column
-        return short(self.name), plain_time(self.created_at)
+        return self.name, canonical_time(self.created_at)
 
 
 class BuildDocument(msgspec.Struct, rename="camel", gc=False):
     """A build: one run of a PRD."""
 
     id: _Id
-    status: Annotated[str, Rule(Kind.TEXT, required=True, allowed=BUILD_STATUSES)]
+    status: Annotated[BuildStatus, Rule(Kind.TEXT, required=True, allowed=BUILD_STATUSES)]
     prd_id: _Reference = None
     prd_name: _Text = None
     started_at: _Time = None
@@ -108,17 +114,14 @@ class BuildDocument(msgspec.Struct, rename="camel", gc=False):
 
     def columns(self) -> tuple[Any, ...]:
         """status, started_at, completed_at."""
-        status = self.status
-        if status not in _BUILD_STATUSES:
-            raise ValueError(status)
-        return status, plain_time(self.started_at), plain_time(self.completed_at)
+        return self.status, canonical_time(self.started_at), canonical_time(self.completed_at)
 
 
 class TaskDocument(msgspec.Struct, rename="camel", gc=False):
     """A task of a build, given to an agent by name."""
 
     id: _Id
-    status: Annotated[str, Rule(Kind.TEXT, required=True, allowed=TASK_STATUSES)]
+    status: Annotated[TaskStatus, Rule(Kind.TEXT, required=True, allowed=TASK_STATUSES)]
     build_id: _IndexedReference = None
     task_id: _IndexedReference = None
     title: _Text = None
@@ -132,13 +135,9 @@ class TaskDocument(msgspec.Struct, rename="camel", gc=False):
 
     def columns(self) -> tuple[Any, ...]:
         """build_id, agent, status, created_at."""
-        status = self.status
-        if status not in _TASK_STATUSES:
-            raise ValueError(status)
-        short(self.task_id)
         if self.dependencies == _LEFT_OUT:
             raise ValueError("a value left out")
-        return short(self.build_id), short(self.agent) or "", status, plain_time(self.created_at)
+        return self.build_id, self.agent or "", self.status, canonical_time(self.created_at)
 
 
 class ExecutionDocument(msgspec.Struct, rename="camel", gc=False):
@@ -159,10 +158,10 @@ class ExecutionDocument(msgspec.Struct, rename="camel", gc=False):
     def columns(self) -> tuple[Any, ...]:
         """task_id, agent, duration, timestamp."""
         return (
-            short(self.task_id),
-            short(self.agent) or "",
+            self.task_id,
+            self.agent or "",
             plain_duration(self.duration),
-            plain_time(self.timestamp),
+            canonical_time(self.timestamp),
         )
 
 
@@ -179,8 +178,7 @@ class ActivityDocument(msgspec.Struct, rename="camel", gc=False):
 
     def columns(self) -> tuple[Any, ...]:
         """timestamp."""
-        short(self.task_id)
-        return (plain_time(self.timestamp),)
+        return (canonical_time(self.timestamp),)
 
 
 class UserDocument(msgspec.Struct, rename="camel", gc=False):
@@ -196,7 +194,7 @@ class UserDocument(msgspec.Struct, rename="camel", gc=False):
 
     def columns(self) -> tuple[Any, ...]:
         """created_at, last_active_at."""
-        return plain_time(self.created_at), plain_time(self.last_active_at)
+        return canonical_time(self.created_at), canonical_time(self.last_active_at)
 
 
 Document = (
@@ -218,18 +216,6 @@ DOCUMENTS: dict[Entity, type[Document]] = {
 }
 
 
-def short(text: str | None) -> str | None:
-    """``text`` when it certainly fits into an index; else raises ValueError."""
-    if text is not None and len(text) > _SURELY_SHORT:
-        raise ValueError("perhaps too long for an index")
-    return text
-
-
-def plain_time(text: str | None) -> datetime | None:
-    """The instant of a time in the plain form; else raises ValueError."""
-    return None if text is None else canonical_time(text)
-
-
 def plain_duration(raw: msgspec.Raw) -> str | None:
     """The text of a number of milliseconds without sign and exponent; else raises ValueError."""
     text = str(raw, "utf-8")
@@ -243,6 +229,11 @@ def plain_duration(raw: msgspec.Raw) -> str | None:
 def camel_case(name: str) -> str:
     """``last_active_at`` as ``lastActiveAt``."""
     return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
+
+
+def snake_case(name: str) -> str:
+    """``lastActiveAt`` as ``last_active_at``."""
+    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
 
 
 def _rules(document: type[Document]) -> dict[str, Rule]:

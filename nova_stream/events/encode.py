@@ -8,6 +8,7 @@ from typing import Any, Literal
 from nova_stream.clock import from_millis
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity, Version
+from nova_stream.events.describe import described, quoted
 from nova_stream.events.json_text import (
     encode_json,
     parse_json,
@@ -18,7 +19,6 @@ from nova_stream.events.json_text import (
 from nova_stream.events.normalise import Normaliser
 from nova_stream.events.plain import PlainReader
 from nova_stream.events.times import time_text
-from nova_stream.events.wording import described, quoted
 
 Op = Literal["c", "u", "d", "r"]
 
@@ -117,7 +117,7 @@ def cloudevents_headers(
 def _is_plain(entity: Entity, encoded: bytes) -> bool:
     """Whether the document is one that the decoder's fast way takes."""
     try:
-        _READERS[entity](encoded)
+        _READERS[entity]([encoded])
     except (ValueError, OverflowError, RecursionError):
         return False
     return not too_deep(encoded)

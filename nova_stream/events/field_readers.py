@@ -26,11 +26,11 @@ from nova_stream.events.decimals import (
     is_variable_scale,
     may_be_base64,
 )
+from nova_stream.events.describe import described, quoted
 from nova_stream.events.documents import MAX_NUMBER, Kind, Rule
 from nova_stream.events.durations import is_length, length_of_parts, length_of_text
 from nova_stream.events.json_text import parse_json, whole_number
 from nova_stream.events.times import ALLOWED, parse_time, time_text
-from nova_stream.events.wording import described, quoted
 
 
 class Field(NamedTuple):

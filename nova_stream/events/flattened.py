@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from nova_stream.errors import RejectedError
 from nova_stream.events import mongodb
+from nova_stream.events.describe import quoted
 from nova_stream.events.forms import PREFIX
 from nova_stream.events.headers import header
 from nova_stream.events.json_text import parse_json, whole_number
-from nova_stream.events.wording import quoted
 
 _DELETED = "__deleted"
 #: The envelope's own fields; every other name without ``source_`` stands in the source struct.

@@ -239,21 +239,25 @@ _DELETION: Schema = {
         }
     }
 }
-_RECORD: Schema = {
-    "description": "c = created, u = updated, r = snapshot, d = deleted; of a deletion, after is "
-    "null and the id is before.id, else the Kafka key. t = truncated: all of them are deleted. "
-    "m = a message of the source's log, which is ignored.",
-    "type": "object",
-    "required": ["op"],
+_CHANGE: Schema = {
     "properties": {
-        "op": {"enum": ["c", "u", "d", "r", "t", "m"]},
         "ts_ms": {"anyOf": [*_INSTANT, {"type": "null"}]},
         "source": {"$ref": "#/$defs/source"},
         "before": {"description": "The last known state; only its id is read, of a deletion."},
     },
-    "if": {"properties": {"op": {"enum": ["d", "t", "m"]}}},
+    "if": {"properties": {"op": {"enum": ["d", "t"]}}},
     "then": {"if": {"properties": {"op": {"const": "d"}}}, "then": _DELETION},
     "else": {"required": ["after"], "properties": {"after": {"$ref": "#/$defs/document"}}},
+}
+_RECORD: Schema = {
+    "description": "c = created, u = updated, r = snapshot, d = deleted; of a deletion, after is "
+    "null and the id is before.id, else the Kafka key. t = truncated: all of them are deleted. "
+    "m = a message of the source's log, which is ignored whatever it holds.",
+    "type": "object",
+    "required": ["op"],
+    "properties": {"op": {"enum": ["c", "u", "d", "r", "t", "m"]}},
+    "if": {"properties": {"op": {"const": "m"}}},
+    "else": _CHANGE,
 }
 _DELETED: Schema = {
     "anyOf": [

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from nova_stream.errors import RejectedError
-from nova_stream.events.wording import described, quoted
+from nova_stream.events.describe import described, quoted
 
 #: Deepest nesting of lists and objects. Postgres, msgspec and every reader manage it easily.
 MAX_DEPTH = 256

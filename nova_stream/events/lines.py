@@ -10,12 +10,12 @@ import msgspec
 from nova_stream.clock import to_millis
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
+from nova_stream.events.describe import described, quoted
 from nova_stream.events.encode import Op, validate_document
 from nova_stream.events.envelope import version_minor, version_number
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text
 from nova_stream.events.normalise import read_id
 from nova_stream.events.times import MILLI, parse_time
-from nova_stream.events.wording import described, quoted
 
 _SHAPE = '{"entity": "tasks", "op": "c|u|d|r", "seq": 1, "ts_ms": ..., "after": {...}}'
 _OPS = ("c", "u", "d", "r")

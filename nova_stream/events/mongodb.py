@@ -18,8 +18,8 @@ from typing import Any
 from nova_stream.clock import from_millis, isoformat
 from nova_stream.errors import RejectedError
 from nova_stream.events.decimals import exact_decimal
+from nova_stream.events.describe import described
 from nova_stream.events.json_text import parse_json, whole_number
-from nova_stream.events.wording import described
 
 CONNECTOR = "mongodb"
 _UUID_SUBTYPE = 4

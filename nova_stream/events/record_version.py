@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import SNAPSHOT_MINOR, Origin, SourceRecord, Version, VersionKind
+from nova_stream.events.describe import quoted
 from nova_stream.events.envelope import (
     VERSION_HEADER,
     Envelope,
@@ -14,7 +15,6 @@ from nova_stream.events.envelope import (
     version_number,
 )
 from nova_stream.events.headers import header
-from nova_stream.events.wording import quoted
 
 # The header of a record that is published again: ``offset:<number>`` is the version of one whose
 # version is its offset; ``lsn:<generation>:<partition>:<offset>:<source generation>`` is where a

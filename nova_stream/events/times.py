@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from nova_stream.clock import from_millis, isoformat
 from nova_stream.errors import OutOfRangeError, RejectedError
-from nova_stream.events.wording import quoted
+from nova_stream.events.describe import quoted
 
 #: The texts that may be times, as a regular expression that Python and JSON Schema both read:
 #: ISO 8601 with ``T`` or a space and any offset (none = UTC), or an epoch of 9 or more digits.
@@ -38,6 +38,9 @@ UNDECLARED = (
 #: Nanoseconds in the unit of a number.
 SECOND, MILLI, MICRO, NANO = 10**9, 10**6, 10**3, 1
 DAY = 86_400 * SECOND
+
+#: Every third character of a time in the form that nova-stream writes, from the first dash on.
+_SEPARATORS = "--T::."
 
 _NUMBERS = (int, float, Decimal)
 _TIME_TEXT = re.compile(TIME_TEXT)
@@ -111,12 +114,15 @@ def parse_epoch(value: object, unit: int, where: str) -> datetime:
     return _instant(_exact(value, where), unit, where)
 
 
-def canonical_time(text: str) -> datetime:
-    """The instant of a time in the form that nova-stream writes, 2026-02-20T12:00:00.000Z.
+def canonical_time(text: str | None) -> datetime | None:
+    """The instant of a time in the form that nova-stream writes, 2026-02-20T12:00:00.000Z; None of
+    none.
 
     Raises ValueError on every other form; ``parse_time`` then reads it, or says what is wrong.
     """
-    if len(text) != 24 or text[23] != "Z" or text[19] != "." or text[10] != "T":
+    if text is None:
+        return None
+    if text[4:22:3] != _SEPARATORS or text[23:] != "Z":
         raise ValueError(text)
 
     return datetime.fromisoformat(text)

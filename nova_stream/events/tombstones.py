@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_stream.clock import to_millis
 from nova_stream.errors import RejectedError, SchemaNeededError
 from nova_stream.events.change import COLUMNS, Change, Entity, SourceRecord
 from nova_stream.events.envelope import Envelope, NullForm, nothing_in
@@ -57,7 +58,7 @@ class TombstoneReader:
             minor=stated.version.minor,
             kind=stated.kind,
             deleted=True,
-            changed_at=changed_at or kafka_time(record),
+            changed_ms=to_millis(changed_at or kafka_time(record)),
             doc=None,
             values=self._nothing,
             partition=partition,

@@ -1,5 +1,6 @@
 """Numbers of versions: a hybrid clock in microseconds for callers that have none of their own, and
 the place of a record among those of all lives of its topic.
+``storage/apply/fold.py`` compares them.
 """
 
 from __future__ import annotations

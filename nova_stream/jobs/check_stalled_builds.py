@@ -13,6 +13,7 @@ from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.batches import BATCH, connected
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.jobs.stall_events import StallPublisher, Verdict, verdict_of
+from nova_stream.storage.apply.positions import version_kinds
 from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance import stalled
 
@@ -44,7 +45,7 @@ async def run_once(context: JobContext) -> Result:
     topics = [settings.topic(Entity.BUILDS), settings.topic(Entity.ACTIVITIES)]
     found: list[Verdict] = []
     async with connected(context, indexes_only=True) as connection:
-        publisher = StallPublisher(context, await stalled.version_kinds(connection, topics))
+        publisher = StallPublisher(context, await version_kinds(connection, topics))
         builds = await _next(context, connection, cutoff, None)
         while builds:
             verdicts = [verdict_of(b, context.now, settings.stall_minutes) for b in builds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 
 import msgspec
 
@@ -13,6 +14,7 @@ from nova_stream.jobs.engine.job import JobContext
 from nova_stream.storage.audit import repair
 from nova_stream.storage.audit.audit import Difference
 from nova_stream.storage.database import Connection
+from nova_stream.storage.maintenance import days
 
 #: Its name in the registry; the status shows its last audit.
 NAME = "computeAgentStats"
@@ -21,6 +23,8 @@ NAMED = 50
 #: A flush holds a row for milliseconds.
 _TRIES = 3
 _PAUSE_S = 0.05
+#: What comes later than that opens the day that it is of again.
+_LATENESS = timedelta(hours=1)
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -36,7 +40,8 @@ class Result(msgspec.Struct, rename="camel"):
 
 
 async def run_once(context: JobContext) -> Result:
-    """Count everything anew, repair what differs, and confirm every row's ``cached_at``.
+    """Count everything anew, repair what differs, confirm every row's ``cached_at``, and count the
+    days of executions that are over.
 
     Raises what asyncpg raises, and what the lease's fence raises.
     """
@@ -46,6 +51,8 @@ async def run_once(context: JobContext) -> Result:
             async with batch(context, connection):
                 await repair.repair_agents(connection)
         await _confirm(context, connection)
+        if not context.dry_run:
+            await _count_days(context, connection)
     return Result(
         computed=found.agents,
         timestamp=time_text(context.now),
@@ -53,6 +60,15 @@ async def run_once(context: JobContext) -> Result:
         drift_by_figure=dict(Counter(d.figure for d in found.differences)),
         differences=found.differences[:NAMED],
     )
+
+
+async def _count_days(context: JobContext, connection: Connection) -> None:
+    until = (context.now - _LATENESS).replace(hour=0, minute=0, second=0, microsecond=0)
+    for agent in await days.behind(connection, until):
+        more = True
+        while more:
+            async with batch(context, connection):
+                more = await days.count_next(connection, agent, until)
 
 
 async def _confirm(context: JobContext, connection: Connection) -> None:

@@ -10,9 +10,9 @@ import msgspec
 from nova_stream.errors import NovaStreamError
 from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.job import JobContext
+from nova_stream.kafka.lag import Backlog, read_backlog
 from nova_stream.kafka.model import AppliedPosition, HeldBackRecords, Key
-from nova_stream.kafka.offsets import Backlog, read_backlog
-from nova_stream.storage.database import DATABASE_ERRORS
+from nova_stream.storage.faults import DATABASE_ERRORS
 from nova_stream.storage.maintenance.health import DatabaseHealth, database_health
 
 #: Its name in the registry; alerts read its results.
@@ -27,7 +27,8 @@ class Result(msgspec.Struct, rename="camel"):
     ``status`` is ``error`` when the database does not answer within NOVA_HEALTH_SECONDS,
     ``warning`` when a table is above its threshold, Kafka or the archive does not answer, the
     lag is above NOVA_LAG_WARNING, or a transaction has long been open, else ``healthy``;
-    ``problems`` says what. ``last_runs`` are seconds since each job last ended well.
+    ``problems`` says what. ``growth_per_day`` is how many rows a table gained a day in the last 7,
+    None while less than a day is known. ``last_runs`` are seconds since each job last ended well.
     """
 
     build_table_size: int | None
@@ -41,6 +42,7 @@ class Result(msgspec.Struct, rename="camel"):
     lag: int | None
     open_dead_letters: int | None
     last_runs: dict[str, float | None]
+    growth_per_day: dict[str, float | None]
 
 
 async def run_once(context: JobContext, jobs: Sequence[str]) -> Result:
@@ -75,6 +77,7 @@ async def run_once(context: JobContext, jobs: Sequence[str]) -> Result:
         lag=behind,
         open_dead_letters=found.dead_letters if found else None,
         last_runs=found.last_runs if found else {},
+        growth_per_day={_camel(name): day for name, day in found.growth.items()} if found else {},
     )
 
 
@@ -82,10 +85,15 @@ async def _database(context: JobContext, jobs: Sequence[str]) -> DatabaseHealth:
     async with asyncio.timeout(context.settings.health_seconds):
         connection = await context.connect()
         try:
-            return await database_health(connection, jobs)
+            return await database_health(connection, jobs, NAME, context.now)
         finally:
             # No farewell: a server that does not answer must not hold us.
             connection.terminate()
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
 
 
 def _is_late(error: BaseException) -> bool:

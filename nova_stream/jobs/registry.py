@@ -14,6 +14,7 @@ from nova_stream.jobs import (
     health_check,
     mark_inactive_users,
     refresh_build_stats,
+    summarize_engagement,
 )
 from nova_stream.jobs.engine.job import Job, JobContext, MissedSlots, Policy
 
@@ -71,6 +72,14 @@ JOBS: tuple[Job, ...] = (
         description="recounts the builds' figures, repairs what differs, keeps their history",
         policy=Policy(timeout=600),
         run_once=refresh_build_stats.run_once,
+    ),
+    Job(
+        name="summarizeEngagement",
+        schedule="0 2 * * *",
+        description="counts active users by day, week and month, their retention and churn",
+        policy=Policy(timeout=1800, first_pause=10),
+        run_once=summarize_engagement.run_once,
+        undo=summarize_engagement.undo,
     ),
     Job(
         name=health_check.NAME,

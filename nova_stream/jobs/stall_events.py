@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,12 @@ from nova_stream.storage.maintenance.stalled import StalledBuild
 
 if TYPE_CHECKING:
     from nova_stream.jobs.engine.job import JobContext
+
+#: How the error of a stalled build begins, the fields that its failure sets, and the ids of the
+#: activities that tell of one.
+STALLED = "Build stalled (no activity for "
+STALL_FIELDS = frozenset({"status", "completedAt", "error"})
+STALL_ACTIVITY = re.compile("stalled-[0-9a-f]{32}")
 
 _SOURCE = "nova-stream"
 #: Characters of a document from which on a record has no room for it twice.
@@ -78,7 +85,7 @@ def verdict_of(build: StalledBuild, now: datetime, minutes: int) -> Verdict:
         **document,
         "status": "failed",
         "completedAt": time,
-        "error": f"Build stalled (no activity for {minutes}+ minutes)",
+        "error": f"{STALLED}{minutes}+ minutes)",
     }
     told = f"{build.id}\n{build.version}\n{minor}"
     activity_id = f"stalled-{hashlib.sha256(told.encode()).hexdigest()[:32]}"

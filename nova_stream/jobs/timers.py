@@ -9,15 +9,15 @@ from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import Clock, system_clock
 from nova_stream.jobs.alerting.alerts import Alerts
-from nova_stream.jobs.alerting.webhook import Webhook
+from nova_stream.jobs.alerting.telling import Teller, channels
 from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.scheduler import EVERY, Scheduler
 from nova_stream.settings import Settings
 from nova_stream.storage.access import trail
-from nova_stream.storage.database import DATABASE_ERRORS, is_away, open_session
+from nova_stream.storage.database import open_session
 from nova_stream.storage.dead_letters.store import open_store
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.faults import DATABASE_ERRORS, is_away, name_of
 from nova_stream.stream.worker import Timer
 from nova_stream.telemetry import get_logger
 
@@ -42,9 +42,10 @@ def job_timers(
     """
     metrics = JobMetrics(registry)
     scheduler = Scheduler(settings, jobs, clock, metrics)
-    alerts = Alerts(settings, clock)
-    webhook = Webhook(settings) if settings.alert_webhook_url is not None else None
-    watch = Watch(alerts, webhook, clock)
+    told = channels(settings)
+    alerts = Alerts(settings, clock, told)
+    teller = Teller(settings, told)
+    watch = Watch(alerts, teller, clock)
 
     async def prune() -> None:
         await scheduler.ledger.prune()
@@ -75,8 +76,8 @@ def job_timers(
         _quiet("dead-letters", _PRUNE_EVERY_S, forget),
         _quiet("audit-trail", _PRUNE_EVERY_S, forget_trail),
     ]
-    if webhook is not None:
-        timers.append(_quiet("alert-webhook", _TELL_EVERY_S, webhook.deliver))
+    if told:
+        timers.append(_quiet("alert-channels", _TELL_EVERY_S, teller.deliver))
     return timers
 
 
@@ -90,12 +91,11 @@ async def show_state(alerts: Alerts, metrics: JobMetrics, jobs: Sequence[Job]) -
 class Watch:
     """Checks the alerts, and tells of an outage of Postgres itself, of which no row can."""
 
-    def __init__(self, alerts: Alerts, webhook: Webhook | None, clock: Clock) -> None:
+    def __init__(self, alerts: Alerts, teller: Teller, clock: Clock) -> None:
         self._alerts = alerts
-        self._webhook = webhook
+        self._teller = teller
         self._clock = clock
         self._away_since: datetime | None = None
-        self._told = False
 
     async def check(self) -> None:
         """Check once; raises nothing while Postgres is away, nor where it refuses a statement."""
@@ -108,20 +108,11 @@ class Watch:
                 return
             _log.debug("alerts wait for Postgres", error=type(error).__name__)
             self._away_since = self._away_since or now
-            await self._tell_begin(self._away_since, now)
+            if (now - self._away_since).total_seconds() >= _OUTAGE_S:
+                await self._teller.tell_outage(self._away_since, now)
         else:
-            await self._tell_end(now)
-
-    async def _tell_begin(self, since: datetime, now: datetime) -> None:
-        if self._webhook is None or self._told or (now - since).total_seconds() < _OUTAGE_S:
-            return
-        self._told = await self._webhook.tell_outage("begin", since, now)
-
-    async def _tell_end(self, now: datetime) -> None:
-        if self._webhook is not None and self._told and self._away_since is not None:
-            self._told = not await self._webhook.tell_outage("end", self._away_since, now)
-        if not self._told:
             self._away_since = None
+            await self._teller.tell_end_of_outage(now)
 
 
 def _quiet(name: str, every: float, work: Callable[[], Awaitable[object]]) -> Timer:

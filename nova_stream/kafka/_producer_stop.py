@@ -1,7 +1,8 @@
 """Ending an aiokafka producer within a time limit.
 
 Its own ``stop`` waits until everything is sent: for ever when Kafka is away, since with idempotence
-nothing expires. This file alone knows aiokafka's inside; a test holds it to that.
+nothing expires. It leans on aiokafka's inside, as
+``large_batches.py`` and ``stream/transport.py`` do.
 """
 
 from __future__ import annotations

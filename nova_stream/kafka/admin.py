@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiokafka.client import AIOKafkaClient
@@ -20,6 +19,7 @@ from nova_stream.errors import TopicError
 from nova_stream.kafka import queries
 from nova_stream.kafka.faults import told, unavailable
 from nova_stream.kafka.model import FoundTopic, Group, Key, Log, OpenTransaction
+from nova_stream.kafka.opening import opened
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 
@@ -48,12 +48,7 @@ class KafkaAdmin:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -90,6 +85,10 @@ class KafkaAdmin:
     async def group(self, group: str) -> Group:
         """A consumer group; one that nobody has ever used is ``Dead``, without members."""
         return await self._ask(lambda client: queries.group_of(client, group))
+
+    async def remove_member(self, group: str, member: str) -> None:
+        """Let a member leave its group, whose process is known to have ended."""
+        await self._ask(lambda client: queries.remove_member(client, group, member))
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -191,7 +190,7 @@ class KafkaAdmin:
                     retry_backoff_ms=50,
                 )
                 try:
-                    await client.bootstrap()
+                    await opened(client.bootstrap())
                 except BaseException:
                     await _end(client)
                     raise

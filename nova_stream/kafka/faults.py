@@ -7,6 +7,8 @@ from aiokafka.errors import BrokerResponseError, KafkaConnectionError, KafkaErro
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.settings import Settings
 
+#: What is told of brokers of which nothing else is known.
+NOBODY = "nothing there speaks Kafka"
 _NO_ANSWER = (KafkaConnectionError, NodeNotReadyError)
 
 
@@ -17,7 +19,7 @@ def unavailable(error: BaseException, settings: Settings) -> KafkaUnavailableErr
         return KafkaUnavailableError(f"the Kafka at {brokers} is too old; 2.8 or newer is needed")
     # aiokafka tells why each broker was no good only to its log.
     silent = isinstance(error, _NO_ANSWER) or not str(error)
-    detail = "nothing there speaks Kafka" if silent else told(error)
+    detail = NOBODY if silent else told(error)
     return KafkaUnavailableError(
         f"no Kafka can be used at {', '.join(settings.kafka_brokers)}: {detail}. Check "
         "NOVA_KAFKA_BROKERS, and NOVA_KAFKA_SECURITY where it wants TLS or a password; or start "

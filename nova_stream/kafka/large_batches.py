@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import cramjam
 from aiokafka.consumer import fetcher
+from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -94,6 +95,23 @@ class BoundedRecords:
         except _FAULTS:
             pass  # it is read below, and told as what it is
         return _LargeBatch(batch, raw, self)
+
+
+def kept_records(value: bytes) -> Iterator[Any]:
+    """The records of the batch that such a record has with it, decompressed as a whole.
+
+    Raises ValueError where there is none with it, or it cannot be decompressed.
+    """
+    line, _, raw = value.partition(b"\n")
+    if line + b"\n" not in {LARGE, BROKEN}:
+        raise ValueError("it is one record")
+    try:
+        batch = MemoryRecords(raw).next_batch()
+        if batch is None:
+            raise ValueError("cut off")
+        yield from batch
+    except (*_FAULTS, KafkaError) as error:
+        raise ValueError(f"its batch cannot be decompressed ({type(error).__name__})") from None
 
 
 class _BoundedResult(fetcher.FetchResult):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from nova_stream.kafka.model import Key
+from nova_stream.kafka.opening import opened
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 
@@ -89,7 +90,7 @@ async def count_records(
     try:
         with contextlib.suppress(KafkaError, OSError):
             async with asyncio.timeout(limit):
-                await consumer.start()
+                await opened(consumer.start())
                 await _count(consumer, stretches, done)
     finally:
         # In a task of its own: where the start was cut off, it ends as if it was cancelled.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -11,8 +12,8 @@ from nova_stream.clock import from_millis, isoformat
 Key = tuple[str, int]
 
 #: What Kafka does: it works, it takes connections and does not answer (stopped, or a network that
-#: is gone), or nothing listens at its addresses.
-KafkaState = Literal["up", "silent", "refusing"]
+#: is gone), nothing listens at its addresses, or its brokers' names cannot be resolved.
+KafkaState = Literal["up", "silent", "refusing", "unresolved"]
 
 #: Producers that are alive end their transactions within seconds; Kafka itself after a minute.
 _STANDS_AFTER = timedelta(minutes=1)
@@ -39,10 +40,13 @@ class Log(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A consumer group: its state as Kafka calls it (``Stable``, ``Empty``, …), its members."""
+    """A consumer group: its state as Kafka calls it (``Stable``, ``Empty``, …), its members, and
+    the client id of each by the member's own id.
+    """
 
     state: str
     members: int
+    clients: Mapping[str, str]
 
 
 class OpenTransaction(NamedTuple):

@@ -29,6 +29,7 @@ from nova_stream.errors import PublishError, TopicError, UsageError
 from nova_stream.kafka._producer_stop import stop_producer
 from nova_stream.kafka.faults import unavailable
 from nova_stream.kafka.lives import TopicLives
+from nova_stream.kafka.opening import opened
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.settings import Settings
@@ -58,6 +59,7 @@ class Connection:
         self._lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._lives = TopicLives()
+        self._looking = asyncio.Lock()
 
     @property
     def brokers(self) -> str:
@@ -130,8 +132,11 @@ class Connection:
         would wait.
         """
         if topic not in self._topics:
-            await self._look_for(producer, topic)
-            self._topics.add(topic)
+            # One look for all who want to send: brokers would be asked as often as there are calls.
+            async with self._looking:
+                if topic not in self._topics:
+                    await self._look_for(producer, topic)
+                    self._topics.add(topic)
         return len(await producer.partitions_for(topic))
 
     async def _look_for(self, producer: AIOKafkaProducer, topic: str) -> None:
@@ -180,7 +185,7 @@ class Connection:
         )
         try:
             async with asyncio.timeout(self.timeout):
-                await producer.start()
+                await opened(producer.start())
         except (KafkaError, OSError, TimeoutError) as error:
             await producer.stop()
             raise unavailable(error, self._settings) from None

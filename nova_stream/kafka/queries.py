@@ -14,12 +14,13 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import BrokerResponseError, KafkaError, StaleMetadata, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from nova_stream.kafka.model import FoundTopic, Group, Key, Log, OpenTransaction
 from nova_stream.kafka.protocol import ProducersRequest, TopicsRequest, TransactionsRequest
 
-_UNKNOWN_TOPIC, _NO_LEADER = 3, 5
+_UNKNOWN_TOPIC, _NO_LEADER, _UNKNOWN_MEMBER = 3, 5, 25
 _EARLIEST, _LATEST = -2, -1
 _READ_UNCOMMITTED, _READ_COMMITTED = 0, 1
 
@@ -174,4 +175,12 @@ async def group_of(client: AIOKafkaClient, group: str) -> Group:
     code, _, state, _, _, members, *_ = response.groups[0]
     if code:
         raise for_code(code)
-    return Group(state, len(members))
+    return Group(state, len(members), {id_: client for id_, client, *_ in members})
+
+
+async def remove_member(client: AIOKafkaClient, group: str, member: str) -> None:
+    """Let a member leave its group; one that is gone already is none to be told of."""
+    node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    response = await client.send(node, LeaveGroupRequest(group, member))
+    if response.error_code not in (0, _UNKNOWN_MEMBER):
+        raise for_code(response.error_code)

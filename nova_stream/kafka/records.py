@@ -9,11 +9,11 @@ from typing import NamedTuple
 from nova_stream.clock import Clock, to_millis
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity, Version
+from nova_stream.events.describe import quoted
 from nova_stream.events.encode import cloudevents_headers, encode_change, encode_key
 from nova_stream.events.json_text import MAX_DEPTH, too_deep
 from nova_stream.events.lines import ChangeLine
 from nova_stream.events.versions import HybridClock
-from nova_stream.events.wording import quoted
 
 #: Readers tell the unit of an epoch by its magnitude: these are milliseconds for all of them,
 #: of the years 1973 to 5138.

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping
 
 from nova_stream.errors import TopicError
 from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.kafka.model import FoundTopic
-from nova_stream.settings import Settings
 
 _SOURCE_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": str(10 * 1024 * 1024)}
 #: The tables can be rebuilt from Postgres at any time, and are small: compact them eagerly, so
@@ -23,45 +19,22 @@ _CHANGELOG_CONFIG = {
 }
 
 
-class TopicAdmin:
-    """Looks at topics and makes them; an async context manager, or ``close`` it.
+class TopicAdmin(KafkaAdmin):
+    """An admin client that makes the topics as the stream needs them.
 
-    Raises KafkaUnavailableError when no broker answers, TopicError when a topic cannot work.
+    Raises TopicError, too, when a topic cannot work.
     """
-
-    def __init__(self, settings: Settings, limit: float = 10.0) -> None:
-        self._settings = settings
-        self._admin = KafkaAdmin(settings, limit)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """End the connections."""
-        await self._admin.close()
 
     async def partitions(self) -> dict[str, int]:
         """All topics of the cluster with their number of partitions."""
-        return {topic: found.partitions for topic, found in (await self._admin.topics()).items()}
-
-    async def describe(self, topics: Collection[str]) -> dict[str, FoundTopic]:
-        """Those of ``topics`` that exist."""
-        return await self._admin.describe(topics)
+        return {topic: found.partitions for topic, found in (await self.topics()).items()}
 
     async def prepare_sources(self) -> dict[str, int]:
         """Make the six topics where they are missing; gives their partitions."""
         settings = self._settings
         found = await self.partitions()
         missing = {t: settings.partitions for t in settings.topics() if t not in found}
-        await self._admin.make_topics(missing, _SOURCE_CONFIG)
+        await self.make_topics(missing, _SOURCE_CONFIG)
         # Somebody with another setting may have been quicker.
         described = await self.describe(list(settings.topics()))
         return {topic: item.partitions for topic, item in described.items()}
@@ -74,8 +47,8 @@ class TopicAdmin:
         """
         found = await self.partitions()
         missing = {t: n for t, n in wanted.items() if t not in found}
-        await self._admin.make_topics(missing, _CHANGELOG_CONFIG)
-        await self._admin.add_partitions({t: n for t, n in wanted.items() if found.get(t, n) < n})
+        await self.make_topics(missing, _CHANGELOG_CONFIG)
+        await self.add_partitions({t: n for t, n in wanted.items() if found.get(t, n) < n})
         for topic, count in wanted.items():
             if found.get(topic, count) > count:
                 raise TopicError(

@@ -23,7 +23,7 @@ from nova_stream.local.ports import HOST, is_free, next_free_port, require_free
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.local.processes import Launch
 from nova_stream.local.service import Service
-from nova_stream.local.stack_env import read_or_make_token, write_stack_env
+from nova_stream.local.stack_env import LOCK, read_or_make_token, write_stack_env
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.access.grants import Role
 
@@ -61,7 +61,7 @@ class Stack:
         self._ephemeral = ephemeral
         self._progress = progress
         self._say = say
-        self._lock = FileLock(self._dir / "dev.lock")
+        self._lock = FileLock(self._dir / LOCK)
         self._made_dir = False
         self._kafka: LocalKafka | None = None
         self._postgres: LocalPostgres | None = None
@@ -101,7 +101,7 @@ class Stack:
             for name, value in environment.items()
             if name.startswith("NOVA_") and not name.startswith("NOVA_TEST_") and name != _MARK
         }
-        write_stack_env(self._stack_env, published)
+        write_stack_env(self._stack_env, published, self._made(settings))
         return Addresses(
             kafka=environment["NOVA_KAFKA_BROKERS"],
             database_url=environment["NOVA_DATABASE_URL"],
@@ -246,6 +246,19 @@ class Stack:
             ours["NOVA_ARCHIVE_URL"] = archive.as_uri()
         return {**os.environ, **ours}
 
+    def _made(self, settings: Settings) -> set[str]:
+        """The settings of ``stack.env`` that no caller gave."""
+        made = {"NOVA_API_URL", "NOVA_METRICS_PORT"}
+        if self._kafka is not None:
+            made.add("NOVA_KAFKA_BROKERS")
+        if self._postgres is not None:
+            made.add("NOVA_DATABASE_URL")
+        if settings.api_token is None:
+            made.add("NOVA_API_TOKEN")
+        if "archive_url" not in settings.model_fields_set:
+            made.add("NOVA_ARCHIVE_URL")
+        return made
+
     def _start_api(self, environment: Mapping[str, str]) -> str:
         """Start the API and wait until it answers; its address.
 
@@ -279,9 +292,11 @@ class Stack:
         return True
 
     def _is_live(self, address: str, service: Service) -> bool:
+        # Before it says so, somebody else may answer there, and our own is about to end.
+        if _LISTENS not in service.log.read_bytes():
+            return False
         try:
             with urllib.request.urlopen(address + self._commands.live_path, timeout=2):  # noqa: S310
-                # Somebody else may answer there: then our own has ended, or is about to.
                 return service.is_running()
         except (OSError, urllib.error.URLError):
             return False
@@ -307,6 +322,10 @@ class Stack:
             log=worker.log,
             limit=90,
         )
+
+
+#: What the API writes once the port is its own.
+_LISTENS = b"nova-stream api listens on "
 
 
 def _require_same(what: str, before: str, now: str) -> None:

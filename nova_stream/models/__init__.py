@@ -10,10 +10,23 @@ from __future__ import annotations
 from nova_stream.extras import missing
 
 try:
-    from nova_stream.models import api, sources
+    from nova_stream.models import api, days, sources
     from nova_stream.models.base import SNAPSHOT, Base
+    from nova_stream.models.engagement import (
+        EngagementChurn,
+        EngagementDay,
+        EngagementRetention,
+        UserActivityDay,
+    )
     from nova_stream.models.entities import Activity, Agent, Build, Execution, Task, User
     from nova_stream.models.jobs import Alert, InactiveUser, JobRun, LateJob
+    from nova_stream.models.ranges import (
+        AgentStatsHourly,
+        BuildStatsHourly,
+        FinishedBuild,
+        FinishedTask,
+        TimedExecution,
+    )
     from nova_stream.models.stats import (
         AgentStats,
         AgentStatsPartial,
@@ -28,13 +41,14 @@ except ModuleNotFoundError as error:
     raise missing(error) from None
 
 #: Whose tables belong to the schema too, though nobody else reads them.
-_INTERNAL = (api, sources)
+_INTERNAL = (api, days, sources)
 
 __all__ = [
     "SNAPSHOT",
     "Activity",
     "Agent",
     "AgentStats",
+    "AgentStatsHourly",
     "AgentStatsPartial",
     "AgentStatsRecount",
     "Alert",
@@ -42,14 +56,22 @@ __all__ = [
     "Build",
     "BuildStats",
     "BuildStatsHistory",
+    "BuildStatsHourly",
     "BuildStatsPartial",
     "BuildStatsRecount",
     "DeadLetter",
+    "EngagementChurn",
+    "EngagementDay",
+    "EngagementRetention",
     "Execution",
+    "FinishedBuild",
+    "FinishedTask",
     "InactiveUser",
     "JobRun",
     "LateJob",
     "StreamPosition",
     "Task",
+    "TimedExecution",
     "User",
+    "UserActivityDay",
 ]

@@ -27,6 +27,13 @@ def _read(expression: str, type_: Any = Text) -> Any:
     return mapped_column(type_, Computed(expression, persisted=False))
 
 
+def _untimed(table: str, time: str) -> Index:
+    """Of living rows those without a time, which come last in the lists."""
+    return Index(
+        f"{table}_untimed", "id", postgresql_where=text(f"{time} IS NULL AND deleted_at IS NULL")
+    )
+
+
 def _those(join: str, **order: Any) -> Any:
     """Rows that name this one, or that it names. Nothing but the names ties them together."""
     return relationship(primaryjoin=join, viewonly=True, **order)
@@ -80,6 +87,7 @@ class Build(EntityRow, Base):
         Index("builds_completed_at", "completed_at"),
         Index("builds_status_started_at", "status", "started_at"),
         Index("builds_started_at", "started_at", "id"),
+        _untimed("builds", "started_at"),
         Index("builds_tombstones", "id", postgresql_where=DELETED),
         Index("builds_prd_id", text("left(doc ->> 'prdId', 256)")),
     )
@@ -88,7 +96,8 @@ class Build(EntityRow, Base):
 class Task(EntityRow, Base):
     """A task of a build; counts for the agent that it names.
 
-    ``build`` may be a deleted build's row, ``executions`` are all that name the task.
+    ``done_at`` or ``failed_at`` is the time of the change that gave it that status, null while it
+    has another. ``build`` may be a deleted build's row, ``executions`` are all that name the task.
     """
 
     __tablename__ = "tasks"
@@ -96,6 +105,8 @@ class Task(EntityRow, Base):
     agent: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime | None] = mapped_column(TIME)
+    done_at: Mapped[datetime | None] = mapped_column(TIME, sort_order=2)
+    failed_at: Mapped[datetime | None] = mapped_column(TIME, sort_order=2)
     task_id: Mapped[str | None] = _read("doc ->> 'taskId'")
     title: Mapped[str | None] = _read("doc ->> 'title'")
     dependencies: Mapped[list[Any] | None] = _read("doc -> 'dependencies'", JSONB)
@@ -110,6 +121,10 @@ class Task(EntityRow, Base):
     __table_args__ = (
         Index("tasks_build_id", "build_id"),
         Index("tasks_agent", "agent"),
+        Index("tasks_done", "agent", "done_at", postgresql_where=text("done_at IS NOT NULL")),
+        Index("tasks_failed", "agent", "failed_at", postgresql_where=text("failed_at IS NOT NULL")),
+        Index("tasks_created_at", "created_at", "id"),
+        _untimed("tasks", "created_at"),
         Index("tasks_tombstones", "id", postgresql_where=DELETED),
         {"postgresql_with": {"fillfactor": 80}},
     )
@@ -140,6 +155,13 @@ class Execution(EntityRow, Base):
         Index("executions_agent_timestamp", "agent", "timestamp", postgresql_include=["duration"]),
         Index("executions_task_id", "task_id"),
         Index("executions_to_compact", "timestamp", "id", postgresql_where=text("doc IS NOT NULL")),
+        Index(
+            "executions_archived",
+            "timestamp",
+            "id",
+            postgresql_where=text("doc IS NULL AND deleted_at IS NULL"),
+        ),
+        _untimed("executions", "timestamp"),
         Index("executions_tombstones", "id", postgresql_where=DELETED),
     )
 
@@ -156,6 +178,7 @@ class Activity(EntityRow, Base):
     details: Mapped[str | None] = _read("doc ->> 'details'")
     __table_args__ = (
         Index("agent_activity_feed_timestamp", "timestamp", "id"),
+        _untimed("agent_activity_feed", "timestamp"),
         Index("agent_activity_feed_tombstones", "id", postgresql_where=DELETED),
     )
 
@@ -174,5 +197,6 @@ class User(EntityRow, Base):
     )
     __table_args__ = (
         Index("user_profiles_last_active_at", "last_active_at", "id"),
+        _untimed("user_profiles", "last_active_at"),
         Index("user_profiles_tombstones", "id", postgresql_where=DELETED),
     )

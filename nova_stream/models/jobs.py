@@ -119,6 +119,8 @@ class Alert(Base):
     value: Mapped[float | None] = mapped_column(Double)
     began_at: Mapped[datetime] = mapped_column(TIME)
     ended_at: Mapped[datetime | None] = mapped_column(TIME)
+    acknowledged_at: Mapped[datetime | None] = mapped_column(TIME)
+    acknowledged_by: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         Index(
             "alerts_open",
@@ -132,18 +134,19 @@ class Alert(Base):
 
 
 class AlertDelivery(Base):
-    """A message of an alert's begin or end that the webhook takes, until it is sent."""
+    """A message of an alert's begin or end for one channel, until it is sent."""
 
     __tablename__ = "alert_deliveries"
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"))
     event: Mapped[str] = mapped_column(Text)
+    channel: Mapped[str] = mapped_column(Text, server_default=text("'webhook'"))
     tries: Mapped[int] = mapped_column(Integer, server_default=ZERO)
     next_try_at: Mapped[datetime] = mapped_column(TIME)
     sent_at: Mapped[datetime | None] = mapped_column(TIME)
     error: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
-        Index("alert_deliveries_event", "alert_id", "event", unique=True),
+        Index("alert_deliveries_event", "alert_id", "event", "channel", unique=True),
         Index("alert_deliveries_open", "next_try_at", postgresql_where=text("sent_at IS NULL")),
         CheckConstraint("event in ('begin', 'end')", name="alert_deliveries_event_known"),
     )

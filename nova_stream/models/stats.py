@@ -19,10 +19,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from nova_stream.models.base import TIME, VIEW, ZERO, Base
 
 
-class AgentStats(Base):
-    """The statistics of each registered agent, equal to a recount in every snapshot."""
+class AgentFigures:
+    """The figures of an agent."""
 
-    __tablename__ = "agent_stats_cache"
     agent_id: Mapped[str] = mapped_column(Text, primary_key=True)
     agent_name: Mapped[str] = mapped_column(Text)
     role: Mapped[str | None] = mapped_column(Text)
@@ -33,6 +32,23 @@ class AgentStats(Base):
     avg_duration: Mapped[float] = mapped_column(Double)
     last_active: Mapped[datetime | None] = mapped_column(TIME)
     current_status: Mapped[str] = mapped_column(Text)
+
+
+class BuildFigures:
+    """The figures of all builds."""
+
+    total_builds: Mapped[int] = mapped_column(BigInteger)
+    completed_builds: Mapped[int] = mapped_column(BigInteger)
+    failed_builds: Mapped[int] = mapped_column(BigInteger)
+    running_builds: Mapped[int] = mapped_column(BigInteger)
+    success_rate: Mapped[float] = mapped_column(Double)
+    avg_duration_ms: Mapped[float] = mapped_column(Double)
+
+
+class AgentStats(AgentFigures, Base):
+    """The statistics of each registered agent, equal to a recount in every snapshot."""
+
+    __tablename__ = "agent_stats_cache"
     cached_at: Mapped[datetime] = mapped_column(TIME)
     __table_args__ = (
         Index("agent_stats_cache_agent_name", "agent_name"),
@@ -40,17 +56,11 @@ class AgentStats(Base):
     )
 
 
-class BuildStats(Base):
+class BuildStats(BuildFigures, Base):
     """The statistics of all builds: one row."""
 
     __tablename__ = "build_stats_cache"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    total_builds: Mapped[int] = mapped_column(BigInteger)
-    completed_builds: Mapped[int] = mapped_column(BigInteger)
-    failed_builds: Mapped[int] = mapped_column(BigInteger)
-    running_builds: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration_ms: Mapped[float] = mapped_column(Double)
     last_build_time: Mapped[datetime | None] = mapped_column(TIME)
     cached_at: Mapped[datetime] = mapped_column(TIME)
     __table_args__ = (
@@ -59,33 +69,18 @@ class BuildStats(Base):
     )
 
 
-class AgentStatsRecount(Base):
+class AgentStatsRecount(AgentFigures, Base):
     """The same figures, counted from the rows at the moment of the query."""
 
     __tablename__ = "agent_stats_recount"
-    agent_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    agent_name: Mapped[str] = mapped_column(Text)
-    role: Mapped[str | None] = mapped_column(Text)
-    total_tasks: Mapped[int] = mapped_column(BigInteger)
-    completed_tasks: Mapped[int] = mapped_column(BigInteger)
-    failed_tasks: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration: Mapped[float] = mapped_column(Double)
-    last_active: Mapped[datetime | None] = mapped_column(TIME)
-    current_status: Mapped[str] = mapped_column(Text)
     __table_args__ = (VIEW,)
 
 
-class BuildStatsRecount(Base):
+class BuildStatsRecount(BuildFigures, Base):
     """The builds' figures, counted from the rows at the moment of the query: one row."""
 
     __tablename__ = "build_stats_recount"
     total_builds: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    completed_builds: Mapped[int] = mapped_column(BigInteger)
-    failed_builds: Mapped[int] = mapped_column(BigInteger)
-    running_builds: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration_ms: Mapped[float] = mapped_column(Double)
     last_build_time: Mapped[datetime | None] = mapped_column(TIME)
     __table_args__ = (VIEW,)
 
@@ -128,16 +123,10 @@ class BuildStatsPartial(Base):
     __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
 
 
-class BuildStatsHistory(Base):
+class BuildStatsHistory(BuildFigures, Base):
     """The builds' figures as refreshBuildStats found them, a row a run."""
 
     __tablename__ = "build_stats_history"
     taken_at: Mapped[datetime] = mapped_column(TIME, primary_key=True)
-    total_builds: Mapped[int] = mapped_column(BigInteger)
-    completed_builds: Mapped[int] = mapped_column(BigInteger)
-    failed_builds: Mapped[int] = mapped_column(BigInteger)
-    running_builds: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration_ms: Mapped[float] = mapped_column(Double)
     drift: Mapped[int] = mapped_column(Integer)
     run_id: Mapped[int] = mapped_column(BigInteger)

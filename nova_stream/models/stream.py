@@ -50,7 +50,9 @@ class StreamPosition(Base):
 
     Where versions are lsns: ``source_generation`` is that of the topic, ``source_offsets`` has the
     offset where each generation after the first begins, ``lsn_high`` the highest lsn of the last.
-    ``truncation`` says which changes the last truncation leaves without effect.
+    ``truncation`` says which changes the last truncation leaves without effect. ``stopped_why`` is
+    set, since ``stopped_at``, where the partition stands since most of its records would be dead
+    letters.
     """
 
     __tablename__ = "stream_positions"
@@ -67,6 +69,8 @@ class StreamPosition(Base):
     )
     lsn_high: Mapped[int | None] = mapped_column(BigInteger)
     truncation: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    stopped_at: Mapped[datetime | None] = mapped_column(TIME)
+    stopped_why: Mapped[str | None] = mapped_column(Text)
     __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
 
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
+from nova_stream.events.describe import described, quoted
 from nova_stream.events.lines import ChangeLine, change_line
-from nova_stream.events.wording import described
 from nova_stream.publish.position_token import PositionToken
 
 Document = Mapping[str, Any]
 Upsert = Literal["c", "u", "r"]
+Made = TypeVar("Made")
+
+
+class Said(TypedDict, total=False):
+    """What can be said of a change besides its document, as ``Publisher`` tells it."""
+
+    op: Upsert
+    before: Document | None
+    seq: int | None
+    minor: int
+    ts_ms: int | None
 
 
 class Publisher(ABC):
@@ -22,7 +32,7 @@ class Publisher(ABC):
 
     What can be said of a change besides its document, the entity's whole new state:
 
-    - ``op``: ``c`` created, ``u`` updated, ``r`` read for a snapshot.
+    - ``op``: ``c`` created, ``u`` updated (if not given), ``r`` read for a snapshot.
     - ``before``: its state before the change, where that is known.
     - ``seq`` and ``minor``: the version. Of one entity's changes the one with the highest counts,
       whatever the order in which they arrive. Without ``seq`` the clock gives it, in
@@ -53,101 +63,50 @@ class Publisher(ABC):
     async def _publish_one(self, change: ChangeLine) -> PositionToken:
         """Publish one checked change."""
 
+    async def _upsert(
+        self,
+        entity: Entity,
+        document: Document,
+        *,
+        op: Upsert = "u",
+        before: Document | None = None,
+        seq: int | None = None,
+        minor: int = 0,
+        ts_ms: int | None = None,
+    ) -> PositionToken:
+        fields = _fields(entity, op, document, before)
+        return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def agent(
-        self,
-        document: Document,
-        *,
-        op: Upsert = "u",
-        before: Document | None = None,
-        seq: int | None = None,
-        minor: int = 0,
-        ts_ms: int | None = None,
-    ) -> PositionToken:
+    async def agent(self, document: Document, **said: Unpack[Said]) -> PositionToken:
         """Publish the new state of an agent."""
-        fields = _fields(Entity.AGENTS, op, document, before)
-        return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
+        return await self._upsert(Entity.AGENTS, document, **said)
 
-    async def build(
-        self,
-        document: Document,
-        *,
-        op: Upsert = "u",
-        before: Document | None = None,
-        seq: int | None = None,
-        minor: int = 0,
-        ts_ms: int | None = None,
-    ) -> PositionToken:
+    async def build(self, document: Document, **said: Unpack[Said]) -> PositionToken:
         """Publish the new state of a build."""
-        fields = _fields(Entity.BUILDS, op, document, before)
-        return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
+        return await self._upsert(Entity.BUILDS, document, **said)
 
-    async def task(
-        self,
-        document: Document,
-        *,
-        op: Upsert = "u",
-        before: Document | None = None,
-        seq: int | None = None,
-        minor: int = 0,
-        ts_ms: int | None = None,
-    ) -> PositionToken:
+    async def task(self, document: Document, **said: Unpack[Said]) -> PositionToken:
         """Publish the new state of a task."""
-        fields = _fields(Entity.TASKS, op, document, before)
-        return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
+        return await self._upsert(Entity.TASKS, document, **said)
 
-    async def execution(
-        self,
-        document: Document,
-        *,
-        op: Upsert = "u",
-        before: Document | None = None,
-        seq: int | None = None,
-        minor: int = 0,
-        ts_ms: int | None = None,
-    ) -> PositionToken:
+    async def execution(self, document: Document, **said: Unpack[Said]) -> PositionToken:
         """Publish the new state of an execution."""
-        fields = _fields(Entity.EXECUTIONS, op, document, before)
-        return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
+        return await self._upsert(Entity.EXECUTIONS, document, **said)
 
-    async def activity(
-        self,
-        document: Document,
-        *,
-        op: Upsert = "u",
-        before: Document | None = None,
-        seq: int | None = None,
-        minor: int = 0,
-        ts_ms: int | None = None,
-    ) -> PositionToken:
+    async def activity(self, document: Document, **said: Unpack[Said]) -> PositionToken:
         """Publish the new state of an activity."""
-        fields = _fields(Entity.ACTIVITIES, op, document, before)
-        return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
+        return await self._upsert(Entity.ACTIVITIES, document, **said)
 
-    async def user(
-        self,
-        document: Document,
-        *,
-        op: Upsert = "u",
-        before: Document | None = None,
-        seq: int | None = None,
-        minor: int = 0,
-        ts_ms: int | None = None,
-    ) -> PositionToken:
+    async def user(self, document: Document, **said: Unpack[Said]) -> PositionToken:
         """Publish the new state of a user."""
-        fields = _fields(Entity.USERS, op, document, before)
-        return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
+        return await self._upsert(Entity.USERS, document, **said)
 
     async def delete(
         self,
@@ -164,12 +123,37 @@ class Publisher(ABC):
         return await self._publish_one(_stamped(fields, seq, minor, ts_ms))
 
 
-def checked(change: ChangeLine | Document) -> ChangeLine:
-    """A change given as a mapping, checked; a ChangeLine has been already.
+def made(
+    changes: Iterable[ChangeLine | Document], make: Callable[[ChangeLine], Made]
+) -> Iterator[Made]:
+    """What ``make`` makes of each change, checked first where it is a mapping.
 
-    Raises RejectedError with the reason that the dead letter would have.
+    Raises RejectedError with the reason that the dead letter would have; it names the change.
     """
-    return change if isinstance(change, ChangeLine) else change_line(change)
+    for index, change in enumerate(changes):
+        try:
+            yield make(change if isinstance(change, ChangeLine) else _checked(change))
+        except RejectedError as error:
+            error.args = (f"changes[{index}]: {error}",)
+            raise
+
+
+def _checked(fields: Document) -> ChangeLine:
+    try:
+        return change_line(fields)
+    except RejectedError as error:
+        error.args = (f"{_name(fields)}{error}",)
+        raise
+
+
+def _name(fields: Any) -> str:
+    """Entity and id of a change that is not right, as far as it has them, for its error."""
+    if not isinstance(fields, Mapping) or not isinstance(fields.get("entity"), str):
+        return ""
+    documents = (fields.get("after"), fields.get("before"))
+    ids = [document.get("id") for document in documents if isinstance(document, Mapping)]
+    known = next((quoted(id_) for id_ in ids if id_ is not None), "without an id")
+    return f"{fields['entity']} {known}: "
 
 
 def _fields(entity: Entity, op: str, document: Document, before: Document | None) -> dict[str, Any]:
@@ -184,7 +168,7 @@ def _fields(entity: Entity, op: str, document: Document, before: Document | None
 
 
 def _stamped(fields: dict[str, Any], seq: int | None, minor: int, ts_ms: int | None) -> ChangeLine:
-    return change_line({**fields, "seq": seq, "minor": minor, "ts_ms": ts_ms})
+    return _checked({**fields, "seq": seq, "minor": minor, "ts_ms": ts_ms})
 
 
 def _plain(document: Document) -> dict[str, Any]:

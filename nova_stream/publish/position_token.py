@@ -9,12 +9,13 @@ from typing import Annotated
 import msgspec
 
 from nova_stream.errors import RejectedError
-from nova_stream.events.wording import quoted
+from nova_stream.events.describe import quoted
 
 #: Without and with the topics' lives.
 _BARE, _LIVING = b"\x01", b"\x02"
-#: Six topics of 512 partitions are some 100,000 characters.
-_LONGEST = 1_000_000
+#: Characters: what a request's address and headers may have together. Six topics of 256 partitions
+#: are some 40,000.
+_LONGEST = 65_536
 
 _Partition = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

@@ -10,7 +10,7 @@ from nova_stream.events.lines import ChangeLine
 from nova_stream.kafka.producer import Connection
 from nova_stream.kafka.records import Outgoing, RecordMaker
 from nova_stream.publish.bulk import BulkWriter
-from nova_stream.publish.interface import Document, Publisher, checked
+from nova_stream.publish.interface import Document, Publisher, made
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings, load_settings
 from nova_stream.tracing import Headers, publishing, tracer_of
@@ -69,7 +69,7 @@ class ChangePublisher(Publisher):
         self, changes: Iterable[ChangeLine | Document], headers: Headers
     ) -> PositionToken:
         make = self._maker.make
-        records: Iterator[Outgoing] = (make(checked(change), headers) for change in changes)
+        records: Iterator[Outgoing] = made(changes, lambda change: make(change, headers))
         if isinstance(changes, list | tuple):
             records = iter(await _all_of(records))
         return await BulkWriter(self._connection, self._settings).write(records)

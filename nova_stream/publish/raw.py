@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from nova_stream.kafka.producer import Connection
@@ -37,12 +36,7 @@ class RawPublisher:
         await self._connection.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
 
     async def send(self, records: Sequence[RawRecord]) -> None:

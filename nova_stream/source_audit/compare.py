@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from nova_stream.events.change import Entity
+from nova_stream.jobs.stall_events import STALL_ACTIVITY, STALL_FIELDS, STALLED
 from nova_stream.source_audit.interface import SourceTable, Values, figure_text
 from nova_stream.source_audit.nova import NovaRow, expired
 
 Kind = Literal["missing", "surplus", "different"]
-
-#: What checkStalledBuilds itself says of a build, and the activity that tells of it.
-_STALLED = "Build stalled (no activity for "
-_STALL_FIELDS = frozenset({"status", "completedAt", "error"})
-_STALL_ACTIVITY = re.compile("stalled-[0-9a-f]{32}")
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -53,14 +48,14 @@ def is_own(found: Difference, source: Values | None, row: NovaRow | None, cutoff
     if found.entity is Entity.ACTIVITIES:
         if found.kind == "missing":
             return source is not None and expired(source.get("timestamp"), cutoff)
-        return found.kind == "surplus" and _STALL_ACTIVITY.fullmatch(found.id) is not None
+        return found.kind == "surplus" and STALL_ACTIVITY.fullmatch(found.id) is not None
     if found.entity is not Entity.BUILDS or found.kind != "different" or row is None:
         return False
     told = (row.document or {}).get("error") or ""
     return (
         row.figures.get("status") == "failed"
-        and told.startswith(_STALLED)
-        and _STALL_FIELDS.issuperset(found.fields)
+        and told.startswith(STALLED)
+        and STALL_FIELDS.issuperset(found.fields)
     )
 
 

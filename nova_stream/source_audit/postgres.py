@@ -26,7 +26,8 @@ from nova_stream.source_audit.interface import (
 )
 from nova_stream.source_audit.plain import loose_text
 from nova_stream.source_audit.postgres_catalogue import TABLE_NAMES, PostgresTable, find_table
-from nova_stream.storage.database import DATABASE_ERRORS, Connection, open_connection
+from nova_stream.storage.database import Connection, open_connection
+from nova_stream.storage.faults import DATABASE_ERRORS
 
 _MINIMUM_VERSION = 13
 _BATCH = 5000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from nova_stream.events.change import Entity
 from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.lag import lag_of, read_logs
 from nova_stream.kafka.model import HeldBackRecords, Key, Log
-from nova_stream.kafka.offsets import lag_of, read_logs
 from nova_stream.settings import Settings
 from nova_stream.source_audit import nova
 from nova_stream.source_audit.barrier import Offsets

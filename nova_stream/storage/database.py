@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 from asyncpg.pool import PoolConnectionProxy
 
+from nova_stream.clock import to_millis
 from nova_stream.database_url import DatabaseUrl, Host
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import Settings
-from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.faults import DATABASE_ERRORS, state_of
 from nova_stream.storage.schema import newest_revision
 
 #: A connection of one's own, or one that a pool has lent.
@@ -44,18 +46,10 @@ _FLUSH = {"enable_seqscan": "off", "enable_bitmapscan": "off", "default_statisti
 INDEXES_ONLY = "SET enable_seqscan = off"
 #: For what the next run does again when the server's last moments before a crash are lost.
 LASTING_LATER = "SET LOCAL synchronous_commit = off"
+#: For one long transaction that sorts much and locks none of the stream's rows.
+UNHURRIED = "SET transaction_timeout = 0; SET work_mem = '64MB'"
 #: For what reads much: one core is enough, the stream has the others.
 POLITE = "SET max_parallel_workers_per_gather = 0"
-
-#: All that Postgres, asyncpg and the network between can raise, broken statements too: who catches
-#: these asks ``is_away``, or tells what it was.
-DATABASE_ERRORS = (
-    DatabaseUnavailableError,
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection whose end has been announced and not come
-)
 
 #: Of one host of several: these send a connection to the next one.
 _NEXT_HOST = (
@@ -65,23 +59,12 @@ _NEXT_HOST = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_POSTGRES_EPOCH_MS = to_millis(_POSTGRES_EPOCH)
+
 _LIMIT_S = 10.0
 #: Seconds for a farewell.
 _FAREWELL_S = 2.0
-
-#: What Postgres does: it works, it keeps everybody waiting (stopped, or behind a network that is
-#: gone), or it turns everybody away (not running, starting, another password).
-State = Literal["up", "silent", "refusing"]
-
-
-def state_of(error: BaseException) -> State:
-    """What an error says of the Postgres that it came from."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, TimeoutError):
-            return "silent"
-        found = found.__context__
-    return "refusing"
 
 
 def describe(settings: Settings) -> str:
@@ -135,6 +118,8 @@ async def connect(
 ) -> Connection:
     """Open one connection, named ``application`` in pg_stat_activity.
 
+    To the statements of a ``flush`` a time is an instant or a number of milliseconds since 1970.
+
     Raises DatabaseUnavailableError when nothing answers within ``timeout`` seconds (see
     ``open_connection``), the name or password is wrong, or the server is older than
     MINIMUM_VERSION.
@@ -151,14 +136,45 @@ async def connect(
         found = connection.get_server_version()
         await connection.close()
         raise _too_old(url, f"version {found.major}.{found.micro}")
+    if flush:
+        await connection.set_type_codec(
+            "timestamptz",
+            schema="pg_catalog",
+            encoder=_to_postgres_time,
+            decoder=_from_postgres_time,
+            format="tuple",
+        )
     return connection
+
+
+def _to_postgres_time(value: datetime | int) -> tuple[int]:
+    """A timestamptz, in microseconds since 2000, of an instant or of milliseconds since 1970.
+
+    asyncpg's own way takes four times as long, and makes the first instant of the year 1 infinite.
+    """
+    if isinstance(value, int):
+        return ((value - _POSTGRES_EPOCH_MS) * 1000,)
+    return ((value - _POSTGRES_EPOCH) // timedelta(microseconds=1),)
+
+
+def _from_postgres_time(value: tuple[int]) -> datetime:
+    try:
+        return _POSTGRES_EPOCH + timedelta(microseconds=value[0])
+    except OverflowError:  # an infinite one, as asyncpg wrote the first instant of the year 1
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        return first if value[0] < 0 else last
 
 
 def _unavailable(url: DatabaseUrl, error: BaseException) -> DatabaseUnavailableError:
     # Only a server without this one is too old; another setting is one of the URL's options.
     if isinstance(error, asyncpg.UndefinedObjectError) and '"transaction_timeout"' in str(error):
         return _too_old(url, "one without transaction_timeout")
-    what = str(error) or type(error).__name__
+    if state_of(error) == "silent":
+        what = "it does not answer"
+    elif isinstance(error, ConnectionRefusedError):
+        what = "it refuses connections"
+    else:
+        what = str(error) or type(error).__name__
     return DatabaseUnavailableError(
         f"Postgres at {url} cannot be used: {what.splitlines()[0]}. "
         "Check NOVA_DATABASE_URL, or start everything here with: nova-stream dev"
@@ -238,15 +254,6 @@ async def read_committed(connection: Connection, *, keep: bool = True) -> AsyncI
             await transaction.rollback()
         raise
     await (transaction.commit() if keep else transaction.rollback())
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether Postgres cannot be used at the moment and may be again later, as it is: nothing
-    answers, it starts or stops, or what we wanted ended for a reason that passes.
-
-    A broken statement, a missing privilege and another schema are no outage.
-    """
-    return fault_of(error) is Fault.PASSING
 
 
 async def check_schema(connection: Connection) -> None:

@@ -21,8 +21,13 @@ BUILDS = 256
 #: One compaction of executions at a time.
 COMPACTION = 300
 
+#: First number of the locks that living workers hold, each of a number of its own.
+WORKERS = 7304
+
 #: One look for alerts at a time.
 ALERTS = 7_303_015
+#: One summary of engagement at a time.
+ENGAGEMENT = 7_303_016
 #: Migrations, from several machines at once.
 MIGRATION = 7_303_014
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ async def migrate(
 
     ``with_roles`` makes the roles of ``storage.grants`` and hands everything over to them; from
     then on every migration runs as ``nova_migrate`` and gives the others their rights. ``told``
-    goes into the audit trail, in the same transaction as what changes.
+    goes into the audit trail. All of that is one transaction: it is done, or nothing is.
 
     Safe to repeat and to run from several machines at once. Raises DatabaseUnavailableError,
     DatabasePrivilegeError.
@@ -47,20 +47,19 @@ async def migrate(
     probe = await connect(settings, "migrate")
     try:
         with _told_what_is_missing(settings):
-            if with_roles:
-                await roles.make_roles(probe, _passwords(settings))
-            return await _upgraded(settings, with_roles=with_roles, told=told)
+            passwords = _passwords(settings) if with_roles else None
+            return await _upgraded(settings, passwords, told)
     finally:
         await probe.close()
 
 
 async def _upgraded(
-    settings: Settings, *, with_roles: bool, told: Line | None
+    settings: Settings, passwords: Mapping[Role, str] | None, told: Line | None
 ) -> tuple[str | None, str]:
     engine = _engine(settings)
     try:
         async with engine.begin() as connection:
-            return await connection.run_sync(_upgrade, with_roles=with_roles, told=told)
+            return await connection.run_sync(_upgrade, passwords, told)
     finally:
         await engine.dispose()
 
@@ -100,13 +99,14 @@ def _engine(settings: Settings) -> AsyncEngine:
 
 
 def _upgrade(
-    connection: Connection, *, with_roles: bool, told: Line | None
+    connection: Connection, passwords: Mapping[Role, str] | None, told: Line | None
 ) -> tuple[str | None, str]:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": locks.MIGRATION})
     before = MigrationContext.configure(connection).get_current_revision()
-    if with_roles:
+    if passwords is not None:
+        roles.make_roles(connection, passwords)
         roles.hand_over(connection)
-    owned = with_roles or roles.are_used(connection)
+    owned = passwords is not None or roles.are_used(connection)
     if owned:
         roles.become_owner(connection)
     config = _config()
@@ -115,7 +115,7 @@ def _upgrade(
     if owned:
         roles.grant(connection)
     after = newest_revision()
-    if told is not None and (with_roles or before != after):
+    if told is not None and (passwords is not None or before != after):
         _tell(connection, told._replace(object=f"schema {before or 'none'} -> {after}"))
     return before, after
 

@@ -24,7 +24,8 @@ TABLE_ENTITIES = (Entity.TASKS, Entity.EXECUTIONS, Entity.BUILDS)
 
 #: Seconds until Kafka gives a dead worker's partitions to others.
 _SESSION_S = 6.0
-_HEARTBEAT_S = 1.5
+#: Until a worker hears that others have joined or gone.
+_HEARTBEAT_S = 0.5
 _FETCH_BYTES = 256 * 1024
 
 
@@ -51,7 +52,9 @@ class _Record:
         self.headers = message.headers or ()
 
 
-def build_app(settings: Settings, brokers: tuple[str, ...] | None = None) -> faust.App:
+def build_app(
+    settings: Settings, brokers: tuple[str, ...] | None = None, *, client_id: str = "nova-stream"
+) -> faust.App:
     """A Faust app with nova-stream's settings, without agents yet."""
     options = client_options(settings)
     return faust.App(
@@ -72,6 +75,7 @@ def build_app(settings: Settings, brokers: tuple[str, ...] | None = None) -> fau
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         broker_commit_interval=1.0,
+        broker_client_id=client_id,
         broker_session_timeout=_SESSION_S,
         broker_heartbeat_interval=_HEARTBEAT_S,
         broker_request_timeout=20.0,

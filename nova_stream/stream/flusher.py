@@ -12,8 +12,9 @@ import msgspec
 
 from nova_stream.clock import Clock
 from nova_stream.errors import GapError, GenerationError, RevokedError
+from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import AppliedChunk, Flush
+from nova_stream.storage.apply.flush import Flush
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of

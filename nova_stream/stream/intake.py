@@ -74,6 +74,8 @@ class Intake:
         self.topic = topic
         self.entity = entity
         self.partition = partition
+        #: Topic and partition; every fetch asks for it, of every partition.
+        self.key = (topic, partition)
         self.generation = generation
         #: The next offset that is to be appended.
         self.next_offset = start
@@ -89,11 +91,6 @@ class Intake:
         self._after: dict[int, int] = {}
         self._blocks: deque[_Block] = deque()
         self._budget = budget
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """Topic and partition."""
-        return (self.topic, self.partition)
 
     @property
     def waiting(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -17,83 +18,66 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.applied = Counter(
-            "nova_changes_applied",
-            "Changes that a committed flush handled.",
-            ["topic"],
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.applied = counter(
+            "nova_changes_applied", "Changes that a committed flush handled.", ["topic"]
         )
-        self.dead_letters = Counter(
-            "nova_dead_letters", "Records that became dead letters.", ["topic"], registry=registry
+        self.dead_letters = counter(
+            "nova_dead_letters", "Records that became dead letters.", ["topic"]
         )
-        self.moved = Counter(
+        self.moved = counter(
             "nova_records_of_another_source",
             "Dead letters whose lsn is of another server than those known.",
             ["topic"],
-            registry=registry,
         )
-        self.incomplete = Counter(
+        self.incomplete = counter(
             "nova_incomplete_changes",
             "Changes that left out fields as unchanged of which nothing is known.",
             ["topic"],
-            registry=registry,
         )
-        self.flushes = Counter("nova_flushes", "Committed flushes.", registry=registry)
-        self.flush_failures = Counter(
-            "nova_flush_failures",
-            "Failed attempts of a flush, by kind of fault.",
-            ["fault"],
-            registry=registry,
+        self.flushes = counter("nova_flushes", "Committed flushes.")
+        self.flush_failures = counter(
+            "nova_flush_failures", "Failed attempts of a flush, by kind of fault.", ["fault"]
         )
-        self.transaction = Histogram(
-            "nova_flush_seconds",
-            "Seconds that a flush's transaction took.",
-            buckets=_SECONDS,
-            registry=registry,
+        self.transaction = histogram(
+            "nova_flush_seconds", "Seconds that a flush's transaction took.", buckets=_SECONDS
         )
-        self.chunk = Histogram(
-            "nova_chunk_records", "Records in a chunk.", buckets=_RECORDS, registry=registry
-        )
-        self.freshness = Histogram(
+        self.chunk = histogram("nova_chunk_records", "Records in a chunk.", buckets=_RECORDS)
+        self.freshness = histogram(
             "nova_freshness_seconds",
             "Seconds from the time of a change to its commit, for the newest of each flush.",
             buckets=_SECONDS,
-            registry=registry,
         )
-        self.lag = Gauge(
+        self.lag = gauge(
             "nova_lag_records",
             "Records in the log that are not applied yet.",
             ["topic", "partition"],
-            registry=registry,
         )
-        self.buffered = Gauge(
-            "nova_buffered_bytes", "Bytes fetched that wait for their flush.", registry=registry
-        )
-        self.assigned = Gauge(
-            "nova_assigned_partitions", "Partitions that this worker reads.", registry=registry
-        )
-        self.database_up = Gauge(
-            "nova_database_up",
-            "1 while the last flush or look at Postgres worked, else 0.",
-            registry=registry,
+        self.buffered = gauge("nova_buffered_bytes", "Bytes fetched that wait for their flush.")
+        self.assigned = gauge("nova_assigned_partitions", "Partitions that this worker reads.")
+        self.database_up = gauge(
+            "nova_database_up", "1 while the last flush or look at Postgres worked, else 0."
         )
 
-        self.registry_up = Gauge(
-            "nova_schema_registry_up",
-            "1 unless a needed schema cannot be fetched, then 0.",
-            registry=registry,
+        self.registry_up = gauge(
+            "nova_schema_registry_up", "1 unless a needed schema cannot be fetched, then 0."
         )
         self.registry_up.set(1)
-        self.registry_failures = Counter(
-            "nova_schema_registry_failures",
-            "Requests to the Schema Registry that failed.",
-            registry=registry,
+        self.registry_failures = counter(
+            "nova_schema_registry_failures", "Requests to the Schema Registry that failed."
         )
-        self.mixed_offsets = Gauge(
+        self.mixed_offsets = gauge(
             "nova_topic_offsets_mixed",
             "1 where versions are offsets and the topic got more partitions, else 0.",
             ["topic"],
-            registry=registry,
+        )
+
+        self.stopped = gauge(
+            "nova_stopped_partitions",
+            "Partitions that stand here, since most of their records would be dead letters.",
+            ["topic"],
         )
 
     def know(self, topics: Iterable[str]) -> None:

@@ -7,9 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply.flush import AppliedChunk
-
-Key = tuple[str, int]
+from nova_stream.kafka.model import Key
+from nova_stream.storage.apply.admission import AppliedChunk
 
 #: Seconds between two writes of a partition's partials while records keep coming: a table write
 #: costs about 100 us in Faust, a flush may touch hundreds, and nothing waits for them.

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 import msgspec
 
 from nova_stream.errors import RejectedError, RereadError, RevokedError, SchemaNeededError
 from nova_stream.events.change import Change, Entity, SourceRecord
 from nova_stream.events.decode import Decoder
+from nova_stream.events.framing import SchemaLookup
+from nova_stream.events.placeholders import Placeholders
+from nova_stream.settings import Settings
+from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import AppliedChunk
 from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Batch, Intake
+from nova_stream.stream.letter_limit import LetterLimit
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.schema_wait import SchemaWait
@@ -25,6 +30,15 @@ _log = get_logger(__name__)
 
 #: Records decoded between two looks at the event loop, so that it answers within milliseconds.
 _DECODE_STEP = 500
+
+
+def decoders_of(settings: Settings, schemas: SchemaLookup | None) -> Mapping[Entity, Decoder]:
+    """A decoder an entity; without ``schemas`` framed records are rejected."""
+    placeholders = Placeholders(settings.unavailable_value)
+    return {
+        entity: Decoder(entity, placeholders, prefix=settings.flattened_prefix, schemas=schemas)
+        for entity in Entity
+    }
 
 
 class _FlushTask(msgspec.Struct):
@@ -51,6 +65,7 @@ class Pumps:
         reread: Callable[[tuple[str, int]], Awaitable[None]],
         acknowledge: Callable[[tuple[str, int], int], None],
         chunk_records: int,
+        limit: LetterLimit,
         schemas: SchemaWait | None = None,
     ) -> None:
         self._flusher = flusher
@@ -60,6 +75,7 @@ class Pumps:
         self._acknowledge = acknowledge
         self._chunk_records = chunk_records
         self._decoders = decoders
+        self._limit = limit
         self._schemas = schemas
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = asyncio.Event()
@@ -104,6 +120,13 @@ class Pumps:
                 chunk = await self._decode(intake, batch)
                 if flushing is not None:
                     await self._finish(intake, flushing)
+                    flushing = None
+                await self._limit.admit(
+                    intake.key,
+                    len(batch.records),
+                    len(chunk.dead) + len(chunk.dead_tombstones),
+                    lambda: not intake.closed,
+                )
             except RevokedError:  # the intake is closed: it gives nothing more
                 intake.give_back(batch.size)
                 continue
@@ -143,22 +166,21 @@ class Pumps:
         changes: list[Change] = []
         dead: list[FailedRecord] = []
         nothing: list[SourceRecord] = []
-        decode = self._decoders[intake.entity].decode
-        partition = intake.partition
+        decoder, partition = self._decoders[intake.entity], intake.partition
         for begin in range(0, len(batch.records), _DECODE_STEP):
             if begin:
                 await asyncio.sleep(0)
-            for record in batch.records[begin : begin + _DECODE_STEP]:
-                try:
-                    change = decode(record, partition)
-                except (RejectedError, SchemaNeededError) as error:
-                    settled = await self._settle(intake, decode, record, error)
-                    if isinstance(settled, FailedRecord):
-                        dead.append(settled)
-                        continue
-                    change = settled
-                if change is not None:
-                    changes.append(change)
+            records = batch.records[begin : begin + _DECODE_STEP]
+            found = decoder.decode_plain(records, partition)
+            if None not in found:
+                changes += cast("list[Change]", found)
+                continue
+            for record, plain in zip(records, found, strict=True):
+                settled = plain or await self._decode_one(intake, decoder.decode_odd, record)
+                if isinstance(settled, FailedRecord):
+                    dead.append(settled)
+                elif settled is not None:
+                    changes.append(settled)
                 elif record.key:
                     nothing.append(record)
         tombstones, dead_tombstones = await self._read_tombstones(intake, nothing)
@@ -177,25 +199,24 @@ class Pumps:
             size=batch.size,
         )
 
-    async def _settle(
+    async def _decode_one(
         self,
         intake: Intake,
         decode: Callable[[SourceRecord, int], Change | None],
         record: SourceRecord,
-        error: RejectedError | SchemaNeededError,
     ) -> Change | FailedRecord | None:
-        """What comes of a record that ``decode`` did not take: its dead letter, or, when the
-        schemas that it needs have come, its change.
+        """What comes of a record: its change, or its dead letter; the schemas that it needs are
+        waited for.
         """
-        while isinstance(error, SchemaNeededError):
-            assert self._schemas is not None  # only then does a decoder ask
-            if not await self._schemas.bring(error.reference, lambda: not intake.closed):
-                raise RevokedError
+        while True:
             try:
                 return decode(record, intake.partition)
-            except (RejectedError, SchemaNeededError) as next_error:
-                error = next_error
-        return _reject(intake, record, error)
+            except RejectedError as error:
+                return _reject(intake, record, error)
+            except SchemaNeededError as error:
+                assert self._schemas is not None  # only then does a decoder ask
+                if not await self._schemas.bring(error.reference, lambda: not intake.closed):
+                    raise RevokedError from None
 
     async def _read_tombstones(
         self, intake: Intake, records: list[SourceRecord]
@@ -205,11 +226,7 @@ class Pumps:
         dead: list[FailedRecord] = []
         read = self._decoders[intake.entity].read_tombstone
         for record in records:
-            settled: Change | FailedRecord | None
-            try:
-                settled = read(record, intake.partition)
-            except (RejectedError, SchemaNeededError) as error:
-                settled = await self._settle(intake, read, record, error)
+            settled = await self._decode_one(intake, read, record)
             if isinstance(settled, FailedRecord):
                 dead.append(settled)
             elif settled is not None:

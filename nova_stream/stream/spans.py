@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import AppliedChunk
 from nova_stream.tracing import publications
 
 if TYPE_CHECKING:

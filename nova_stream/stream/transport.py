@@ -36,7 +36,7 @@ from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.change import Entity
 from nova_stream.kafka.large_batches import bound_batches
-from nova_stream.storage.apply.flush import Position
+from nova_stream.storage.apply.positions import Position
 from nova_stream.stream.intake import Budget, Intake, SingleValue
 from nova_stream.telemetry import get_logger
 
@@ -45,7 +45,6 @@ _log = get_logger(__name__)
 #: Faust's services tell of every start and stop; theirs is the level of Faust's lines.
 _faust_log = logging.getLogger("faust.transport.chunks")
 
-Key = tuple[str, int]
 
 _SEEK_AGAIN_S = 0.5
 _FETCH_WAIT_MS = 100

@@ -13,22 +13,25 @@ import faust
 
 from nova_stream.clock import system_clock
 from nova_stream.errors import KafkaUnavailableError
+from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.faults import is_away as kafka_is_away
+from nova_stream.kafka.faults import told
 from nova_stream.kafka.model import FoundTopic
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
-from nova_stream.storage.apply.flush import Position
-from nova_stream.storage.database import Connection, check_schema, connect, is_away
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.apply.positions import Position
+from nova_stream.storage.database import Connection, check_schema, connect
+from nova_stream.storage.faults import is_away, name_of
 from nova_stream.stream import app as wiring
-from nova_stream.stream.decoders import decoders_of
+from nova_stream.stream.dead_members import DeadMembers
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
+from nova_stream.stream.letter_limit import LetterLimit
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
-from nova_stream.stream.pumps import Pumps
+from nova_stream.stream.pumps import Pumps, decoders_of
 from nova_stream.stream.schema_wait import SchemaWait
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.stream.transport import Source
@@ -40,7 +43,10 @@ _log = get_logger(__name__)
 T = TypeVar("T")
 
 _WATCH_TOPICS_EVERY_S = 3.0
+
+_WAITS = "the worker waits and nothing is lost"
 _WATCH_POSITIONS_EVERY_S = 2.0
+_GROUP_LIMIT_S = 5.0
 _MEASURE_EVERY_S = 2.0
 _MEASURE_LIMIT_S = 5.0
 _RETRY_S = 1.0
@@ -74,6 +80,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._rebuild = asyncio.Event()
         self._admin = TopicAdmin(settings)
+        self._group_admin = KafkaAdmin(settings, limit=_GROUP_LIMIT_S)
         self._lookup: Connection | None = None
         self._lookup_lock = asyncio.Lock()
         self._found: dict[str, FoundTopic] = {}
@@ -94,6 +101,7 @@ class Worker:
             return await self._run()
         finally:
             await self._admin.close()
+            await self._group_admin.close()
             if self._schemas is not None:
                 await self._schemas.schemas.close()
 
@@ -101,8 +109,10 @@ class Worker:
         prepared = await self._until_stopped(self._prepare())
         if prepared is None:
             return Outcome.STOPPED
-        app, flusher, pumps = self._build(prepared)
+        partitions, members = prepared
+        app, flusher, pumps = self._build(partitions, members.client_id)
         tasks = [
+            asyncio.create_task(members.watch(), name="dead members"),
             asyncio.create_task(flusher.run(), name="flusher"),
             asyncio.create_task(pumps.failed(), name="pumps"),
             asyncio.create_task(self._watch_topics(), name="topics"),
@@ -110,7 +120,14 @@ class Worker:
             asyncio.create_task(self._measure(app), name="metrics"),
         ]
         try:
-            await app.start()
+            try:
+                await app.start()
+            except Exception as error:
+                # It was there a moment ago; who is built anew waits for it.
+                if not kafka_is_away(error):
+                    raise
+                _log.error("Kafka is away", error=told(error), then=_WAITS)
+                return Outcome.REBUILD
             return await self._wait(app, tasks)
         finally:
             await self._shut_down(app, tasks)
@@ -125,11 +142,15 @@ class Worker:
             return None
         return task.result()
 
-    async def _prepare(self) -> dict[str, int]:
+    async def _prepare(self) -> tuple[dict[str, int], DeadMembers]:
         """Wait for Kafka and Postgres, then make topics and positions."""
         await _patiently("Kafka", self._admin.partitions)
         await _patiently("Postgres", self._check_database)
-        return await _patiently("Kafka and Postgres", self._make_ready)
+        partitions = await _patiently("Kafka and Postgres", self._make_ready)
+        # One for every app: the member that an app before this may have left is dead.
+        members = DeadMembers(self._settings, self._group_admin)
+        await _patiently("Postgres", members.begin)
+        return partitions, members
 
     async def _make_ready(self) -> dict[str, int]:
         """Make topics and positions, as far as they are not there; safe to repeat."""
@@ -144,9 +165,11 @@ class Worker:
         connection = await self._connection()
         await check_schema(connection)
 
-    def _build(self, partitions: dict[str, int]) -> tuple[faust.App, Flusher, Pumps]:
+    def _build(
+        self, partitions: dict[str, int], client_id: str
+    ) -> tuple[faust.App, Flusher, Pumps]:
         settings = self._settings
-        app = wiring.build_app(settings)
+        app = wiring.build_app(settings, client_id=client_id)
         tables = PartialTables(wiring.add_tables(app, partitions, settings))
         tracer = tracer_of(settings)
         flusher = Flusher(
@@ -178,6 +201,7 @@ class Worker:
             reread=app.consumer.seek_again,
             acknowledge=app.consumer.acknowledge,
             chunk_records=max(1, settings.flush_records // 2),
+            limit=LetterLimit(settings, self._metrics, self._note_stop),
             schemas=schemas,
         )
         wiring.add_agents(app, self._topics, pumps)
@@ -236,6 +260,10 @@ class Worker:
         async with self._lookup_lock:
             await positions.restart(await self._connection(), topic, generation)
 
+    async def _note_stop(self, key: tuple[str, int], why: str | None) -> None:
+        async with self._lookup_lock:
+            await positions.note_stop(await self._connection(), key, why)
+
     async def _recognise(self, topic: str, found: FoundTopic) -> None:
         async with self._lookup_lock:
             connection = await self._connection()
@@ -277,11 +305,7 @@ class Worker:
                 found = await self._admin.describe(list(self._topics))
             except KafkaUnavailableError as error:
                 if not away:
-                    _log.error(
-                        "Kafka is away",
-                        error=str(error),
-                        then="the worker waits and nothing is lost",
-                    )
+                    _log.error("Kafka is away", error=str(error), then=_WAITS)
                 away = True
                 continue
             if away:

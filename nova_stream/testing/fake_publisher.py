@@ -9,7 +9,7 @@ from nova_stream.errors import PublishError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
 from nova_stream.kafka.records import Outgoing, RecordMaker
-from nova_stream.publish.interface import Document, Publisher, checked
+from nova_stream.publish.interface import Document, Publisher, made
 from nova_stream.publish.position_token import PositionToken
 
 
@@ -41,13 +41,12 @@ class FakeChangePublisher(Publisher):
 
     async def publish(self, changes: Iterable[ChangeLine | Document]) -> PositionToken:
         """See ``ChangePublisher.publish``."""
-        made: Iterator[tuple[ChangeLine, Outgoing]] = (
-            (line, self._maker.make(line)) for line in map(checked, changes)
-        )
+        pairs: Iterator[tuple[ChangeLine, Outgoing]]
+        pairs = made(changes, lambda line: (line, self._maker.make(line)))
         if isinstance(changes, list | tuple):
-            made = iter(list(made))
+            pairs = iter(list(pairs))
         token = PositionToken()
-        for change, record in made:
+        for change, record in pairs:
             token = token.merge(self._collect(change, record))
         return token
 

@@ -1,4 +1,4 @@
-"""Pytest fixtures: a Kafka, a Postgres, a fresh database, a topic prefix of one's own.
+"""Pytest fixtures: a Kafka, a Postgres, a fresh database, a topic prefix, a whole stack.
 
 Each server is the first that is there: one named in the environment, a container where an engine
 and the image are, else one that runs on this machine with nothing but Python packages. Loaded by
@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +68,16 @@ def nova_database(nova_postgres: str) -> Iterator[str]:
 def nova_topic_prefix() -> str:
     """A prefix for topics and consumer groups that nobody else uses."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="module")
+def nova_stack(nova_kafka: str, nova_postgres: str) -> Iterator[Settings]:
+    """The whole of nova-stream for a module's tests: its settings, which are in the environment
+    meanwhile, so that ``ChangePublisher()``, ``NovaClient()`` and processes find it.
+
+    Database and topics are the module's own, migrated; a worker reads them and the API answers.
+    """
+    from nova_stream.testing.stack import running_stack  # noqa: PLC0415  (light plugin)
+
+    with running_stack(nova_kafka, nova_postgres) as settings:
+        yield settings

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +19,20 @@ from tests.acceptance.harness import Stack
 
 @pytest.fixture
 def stack(tmp_path: Path, nova_topic_prefix: str) -> Iterator[Stack]:
-    with LocalKafka(tmp_path / "stack") as kafka, LocalPostgres(tmp_path / "stack") as postgres:
+    with stack_in(tmp_path, nova_topic_prefix) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def stack_in(folder: Path, prefix: str, **kafka_options: Any) -> Iterator[Stack]:
+    """A stack that is migrated, with nothing in it; ``kafka_options`` are LocalKafka's."""
+    place = folder / "stack"
+    with LocalKafka(place, **kafka_options) as kafka, LocalPostgres(place) as postgres:
         settings = load_settings(
             database_url=postgres.url,
             kafka_brokers=(kafka.bootstrap_servers,),
-            topic_prefix=nova_topic_prefix,
-            consumer_group=nova_topic_prefix,
+            topic_prefix=prefix,
+            consumer_group=prefix,
         )
         asyncio.run(migrate(settings))
-        yield Stack(tmp_path, kafka, postgres, settings)
+        yield Stack(folder, kafka, postgres, settings)

@@ -22,8 +22,9 @@ from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.postgres import LocalPostgres
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit_on
-from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
-from nova_stream.testing.recount import recount
+from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.faults import DATABASE_ERRORS, is_away
+from tests.recount import recount
 
 
 class Stack:
@@ -36,13 +37,15 @@ class Stack:
         self.kafka = kafka
         self.postgres = postgres
         self.settings = settings
+        #: Where worker and API look for Kafka.
+        self.brokers = kafka.bootstrap_servers
         self._count = 0
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "NOVA_KAFKA_BROKERS": self.kafka.bootstrap_servers,
+            "NOVA_KAFKA_BROKERS": self.brokers,
             "NOVA_DATABASE_URL": self.settings.database_url.get_secret_value(),
             "NOVA_TOPIC_PREFIX": self.settings.topic_prefix,
             "NOVA_CONSUMER_GROUP": self.settings.consumer_group,

@@ -77,7 +77,7 @@ class Pages:
 
 
 def start_api(stack: Stack, port: int) -> subprocess.Popen[bytes]:
-    with (stack.folder / "api.log").open("wb") as log:
+    with (stack.folder / "api.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", str(port)],
             env=stack.environment,

@@ -38,7 +38,7 @@ _TIMES = (NOON + timedelta(days=40), NOON)
 async def test_no_snapshot_differs_and_nothing_deadlocks_while_jobs_run(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All seven, two at a time, for SECONDS while RATE events a second arrive."""
+    """All of them, two at a time, for SECONDS while RATE events a second arrive."""
     for name, schedule in NEVER.items():
         monkeypatch.setenv(f"NOVA_{name.upper()}", schedule)
     archive = {"archive_url": f"file://{stack.folder}/archive", "stall_basis": "started"}

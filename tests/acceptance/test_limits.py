@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from nova_stream.api.app import ROUTES
 from nova_stream.api.budget.budget import MB, budgets_of
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.local.ports import free_port
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.storage.database import connect
 from tests.acceptance.harness import Stack, stopped_at_the_end, until
 from tests.acceptance.test_broker_kills import ready, start_api
@@ -36,7 +38,7 @@ PROBED = float(os.environ.get("NOVA_TEST_PROBE", "2.5"))
 #: Of each request so many at a time.
 TOGETHER = 8
 AGENTS = 30_000
-TOKEN = "largest"
+TOKEN, OTHER = "largest", "another"
 
 FILL = [
     f"""
@@ -49,6 +51,16 @@ INSERT INTO agent_stats_cache (agent_id, agent_name, role, total_tasks, complete
 SELECT 'a' || n, 'AGENT-' || n, repeat('r', 100), 1, 1, 0, 100, 1,
     now() - n * interval '1 second', 'idle', now()
 FROM generate_series(1, {AGENTS}) n""",
+    f"""
+INSERT INTO agent_stats_partials (agent, topic, partition)
+SELECT 'AGENT-' || n, 't', 0 FROM generate_series(1, {AGENTS}) n""",
+    f"""
+INSERT INTO execution_days (agent, day, executions, timed, duration_sum, histogram)
+SELECT 'AGENT-' || n, '2026-01-02', 2, 2, 2e12, 1e6300::numeric + 1e15714::numeric
+FROM generate_series(1, {AGENTS}) n""",
+    f"""
+INSERT INTO execution_days_until (agent, until)
+SELECT 'AGENT-' || n, '2026-01-03' FROM generate_series(1, {AGENTS}) n""",
     """
 INSERT INTO builds (id, status, started_at, version, version_minor, changed_at, src_partition,
     src_offset, doc)
@@ -130,45 +142,69 @@ CALLS = [
     values(390_000, b'{"a":{}},'),
     b'{"path": "dashboard:getBuild", "args": {"x": ' + values(MB, b'{"a":1.5},') + b"}}",
 ]
+#: Days that are counted already.
+DAYS = "from=2026-01-01T00:00:00Z&to=2026-01-04T00:00:00Z"
+#: As many buckets as a series has at most.
+SERIES = "bucket=1m&from=2026-01-01T00:00:00Z&to=2026-01-03T02:00:00Z"
 #: The largest that each route takes; a path with several is several requests.
 LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/activity": [("/api/v1/activity?limit=500", None)],
     "GET /api/v1/agent/explain": [
         ("/api/v1/agent/explain?name=AGENT-1&figure=totalTasks&limit=500", None)
     ],
-    "GET /api/v1/agent/stats": [("/api/v1/agent/stats?name=AGENT-1", None)],
+    "GET /api/v1/agent/stats": [
+        ("/api/v1/agent/stats?name=AGENT-1", None),
+        (f"/api/v1/agent/stats?name=AGENT-1&{DAYS}", None),
+    ],
     "GET /api/v1/agents/history": [
         (f"/api/v1/agents/history?hours={168 - n}&buckets={200 - n}", None) for n in range(TOGETHER)
     ],
     "GET /api/v1/agents/stats": [
         ("/api/v1/agents/stats?unregistered=true", None),
         ("/api/v1/agents/stats", None),
+        (f"/api/v1/agents/stats?{DAYS}", None),
     ],
     "GET /api/v1/agents/{name}/explain": [
         ("/api/v1/agents/AGENT-1/explain?figure=avgDuration&limit=500", None)
     ],
     "GET /api/v1/agents/{name}/stats": [("/api/v1/agents/AGENT-1/stats", None)],
+    "GET /api/v1/agent/series": [(f"/api/v1/agent/series?name=AGENT-1&{SERIES}", None)],
+    "GET /api/v1/agents/series": [(f"/api/v1/agents/series?{SERIES}", None)],
+    "GET /api/v1/agents/{name}/series": [(f"/api/v1/agents/AGENT-1/series?{SERIES}", None)],
     "GET /api/v1/alerts": [("/api/v1/alerts?limit=500", None)],
     "GET /api/v1/build": [("/api/v1/build?id=b1", None)],
     "GET /api/v1/builds": [("/api/v1/builds?limit=500", None)],
     "GET /api/v1/builds/history": [("/api/v1/builds/history?days=366", None)],
+    "GET /api/v1/builds/series": [(f"/api/v1/builds/series?{SERIES}", None)],
     "GET /api/v1/builds/stats": [("/api/v1/builds/stats", None)],
     "GET /api/v1/builds/{id}": [("/api/v1/builds/b1", None)],
     "GET /api/v1/dead-letters": [("/api/v1/dead-letters?limit=500", None)],
     "GET /api/v1/dead-letters/{id}": [("/api/v1/dead-letters/1", None)],
+    "GET /api/v1/engagement": [("/api/v1/engagement", None)],
+    "GET /api/v1/execution": [("/api/v1/execution?id=e1", None)],
+    "GET /api/v1/executions": [("/api/v1/executions?limit=500", None)],
+    "GET /api/v1/executions/{id}": [("/api/v1/executions/e1", None)],
     "GET /api/v1/jobs": [("/api/v1/jobs", None)],
     "GET /api/v1/jobs/{name}/runs": [("/api/v1/jobs/healthCheck/runs?limit=500", None)],
     "GET /api/v1/jobs/{name}/runs/{runId}": [("/api/v1/jobs/healthCheck/runs/1", None)],
     "GET /api/v1/overview": [("/api/v1/overview", None)],
+    "GET /api/v1/search": [("/api/v1/search?q=agent&limit=20", None)],
     "GET /api/v1/stream": [],  # by itself, below
     "GET /api/v1/stream/status": [("/api/v1/stream/status", None)],
+    "GET /api/v1/task": [("/api/v1/task?id=t1&limit=500", None)],
+    "GET /api/v1/tasks": [("/api/v1/tasks?limit=500", None)],
+    "GET /api/v1/tasks/{id}": [("/api/v1/tasks/t1?limit=500", None)],
     "GET /api/v1/token": [("/api/v1/token", None)],
     "GET /api/v1/trail": [("/api/v1/trail?limit=500", None)],
+    "GET /api/v1/user": [("/api/v1/user?id=u1", None)],
+    "GET /api/v1/users": [("/api/v1/users?limit=500", None)],
+    "GET /api/v1/users/{id}": [("/api/v1/users/u1", None)],
     "GET /health/live": [("/health/live", None)],
     "GET /health/ready": [("/health/ready", None)],
     "GET /metrics": [("/metrics", None)],
     "POST /api/mutation": [("/api/mutation", body) for body in CALLS],
     "POST /api/query": [("/api/query", body) for body in CALLS],
+    "POST /api/v1/alerts/{id}/acknowledge": [("/api/v1/alerts/1/acknowledge", b"")],
     "POST /api/v1/dead-letters/{id}/discard": [("/api/v1/dead-letters/2/discard", b"")],
     "POST /api/v1/dead-letters/{id}/retry": [("/api/v1/dead-letters/3/retry", b"")],
     "POST /api/v1/events": [
@@ -255,11 +291,13 @@ async def running(stack: Stack) -> AsyncIterator[tuple[str, subprocess.Popen[byt
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     os.environ["NOVA_API_TOKEN"] = TOKEN
+    os.environ["NOVA_API_TOKENS"] = f"other:publish:{OTHER}"
     os.environ["NOVA_API_RATE"] = "0"
     try:
         process = start_api(stack, port)
     finally:
-        del os.environ["NOVA_API_TOKEN"], os.environ["NOVA_API_RATE"]
+        for name in ("NOVA_API_TOKEN", "NOVA_API_TOKENS", "NOVA_API_RATE"):
+            del os.environ[name]
     with stopped_at_the_end([process, stack.start_worker()]):
         await until("the API is ready", lambda: ready(address))
         yield address, process
@@ -356,3 +394,65 @@ async def test_3000_idle_and_500_half_open_connections(stack: Stack) -> None:
         _log.info("%s ms, %s MB", slowest, largest)
         assert slowest <= PROBED * 1000
         assert largest * MB < MEMORY
+
+
+# -- those who hold on to what they get ------------------------------------------------------------
+
+
+def after(stack: Stack, partitions: int) -> str:
+    """A token that the stream does not come to."""
+    topic = next(iter(stack.settings.topics()))
+    return PositionToken({topic: dict.fromkeys(range(partitions), 0) | {0: 10**9}}).encode()
+
+
+async def status_of(address: str, headers: bytes, body: bytes = b"") -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    writer.write(headers + body)
+    line = await asyncio.wait_for(reader.readline(), 60)
+    writer.close()
+    return int(line.split()[1])
+
+
+async def test_those_who_hold_on_keep_nobody_else_out(stack: Stack) -> None:
+    packed = gzip.compress(json.dumps({"entity": "users", "after": {"id": "u"}}).encode())
+    async with running(stack) as (address, process):
+        probes = Probes(stack, address, process)
+        port = int(address.rpartition(":")[2])
+
+        def head(first: str, token: str = TOKEN, *more: str) -> bytes:
+            lines = (first + " HTTP/1.1", "Host: x", f"Authorization: Bearer {token}", *more)
+            return "\r\n".join((*lines, "", "")).encode()
+
+        found: dict[str, Any] = {}
+        with contextlib.ExitStack() as opened, probes.watching():
+
+            async def hold(sent: list[bytes]) -> None:
+                for data in sent:
+                    peer = opened.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+                    peer.sendall(data)
+                    await asyncio.sleep(0.005)
+                await asyncio.sleep(1)
+
+            names = ",".join(f"agent-{number:030}" for number in range(99))
+            await hold([head(f"GET /api/v1/stream?agents=n{n},{names}") for n in range(180)])
+            found["streams"] = probes.told()
+            many = ",".join(f"{number:x}" for number in range(10_000))
+            assert await status_of(address, head(f"GET /api/v1/stream?agents={many}")) == 422
+            waits = "GET /api/v1/overview?timeout=5&after="
+            assert await status_of(address, head(f"{waits}{after(stack, 2400)}")) == 422
+            await hold([head(f"{waits}{after(stack, 1)}")] * 400)
+            found["waiting"] = probes.told()
+            slow = head("POST /api/query", TOKEN, "Transfer-Encoding: chunked")
+            await hold([slow + b"10001\r\n" + b" " * 0x10001 + b"\r\n"] * 20)
+            publish = head(
+                "POST /api/v1/events",
+                OTHER,
+                "Content-Encoding: gzip",
+                f"Content-Length: {len(packed)}",
+            )
+            assert await status_of(address, publish, packed) == 202
+            found["bodies"] = probes.told()
+        _log.info("%s", found)
+        for slowest, largest in found.values():
+            assert slowest <= PROBED * 1000
+            assert largest * MB < MEMORY

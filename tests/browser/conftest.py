@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from nova_stream.local.ports import next_free_port
+from nova_stream.local.ports import free_port
 from nova_stream.scopes import SCOPES
 from nova_stream.testing.servers import fresh_database
 from tests.browser.dashboard import READER, TOKEN, Running, Window, until
@@ -33,7 +33,7 @@ def running(
         pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
     folder = tmp_path_factory.mktemp("dashboard")
     prefix = f"test-{uuid.uuid4().hex[:12]}"
-    port = next_free_port(18600)
+    port = free_port()
     with fresh_database(nova_postgres) as database, (folder / "dev.log").open("wb") as log:
         environment = {
             **os.environ,

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 TOKEN = "browser-admin-token"
 READER = "browser-reader-token"
 #: Milliseconds for something to appear on a busy machine.
-LIMIT = 15_000
+LIMIT = 30_000
 
 
 def until(condition: Callable[[], bool], *, limit: float = 20) -> None:
@@ -74,9 +74,9 @@ class Window:
         self.errors: list[str] = []
         self.requests: list[str] = []
 
-    def open(self, section: str = "", *, token: str = TOKEN, url: str = "", **options: Any) -> Page:
-        """The dashboard with ``token`` (none if empty), once it is live; ``options`` are those of a
-        browser context.
+    def open(self, path: str = "/", *, token: str = TOKEN, url: str = "", **options: Any) -> Page:
+        """The page at ``path`` with ``token`` (none if empty), once it is live; ``options`` are
+        those of a browser context.
         """
         context = self._browser.new_context(**options)
         self._contexts.append(context)
@@ -85,11 +85,9 @@ class Window:
         page.on("request", self._asked)
         page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         base = url or self._running.url
-        page.goto(f"{base}/#token={token}" if token else base)
+        page.goto(f"{base}{path}#token={token}" if token else f"{base}{path}")
         if token:
             live(page)
-        if section:
-            page.goto(f"{base}/#{section}")
         return page
 
     def _asked(self, request: Request) -> None:
@@ -105,13 +103,18 @@ class Window:
 
 
 def live(page: Page) -> None:
-    """Wait until the page says that its numbers are live, and shows agents."""
+    """Wait until the page says that its numbers are live."""
     expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=LIMIT)
-    expect(page.locator("#agents tbody tr").first).to_be_visible(timeout=LIMIT)
+
+
+def visit(page: Page, path: str) -> None:
+    """Go to another page, as somebody does who has its address."""
+    page.goto(f"{page.evaluate('location.origin')}{path}")
+    live(page)
 
 
 def agent_row(page: Page, name: str) -> Any:
-    """The row of an agent."""
-    return page.locator("#agents tbody tr").filter(
-        has=page.get_by_role("button", name=name, exact=True)
+    """The row of an agent, on the page of all."""
+    return page.locator(".agents tbody tr").filter(
+        has=page.get_by_role("link", name=name, exact=True)
     )

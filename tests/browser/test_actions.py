@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import WIDE
-from tests.browser.dashboard import READER, Running, Window
+from tests.browser.dashboard import READER, Running, Window, visit
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_job_that_is_run_from_the_page_appears_in_its_history(page: Page) -> None:
+def test_a_job_that_is_run_from_the_page_is_followed(page: Page) -> None:
+    visit(page, "/jobs")
     page.get_by_role("button", name="Run… computeAgentStats").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Run computeAgentStats?")
     dialog.get_by_role("button", name="Run it now").click()
     expect(dialog).to_be_hidden()
-    run = page.get_by_role("region", name="History of computeAgentStats").locator("tbody tr").first
+    expect(page).to_have_url(re.compile(r"/jobs/computeAgentStats/runs/\d+$"))
+    expect(page.locator(".page-heading")).to_contain_text("ok, by hand")
+    expect(page.get_by_label("The result")).to_contain_text('"computed":')
+    page.get_by_role("link", name="computeAgentStats").click()
+    run = page.locator(".runs tbody tr").first
     expect(run).to_contain_text("ok, by hand")
     expect(run).to_contain_text("computed:")
-    job = page.locator('#jobs tr[data-job="computeAgentStats"]')
-    expect(job).to_contain_text("ok, by hand")
-    drift = page.locator("#stream [data-drift]").first
+    page.get_by_role("link", name="Stream", exact=True).click()
+    drift = page.locator("[data-drift]").first
     expect(drift).to_have_attribute("data-drift", "0")
     expect(drift).to_contain_text("audited")
 
 
 def test_a_dry_run_is_one(page: Page, running: Running) -> None:
+    visit(page, "/jobs/cleanupOldActivity")
     page.get_by_role("button", name="Run… cleanupOldActivity").click()
     page.get_by_label("Dry run").check()
     page.get_by_role("button", name="Run it now").click()
-    history = page.get_by_role("region", name="History of cleanupOldActivity")
-    expect(history.locator("tbody tr").first).to_contain_text("ok, dry run")
+    expect(page.locator(".page-heading")).to_contain_text("ok, dry run")
     newest = running.call("GET", "/jobs/cleanupOldActivity/runs?limit=1")["items"][0]
     assert newest["dryRun"]
 
@@ -40,22 +46,23 @@ def test_a_dry_run_is_one(page: Page, running: Running) -> None:
 def test_what_cleanup_deleted_is_brought_back(page: Page, running: Running) -> None:
     old = {"id": "v-old", "agentName": "MARS", "timestamp": "2020-01-01T00:00:00.000Z"}
     running.publish({"entity": "activities", "after": old})
+    visit(page, "/jobs")
     page.get_by_role("button", name="Run… cleanupOldActivity").click()
     page.get_by_role("button", name="Run it now").click()
-    history = page.get_by_role("region", name="History of cleanupOldActivity")
-    run = history.locator("tbody tr").filter(has_text="ok, by hand").first
-    expect(run).to_contain_text("deleted:")
-    run.get_by_role("button", name="Undo").click()
+    expect(page.locator(".page-heading")).to_contain_text("ok, by hand")
+    expect(page.get_by_label("The result")).to_contain_text('"deleted":')
+    page.get_by_role("button", name="Undo…").click()
     page.get_by_role("button", name="Undo it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator(".notice")).to_contain_text("is undone: 1 restored")
 
 
 def test_a_job_is_paused_with_a_reason_and_resumed(page: Page, running: Running) -> None:
+    visit(page, "/jobs")
     page.get_by_role("button", name="Pause… healthCheck").click()
     page.get_by_label("Reason").fill("maintenance of the disks")
     page.get_by_role("button", name="Pause", exact=True).click()
-    job = page.locator('#jobs tr[data-job="healthCheck"]')
+    job = page.locator('tr[data-job="healthCheck"]')
     expect(job.locator(".status")).to_have_text("paused")
     expect(job.locator(".badge").first).to_have_attribute("title", "maintenance of the disks")
     page.get_by_role("button", name="Resume… healthCheck").click()
@@ -67,21 +74,22 @@ def test_a_job_is_paused_with_a_reason_and_resumed(page: Page, running: Running)
 
 def test_a_dead_letter_is_looked_at_and_retried(page: Page, running: Running) -> None:
     place = running.spoil("t-spoilt", b"\xff\x00 no json")
-    letter = page.locator("#dead-letters tbody tr").filter(has_text=place)
+    visit(page, "/dead-letters")
+    letter = page.locator(".letters tbody tr").filter(has_text=place)
     expect(letter).to_contain_text("bad json")
-    letter.get_by_role("button").click()
-    sheet = page.get_by_role("dialog", name="Dead letter")
-    expect(sheet.get_by_label("Value as hexadecimal")).to_contain_text("ff 00 20 6e 6f")
-    sheet.get_by_role("button", name="Retry…").click()
+    letter.get_by_role("link").click()
+    expect(page.get_by_label("Value as hexadecimal")).to_contain_text("ff 00 20 6e 6f")
+    page.get_by_role("button", name="Retry…").click()
     page.get_by_role("button", name="Publish again").click()
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(".page-heading .badge")).to_have_text("retried")
     # It fails again: the old one is retried, and a new one is open.
+    page.get_by_role("navigation", name="Where").get_by_role("link").click()
     page.get_by_role("button", name="Retried").click()
     expect(letter).to_have_count(1)
     [retried] = running.call("GET", "/dead-letters?state=retried")["items"]
     assert place.endswith(f"{retried['partition']} / {retried['offset']}")
     page.get_by_role("button", name="Open", exact=True).click()
-    expect(page.locator("#dead-letters tbody tr").first).to_contain_text("bad json")
+    expect(page.locator(".letters tbody tr").first).to_contain_text("bad json")
     expect(letter).to_have_count(0)
 
 
@@ -89,51 +97,45 @@ def test_a_dead_letter_is_set_aside(page: Page, running: Running) -> None:
     place = running.spoil(
         "t-aside", b'{"op": "u", "after": {"id": "t-aside", "status": "exploded"}}'
     )
-    row = page.locator("#dead-letters tbody tr").filter(has_text=place)
-    row.get_by_role("button").click()
-    sheet = page.get_by_role("dialog", name="Dead letter")
-    expect(sheet.get_by_label("Value as text")).to_contain_text('"status": "exploded"')
-    sheet.get_by_role("button", name="Discard…").click()
+    visit(page, "/dead-letters")
+    row = page.locator(".letters tbody tr").filter(has_text=place)
+    row.get_by_role("link").click()
+    expect(page.get_by_label("Value as text")).to_contain_text('"status": "exploded"')
+    page.get_by_role("button", name="Discard…").click()
     page.get_by_role("button", name="Set aside", exact=True).click()
-    expect(row).to_have_count(0)
+    expect(page.locator(".page-heading .badge")).to_have_text("discarded")
 
 
 def test_a_build_shows_its_tasks_and_that_it_stalled(page: Page, running: Running) -> None:
     build = {"id": "b-slow", "prdId": "p", "prdName": "Slow harbour", "status": "running"}
     task = {"id": "t-slow", "buildId": "b-slow", "title": "Wait", "agent": "MARS"}
+    started = {**build, "startedAt": "2099-01-01T00:00:00.000Z"}
     running.publish(
-        {"entity": "builds", "after": {**build, "startedAt": "2099-01-01T00:00:00.000Z"}},
+        {"entity": "builds", "after": started},
         {"entity": "tasks", "after": {**task, "status": "running"}},
     )
-    row = page.locator("#builds tbody tr").filter(has_text="Slow harbour")
-    row.get_by_role("button", name="Slow harbour").click()
-    tasks = page.locator("#builds .tasks")
+    visit(page, "/builds")
+    page.get_by_role("link", name="Slow harbour").click()
+    tasks = page.locator("#tasks tbody tr")
     expect(tasks).to_contain_text("Wait")
     expect(tasks.locator(".badge")).to_have_text("running")
     running.publish({"entity": "tasks", "after": {**task, "status": "done"}})
     expect(tasks.locator(".badge")).to_have_text("done")
     error = "Build stalled (no activity for 30+ minutes)"
-    running.publish(
-        {
-            "entity": "builds",
-            "after": {
-                **build,
-                "startedAt": "2099-01-01T00:00:00.000Z",
-                "status": "failed",
-                "error": error,
-            },
-        }
-    )
-    expect(row.locator(".status")).to_have_text("stalled")
+    running.publish({"entity": "builds", "after": {**started, "status": "failed", "error": error}})
+    expect(page.locator(".page-heading .badge")).to_have_text("stalled")
+    expect(page.locator("#error pre")).to_have_text(error)
     running.publish({"entity": "builds", "op": "d", "before": {"id": "b-slow"}})
+    expect(page.get_by_role("alert").filter(has_text="No build has this ID.")).to_be_visible()
 
 
 def test_a_reader_is_told_what_it_cannot_do(window: Window) -> None:
-    page = window.open(token=READER, viewport=WIDE)
+    page = window.open("/jobs", token=READER, viewport=WIDE)
     expect(page.get_by_role("button", name="Run… computeAgentStats")).to_be_disabled()
     expect(page.get_by_role("button", name="Pause… computeAgentStats")).to_be_disabled()
     reason = "This needs a token with the scope admin; this one has read."
-    expect(page.locator("#jobs")).to_contain_text(reason)
-    expect(page.locator("#dead-letters")).to_contain_text(reason)
-    page.get_by_role("button", name="History of computeAgentStats").click()
-    expect(page.locator("#jobs .below")).not_to_contain_text("cannot be shown")
+    expect(page.locator("main")).to_contain_text(reason)
+    page.get_by_role("link", name="computeAgentStats").click()
+    expect(page.locator("#runs")).not_to_contain_text("cannot be shown")
+    page.get_by_role("link", name="Dead letters").click()
+    expect(page.locator("main")).to_contain_text(reason)

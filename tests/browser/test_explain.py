@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.dashboard import Running, agent_row
+from tests.browser.dashboard import Running, agent_row, visit
 
 pytestmark = pytest.mark.browser
 
@@ -29,6 +29,7 @@ def page(page: Page, running: Running) -> Iterator[Page]:
         for n in range(130)
     ]
     running.publish(_AGENT, *tasks)
+    visit(page, "/agents")
     yield page
     gone = [{"entity": "tasks", "op": "d", "before": task["after"]} for task in tasks]
     running.publish({"entity": "agents", "op": "d", "before": {"id": "a-still"}}, *gone)
@@ -36,22 +37,26 @@ def page(page: Page, running: Running) -> Iterator[Page]:
 
 def test_the_rows_match_the_number(page: Page) -> None:
     row = agent_row(page, "STILL/LIFE")
-    expect(row.locator(".totalTasks")).to_have_text("130")
-    row.get_by_role("button", name="STILL/LIFE").click()
-    sheet = page.get_by_role("dialog", name="STILL/LIFE")
-    expect(sheet.locator(".big")).to_have_text("130")
-    rows = sheet.locator("tbody tr")
+    expect(row.locator(".col-totalTasks")).to_have_text("130")
+    row.get_by_role("link", name="STILL/LIFE").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("STILL/LIFE")
+    expect(page.locator(".big")).to_have_text("130")
+    rows = page.locator(".rows tbody tr")
     expect(rows).to_have_count(100)
-    sheet.get_by_role("button", name="Show more rows").click()
-    expect(rows).to_have_count(130)
-    expect(sheet).to_contain_text(".tasks / ")
+    expect(rows.first).to_contain_text(".tasks / ")
+    page.get_by_role("link", name="Next").click()
+    expect(rows).to_have_count(30)
+    page.go_back()
+    expect(rows).to_have_count(100)
 
 
 def test_a_figure_that_is_clicked_opens_with_its_rows(page: Page) -> None:
-    agent_row(page, "STILL/LIFE").locator(".failedTasks").click()
-    sheet = page.get_by_role("dialog", name="STILL/LIFE")
-    expect(sheet.locator(".big")).to_have_text("3")
-    expect(sheet.locator("tbody tr")).to_have_count(3)
-    sheet.get_by_role("button", name="Success").click()
-    expect(sheet.locator(".big")).to_have_text("97.69 %")
-    expect(sheet.get_by_role("button", name="Success")).to_have_attribute("aria-pressed", "true")
+    agent_row(page, "STILL/LIFE").locator(".col-failedTasks").click()
+    expect(page.locator(".big")).to_have_text("3")
+    expect(page.locator(".rows tbody tr")).to_have_count(3)
+    assert page.url.endswith("/agents/STILL%2FLIFE?figure=failedTasks")
+    page.reload()
+    expect(page.locator(".big")).to_have_text("3")
+    page.get_by_role("button", name="Success").click()
+    expect(page.locator(".big")).to_have_text("97.69 %")
+    expect(page.get_by_role("button", name="Success")).to_have_attribute("aria-pressed", "true")

@@ -7,12 +7,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from nova_stream.local.ports import next_free_port
-from tests.browser.dashboard import LIMIT, READER, TOKEN, Running, Window, agent_row, live, until
+from nova_stream.local.ports import free_port
+from tests.browser.dashboard import (
+    LIMIT,
+    READER,
+    TOKEN,
+    Running,
+    Window,
+    agent_row,
+    live,
+    until,
+    visit,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +34,7 @@ SOON = 5000
 
 def number(page: Page, title: str) -> int:
     card = page.locator("#overview .card").filter(has_text=title).locator("dd").first
+    expect(card).to_have_text(re.compile(r"\d"))
     return int(card.inner_text().replace(",", ""))
 
 
@@ -58,17 +70,18 @@ def test_a_change_is_on_the_page_soon(page: Page, running: Running) -> None:
         {"entity": "agents", "after": {"id": "a-quick", "name": "QUICK", "role": "tests"}},
         {"entity": "tasks", "after": {"id": "q-1", "agent": "QUICK", "status": "running"}},
     )
+    visit(page, "/agents")
     row = agent_row(page, "QUICK")
     expect(row.locator(".status")).to_have_text("active", timeout=SOON)
     running.publish({"entity": "tasks", "after": {"id": "q-1", "agent": "QUICK", "status": "done"}})
     expect(row.locator(".status")).to_have_text("idle", timeout=SOON)
-    expect(row.locator(".completedTasks")).to_have_text("1", timeout=SOON)
+    expect(row.locator(".col-completedTasks")).to_have_text("1", timeout=SOON)
     running.publish({"entity": "agents", "op": "d", "before": {"id": "a-quick"}})
     expect(row.locator(".tag")).to_have_text("unregistered", timeout=SOON)
 
 
 def test_a_restart_of_the_api_is_told_and_survived(window: Window, running: Running) -> None:
-    port = next_free_port(18700)
+    port = free_port()
     with api(running, port):
         page = window.open(url=f"http://127.0.0.1:{port}")
         expect(page.locator(".banner")).to_be_hidden()
@@ -114,6 +127,7 @@ def test_after_a_sleep_the_stream_is_opened_anew(window: Window) -> None:
     page.clock.install()
     page.reload()
     live(page)
+    number(page, "Completed tasks")  # the first picture is whole: there is an event to go on from
     with page.expect_request("**/api/v1/stream") as opened:
         page.clock.fast_forward(15_000)
     assert re.fullmatch(r"[0-9a-f]{8}-\d+", opened.value.headers["last-event-id"])
@@ -136,27 +150,108 @@ def test_old_numbers_are_called_old(window: Window) -> None:
 
 def test_a_stream_that_stands_still_is_told(window: Window, running: Running) -> None:
     page = window.open()
-    status = {**running.call("GET", "/stream/status"), "lag": 7, "throughput": 0, "workers": 0}
+    status = {**running.call("GET", "/stream/status"), "lag": 7, "throughput": 0, "workers": 1}
     page.route("**/api/v1/stream/status", lambda route: route.fulfill(json=status))
     expect(page.locator(".banner")).to_have_text(
-        "7 events wait in Kafka and none is applied: no worker runs.", timeout=LIMIT + 10_000
+        "7 events wait in Kafka and none is applied: see the workers' logs.", timeout=LIMIT + 10_000
     )
     page.unroute_all(behavior="ignoreErrors")
     live(page)
 
 
-def test_a_token_is_asked_for_and_kept_in_the_tab(window: Window) -> None:
-    page = window.open(token="")
-    field = page.get_by_label("Token with the scope")
-    field.fill("not-the-token")
+#: What is away, a page that is looked at, what the pill says, and how the banner says what the
+#: numbers are worth.
+AWAY: list[tuple[dict[str, Any], str, str, str]] = [
+    (
+        {"databaseUp": False, "databaseState": "silent"},
+        "/builds",
+        "Postgres does not answer",
+        "old.",
+    ),
+    (
+        {"databaseUp": False, "databaseState": "refusing"},
+        "/agents/MARS",
+        "Postgres refuses connections",
+        "old.",
+    ),
+    (
+        {"kafkaUp": False, "kafkaState": "silent"},
+        "/jobs",
+        "Kafka does not answer",
+        "hold all changes until",
+    ),
+    (
+        {"kafkaUp": False, "kafkaState": "refusing"},
+        "/activity",
+        "Kafka refuses connections",
+        "changes until",
+    ),
+    ({"workers": 0}, "/stream", "No worker runs", "hold all changes until"),
+]
+
+
+@pytest.mark.parametrize(("away", "path", "pill", "old"), AWAY, ids=[one[2] for one in AWAY])
+def test_what_is_away_is_told_in_a_sentence_of_its_own(
+    window: Window, running: Running, away: dict[str, Any], path: str, pill: str, old: str
+) -> None:
+    page = window.open(path)
+    status = {**running.call("GET", "/stream/status"), **away}
+    page.route("**/api/v1/stream/status", lambda route: route.fulfill(json=status))
+    expect(page.locator("#state-text")).to_have_text(pill)
+    expect(page.locator(".banner")).to_contain_text(f"{pill}. ")
+    expect(page.locator(".banner")).to_contain_text(old)
+    page.unroute_all(behavior="ignoreErrors")
+    live(page)
+
+
+@pytest.mark.parametrize("state", ["silent", "refusing"])
+def test_a_page_without_a_stream_tells_an_outage_of_postgres_from_a_lost_connection(
+    window: Window, state: str
+) -> None:
+    page = window.open()
+    problem = {"title": "away", "status": 503, "detail": "away", "databaseState": state}
+    page.route("**/api/v1/**", lambda route: route.fulfill(status=503, json=problem))
+    page.reload()
+    does = "does not answer" if state == "silent" else "refuses connections"
+    expect(page.locator("#state-text")).to_have_text(f"Postgres {does}")
+    page.unroute_all(behavior="ignoreErrors")
+    live(page)
+
+
+def sign_in(page: Page, token: str) -> None:
+    page.get_by_label("Token with the scope").fill(token)
     page.get_by_role("button", name="Show the numbers").click()
+
+
+def test_a_token_is_asked_for_and_kept_for_all_tabs_until_signing_out(window: Window) -> None:
+    page = window.open("/builds?status=failed", token="")
+    sign_in(page, "not-the-token")
     expect(page.get_by_text("This token is not one")).to_be_visible()
-    field.fill(READER)
-    page.get_by_role("button", name="Show the numbers").click()
+    sign_in(page, READER)
     live(page)
     page.reload()
     live(page)
     assert READER not in page.url
+    other = page.context.new_page()
+    other.goto(page.url)
+    live(other)
+    expect(other.get_by_role("button", name="Failed")).to_have_attribute("aria-pressed", "true")
+    other.get_by_role("button", name="Token", exact=True).click()
+    other.get_by_role("button", name="Sign out").click()
+    for tab in (page, other):
+        expect(tab.locator("#state-text")).to_have_text("Waiting for a token")
+        assert tab.evaluate("JSON.stringify([localStorage, sessionStorage])") == "[{},{}]"
+        expect(tab.locator("main tbody tr")).to_have_count(0)
+
+
+def test_a_token_can_be_for_one_tab_alone(window: Window) -> None:
+    page = window.open(token="")
+    page.get_by_label("Keep it in this browser").uncheck()
+    sign_in(page, READER)
+    live(page)
+    page.reload()
+    live(page)
+    assert page.evaluate("localStorage.length") == 0
 
 
 def test_a_link_replaces_no_token_unless_its_user_says_so(window: Window, running: Running) -> None:
@@ -168,7 +263,7 @@ def test_a_link_replaces_no_token_unless_its_user_says_so(window: Window, runnin
         else:
             page.evaluate("given => { location.hash = `token=${given}`; }", READER)
         expect(page.get_by_role("heading", name="Use the link's token?")).to_be_visible()
-        assert page.evaluate("sessionStorage.getItem('nova-token')") == TOKEN
+        assert page.evaluate("localStorage.getItem('nova-token')") == TOKEN
         assert READER not in page.url
         page.get_by_role("button", name="Cancel").click()
         live(page)
@@ -178,7 +273,7 @@ def test_a_link_replaces_no_token_unless_its_user_says_so(window: Window, runnin
     expect(page.get_by_role("button", name="Token", exact=True)).to_have_attribute(
         "title", re.compile("read")
     )
-    assert page.evaluate("sessionStorage.getItem('nova-token')") == READER
+    assert page.evaluate("localStorage.getItem('nova-token')") == READER
     live(page)
 
 

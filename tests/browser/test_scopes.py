@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from nova_stream.scopes import SCOPES
 from tests.browser.conftest import WIDE
@@ -15,18 +15,21 @@ from tests.browser.dashboard import LIMIT, READER, TOKEN, Running, Window
 
 pytestmark = pytest.mark.browser
 
-#: What each section shows, by its scope.
-SECTIONS = {
+#: What each page shows, by its scope.
+PAGES = {
     "stats": {
-        "overview": ".card",
-        "stream": ".tile",
-        "alerts": "[role=status]",
-        "agents": "tbody tr",
-        "history": "summary, .empty",
-        "jobs": "tbody tr",
+        "/stream": ".tile",
+        "/alerts": "[role=status]",
+        "/agents": "tbody tr",
+        "/jobs": "tbody tr",
     },
-    "documents": {"activity": ".feed li", "builds": "tbody tr"},
-    "admin": {"dead-letters": ".fine, tbody tr", "trail": "tbody tr"},
+    "documents": {"/activity": "tbody tr", "/builds": "tbody tr"},
+    "admin": {"/dead-letters": ".fine, tbody tr", "/trail": "tbody tr"},
+}
+#: What each part of the overview shows.
+PARTS = {
+    "stats": {"#overview": ".card", "#stream": ".tile", "#alerts": "[role=status]"},
+    "documents": {"#activity": ".feed li", "#builds": "tbody tr"},
 }
 NEEDS = "This needs a token with the scope"
 
@@ -46,20 +49,28 @@ def opened(window: Window, token: str) -> tuple[Page, list[str]]:
     return page, refused
 
 
-def check_sections(page: Page, scopes: set[str]) -> None:
-    for scope, sections in SECTIONS.items():
-        for section, shown in sections.items():
-            place = page.locator(f"section#{section}")
-            if scope in scopes:
-                expect(place.locator(shown).first).to_be_visible(timeout=LIMIT)
-            else:
-                expect(place).to_contain_text(f"{NEEDS} {scope}", timeout=LIMIT)
+def check(place: Locator, shown: str, scope: str, scopes: set[str]) -> None:
+    if scope in scopes:
+        expect(place.locator(shown).first).to_be_visible(timeout=LIMIT)
+    else:
+        expect(place).to_contain_text(f"{NEEDS} {scope}", timeout=LIMIT)
+
+
+def check_pages(page: Page, scopes: set[str]) -> None:
+    for scope, parts in PARTS.items():
+        for part, shown in parts.items():
+            check(page.locator(part), shown, scope, scopes)
+    for scope, paths in PAGES.items():
+        for path, shown in paths.items():
+            page.locator(f".top nav a[href='{path}']").click()
+            check(page.locator("main"), shown, scope, scopes)
+    page.locator(".brand").click()
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_each_scope_shows_what_it_may(window: Window, scope: str) -> None:
     page, refused = opened(window, f"one-{scope}")
-    check_sections(page, {scope})
+    check_pages(page, {scope})
     if scope in {"stats", "documents"}:
         expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=LIMIT)
         expect(page.locator(".banner")).to_be_hidden()
@@ -74,7 +85,7 @@ def test_another_token_shows_other_things_and_no_more_the_old(
 ) -> None:
     running.call("POST", "/jobs/refreshBuildStats/run")
     page, refused = opened(window, TOKEN)
-    check_sections(page, set(SCOPES))
+    check_pages(page, set(SCOPES))
     expect(page.locator(".plot canvas")).to_be_visible(timeout=LIMIT)
     for token, scopes in (
         ("one-documents", {"documents"}),
@@ -84,15 +95,15 @@ def test_another_token_shows_other_things_and_no_more_the_old(
         page.get_by_role("button", name="Token", exact=True).click()
         page.get_by_label("Token with the scope").fill(token)
         page.get_by_role("button", name="Show the numbers").click()
-        check_sections(page, scopes)
+        check_pages(page, scopes)
     assert refused == []
 
 
 def test_the_trail_shows_who_did_what(window: Window, running: Running) -> None:
     running.call("POST", "/jobs/healthCheck/pause", json={"reason": "looking"})
     running.call("POST", "/jobs/healthCheck/resume")
-    page: Any = window.open(viewport=WIDE)
-    line = page.locator("#trail tbody tr").filter(has_text="/jobs/{name}/resume").first
+    page: Any = window.open("/trail", viewport=WIDE)
+    line = page.locator(".trail tbody tr").filter(has_text="/jobs/{name}/resume").first
     expect(line).to_contain_text("healthCheck", timeout=LIMIT)
     expect(line).to_contain_text("NOVA_API_TOKEN")
     expect(line).to_contain_text("done")

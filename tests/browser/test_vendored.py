@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def test_imports_are_files_of_this_server(path: Path) -> None:
     for found in re.findall(r'^(?:import|export)[^;"]*?from\s*"([^"]+)"', text, re.MULTILINE):
         assert found.startswith("."), found
         assert (path.parent / found).is_file(), found
+
+
+def test_the_scripts_stay_small() -> None:
+    scripts = [path.read_bytes() for path in STATIC.rglob("*.js") if path.name != "docs.js"]
+    assert sum(len(gzip.compress(script)) for script in scripts) < 200_000
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)

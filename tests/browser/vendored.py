@@ -2,8 +2,8 @@
 
 ``python -m tests.browser.vendored`` takes them anew, in the versions that vendor.json names (change
 one there for a newer one); npm must be installed. The page has no build step and, without scripts
-inside of it, no import map: names of packages in imports become names of files, nothing else is
-changed.
+inside of it, no import map: in imports, names of packages and of a package's own files become names
+of files here, and a bundler's question for the build is answered. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "nova_stream/api/static/vendor"
 AXE_FOLDER = Path(__file__).parent / "vendor"
 _LOCK = "vendor.json"
-_IMPORT = re.compile(r'(from\s*)"([^".][^"]*)"')
+_IMPORT = re.compile(r"""(from\s*)["']([^"']+)["']""")
 _SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")
 
 Lock = dict[str, Any]
@@ -83,7 +83,7 @@ def _rewritten(text: str, names: dict[str, str]) -> str:
     text = _IMPORT.sub(
         lambda found: f'{found[1]}"./{names[found[2]]}"' if found[2] in names else found[0], text
     )
-    return _SOURCE_MAP.sub("\n", text)
+    return _SOURCE_MAP.sub("\n", text.replace("process.env.NODE_ENV", '"production"'))
 
 
 if __name__ == "__main__":

@@ -21,15 +21,17 @@ pytestmark = pytest.mark.integration
 #: Which extras come with each.
 HAS: dict[str, set[str]] = {
     "": set(),
+    "client": {"client"},
     "models": {"models"},
     "server": {"server", "models"},
     "archive": {"archive"},
     "otel": {"otel"},
     "local": {"local", "server", "models", "archive"},
-    "testing": {"testing", "local", "server", "models", "archive"},
+    "testing": {"testing", "local", "server", "client", "models", "archive"},
 }
 #: Modules that need the extra.
 MODULE = {
+    "client": "nova_stream.client",
     "models": "nova_stream.models",
     "server": "nova_stream.cli.main, nova_stream.stream.worker, nova_stream.api.app",
     "archive": "obstore, pyarrow",
@@ -38,9 +40,10 @@ MODULE = {
     "otel": "opentelemetry.sdk, opentelemetry.exporter.otlp.proto.http",
 }
 PUBLIC = (
-    "from nova_stream import (ChangePublisher, KafkaUnavailableError, NovaStreamError, "
-    "PositionToken, PublishError, RejectedError, Settings, SettingsError, TopicError, UsageError, "
-    "load_settings)"
+    "from nova_stream import (ApiAccessError, ApiError, ApiNotFoundError, ApiUnavailableError, "
+    "ChangePublisher, KafkaUnavailableError, NovaStreamError, "
+    "PositionNotReachedError, PositionToken, PublishError, RejectedError, Settings, "
+    "SettingsError, TopicError, UsageError, load_settings)"
 )
 
 
@@ -81,6 +84,13 @@ def test_models_without_their_part_name_the_extra(
 ) -> None:
     found = environment("").run("python", "-c", "import nova_stream.models")
     assert found.stderr.splitlines()[-1].endswith("pip install 'nova-stream[models]'")
+
+
+def test_the_client_without_its_part_names_the_extra(
+    environment: Callable[[str], Environment],
+) -> None:
+    found = environment("").run("python", "-c", "from nova_stream import NovaClient")
+    assert found.stderr.splitlines()[-1].endswith("pip install 'nova-stream[client]'")
 
 
 def test_the_publisher_alone_publishes(

@@ -34,9 +34,9 @@ Steps = dict[str, dict[str, Any]]
 
 @pytest.fixture
 def stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         yield found
 
 

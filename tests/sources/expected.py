@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from nova_stream.storage.database import Connection
-from nova_stream.testing.recount import recount
+from tests.recount import recount
 from tests.sources.postgres_source import TABLES
 
 Row = Mapping[str, Any]

@@ -18,7 +18,7 @@ from nova_stream.api.metrics import ApiMetrics
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.cli.main import app
 from nova_stream.clock import system_clock
-from nova_stream.jobs.engine.cron import snake
+from nova_stream.events.documents import snake_case
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
@@ -34,6 +34,7 @@ SETTINGS = {f"NOVA_{name.upper()}": field for name, field in Settings.model_fiel
 #: Variables that are no settings of the programs.
 OTHERS = {
     "NOVA_CACHE_DIR",
+    "NOVA_STACK_ENV",
     "NOVA_MAIN_APP",
     "NOVA_TEST_KAFKA_BROKERS",
     "NOVA_TEST_KAFKA_IMAGE",
@@ -101,7 +102,7 @@ def test_secrets_are_marked() -> None:
 def test_schedules_are_the_jobs_own() -> None:
     rows = settings_rows()
     for job in JOBS:
-        _, schedule = rows[f"NOVA_SCHEDULE_{snake(job.name).upper()}"]
+        _, schedule = rows[f"NOVA_SCHEDULE_{snake_case(job.name).upper()}"]
         assert schedule == f"`{job.schedule}`", job.name
 
 

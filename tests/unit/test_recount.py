@@ -11,7 +11,8 @@ import msgspec
 from nova_stream.clock import isoformat
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import change_line
-from nova_stream.testing.recount import (
+from tests import reference
+from tests.recount import (
     AgentFigures,
     Recount,
     Revision,
@@ -20,7 +21,6 @@ from nova_stream.testing.recount import (
     recount_history,
     revision_of_line,
 )
-from tests import reference
 
 NOON = "2026-02-20T12:00:00.000Z"
 LATER = "2026-02-20T12:00:01.500Z"

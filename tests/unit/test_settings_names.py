@@ -86,7 +86,7 @@ def test_what_runs_for_long_says_it_in_one_line(monkeypatch: pytest.MonkeyPatch)
 def test_doctor_warns_of_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def nothing(*_: object) -> object:
+    async def nothing(*_: object, **__: object) -> object:
         return
         yield
 

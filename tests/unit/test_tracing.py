@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
+from nova_stream.api.app import create_app
 from nova_stream.api.tracing import TracingMiddleware
 from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError
@@ -31,8 +33,8 @@ from nova_stream.events.lines import change_line
 from nova_stream.kafka.records import RecordMaker
 from nova_stream.local.ports import free_port
 from nova_stream.settings import load_settings
+from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import AppliedChunk
 from nova_stream.stream import spans
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.tracing import Headers, publications, publishing, spanning, tracer_of
@@ -270,6 +272,26 @@ async def test_a_request_is_a_span_of_its_callers_trace_and_tells_the_route(
     assert bad.parent is None
     assert (unmatched.name, odd.name) == ("GET", "_OTHER /agents/{name}")
     assert not any("secret" in span.to_json().lower() for span in traces.spans)
+
+
+async def test_the_api_traces_a_request_by_its_route_however_it_is_sent(
+    traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_stream.api.app.tracer_of", lambda _settings: traces.tracer)
+    app = create_app(load_settings(api_token="t", kafka_brokers="127.0.0.1:1"))
+    transport = httpx.ASGITransport(app)
+    packed = {"Content-Encoding": "gzip", "Authorization": "Bearer t"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        await client.head("/api/v1/token")
+        await client.get("/api/v1/builds/stats")
+        await client.post("/api/query", content=gzip.compress(b"{"), headers=packed)
+        await client.post("/c/t/api/query", content=gzip.compress(b"{"), headers=packed)
+    assert [span.name for span in traces.spans] == [
+        "HEAD /api/v1/token",
+        "GET /api/v1/builds/stats",
+        "POST /api/query",
+        "POST /c/{token:path}/api/query",
+    ]
 
 
 # -- the end ---------------------------------------------------------------------------------------

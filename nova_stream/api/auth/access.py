@@ -1,97 +1,88 @@
-"""Dependencies of routes: a scope, and waiting for one's own writes."""
+"""What one request was allowed, and whether that still holds when its answer goes out."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import MutableMapping
+from typing import Any, Literal, cast
 
-from fastapi import Depends, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.requests import ClientDisconnect
-
-from nova_stream.api.auth.tokens import Confirm, access_of
-from nova_stream.api.auth.trailed import acts_as_admin, deed_of
-from nova_stream.api.state import PartsOf, parts_of
-from nova_stream.publish.position_token import PositionToken
+from nova_stream.api import refusals
+from nova_stream.api.auth.tokens import Caller, Tokens
 from nova_stream.scopes import Scope
-from nova_stream.storage.access.trail import BEGUN
 
-_bearer = HTTPBearer(
-    auto_error=False,
-    scheme_name="token",
-    description="A token of NOVA_API_TOKEN, NOVA_API_TOKENS or `nova-stream tokens create`; where "
-    "there is none, none is needed.",
-)
+#: What an answer waits for before it goes out. ``fresh``: the access is looked up again after the
+#: data were read. ``known``: it stands by what is known. ``never``: nothing of the database is in
+#: it, or what was asked for has been done.
+Confirm = Literal["fresh", "known", "never"]
 
 
-def needs(*scopes: Scope, confirm: Confirm = "fresh") -> Any:
-    """A route's dependency: the request carries a token with one of ``scopes``, and still may when
-    its answer goes out, as ``confirm`` says. What administrators do begins once the audit trail
-    has it.
-    """
+class Access:
+    """What one request was allowed, by which token: its answer goes out if that still holds."""
 
-    async def check(
-        request: Request,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    ) -> None:
-        given = credentials.credentials if credentials else None
-        access = access_of(request.scope)
-        access.check(given, *scopes, confirm=confirm)
-        if acts_as_admin(request.scope, access) and not access.begun:
-            access.begun = True
-            deed = deed_of(request.scope, access, BEGUN, refused=False)
-            await parts_of(request).trail.begin(deed)
+    def __init__(self, tokens: Tokens, secret: str | None) -> None:
+        self._tokens = tokens
+        self._allowed: list[tuple[tuple[Scope, ...], Confirm]] = []
+        #: The token that the request presents.
+        self.secret = secret
+        #: Whose token it is, once one was looked at; None also while the API is open.
+        self.caller: Caller | None = None
+        #: What was allowed, once something was.
+        self.granted: frozenset[str] = frozenset()
+        #: The scopes of those who act, where the request needs one of them.
+        self.acts: frozenset[str] = frozenset()
+        #: Whether the audit trail has that it begins.
+        self.begun = False
+        #: What the request is about, where its path does not say it, and how much of what it
+        #: changes.
+        self.about: str | None = None
+        #: What came of it, where the answer's status does not say it.
+        self.outcome: str | None = None
+        self.changed: Counter[str] = Counter()
 
-    return Depends(check)
+    def check(self, *scopes: Scope, confirm: Confirm = "fresh") -> None:
+        """As ``Tokens.check``, of the request's token."""
+        self.caller = caller = self._tokens.identify(self.secret)
+        if _ACTING.issuperset(scopes):
+            self.acts |= set(scopes)
+        if caller is None:
+            self.granted |= set(scopes)
+        elif caller.scopes.isdisjoint(scopes):
+            raise refusals.lacking(scopes, caller.scopes)
+        else:
+            self.granted |= caller.scopes.intersection(scopes)
+        self._allowed.append((scopes, confirm))
 
+    async def confirm(self) -> None:
+        """Raise ProblemError unless what was allowed is allowed by what is known now.
 
-async def _own_writes(
-    request: Request,
-    parts: PartsOf,
-    after: Annotated[
-        str | None,
-        Query(
-            description="A position token that publishing gave: the answer contains everything "
-            "up to it."
-        ),
-    ] = None,
-    timeout: Annotated[
-        float, Query(ge=0, le=60, description="Seconds to wait for it; then the answer is 504.")
-    ] = 10,
-) -> None:
-    if after is None:
-        return
-    token = PositionToken.decode(after)
-    started = time.monotonic()
-    reached = "no"
-    try:
-        await while_there(request, parts.watch.wait(token, timeout))
-        reached = "yes"
-    finally:
-        parts.metrics.waits.labels(reached).observe(time.monotonic() - started)
+        Postgres may have stood still between the check and the data, and a token made or revoked
+        meanwhile. Costs nothing while what is known is fresh.
+        """
+        for scopes, confirm in self._allowed:
+            if confirm == "never" or self._tokens.configured(self.secret):
+                continue
+            await self._tokens.refresh(insist=True)
+            self._tokens.check(self.secret, *scopes)
+            if not self._tokens.fresh and (confirm == "fresh" or self._tokens.open):
+                raise self._tokens.undecided()
 
-
-async def while_there(request: Request, waiting: Awaitable[None]) -> None:
-    """Wait for something as long as the client is there; raises ClientDisconnect when it goes."""
-    left = asyncio.ensure_future(_left(request))
-    waits = asyncio.ensure_future(waiting)
-    try:
-        await asyncio.wait({left, waits}, return_when=asyncio.FIRST_COMPLETED)
-        if not waits.done():
-            raise ClientDisconnect
-        waits.result()
-    finally:
-        for task in (left, waits):
-            task.cancel()
-        await asyncio.gather(left, waits, return_exceptions=True)
+    async def again(self) -> None:
+        """Raise ProblemError unless what was allowed still is: the body may have been long on its
+        way.
+        """
+        await self._tokens.refresh()
+        for scopes, _ in self._allowed:
+            self._tokens.check(self.secret, *scopes)
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+#: What a request is about whose body says it, until that is read.
+UNREADABLE = "(unreadable)"
+#: Scopes that let somebody do something, or see what others have done.
+_ACTING = frozenset({"publish", "admin"})
+#: Where a request's scope has its Access.
+ACCESS = "nova_stream.access"
 
 
-#: A route's dependency: ``?after=TOKEN&timeout=SECONDS``.
-own_writes = Depends(_own_writes)
+def access_of(scope: MutableMapping[str, Any]) -> Access:
+    """The access of a request to a protected path."""
+    return cast("Access", scope[ACCESS])

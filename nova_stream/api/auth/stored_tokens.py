@@ -11,8 +11,7 @@ from nova_stream.api.database import Database
 from nova_stream.clock import system_clock
 from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.access.tokens import KnownToken
-from nova_stream.storage.database import is_away
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.faults import is_away, name_of
 from nova_stream.telemetry import get_logger
 
 #: Seconds after which the list is read again, when a request needs it.
@@ -119,7 +118,7 @@ class StoredTokens:
 
     async def _read(self) -> None:
         started = self._seconds()
-        async with self._database.look() as connection:
+        async with self._database.brief_look() as connection:
             found = await token_store.known(connection)
             any_stored = bool(found) or await token_store.any_stored(connection)
         tokens = {token.digest: token for token in found}

@@ -6,7 +6,7 @@ import hmac
 import re
 from collections.abc import MutableMapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers
 
@@ -25,7 +25,9 @@ _ALLOWED = (
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: What RFC 6750 lets stand in the header.
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")
-_IN_PATH = re.compile(r"/c/([^/]+)")
+#: Addresses of clients that send no header; as in routing, the last ``/api/`` ends the token.
+_IN_PATH = re.compile(r"/c/(.*)/api/(?:query|mutation)", re.DOTALL)
+_SCHEMES = {"bearer", "convex"}
 
 
 #: Letters of a secret, and different ones among them, below which it can be guessed.
@@ -189,86 +191,17 @@ class Tokens:
         return Caller(stored.name, scopes_of(stored.scopes), stored.expires_at)
 
 
-#: What an answer waits for before it goes out. ``fresh``: the access is looked up again after the
-#: data were read. ``known``: it stands by what is known. ``never``: nothing of the database is in
-#: it, or what was asked for has been done.
-Confirm = Literal["fresh", "known", "never"]
+def secret_of(scope: MutableMapping[str, Any]) -> str | None:
+    """The token that a request presents, found here alone: whoever counts, admits or tells of
+    callers goes by it.
 
-
-class Access:
-    """What one request was allowed, by which token: its answer goes out if that still holds."""
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-        self._allowed: list[tuple[str | None, tuple[Scope, ...], Confirm]] = []
-        #: Whose token it is, once one was looked at; None also while the API is open.
-        self.caller: Caller | None = None
-        #: What was allowed, once something was.
-        self.granted: frozenset[str] = frozenset()
-        #: The scopes of those who act, where the request needs one of them.
-        self.acts: frozenset[str] = frozenset()
-        #: Whether the audit trail has that it begins.
-        self.begun = False
-        #: What the request is about, where its path does not say it.
-        self.about: str | None = None
-
-    def check(self, given: str | None, *scopes: Scope, confirm: Confirm = "fresh") -> None:
-        """As ``Tokens.check``."""
-        self.caller = caller = self._tokens.identify(given)
-        if _ACTING.issuperset(scopes):
-            self.acts |= set(scopes)
-        if caller is None:
-            self.granted |= set(scopes)
-        elif caller.scopes.isdisjoint(scopes):
-            raise refusals.lacking(scopes, caller.scopes)
-        else:
-            self.granted |= caller.scopes.intersection(scopes)
-        self._allowed.append((given, scopes, confirm))
-
-    async def confirm(self) -> None:
-        """Raise ProblemError unless what was allowed is allowed by what is known now.
-
-        Postgres may have stood still between the check and the data, and a token made or revoked
-        meanwhile. Costs nothing while what is known is fresh.
-        """
-        for given, scopes, confirm in self._allowed:
-            if confirm == "never" or self._tokens.configured(given):
-                continue
-            await self._tokens.refresh(insist=True)
-            self._tokens.check(given, *scopes)
-            if not self._tokens.fresh and (confirm == "fresh" or self._tokens.open):
-                raise self._tokens.undecided()
-
-    async def again(self) -> None:
-        """Raise ProblemError unless what was allowed still is: the body may have been long on its
-        way.
-        """
-        await self._tokens.refresh()
-        for given, scopes, _ in self._allowed:
-            self._tokens.check(given, *scopes)
-
-
-#: Scopes that let somebody do something, or see what others have done.
-_ACTING = frozenset({"publish", "admin"})
-#: Where a request's scope has its Access.
-ACCESS = "nova_stream.access"
-
-
-def access_of(scope: MutableMapping[str, Any]) -> Access:
-    """The access of a request to a protected path."""
-    return cast("Access", scope[ACCESS])
-
-
-def bearer_of(headers: Headers) -> str | None:
-    """The token that a request's headers carry."""
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
-    return secret.strip() or None if scheme.lower() == "bearer" else None
-
-
-def secret_of_path(path: str) -> str | None:
-    """The token that a path carries, for clients that send no header: ``/c/TOKEN/…``."""
-    match = _IN_PATH.match(path)
-    return match[1] if match else None
+    It is the one in the address, ``/c/TOKEN/api/…``, whatever the header says; else that of
+    ``Authorization``, as ``Bearer TOKEN`` or ``Convex TOKEN``, each perhaps with ``:identity``.
+    """
+    if match := _IN_PATH.fullmatch(scope["path"]):
+        return match[1] or None
+    scheme, _, rest = Headers(scope=scope).get("authorization", "").partition(" ")
+    return rest.strip().partition(":")[0] or None if scheme.lower() in _SCHEMES else None
 
 
 def _parse_all(text: str) -> list[_Token]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ _KNOWN = 500
 _OTHERS = 20
 
 _SEVERAL = "(several)"
+_NOTHING: Mapping[str, int] = {}
 _log = get_logger(__name__)
 
 
@@ -55,11 +58,18 @@ class Deed(NamedTuple):
 
 
 class _Count:
-    """How often a deed was seen that is not written yet."""
+    """How often a deed was seen that is not written yet, and how much it changed."""
 
     def __init__(self, now: datetime) -> None:
         self.first = self.last = now
         self.requests = 0
+        self.changed: Counter[str] = Counter()
+
+    def line(self, deed: Deed) -> Line:
+        """It as the trail has it: of what was changed, the kinds and how many."""
+        changed = ", ".join(f"{kind} {number}" for kind, number in sorted(self.changed.items()))
+        told = ": ".join(filter(None, [deed.object, changed])) or None
+        return Line(self.first, self.last, self.requests, *deed._replace(object=told))
 
 
 class Trail:
@@ -79,6 +89,17 @@ class Trail:
         self._ends = float("-inf")
         self._task: asyncio.Task[None] | None = None
         self._fails = False
+        self._closing = asyncio.Event()
+        self._under_way: set[Callable[[], None]] = set()
+
+    @contextmanager
+    def under_way(self, cut_off: Callable[[], None]) -> Iterator[None]:
+        """A request, of which ``close`` says that it was cut off unless it has ended before."""
+        self._under_way.add(cut_off)
+        try:
+            yield
+        finally:
+            self._under_way.discard(cut_off)
 
     async def begin(self, deed: Deed) -> None:
         """Write that something is about to be done, which may be done then.
@@ -97,6 +118,9 @@ class Trail:
         now = self._clock()
         try:
             await self._write([Line(now, now, 1, *deed)])
+        except asyncio.CancelledError:
+            self.note(deed)
+            raise
         except Exception as error:  # the log has it, whatever becomes of this process
             _log.error(
                 "an action is not in the audit trail yet",
@@ -109,8 +133,8 @@ class Trail:
             )
             self.note(deed)
 
-    def note(self, deed: Deed) -> None:
-        """Count a deed; it is written soon."""
+    def note(self, deed: Deed, changed: Mapping[str, int] = _NOTHING) -> None:
+        """Count a deed, and how much it ``changed`` of each kind; it is written soon."""
         if self._seconds() >= self._ends:
             self._ends = self._seconds() + _WINDOW_S
             self._written.clear()
@@ -120,6 +144,7 @@ class Trail:
         count = self._waiting.setdefault(deed, _Count(now))
         count.last = now
         count.requests += 1
+        count.changed.update(changed)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
@@ -129,9 +154,11 @@ class Trail:
 
     async def close(self) -> None:
         """Write what waits, as far as that is possible within seconds."""
+        for cut_off in tuple(self._under_way):
+            cut_off()
+        self._closing.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task])
         await self._flush(list(self._waiting))
 
     def _has_room(self, deed: Deed) -> bool:
@@ -143,8 +170,9 @@ class Trail:
         return same < (_KNOWN if known else _OTHERS)
 
     async def _run(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(_PAUSE_S)
+        while self._waiting and not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _PAUSE_S)
             over = self._seconds() >= self._ends
             await self._flush([deed for deed in self._waiting if over or deed not in self._written])
 
@@ -152,12 +180,14 @@ class Trail:
         if not deeds:
             return
         counts = [(deed, self._waiting.pop(deed)) for deed in deeds]
-        lines = [Line(count.first, count.last, count.requests, *deed) for deed, count in counts]
+        lines = [count.line(deed) for deed, count in counts]
         try:
             await self._write(lines)
-        except Exception as error:  # told below, whatever it is
+        except BaseException as error:  # whatever it is, no line is lost
             for deed, count in counts:
                 self._put_back(deed, count)
+            if not isinstance(error, Exception):
+                raise
             self._tell(error)
         else:
             self._written.update(deeds)
@@ -168,6 +198,7 @@ class Trail:
         if newer is not count:
             newer.first = count.first
             newer.requests += count.requests
+            newer.changed.update(count.changed)
 
     def _tell(self, error: BaseException | None) -> None:
         if error is not None and not self._fails:

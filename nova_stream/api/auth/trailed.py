@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nova_stream.api.auth.tokens import ACCESS, Access
+from nova_stream.api.auth.access import ACCESS, Access
 from nova_stream.api.auth.trail import Deed, Trail
-from nova_stream.api.head import asked_method
-from nova_stream.api.problems import ProblemError
+from nova_stream.api.head import METHODS, asked_method
+from nova_stream.api.problems import problem_of
 from nova_stream.api.refusals import REFUSALS
 
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _LOOKS = {"GET", "HEAD", "OPTIONS"}
 _FAILED = 400
 
@@ -30,35 +31,52 @@ class TrailMiddleware:
             return
         told = False
 
-        async def telling(message: Message) -> None:
+        async def tell(outcome: str) -> None:
             nonlocal told
-            if message["type"] == "http.response.start" and not told:
+            if not told:
                 told = True
+                await self._tell(scope, outcome)
+
+        def cut_off() -> None:
+            nonlocal told
+            if not told:
+                told = True
+                self._note(scope, "cut off")
+
+        async def telling(message: Message) -> None:
+            if message["type"] == "http.response.start":
                 status = message["status"]
-                await self._tell(scope, "done" if status < _FAILED else str(status))
+                access: Access | None = scope.get(ACCESS)
+                done = (access.outcome if access else None) or "done"
+                await tell(done if status < _FAILED else str(status))
             await send(message)
 
-        try:
-            await self._app(scope, receive, telling)
-        except ProblemError as problem:
-            if not told:
-                await self._tell(scope, problem.kind or str(problem.status))
-            raise
-        except Exception:
-            if not told:
-                await self._tell(scope, "failed")
-            raise
+        with self._trail.under_way(cut_off):
+            try:
+                await self._app(scope, receive, telling)
+            except (asyncio.CancelledError, ClientDisconnect):
+                cut_off()  # who is cancelled has no time to write
+                raise
+            except Exception as error:
+                problem = problem_of(error)
+                await tell(problem.kind or str(problem.status))
+                if problem is error:
+                    raise
+                raise problem from error
 
     async def _tell(self, scope: Scope, outcome: str) -> None:
         access: Access | None = scope.get(ACCESS)
-        if outcome in REFUSALS:
-            self._trail.note(deed_of(scope, access, outcome, refused=True))
-        elif access is not None and access.acts:
-            deed = deed_of(scope, access, outcome, refused=False)
-            if acts_as_admin(scope, access):
-                await self._trail.record(deed)
-            else:
-                self._trail.note(deed)
+        if access is not None and outcome not in REFUSALS and acts_as_admin(scope, access):
+            await self._trail.record(deed_of(scope, access, outcome, refused=False))
+        else:
+            self._note(scope, outcome)
+
+    def _note(self, scope: Scope, outcome: str) -> None:
+        access: Access | None = scope.get(ACCESS)
+        refused = outcome in REFUSALS
+        if refused or (access is not None and access.acts):
+            changed = {} if access is None else access.changed
+            self._trail.note(deed_of(scope, access, outcome, refused=refused), changed)
 
 
 def acts_as_admin(scope: Scope, access: Access) -> bool:
@@ -75,7 +93,7 @@ def deed_of(scope: Scope, access: Access | None, outcome: str, *, refused: bool)
     return Deed(
         token=None if caller is None else caller.name,
         address=client[0] if client else None,
-        action=f"{method if method in _METHODS else 'other'} {path}",
+        action=f"{method if method in METHODS else 'other'} {path}",
         # What somebody without a token says is not worth keeping.
         object=None if refused and caller is None else _object(scope, access),
         outcome=outcome,

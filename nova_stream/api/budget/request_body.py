@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from nova_stream.api.budget.budget import SMALL_BODY, spending_of, too_many_values
+from nova_stream.api.budget.budget import SMALL_BODY, too_many_values
+from nova_stream.api.budget.spending import spending_of
 from nova_stream.api.problems import ProblemError
 from nova_stream.events.json_text import has_more_values, parse_json
 
@@ -25,8 +26,8 @@ _THREAD = ThreadPoolExecutor(1, "large")
 async def read_body(request: Request, parse: Callable[[bytes], Parsed]) -> Parsed:
     """What ``parse`` makes of the body.
 
-    Raises ProblemError 413 for more of it than the route's budget has, 503 when there is no room
-    for it, and what ``parse`` raises.
+    Raises ProblemError 413 for more of it than the route's budget has, TryAgainError when there is
+    no room for it, and what ``parse`` raises.
     """
     body = await request.body()
     spending = spending_of(request.scope)

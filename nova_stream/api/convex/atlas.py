@@ -1,4 +1,4 @@
-"""The mutations of ``atlas:*``: what the orchestrator writes down of a build, named by its PRD.
+"""``atlas:*``: what the orchestrator writes down of a build, named by its PRD, and reads of it.
 
 startBuild, logTask and the second way of logExecution are what the main app's sync client calls;
 its own backend does not have them.
@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from nova_stream.api.convex.functions import Arguments, Functions, MutationCall, found
+from nova_stream.api.convex.functions import (
+    Arguments,
+    Functions,
+    MutationCall,
+    QueryCall,
+    found,
+    shown,
+    take,
+)
 from nova_stream.api.convex.validators import BOOLEAN, NUMBER, STRING, Id, ListOf, OneOf, Optional
 from nova_stream.api.convex.values import stored, substring
 from nova_stream.events.change import TASK_STATUSES, Entity
@@ -18,6 +26,7 @@ from nova_stream.storage.convex.read import StoredDocument
 functions = Functions("atlas")
 
 _OUTPUT, _PROMPT, _RESPONSE = 500, 2000, 5000
+_LEARNED = ("buildId", "taskId", "pattern", "insight", "code")
 
 
 @functions.mutation("startBuild", {"prdId": STRING, "prdName": STRING, "startedAt": STRING})
@@ -203,6 +212,41 @@ async def log_learning(call: MutationCall, args: Arguments) -> Any:
     )
 
 
+@functions.query("getAgentExecutions", {"agent": STRING, "limit": Optional(NUMBER)})
+async def get_agent_executions(call: QueryCall, args: Arguments) -> Any:
+    """An agent's executions, newest first."""
+    limit = take(args.get("limit", 10.0))
+    rows = await convex_reads.executions_of_agent(call.connection, args["agent"], limit)
+    return [shown(row) for row in rows]
+
+
+@functions.query("getBuildStatus", {"prdId": STRING})
+async def get_build_status(call: QueryCall, args: Arguments) -> Any:
+    """The PRD's build with its tasks, counted; null where there is none."""
+    build = await convex_reads.build_of_prd(call.connection, args["prdId"])
+    if build is None:
+        return None
+    tasks = await convex_reads.tasks_of_build(call.connection, build.id)
+    statuses = [task.document["status"] for task in tasks]
+    return {
+        "build": shown(build),
+        "tasks": [shown(task) for task in tasks],
+        "summary": {
+            "total": len(statuses),
+            "done": statuses.count("done"),
+            "failed": statuses.count("failed"),
+            "pending": statuses.count("pending") + statuses.count("ready"),
+        },
+    }
+
+
+@functions.query("getLearnings", {"prdId": STRING})
+async def get_learnings(call: QueryCall, args: Arguments) -> Any:
+    """What was learned for a PRD, as long as the activity feed keeps it."""
+    rows = await convex_reads.learnings(call.connection, args["prdId"])
+    return [_learning(row) for row in rows]
+
+
 def _build_of(args: Arguments) -> Arguments:
     return {
         "prdId": args["prdId"],
@@ -250,3 +294,10 @@ async def _held_build_of(call: MutationCall, prd_id: str) -> StoredDocument | No
     if build is None:
         return None
     return await call.held(Entity.BUILDS, build.id)
+
+
+def _learning(row: StoredDocument) -> Arguments:
+    document = shown(row)
+    learned = {name: document[name] for name in _LEARNED if name in document}
+    system = {name: document[name] for name in ("_id", "_creationTime")}
+    return {**system, **learned, "createdAt": document.get("timestamp")}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 
 from nova_stream.api.budget.request_body import off_loop
 from nova_stream.api.convex import (
     activity,
     atlas,
-    atlas_reads,
     dashboard,
     dashboard_builds,
     dashboard_tasks,
@@ -31,17 +31,16 @@ from nova_stream.api.convex.values import read_value
 from nova_stream.api.database import Database
 from nova_stream.api.lazy import Lazy
 from nova_stream.api.positions import PositionWatch
-from nova_stream.api.problems import ProblemError
 from nova_stream.clock import Clock, system_clock
-from nova_stream.errors import RejectedError, TooMuchError
+from nova_stream.errors import PositionNotReachedError, RejectedError, TooMuchError
 from nova_stream.events.versions import HybridClock
 from nova_stream.publish.interface import Publisher
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 from nova_stream.storage.convex.entity_locks import EntityLocks
 from nova_stream.storage.convex.read import MOST_BYTES
-from nova_stream.storage.database import is_away, snapshot
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.database import snapshot
+from nova_stream.storage.faults import is_away, name_of
 from nova_stream.telemetry import get_logger
 
 #: Seconds that a call waits for its turn with an entity; and for its own changes to be applied, or
@@ -60,7 +59,6 @@ _MODULES = (
     dashboard_tasks,
     realtime,
     atlas,
-    atlas_reads,
     activity,
 )
 _log = get_logger(__name__)
@@ -91,19 +89,27 @@ class Backend:
         self._unseen_until = 0.0
         self._late: set[asyncio.Task[None]] = set()
 
-    async def run(self, path: str, kind: Kind, args: list[Any], size: int = 0) -> Any:
+    async def run(
+        self,
+        path: str,
+        kind: Kind,
+        args: list[Any],
+        size: int = 0,
+        *,
+        changed: Counter[str],
+    ) -> Any:
         """The result of a call of the function ``path`` with the JSON values ``args``, which were
-        ``size`` bytes.
+        ``size`` bytes. What it is about to change is counted in ``changed``, by entity.
 
-        Raises FunctionError where the function refuses the call; ProblemError, or another error
-        of ours or of asyncpg's, where it cannot run.
+        Raises FunctionError where the function refuses the call, another error of ours or of
+        asyncpg's where it cannot run.
         """
         function = _function(path, kind)
         shape, argument = await off_loop(size, _arguments, function, args)
         try:
             if kind == "query":
                 return await self._query(shape.handler, argument)
-            return await self._mutate(shape.handler, argument)
+            return await self._mutate(shape.handler, argument, changed)
         except RejectedError as error:
             raise FunctionError(str(error)) from None
         except TooMuchError:
@@ -129,7 +135,9 @@ class Backend:
         ):
             return await handler(QueryCall(connection, self._clock), argument)
 
-    async def _mutate(self, handler: Handler, argument: dict[str, Any]) -> Any:
+    async def _mutate(
+        self, handler: Handler, argument: dict[str, Any], changed: Counter[str]
+    ) -> Any:
         holding = LockSet(self._locks, TURN_LIMIT)
         call = MutationCall(
             self._database,
@@ -142,6 +150,7 @@ class Backend:
             result = await handler(call, argument)
             if call.changes:
                 holding.check()
+                changed.update(change["entity"] for change in call.changes)
                 await self._write(call.changes, holding)
         finally:
             await holding.release()
@@ -159,13 +168,15 @@ class Backend:
             _tell_unless_expected(error)
             self._unseen = self._unseen.merge(token)
             self._unseen_until = time.monotonic() + _PATIENCE_S
+            if not holding:  # nobody is to be kept from anything
+                return
             task = asyncio.create_task(self._release_late(holding.passed_on(), token))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
 
     async def _see_writes(self) -> None:
-        """Wait for what was written here and has not been applied in time; ProblemError 504 when
-        the stream does not come to it.
+        """Wait for what was written here and has not been applied in time; raises
+        PositionNotReachedError when the stream does not come to it.
         """
         unseen = self._unseen
         if unseen is _NOTHING:
@@ -191,7 +202,7 @@ class Backend:
 
 
 def _tell_unless_expected(error: Exception) -> None:
-    if not (isinstance(error, ProblemError) or is_away(error)):
+    if not (isinstance(error, PositionNotReachedError) or is_away(error)):
         _log.error("it is not known how far the stream has come", error=name_of(error))
 
 

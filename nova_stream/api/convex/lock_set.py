@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 
-from nova_stream.api.problems import ProblemError
+from nova_stream.errors import TryAgainError
 from nova_stream.storage.convex.entity_locks import EntityLocks, Lease
-from nova_stream.storage.database import DATABASE_ERRORS
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.faults import DATABASE_ERRORS, name_of
 from nova_stream.telemetry import get_logger
-
-_RETRY = {"Retry-After": "2"}
 
 _log = get_logger(__name__)
 
@@ -23,31 +20,31 @@ class LockSet:
         self._deadline = time.monotonic() + limit
         self._leases: list[Lease] = []
 
+    def __bool__(self) -> bool:
+        """Whether it has anything."""
+        return bool(self._leases)
+
     async def hold(self, name: str) -> None:
         """Have the entity to oneself.
 
-        Raises ProblemError 503 where others keep it for too long, or what the database raises.
+        Raises TryAgainError where others keep it for too long, or what the database raises.
         """
         left = max(self._deadline - time.monotonic(), 0.0)
         try:
             self._leases.append(await self._locks.acquire(name, left))
         except TimeoutError:
-            raise ProblemError(
-                503,
+            raise TryAgainError(
                 "busy",
                 "An earlier change of the same entity has not been applied yet; try again, or "
                 "look whether a worker runs.",
-                headers=_RETRY,
             ) from None
 
     def check(self) -> None:
-        """Raise ProblemError 503 when a lock was lost with its session: others may be at it."""
+        """Raise TryAgainError when a lock was lost with its session: others may be at it."""
         if not all(map(self._locks.holds, self._leases)):
-            raise ProblemError(
-                503,
+            raise TryAgainError(
                 "database-unavailable",
                 "The connection to Postgres broke before anything was written; try again.",
-                headers=_RETRY,
             )
 
     def passed_on(self) -> LockSet:

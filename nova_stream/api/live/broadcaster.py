@@ -10,9 +10,8 @@ from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.database import Database
 from nova_stream.api.live.event_log import EventFilter, EventLog
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.problems import ProblemError
-from nova_stream.storage.database import is_away
-from nova_stream.storage.faults import name_of
+from nova_stream.errors import TryAgainError
+from nova_stream.storage.faults import is_away, name_of, state_of
 from nova_stream.storage.stats import changes
 from nova_stream.storage.stats.rows import AgentStats
 from nova_stream.telemetry import get_logger
@@ -26,9 +25,9 @@ _HEARTBEAT_S = 15.0
 _LOOK_LIMIT_S = 5.0
 #: Seconds between two looks whether a client's token is still one.
 _CHECK_S = 2.0
-#: Clients that are served before others get their turn, and the pause then: 500 frames at once
-#: would hold up every read.
-_TURN = 20
+#: Clients that are served, and seconds for it, before others get their turn, and the pause then:
+#: 500 frames at once would hold up every read.
+_TURN, _TURN_S = 20, 0.01
 _TURN_PAUSE_S = 0.002
 
 #: Rows that are put on the event log before others get their turn.
@@ -49,8 +48,13 @@ class Client:
     """One stream: what it wants and what it has seen (None = nothing yet)."""
 
     def __init__(
-        self, wanted: EventFilter, seen: int | None, allowed: Callable[[], bool | None]
+        self,
+        wanted: EventFilter,
+        seen: int | None,
+        allowed: Callable[[], bool | None],
+        caller: object = "",
     ) -> None:
+        self.caller = caller
         self.wanted = wanted
         self.seen = seen
         self.allowed = allowed
@@ -167,31 +171,42 @@ class Broadcaster:
         self._ids: set[str] = set()
         self._clients: set[Client] = set()
         self._task: asyncio.Task[None] | None = None
-        self._connected: bool | None = None
         #: What was told of looks that fail, while it lasts.
         self._trouble: str | None = None
         self._ended = False
 
     def join(
-        self, wanted: EventFilter, last_id: str | None, allowed: Callable[[], bool | None]
+        self,
+        wanted: EventFilter,
+        last_id: str | None,
+        allowed: Callable[[], bool | None],
+        caller: object = "",
     ) -> Client:
         """A new client, which goes on from ``last_id`` where that is possible; ``allowed`` is asked
         again and again whether it may stay (None: nobody can tell). Whoever joins must ``leave``.
 
-        Raises ProblemError 503 when there are too many, or the server is stopping.
+        Raises TryAgainError when there are too many, the server is stopping, or three quarters of
+        all are ``caller``'s.
         """
-        if self._ended or len(self._clients) >= self._limit:
-            raise ProblemError(
-                503,
-                "stopping" if self._ended else "too-many-streams",
-                "The server is stopping; try again."
-                if self._ended
-                else f"{self._limit} streams are open, this server's limit "
-                "(NOVA_API_STREAMS); try again later.",
-                headers={"Retry-After": "5"},
+        if self._ended:
+            raise TryAgainError("stopping", "The server is stopping; try again.", retry_after=5)
+        if len(self._clients) >= self._limit:
+            raise TryAgainError(
+                "too-many-streams",
+                f"{self._limit} streams are open, this server's limit (NOVA_API_STREAMS); "
+                "try again later.",
+                retry_after=5,
+            )
+        if sum(client.caller == caller for client in self._clients) * 4 >= self._limit * 3:
+            raise TryAgainError(
+                "too-many-streams",
+                f"This caller has three quarters of the {self._limit} streams that this server "
+                "keeps open (NOVA_API_STREAMS); close some of them.",
+                retry_after=5,
+                own_share=True,
             )
         seen = None if last_id is None else self._event_log.place(last_id)
-        client = Client(wanted, seen, allowed)
+        client = Client(wanted, seen, allowed, caller)
         self._clients.add(client)
         self._metrics.streams.set(len(self._clients))
         if self._task is None or self._task.done():
@@ -240,7 +255,7 @@ class Broadcaster:
 
     async def _look(self) -> None:
         with self._metrics.looks.time():
-            async with self._database.look() as connection:
+            async with self._database.brief_look() as connection:
                 found = await changes.read(connection, self._marker, self._ids)
         # Postgres may have stood still, and a token been made or revoked, since they were asked.
         await self._tokens.refresh(insist=True)
@@ -252,7 +267,7 @@ class Broadcaster:
                 await self._show(found)
             finally:
                 self._event_log.settled = True
-        self._tell(connected=True)
+        self._event_log.put("state", "state", {"connected": True, "databaseState": "up"})
         self._trouble = None
 
     def _tell_away(self, error: Exception) -> None:
@@ -260,23 +275,21 @@ class Broadcaster:
         if trouble is not None and trouble != self._trouble:
             _log.error("checking for changes failed", exc_info=error)
         self._trouble = trouble or self._trouble
-        self._tell(connected=False)
-
-    def _tell(self, *, connected: bool) -> None:
-        self._connected = connected
-        self._event_log.put("state", "state", {"connected": connected})
+        # A statement that is refused says nothing of the server.
+        known = {"databaseState": state_of(error)} if is_away(error) else {}
+        self._event_log.put("state", "state", {"connected": False, **known})
 
     async def _serve(self) -> None:
         # Who comes while Postgres does not answer has to wait, unless there is a token to go by.
         whole = self._marker is not None and (self._tokens.fresh or not self._tokens.open)
         recheck = self._checked != self._tokens.version
         self._checked = self._tokens.version
-        given = 0
+        given, began = 0, time.monotonic()
         for client in list(self._clients):
-            if client.serve(self._event_log, whole=whole, recheck=recheck):
-                given += 1
-                if given % _TURN == 0:
-                    await asyncio.sleep(_TURN_PAUSE_S)
+            given += client.serve(self._event_log, whole=whole, recheck=recheck)
+            if given >= _TURN or time.monotonic() - began > _TURN_S:
+                await asyncio.sleep(_TURN_PAUSE_S)
+                given, began = 0, time.monotonic()
 
     # -- what a look found -------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import re
 import secrets
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -70,6 +71,7 @@ class EventLog:
         self._number = 0
         self._floor = 0
         self._rows: dict[str, _Row] = {}  # in the order of their numbers
+        self._of_agents: dict[str | None, dict[str, None]] = {}  # the rows' keys, by agent
         self._kinds: Counter[str] = Counter()
         self._order: list[_Row] | None = None
         self._frames: dict[tuple[int, EventFilter, int], Frame] = {}
@@ -98,6 +100,7 @@ class EventLog:
         self._order = None
         head = b"id: %b\nevent: %b\ndata: " % (self._id(self._number), event.encode())
         self._rows[key] = _Row(self._number, event, agent, len(head), b"%b%b\n\n" % (head, data))
+        self._of_agents.setdefault(agent, {})[key] = None
         self._kinds[event] += 1
         if self._kinds[event] > _KEPT.get(event, self._kinds[event]):
             self._drop_oldest(event)
@@ -131,20 +134,30 @@ class EventLog:
     def _frame(self, number: int, wanted: EventFilter, gone_after: int) -> Frame:
         if number == self._number:
             return Frame(b"", number)
-        if self._order is None:
-            self._order = list(self._rows.values())
         found: list[bytes] = []
-        size = 0
-        for place in range(bisect_right(self._order, number, key=_number), len(self._order)):
-            row = self._order[place]
+        size, before = 0, number
+        for row in self._after(number, wanted):
             if row.event == "agent-gone" and row.number <= gone_after:
                 continue
             if wanted.has(row.event, row.agent):
                 if found and size + len(row.text) > _FRAME:
-                    return Frame(b"".join(found), self._order[place - 1].number)
+                    return Frame(b"".join(found), before)
                 found.append(row.text)
                 size += len(row.text)
+                before = row.number
         return Frame(b"".join(found), self._number)
+
+    def _after(self, number: int, wanted: EventFilter) -> Iterable[_Row]:
+        """The rows that changed after ``number``, in their order; of agents that nobody wants none
+        is looked at.
+        """
+        if wanted.agents is not None:
+            names = (None, *wanted.agents)
+            rows = [self._rows[key] for name in names for key in self._of_agents.get(name, ())]
+            return sorted((row for row in rows if row.number > number), key=_number)
+        if self._order is None:
+            self._order = list(self._rows.values())
+        return self._order[bisect_right(self._order, number, key=_number) :]
 
     def place(self, event_id: str) -> int | None:
         """The number that an event's id names; None where it cannot be gone on from."""
@@ -162,6 +175,10 @@ class EventLog:
         row = self._rows.pop(key, None)
         if row is not None:
             self._kinds[row.event] -= 1
+            keys = self._of_agents[row.agent]
+            del keys[key]
+            if not keys:
+                del self._of_agents[row.agent]
 
     def _drop_oldest(self, event: str) -> None:
         key, row = next((key, row) for key, row in self._rows.items() if row.event == event)

@@ -49,25 +49,86 @@ BUILD: dict[str, Any] = {
     "completedAt": "2025-11-12T20:03:25.733Z",
     "error": None,
 }
-BUILDS = {"items": [BUILD], "nextCursor": "WyIyMDI1LTExLTEyVDIwOjAyOjMyLjM0MVoiLCJiMDAwMSJd"}
+BUILDS = {
+    "items": [BUILD],
+    "nextCursor": "WyIyMDI1LTExLTEyVDIwOjAyOjMyLjM0MVoiLCJiMDAwMSJd",
+    "prevCursor": None,
+}
+_ENDS: dict[str, Any] = {"nextCursor": None, "prevCursor": None}
+TASK: dict[str, Any] = {
+    "id": "t00001",
+    "buildId": "b0001",
+    "taskId": "T001",
+    "agent": "ATLAS",
+    "status": "done",
+    "phase": 0,
+    "attempts": 1,
+    "createdAt": "2025-11-12T20:02:32.341Z",
+    "changedAt": "2025-11-12T20:03:01.120Z",
+    "title": "Test the indigo",
+    "error": None,
+}
+TASKS = {"items": [TASK], **_ENDS}
 BUILD_WITH_TASKS = {
     **BUILD,
     "tasks": [
-        {
-            "id": "t00001",
-            "buildId": "b0001",
-            "taskId": "T001",
-            "title": "Test the indigo",
-            "agent": "ATLAS",
-            "status": "done",
-            "dependencies": [],
-            "phase": 0,
-            "attempts": 1,
-            "createdAt": "2025-11-12T20:02:32.341Z",
-            "output": "ok",
-            "error": None,
-        }
+        {**{k: v for k, v in TASK.items() if k != "changedAt"}, "dependencies": [], "output": "ok"}
     ],
+}
+EXECUTION: dict[str, Any] = {
+    "id": "e00001",
+    "taskId": "t00001",
+    "agent": "ATLAS",
+    "duration": 14481,
+    "timestamp": "2025-11-12T20:03:01.100Z",
+    "archived": False,
+    "model": "claude-sonnet",
+    "gatesPassed": True,
+    "error": None,
+}
+EXECUTIONS = {"items": [EXECUTION], **_ENDS}
+TASK_WITH_EXECUTIONS = {
+    **TASK,
+    "dependencies": [],
+    "output": "ok",
+    "executions": [EXECUTION],
+    **_ENDS,
+}
+WHOLE_EXECUTION = {
+    **EXECUTION,
+    "buildId": "b0001",
+    "archivedAt": None,
+    "prompt": "Test the indigo.",
+    "response": "All 12 tests pass.",
+    "note": None,
+}
+USER: dict[str, Any] = {
+    "id": "u0185",
+    "userId": "user-0185",
+    "tier": "pro",
+    "globalWisdomOptIn": True,
+    "createdAt": "2025-03-01T08:00:00.000Z",
+    "lastActiveAt": "2026-02-08T12:07:13.736Z",
+    "email": "user-0185@example.com",
+}
+USERS = {"items": [USER], **_ENDS}
+FOUND = {
+    "groups": [
+        {
+            "kind": "builds",
+            "items": [
+                {
+                    "id": "b0001",
+                    "match": "exact",
+                    "name": "Lumen meadow 1",
+                    "status": "completed",
+                    "agent": None,
+                    "time": "2025-11-12T20:02:32.341Z",
+                }
+            ],
+            "more": False,
+        }
+    ]
 }
 ACTIVITIES = {
     "items": [
@@ -81,7 +142,7 @@ ACTIVITIES = {
             "timestamp": "2026-02-08T12:07:13.736Z",
         }
     ],
-    "nextCursor": None,
+    **_ENDS,
 }
 TASK_DONE: dict[str, Any] = {
     "entity": "tasks",

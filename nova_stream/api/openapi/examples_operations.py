@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_stream.api.openapi.examples import BUILD_STATS
+
+_BUILD_FIGURES = {
+    name: value for name, value in BUILD_STATS.items() if name not in {"lastBuildTime", "cachedAt"}
+}
 RUN: dict[str, Any] = {
     "runId": 4711,
     "job": "computeAgentStats",
@@ -52,23 +57,39 @@ JOB: dict[str, Any] = {
     "late": False,
 }
 JOBS = {"items": [JOB], "nextCursor": None}
-RESTORED = {"restored": 1200}
-ALERTS = {
-    "items": [
+ENGAGEMENT: dict[str, Any] = {
+    "days": [
         {
-            "id": 3,
-            "kind": "slow",
-            "subject": "computeAgentStats",
-            "message": "the last run of computeAgentStats took 2.100 s, 25.9 times its usual "
-            "0.081 s",
-            "value": 2100.0,
-            "beganAt": "2026-02-20T12:00:02.000Z",
-            "endedAt": None,
-            "open": True,
+            "day": "2026-02-19",
+            "dau": 412,
+            "wau": 1630,
+            "mau": 4275,
+            "newUsers": 31,
+            "returningUsers": 381,
+            "returned": 12,
         }
     ],
-    "nextCursor": None,
+    "retention": [{"cohortWeek": "2026-02-02", "week": 1, "users": 205, "retained": 118}],
+    "churn": [
+        {"month": "2026-01-01", "active": 4310, "activeBefore": 4188, "churned": 603, "rate": 14.4}
+    ],
+    "inactiveUsers": 142,
+    "countedAt": "2026-02-20T02:00:00.000Z",
 }
+RESTORED = {"restored": 1200}
+ALERT = {
+    "id": 3,
+    "kind": "slow",
+    "subject": "computeAgentStats",
+    "message": "the last run of computeAgentStats took 2.100 s, 25.9 times its usual 0.081 s",
+    "value": 2100.0,
+    "beganAt": "2026-02-20T12:00:02.000Z",
+    "endedAt": None,
+    "open": True,
+    "acknowledgedAt": "2026-02-20T12:04:40.000Z",
+    "acknowledgedBy": "night-shift",
+}
+ALERTS = {"items": [ALERT], "nextCursor": None}
 DEAD_LETTER: dict[str, Any] = {
     "id": 17,
     "state": "open",
@@ -143,12 +164,7 @@ BUILD_HISTORY = {
     "items": [
         {
             "takenAt": "2026-02-20T12:00:00.000Z",
-            "totalBuilds": 500,
-            "completedBuilds": 388,
-            "failedBuilds": 77,
-            "runningBuilds": 35,
-            "successRate": 77.6,
-            "avgDurationMs": 49661,
+            **_BUILD_FIGURES,
             "drift": 0,
             "runId": 4712,
         }

@@ -22,6 +22,9 @@ AGENTS = {
     "explanation": _link("get", "/agents/{name}/explain", name=_NAME),
 }
 BUILDS = {"build": _link("get", "/builds/{id}", id="$response.body#/items/0/id")}
+TASKS = {"task": _link("get", "/tasks/{id}", id="$response.body#/items/0/id")}
+EXECUTIONS = {"execution": _link("get", "/executions/{id}", id="$response.body#/items/0/id")}
+USERS = {"user": _link("get", "/users/{id}", id="$response.body#/items/0/id")}
 JOBS = {"runs": _link("get", "/jobs/{name}/runs", name="$response.body#/items/0/name")}
 RUNS = {
     "run": _link("get", "/jobs/{name}/runs/{runId}", name=_FIRST_JOB, runId=_FIRST_RUN),

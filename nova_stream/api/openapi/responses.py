@@ -11,14 +11,30 @@ from starlette.responses import Response
 from nova_stream.api.convex.protocol import Answer, Failure, Refusal
 from nova_stream.api.openapi import examples
 from nova_stream.api.openapi import examples_operations as operation
+from nova_stream.api.openapi import examples_over_time as over_time
 from nova_stream.api.problems import Problem
 from nova_stream.scopes import Scope
 from nova_stream.storage.access.trail import TrailRow
 from nova_stream.storage.dead_letters.read import DeadLetter, WholeDeadLetter
 from nova_stream.storage.jobs.rows import Alert, JobOverview, Restored, Run
-from nova_stream.storage.read_status import StreamStatus
+from nova_stream.storage.lists.rows import (
+    ListedExecution,
+    ListedTask,
+    ListedUser,
+    TaskWithExecutions,
+    WholeExecution,
+)
+from nova_stream.storage.lists.search import HitGroup
+from nova_stream.storage.stats.engagement_rows import Engagement
 from nova_stream.storage.stats.explain_rows import Explanation
 from nova_stream.storage.stats.history import AgentHistory, BuildHistory
+from nova_stream.storage.stats.range_rows import (
+    AgentRange,
+    AgentSeries,
+    AgentsRange,
+    BuildSeries,
+    BuildsRange,
+)
 from nova_stream.storage.stats.rows import (
     Activity,
     AgentStats,
@@ -29,6 +45,7 @@ from nova_stream.storage.stats.rows import (
     Overview,
     Time,
 )
+from nova_stream.storage.stats.status import StreamStatus
 
 T = TypeVar("T")
 
@@ -57,6 +74,20 @@ class Items(msgspec.Struct, Generic[T], rename="camel", frozen=True):
 
     items: list[T]
     next_cursor: str | None = None
+
+
+class Page(Items[T], Generic[T], frozen=True, kw_only=True):
+    """A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+    page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
+    """
+
+    prev_cursor: str | None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a search found, by kind: agents, builds, tasks, executions, users, jobs."""
+
+    groups: list[HitGroup]
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -97,20 +128,34 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "NamedAgentStats": (NamedAgentStats, examples.NAMED_AGENT),
     "BuildStats": (BuildStats, examples.BUILD_STATS),
     "Overview": (Overview, examples.OVERVIEW),
-    "BuildList": (Items[Build], examples.BUILDS),
+    "BuildList": (Page[Build], examples.BUILDS),
     "BuildWithTasks": (BuildWithTasks, examples.BUILD_WITH_TASKS),
-    "ActivityList": (Items[Activity], examples.ACTIVITIES),
+    "ActivityList": (Page[Activity], examples.ACTIVITIES),
+    "TaskList": (Page[ListedTask], examples.TASKS),
+    "TaskWithExecutions": (TaskWithExecutions, examples.TASK_WITH_EXECUTIONS),
+    "ExecutionList": (Page[ListedExecution], examples.EXECUTIONS),
+    "WholeExecution": (WholeExecution, examples.WHOLE_EXECUTION),
+    "UserList": (Page[ListedUser], examples.USERS),
+    "ListedUser": (ListedUser, examples.USER),
+    "Found": (Found, examples.FOUND),
     "JobList": (Items[JobOverview], operation.JOBS),
     "JobOverview": (JobOverview, operation.JOB),
     "RunList": (Items[Run], operation.RUNS),
     "Run": (Run, operation.RUN),
     "Restored": (Restored, operation.RESTORED),
     "AlertList": (Items[Alert], operation.ALERTS),
+    "Alert": (Alert, operation.ALERT),
     "DeadLetterList": (Items[DeadLetter], operation.DEAD_LETTERS),
     "WholeDeadLetter": (WholeDeadLetter, operation.DEAD_LETTER),
     "Explanation": (Explanation, operation.EXPLANATION),
     "AgentHistoryList": (Items[AgentHistory], operation.AGENT_HISTORY),
     "BuildHistoryList": (Items[BuildHistory], operation.BUILD_HISTORY),
+    "Engagement": (Engagement, operation.ENGAGEMENT),
+    "AgentsRange": (AgentsRange, over_time.AGENTS),
+    "AgentRange": (AgentRange, over_time.AGENT),
+    "AgentSeries": (AgentSeries, over_time.AGENT_SERIES),
+    "BuildsRange": (BuildsRange, over_time.BUILDS),
+    "BuildSeries": (BuildSeries, over_time.BUILD_SERIES),
     "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
     "TrailList": (Items[TrailRow], operation.TRAIL),
     "TokenRights": (TokenRights, operation.TOKEN_RIGHTS),
@@ -141,16 +186,32 @@ def answers(
     status: int = 200,
     protected: bool = True,
     links: Mapping[str, Any] | None = None,
+    of_range: str | None = None,
 ) -> dict[int | str, dict[str, Any]]:
     """A route's ``responses``: what it answers and where that leads to (``api.links``), and its
-    problems (besides those that every protected route has).
+    problems (besides those that every protected route has). ``of_range`` is what it answers to who
+    asks for a range of time.
     """
+    content = _content("application/json", schema)
+    if of_range:
+        ranged = _content("application/json", of_range)
+        either = [c["application/json"]["schema"] for c in (content, ranged)]
+        content = {"application/json": {"schema": {"anyOf": either}}}
     found: dict[int | str, dict[str, Any]] = {
-        status: {"description": description, "content": _content("application/json", schema)}
+        status: {"description": description, "content": content}
     }
     if links:
         found[status]["links"] = links
     return {**found, **described_problems(*problems, *(_ALWAYS if protected else ()))}
+
+
+def listed(
+    schema: str, *, links: Mapping[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a list that is also given as CSV."""
+    found = answers(schema, "A page.", 504, links=links)
+    found[200]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    return found
 
 
 def described_problems(*problems: int) -> dict[int | str, dict[str, Any]]:

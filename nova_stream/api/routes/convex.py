@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from nova_stream.api.auth.tokens import Confirm, access_of
-from nova_stream.api.budget.budget import CALL, spending_of, within
+from nova_stream.api.auth.access import UNREADABLE, Confirm, access_of
+from nova_stream.api.budget.budget import CALL, within
 from nova_stream.api.budget.request_body import read_body
+from nova_stream.api.budget.spending import spending_of
 from nova_stream.api.convex import protocol
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.convex.errors import FunctionError, RequestError
@@ -72,7 +73,9 @@ def _responses(description: str) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-_Secret = Annotated[str, Path(description="A token, for clients that send no header.")]
+_Secret = Annotated[
+    str, Path(alias="token", description="A token, for clients that send no header.")
+]
 _QUERY: dict[str, Any] = {
     "openapi_extra": _documented("query"),
     "responses": _responses("What the query found, or why it refused the call."),
@@ -86,30 +89,31 @@ _MUTATION: dict[str, Any] = {
 @router.post("/api/query", **_QUERY)
 async def query(request: Request, parts: PartsOf) -> Response:
     """Call a query of the main app's backend."""
-    return await _call(request, parts, "query", _secret_of(request))
+    return await _call(request, parts, "query")
 
 
 @router.post("/api/mutation", **_MUTATION)
 async def mutation(request: Request, parts: PartsOf) -> Response:
     """Call a mutation of the main app's backend; later queries show what it changed."""
-    return await _call(request, parts, "mutation", _secret_of(request))
+    return await _call(request, parts, "mutation")
 
 
 @router.post("/c/{token:path}/api/query", **_QUERY)
-async def query_with_token(request: Request, parts: PartsOf, token: _Secret) -> Response:
+async def query_with_token(request: Request, parts: PartsOf, _token: _Secret) -> Response:
     """The same, with the token in the address."""
-    return await _call(request, parts, "query", token)
+    return await _call(request, parts, "query")
 
 
 @router.post("/c/{token:path}/api/mutation", **_MUTATION)
-async def mutation_with_token(request: Request, parts: PartsOf, token: _Secret) -> Response:
+async def mutation_with_token(request: Request, parts: PartsOf, _token: _Secret) -> Response:
     """The same, with the token in the address."""
-    return await _call(request, parts, "mutation", token)
+    return await _call(request, parts, "mutation")
 
 
-async def _call(request: Request, parts: Parts, kind: Kind, secret: str | None) -> Response:
+async def _call(request: Request, parts: Parts, kind: Kind) -> Response:
     access = access_of(request.scope)
-    access.check(secret, *_SCOPES[kind], confirm=_CONFIRM[kind])
+    access.check(*_SCOPES[kind], confirm=_CONFIRM[kind])
+    access.about = UNREADABLE
     try:
         read = partial(protocol.read_request, content_type=request.headers.get("content-type"))
         call = await read_body(request, read)
@@ -119,17 +123,11 @@ async def _call(request: Request, parts: Parts, kind: Kind, secret: str | None) 
     access.about = call.path if function else "(unknown)"
     if function is not None and function.kind == kind:
         spending_of(request.scope).begin(function.within)
-        access.check(secret, function.scope, confirm=_CONFIRM[kind])
+        access.check(function.scope, confirm=_CONFIRM[kind])
+    size = len(await request.body())
     try:
-        value = await parts.convex.run(call.path, kind, call.args, size=len(await request.body()))
+        value = await parts.convex.run(call.path, kind, call.args, size, changed=access.changed)
     except FunctionError as error:
+        access.outcome = "call-refused"
         return answer(protocol.refused(access.about, error))
     return answer(protocol.answered(value, call.format))
-
-
-def _secret_of(request: Request) -> str | None:
-    """The token in the header: a bearer's, or Convex's own key, which may name an identity, too."""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in {"bearer", "convex"}:
-        return None
-    return secret.strip().partition(":")[0] or None

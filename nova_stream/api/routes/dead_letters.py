@@ -6,12 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from nova_stream.api.auth.access import needs
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, MB, Budget, within
 from nova_stream.api.budget.request_body import off_loop
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
+from nova_stream.api.parameters import NO_NUL, NextCursor, Rows
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, Parts, PartsOf
 from nova_stream.republish import republish
@@ -26,8 +27,7 @@ router = APIRouter(
 #: A record with its bytes, in two forms.
 _LETTER = within(Budget(answer=32 * MB, seconds=60, memory=64 * MB))
 _Id = Annotated[int, Path(alias="id", ge=1, le=2**63 - 1, examples=[17])]
-#: Postgres has no NUL in a text.
-_Word = Query(pattern="^[^\\x00]*$")
+_Word = Query(pattern=NO_NUL)
 
 
 @router.get(
@@ -35,10 +35,8 @@ _Word = Query(pattern="^[^\\x00]*$")
 )
 async def dead_letters(
     parts: PartsOf,
-    limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,
-    cursor: Annotated[
-        str | None, Query(description="`nextCursor` of the page before; none = the first page.")
-    ] = None,
+    limit: Rows = 50,
+    cursor: NextCursor = None,
     topic: Annotated[str | None, _Word] = None,
     reason: Annotated[str | None, _Word] = None,
     state: Annotated[State | None, Query(description="Only those in this state.")] = None,

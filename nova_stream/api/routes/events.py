@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from nova_stream.api.auth.access import needs
-from nova_stream.api.budget.budget import EVENTS, spending_of, within
+from nova_stream.api.auth.access import UNREADABLE, access_of
+from nova_stream.api.auth.needs import needs
+from nova_stream.api.budget.budget import EVENTS, within
 from nova_stream.api.budget.request_body import is_large, read_body
+from nova_stream.api.budget.spending import spending_of
 from nova_stream.api.openapi import examples, links
 from nova_stream.api.openapi.responses import Accepted, answer, answers
 from nova_stream.api.problems import ProblemError
@@ -83,13 +84,17 @@ async def publish(request: Request, parts: PartsOf) -> Response:
     """Publish one change or a list of them. Of a list with a bad one nothing is sent. `token`
     goes to `?after=` of a read that is to show them.
     """
+    access = access_of(request.scope)
+    access.about = UNREADABLE
     lines = await _lines(await read_body(request, _split))
+    access.about = "changes"
+    access.changed.update(line.entity for line in lines)
     # Kafka may be long in answering, and has no use for what they were made of.
     spending_of(request.scope).shrink(3 * len(await request.body()))
     publisher = await parts.publisher.get()
     token = await publisher.publish(lines)
-    for entity, count in Counter(line.entity for line in lines).items():
-        parts.metrics.published.labels(entity.value).inc(count)
+    for entity, count in access.changed.items():
+        parts.metrics.published.labels(entity).inc(count)
     return answer(Accepted(len(lines), token.encode()), 202)
 
 

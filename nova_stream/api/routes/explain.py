@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
-from nova_stream.api.auth.access import needs, own_writes
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import PAGE, within
 from nova_stream.api.cursors import decode_cursor, encode_cursor
 from nova_stream.api.openapi.responses import answer, answers
+from nova_stream.api.own_writes import own_writes
+from nova_stream.api.parameters import Rows, in_path_or_query
 from nova_stream.api.routes.stats import unknown_agent
-from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.storage.stats import read
 from nova_stream.storage.stats.explain import explain as explained
 from nova_stream.storage.stats.explain_rows import Figure
@@ -23,20 +26,24 @@ router = APIRouter(
 
 
 _Figure = Annotated[Figure, Query(description="The figure to explain.")]
-_Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
 _Cursor = Annotated[
     str | None, Query(description="`nextCursor` of the page before, of the same figure.")
 ]
 _Unregistered = Annotated[bool, Query(description="Also a name that no registered agent has.")]
-_ANSWERS = answers("Explanation", "The figure.", 404, 504)
 
 
-@router.get("/agents/{name:path}/explain", responses=_ANSWERS)
+@in_path_or_query(
+    router,
+    "/agents/{name:path}/explain",
+    "/agent/explain",
+    "The same with the name in the query: for any name.",
+    responses=answers("Explanation", "The figure.", 404, 504),
+)
 async def explain(
     parts: PartsOf,
-    name: Annotated[str, Path(examples=["ANDROMEDA"])],
+    name: Annotated[str, Field(examples=["ANDROMEDA"])],
     figure: _Figure,
-    limit: _Limit = 50,
+    limit: Rows = 50,
     cursor: _Cursor = None,
     *,
     unregistered: _Unregistered = False,
@@ -45,26 +52,6 @@ async def explain(
     and rows are of one instant. Of a row that was deleted or went to another agent, nothing is
     known here any more.
     """
-    return await _explained(parts, name, figure, limit, cursor, unregistered=unregistered)
-
-
-@router.get("/agent/explain", responses=_ANSWERS)
-async def explain_by_query(
-    parts: PartsOf,
-    name: Annotated[str, Query(examples=["ANDROMEDA"])],
-    figure: _Figure,
-    limit: _Limit = 50,
-    cursor: _Cursor = None,
-    *,
-    unregistered: _Unregistered = False,
-) -> Response:
-    """The same with the name in the query: for any name."""
-    return await _explained(parts, name, figure, limit, cursor, unregistered=unregistered)
-
-
-async def _explained(
-    parts: Parts, name: str, figure: Figure, limit: int, cursor: str | None, *, unregistered: bool
-) -> Response:
     found = None
     place = decode_cursor(cursor)
     bounds = read.Bounds(limit, PAGE.row_bytes)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from nova_stream.api.auth.access import needs
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import MB, PROBE, Budget, within
+from nova_stream.api.database import Database
 from nova_stream.api.metrics import CONTENT_TYPE
 from nova_stream.api.openapi.responses import Live, Ready, answer, answers, described_problems
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import Parts, PartsOf
 from nova_stream.errors import NovaStreamError, SchemaVersionError
-from nova_stream.storage.database import DATABASE_ERRORS, State, is_away, state_of
+from nova_stream.storage.faults import DATABASE_ERRORS, State, is_away, state_of
+from nova_stream.storage.stats import read
 
 router = APIRouter(tags=["operation"])
 
+_COUNT_LIMIT_S = 2.5
+
 _OK = "ok"
-_AWAY: dict[State, str] = {"silent": "away: no answer", "refusing": "away"}
+_AWAY: dict[State, str] = {
+    "silent": "away: no answer",
+    "refusing": "away",
+    "unresolved": "away: name not known",
+}
 
 
 @router.get(
@@ -56,6 +66,14 @@ async def ready(parts: PartsOf) -> Response:
 async def metrics(parts: PartsOf) -> Response:
     """The API's own numbers, for Prometheus."""
     return Response(parts.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def count_unregistered(database: Database) -> int:
+    """How many names have no agent; raises what Postgres' answer was, or TimeoutError after 2.5 s.
+    Counting goes over all names.
+    """
+    async with asyncio.timeout(_COUNT_LIMIT_S), database.brief_look() as connection:
+        return await read.count_unregistered(connection)
 
 
 async def _database(parts: Parts) -> tuple[str, str, int]:

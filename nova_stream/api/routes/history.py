@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nova_stream.api.auth.access import needs, own_writes
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import HISTORY, within
 from nova_stream.api.cursors import (
-    bad_cursor,
     decode_cursor,
     decode_id,
     encode_cursor,
     encode_id,
 )
 from nova_stream.api.openapi.responses import NOT_MODIFIED, Items, answer, answers
+from nova_stream.api.own_writes import own_writes
+from nova_stream.api.parameters import NextCursor
 from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.clock import system_clock
+from nova_stream.errors import BadCursorError
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats import history
 from nova_stream.storage.stats.rows import ListPlace
@@ -30,29 +31,18 @@ router = APIRouter(
 )
 
 
-_Cursor = Annotated[
-    str | None, Query(description="`nextCursor` of the page before; none = the first page.")
-]
 #: Runs a page of the builds' history.
 _RUNS = 5000
 #: The number of one.
 _RUN = re.compile(r"[0-9]{1,18}")
 
 
-@dataclass(frozen=True)
-class _AgentsHistory:
-    """The read of those who ask for the same history at one time: a plot is costly, and every
-    page that is open asks for it.
-    """
-
-    hours: int
-    buckets: int
-    after: str
-
-    async def __call__(self, connection: Connection) -> Items[history.AgentHistory]:
-        span = history.Span.until(system_clock(), self.hours, self.buckets)
-        items, end = await history.agents_history(connection, span, HISTORY.rows, self.after)
-        return Items(items, encode_id(end))
+async def _agents_history(
+    connection: Connection, hours: int, buckets: int, after: str
+) -> Items[history.AgentHistory]:
+    span = history.Span.until(system_clock(), hours, buckets)
+    items, end = await history.agents_history(connection, span, HISTORY.rows, after)
+    return Items(items, encode_id(end))
 
 
 @router.get(
@@ -66,21 +56,21 @@ async def agents_history(
     buckets: Annotated[
         int, Query(ge=1, le=200, description="How many buckets the range has.")
     ] = 24,
-    cursor: _Cursor = None,
+    cursor: NextCursor = None,
 ) -> Response:
     """What every registered agent did lately, by name: its tasks that ended, as the activity feed
     tells them, and its executions, in buckets of equal length up to now.
     """
-    return (await parts.reads.get(_AgentsHistory(hours, buckets, decode_id(cursor) or ""))).answer(
-        request
-    )
+    after = decode_id(cursor) or ""
+    # A plot is costly, and every page that is open asks for it: they share it.
+    return (await parts.reads.get(_agents_history, hours, buckets, after)).answer(request)
 
 
 @router.get("/builds/history", responses=answers("BuildHistoryList", "Oldest first.", 504))
 async def builds_history(
     parts: PartsOf,
     days: Annotated[int, Query(ge=1, le=366, description="How far back.")] = 30,
-    cursor: _Cursor = None,
+    cursor: NextCursor = None,
 ) -> Response:
     """The builds' figures over time, as the runs of refreshBuildStats found them."""
     since = system_clock() - timedelta(days=days)
@@ -96,5 +86,5 @@ def _run_place(cursor: str | None) -> history.RunPlace | None:
     if place is None:
         return None
     if place.time is None or not _RUN.fullmatch(place.id):
-        raise bad_cursor()
+        raise BadCursorError
     return history.RunPlace(place.time, int(place.id))

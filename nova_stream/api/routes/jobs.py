@@ -7,17 +7,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from nova_stream.api.auth.access import needs
+from nova_stream.api.auth.access import access_of
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import ACTION, LINES, ROW, within
 from nova_stream.api.budget.request_body import bad_option, read_options
-from nova_stream.api.cursors import bad_cursor, decode_numbers, encode_numbers
+from nova_stream.api.cursors import decode_numbers, encode_numbers
 from nova_stream.api.openapi import examples_operations as examples
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
+from nova_stream.api.parameters import NextCursor, Rows
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, Parts, PartsOf
 from nova_stream.clock import EPOCH, system_clock
-from nova_stream.errors import UsageError
+from nova_stream.errors import BadCursorError, UsageError
 from nova_stream.events.times import parse_time
 from nova_stream.jobs import registry
 from nova_stream.jobs.engine.job import Job, check_believed
@@ -32,10 +34,6 @@ _MICROSECOND = timedelta(microseconds=1)
 
 _Name = Annotated[str, Path(examples=["computeAgentStats"])]
 _RunId = Annotated[int, Path(alias="runId", ge=1, le=2**63 - 1, examples=[4711])]
-_Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
-_Cursor = Annotated[
-    str | None, Query(description="`nextCursor` of the page before; none = the first page.")
-]
 
 
 def _body(properties: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
@@ -85,8 +83,8 @@ async def jobs(parts: PartsOf) -> Response:
 async def runs(
     parts: PartsOf,
     name: _Name,
-    limit: _Limit = 50,
-    cursor: _Cursor = None,
+    limit: Rows = 50,
+    cursor: NextCursor = None,
     outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome.")] = None,
 ) -> Response:
     """A job's runs and the slots that nobody ran, newest first."""
@@ -127,7 +125,9 @@ async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response
     dry_run = given.get("dryRun", False)
     if not isinstance(dry_run, bool):
         raise bad_option("dryRun must be true or false")
-    number = await parts.ledger.request(name, at=_instant(given.get("at")), dry_run=dry_run)
+    if dry_run:
+        access_of(request.scope).about = f"{name}, dry run"
+    number = await parts.ledger.request(name, as_of=_instant(given.get("at")), dry_run=dry_run)
     response = answer(await _run(parts, name, number), 202)
     response.headers["Location"] = f"{PREFIX}/jobs/{name}/runs/{number}"
     return response
@@ -167,7 +167,7 @@ async def resume(parts: PartsOf, name: _Name) -> Response:
     dependencies=[needs("admin", confirm="never")],
 )
 async def undo(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
-    """Put back what a run of cleanupOldActivity deleted; later runs leave it alone for a while."""
+    """Put back what a run took away, if its job can; later runs leave it alone for a while."""
     job = _known(name)
     await _run(parts, name, run_id)
     if job.undo is None:
@@ -212,7 +212,7 @@ def _place(cursor: str | None) -> read_jobs.RunPlace | None:
     try:
         return read_jobs.RunPlace(EPOCH + numbers[0] * _MICROSECOND, numbers[1])
     except OverflowError:
-        raise bad_cursor() from None
+        raise BadCursorError from None
 
 
 def _instant(given: Any) -> datetime | None:

@@ -1,98 +1,209 @@
-"""Builds and the activity feed."""
+"""Lists of builds, tasks, executions, activities and users."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import msgspec
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from nova_stream.api.auth.access import needs, own_writes
-from nova_stream.api.budget.budget import PAGE, TASKS, within
-from nova_stream.api.cursors import decode_cursor, decode_id, encode_cursor, encode_id
+from nova_stream.api.auth.needs import needs, sees_documents
+from nova_stream.api.budget.budget import PAGE, within
+from nova_stream.api.csv_table import columns_of, csv_table
+from nova_stream.api.cursors import decode_page, encode_page
 from nova_stream.api.openapi import links
-from nova_stream.api.openapi.responses import Items, answer, answers
-from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, Parts, PartsOf
-from nova_stream.storage.stats import read
+from nova_stream.api.openapi.responses import Page, answer, listed
+from nova_stream.api.own_writes import own_writes
+from nova_stream.api.parameters import NO_NUL, bad_parameter, time_of
+from nova_stream.api.state import PREFIX, parts_of
+from nova_stream.events.change import BuildStatus, TaskStatus
+from nova_stream.events.times import time_text
+from nova_stream.storage.lists import catalogue
+from nova_stream.storage.lists.catalogue import Listing
+from nova_stream.storage.lists.read import read_page
+from nova_stream.storage.lists.statements import OpenRange, Question
+from nova_stream.storage.stats.read import Bounds
 
-router = APIRouter(
-    prefix=PREFIX,
-    tags=["builds and activity"],
-    dependencies=[needs("documents"), within(PAGE), own_writes],
-)
+router = APIRouter(prefix=PREFIX, tags=["lists"])
+_DOCUMENTS = [needs("documents"), within(PAGE), own_writes]
+_FIGURES = [needs("stats", "documents"), within(PAGE), own_writes]
 
-_Limit = Annotated[int, Query(ge=1, le=500, description="Rows a page.")]
-_Cursor = Annotated[
-    str | None, Query(description="`nextCursor` of the page before; none = the first page.")
+_Agent = Annotated[
+    str | None, Query(pattern=NO_NUL, description="Only those of the agent of this name.")
 ]
-_Tasks = Annotated[int, Query(ge=1, le=TASKS.rows, description="Tasks a page.")]
-_Status = Annotated[
-    Literal["pending", "running", "completed", "failed"] | None,
-    Query(description="Only builds of this status."),
+_Build = Annotated[
+    str | None, Query(pattern=NO_NUL, description="Only those of the build with this ID.")
+]
+_Task = Annotated[
+    str | None, Query(pattern=NO_NUL, description="Only those of the task with this ID.")
+]
+_User = Annotated[
+    str | None, Query(pattern=NO_NUL, description="Only those of the user with this `userId`.")
+]
+_EventType = Annotated[
+    str | None,
+    Query(alias="eventType", pattern=NO_NUL, description="Only those of this event type."),
+]
+_Tier = Annotated[str | None, Query(pattern=NO_NUL, description="Only users of this tier.")]
+_BuildStatus = Annotated[BuildStatus | None, Query(description="Only builds of this status.")]
+_TaskStatus = Annotated[TaskStatus | None, Query(description="Only tasks of this status.")]
+
+
+def _text(what: str) -> Any:
+    return Query(min_length=1, max_length=200, pattern=NO_NUL, description=what)
+
+
+_IdPart = Annotated[str | None, _text("Only those with this text in their ID.")]
+_PartOfBuild = Annotated[str | None, _text("Only those with this text in ID or `prdName`.")]
+_PartOfTask = Annotated[
+    str | None,
+    _text("Only those with this text in the ID or, with the scope documents, in the title."),
+]
+_PartOfActivity = Annotated[str | None, _text("Only those with this text in their details.")]
+_PartOfUser = Annotated[
+    str | None,
+    _text("Only those with this text in ID, `userId` or, with the scope documents, `email`."),
 ]
 
 
-@router.get("/builds", responses=answers("BuildList", "A page.", 504, links=links.BUILDS))
+class _Paging:
+    """What every list takes."""
+
+    def __init__(
+        self,
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=PAGE.rows, description="Rows a page.")] = 50,
+        cursor: Annotated[
+            str | None,
+            Query(
+                description="`nextCursor` or `prevCursor` of a page with the same filters; "
+                "none = the first page."
+            ),
+        ] = None,
+        start: Annotated[
+            str | None,
+            Query(alias="from", description="Only from this time on (ISO 8601, UTC by default)."),
+        ] = None,
+        end: Annotated[
+            str | None, Query(alias="to", description="Only before this time, which is not in.")
+        ] = None,
+        form: Annotated[
+            Literal["json", "csv"] | None,
+            Query(alias="format", description="`csv` gives the page's rows as CSV (RFC 4180)."),
+        ] = None,
+    ) -> None:
+        self.request = request
+        self.bounds = Bounds(limit, PAGE.row_bytes)
+        self.cursor = decode_page(cursor)
+        self.range = OpenRange(_time_text("from", start), _time_text("to", end))
+        if start is not None and end is not None and str(self.range.start) >= str(self.range.end):
+            raise bad_parameter("from", "must be before to")
+        self.csv = (form or _preferred(request.headers.get("accept", ""))) == "csv"
+
+    async def answer(self, listing: Listing, q: str | None, **filters: str | None) -> Response:
+        """The page of ``listing`` that was asked for; None is no filter."""
+        documents = sees_documents(self.request)
+        given = {name: value for name, value in filters.items() if value is not None}
+        if q is not None:
+            given["q" if documents else "id"] = q
+        question = Question(listing, given, self.range, documents)
+        async with parts_of(self.request).database.connection() as connection:
+            found = await read_page(connection, question, self.bounds, self.cursor)
+        page = Page(found.rows, encode_page(found.next), prev_cursor=encode_page(found.prev))
+        if not self.csv:
+            return answer(page)
+        text = csv_table(columns_of(listing.kind, documents=documents), found.rows)
+        return Response(text, media_type="text/csv", headers=self._headers(page))
+
+    def _headers(self, page: Page[Any]) -> dict[str, str]:
+        """A name for the file, and the neighbours' addresses (RFC 8288)."""
+        name = self.request.url.path.rpartition("/")[2]
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{name}.csv"',
+        }
+        cursors = {"next": page.next_cursor, "prev": page.prev_cursor}
+        url = self.request.url
+        neighbours = [
+            f'<?{url.include_query_params(cursor=cursor).query}>; rel="{relation}"'
+            for relation, cursor in cursors.items()
+            if cursor
+        ]
+        if neighbours:
+            headers["Link"] = ", ".join(neighbours)
+        return headers
+
+
+def _time_text(name: str, value: str | None) -> str | None:
+    return None if value is None else time_text(time_of(name, value))
+
+
+def _preferred(accept: str) -> str:
+    types = [part.partition(";")[0].strip() for part in accept.split(",")]
+    return "csv" if "text/csv" in types and "application/json" not in types else "json"
+
+
+_Asked = Annotated[_Paging, Depends()]
+
+
+@router.get("/builds", dependencies=_DOCUMENTS, responses=listed("BuildList", links=links.BUILDS))
 async def builds(
-    parts: PartsOf, limit: _Limit = 50, cursor: _Cursor = None, status: _Status = None
+    asked: _Asked, status: _BuildStatus = None, agent: _Agent = None, q: _PartOfBuild = None
 ) -> Response:
-    """Builds, newest start first; those that have not started come last."""
-    place = decode_cursor(cursor)
-    async with parts.database.connection() as connection:
-        bounds = read.Bounds(limit, PAGE.row_bytes)
-        items, end = await read.builds(connection, bounds, place, status)
-    return answer(Items(items, encode_cursor(end)))
+    """Builds, newest start first; those that have not started come last. `from` and `to` are of
+    the start.
+    """
+    return await asked.answer(catalogue.BUILDS, q, status=status, agent=agent)
+
+
+@router.get("/tasks", dependencies=_FIGURES, responses=listed("TaskList", links=links.TASKS))
+async def tasks(
+    asked: _Asked,
+    build: _Build = None,
+    agent: _Agent = None,
+    status: _TaskStatus = None,
+    q: _PartOfTask = None,
+) -> Response:
+    """Tasks, newest creation first; those without a time come last. Titles and errors are there
+    with the scope documents.
+    """
+    return await asked.answer(catalogue.TASKS, q, build=build, agent=agent, status=status)
 
 
 @router.get(
-    "/builds/{id:path}",
-    responses=answers("BuildWithTasks", "The build.", 404, 504),
-    dependencies=[within(TASKS)],
+    "/executions",
+    dependencies=_FIGURES,
+    responses=listed("ExecutionList", links=links.EXECUTIONS),
 )
-async def build(
-    parts: PartsOf,
-    build_id: Annotated[str, Path(alias="id", examples=["b0001"])],
-    limit: _Tasks = TASKS.rows,
-    cursor: _Cursor = None,
+async def executions(
+    asked: _Asked,
+    task: _Task = None,
+    build: _Build = None,
+    agent: _Agent = None,
+    q: _IdPart = None,
 ) -> Response:
-    """A build with its tasks, by phase and creation; where there are many, `nextCursor` goes on."""
-    return await _build(parts, build_id, limit, cursor)
+    """Executions, newest first, archived ones too; those without a time come last. Errors are there
+    with the scope documents.
+    """
+    return await asked.answer(catalogue.EXECUTIONS, q, task=task, build=build, agent=agent)
 
 
-@router.get(
-    "/build",
-    responses=answers("BuildWithTasks", "The build.", 404, 504),
-    dependencies=[within(TASKS)],
-)
-async def build_by_query(
-    parts: PartsOf,
-    build_id: Annotated[str, Query(alias="id", examples=["b0001"])],
-    limit: _Tasks = TASKS.rows,
-    cursor: _Cursor = None,
+@router.get("/activity", dependencies=_DOCUMENTS, responses=listed("ActivityList"))
+async def activity(
+    asked: _Asked,
+    agent: _Agent = None,
+    build: _Build = None,
+    user: _User = None,
+    event_type: _EventType = None,
+    q: _PartOfActivity = None,
 ) -> Response:
-    """The same with the id in the query: for any id, `stats` and `history` included."""
-    return await _build(parts, build_id, limit, cursor)
-
-
-async def _build(parts: Parts, build_id: str, limit: int, cursor: str | None) -> Response:
-    found = None
-    after = decode_id(cursor)
-    if "\x00" not in build_id:  # which Postgres has in no id
-        bounds = read.Bounds(limit, TASKS.row_bytes)
-        async with parts.database.connection() as connection:
-            found = await read.build(connection, build_id, bounds, after)
-    if found is None:
-        raise ProblemError(404, "unknown-build", "No build has this ID.")
-    whole, end = found
-    return answer(msgspec.structs.replace(whole, next_cursor=encode_id(end)))
-
-
-@router.get("/activity", responses=answers("ActivityList", "A page.", 504))
-async def activity(parts: PartsOf, limit: _Limit = 50, cursor: _Cursor = None) -> Response:
     """The activity feed, newest first."""
-    place = decode_cursor(cursor)
-    async with parts.database.connection() as connection:
-        bounds = read.Bounds(limit, PAGE.row_bytes)
-        items, end = await read.activities(connection, bounds, place)
-    return answer(Items(items, encode_cursor(end)))
+    given = {"agent": agent, "build": build, "user": user, "eventType": event_type}
+    return await asked.answer(catalogue.ACTIVITY, q, **given)
+
+
+@router.get("/users", dependencies=_FIGURES, responses=listed("UserList", links=links.USERS))
+async def users(asked: _Asked, tier: _Tier = None, q: _PartOfUser = None) -> Response:
+    """Users, the most recently active first; `from` and `to` are of `lastActiveAt`. E-mail
+    addresses are there with the scope documents.
+    """
+    return await asked.answer(catalogue.USERS, q, tier=tier)

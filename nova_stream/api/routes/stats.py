@@ -2,53 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
-from nova_stream.api.auth.access import needs, own_writes
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import AGENTS, FIGURES, ROW, Budget, within
 from nova_stream.api.coalescing import Read
 from nova_stream.api.cursors import decode_agent, encode_agent
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import NOT_MODIFIED, Items, answer, answers
+from nova_stream.api.own_writes import own_writes
+from nova_stream.api.parameters import NextCursor, in_path_or_query
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.api.ranges import From, To, range_of
+from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.storage.database import Connection
-from nova_stream.storage.stats import read
-from nova_stream.storage.stats.rows import AgentPlace, AgentStats
+from nova_stream.storage.stats import ranges, read
+from nova_stream.storage.stats.buckets import Range
+from nova_stream.storage.stats.range_rows import AgentRange, AgentsRange
+from nova_stream.storage.stats.rows import AgentPlace, AgentStats, NamedAgentStats
 
 router = APIRouter(
-    prefix=PREFIX, tags=["statistics"], dependencies=[needs("stats"), within(ROW), own_writes]
+    prefix=PREFIX,
+    tags=["statistics"],
+    dependencies=[needs("stats"), within(ROW), own_writes],
 )
 
-_Unregistered = Annotated[
+Unregistered = Annotated[
     bool,
     Query(description="Also names that tasks or executions give and no registered agent has."),
 ]
 
 
-@dataclass(frozen=True)
-class _Agents:
-    """The read of those who ask for the same page at one time."""
-
-    rows: int = AGENTS.rows
-    after: AgentPlace | None = None
-    unregistered: bool = False
-
-    async def __call__(self, connection: Connection) -> Items[AgentStats]:
-        bounds = read.Bounds(self.rows, AGENTS.row_bytes)
-        items, end = await read.agents_stats(
-            connection, bounds, self.after, unregistered=self.unregistered
-        )
-        return Items(items, encode_agent(end))
+async def _agents(
+    connection: Connection, rows: int, after: AgentPlace | None, *, unregistered: bool
+) -> Items[AgentStats]:
+    bounds = read.Bounds(rows, AGENTS.row_bytes)
+    items, end = await read.agents_stats(connection, bounds, after, unregistered=unregistered)
+    return Items(items, encode_agent(end))
 
 
-def short_ways() -> dict[str, tuple[Read, Budget]]:
+async def _agents_range(
+    connection: Connection, asked: Range, rows: int, after: AgentPlace | None, *, unregistered: bool
+) -> AgentsRange:
+    bounds = read.Bounds(rows, AGENTS.row_bytes)
+    found, end = await ranges.agents_range(
+        connection, asked, bounds, after, unregistered=unregistered
+    )
+    found.next_cursor = encode_agent(end)
+    return found
+
+
+async def _all_agents(connection: Connection) -> Items[AgentStats]:
+    return await _agents(connection, AGENTS.rows, None, unregistered=False)
+
+
+def fast_paths() -> dict[str, tuple[Read, Budget]]:
     """The reads below that need no parameters and what they may cost, by their paths."""
     return {
-        f"{PREFIX}/agents/stats": (_Agents(), AGENTS),
+        f"{PREFIX}/agents/stats": (_all_agents, AGENTS),
         f"{PREFIX}/builds/stats": (read.build_stats, FIGURES),
         f"{PREFIX}/overview": (read.overview, FIGURES),
     }
@@ -56,61 +70,59 @@ def short_ways() -> dict[str, tuple[Read, Budget]]:
 
 @router.get(
     "/agents/stats",
-    responses=answers("AgentStatsList", "A page.", 504, links=links.AGENTS) | NOT_MODIFIED,
+    responses=answers("AgentStatsList", "A page.", 504, links=links.AGENTS, of_range="AgentsRange")
+    | NOT_MODIFIED,
     dependencies=[within(AGENTS)],
 )
 async def agents_stats(
     request: Request,
     parts: PartsOf,
     limit: Annotated[int, Query(ge=1, le=AGENTS.rows, description="Rows a page.")] = AGENTS.rows,
-    cursor: Annotated[
-        str | None, Query(description="`nextCursor` of the page before; none = the first page.")
-    ] = None,
+    cursor: NextCursor = None,
+    start: From = None,
+    to: To = None,
     *,
-    unregistered: _Unregistered = False,
+    unregistered: Unregistered = False,
 ) -> Response:
-    """All agents, newest lastActive first, then by name."""
-    asked = _Agents(limit, decode_agent(cursor), unregistered)
-    return (await parts.reads.get(asked)).answer(request)
+    """All agents, newest lastActive first, then by name; of a range of time what each of them did,
+    by name, and what all did together.
+    """
+    place = decode_agent(cursor)
+    asked = range_of(start, to)
+    if asked is None:
+        found = await parts.reads.get(_agents, limit, place, unregistered=unregistered)
+    else:
+        found = await parts.reads.get(_agents_range, asked, limit, place, unregistered=unregistered)
+    return found.answer(request)
 
 
-@router.get(
+@in_path_or_query(
+    router,
     "/agents/{name:path}/stats",
-    responses=answers("NamedAgentStats", "The agent.", 404, 504),
+    "/agent/stats",
+    "The same with the name in the query: for any name, those that an address cannot hold (`..`, "
+    "or what a proxy takes away) included.",
+    responses=answers("NamedAgentStats", "The agent.", 404, 504, of_range="AgentRange"),
 )
 async def agent_stats(
     parts: PartsOf,
-    name: Annotated[str, Path(examples=["ANDROMEDA"])],
+    name: Annotated[str, Field(examples=["ANDROMEDA"])],
+    start: From = None,
+    to: To = None,
     *,
-    unregistered: _Unregistered = False,
+    unregistered: Unregistered = False,
 ) -> Response:
-    """One agent by name. Of several agents of one name it is the first by id, and
-    `otherAgentIds` names the others.
+    """One agent by name, or what it did in a range of time. Of several agents of one name it is the
+    first by id, and `otherAgentIds` names the others.
     """
-    return await _agent(parts, name, unregistered=unregistered)
-
-
-@router.get(
-    "/agent/stats",
-    responses=answers("NamedAgentStats", "The agent.", 404, 504),
-)
-async def agent_stats_by_query(
-    parts: PartsOf,
-    name: Annotated[str, Query(examples=["ANDROMEDA"])],
-    *,
-    unregistered: _Unregistered = False,
-) -> Response:
-    """The same with the name in the query: for any name, those that an address cannot hold (`..`,
-    or what a proxy takes away) included.
-    """
-    return await _agent(parts, name, unregistered=unregistered)
-
-
-async def _agent(parts: Parts, name: str, *, unregistered: bool) -> Response:
-    found = None
+    asked = range_of(start, to)
+    found: NamedAgentStats | AgentRange | None = None
     if "\x00" not in name:  # which Postgres has in no name
         async with parts.database.connection() as connection:
-            found = await read.agent_stats(connection, name, unregistered=unregistered)
+            if asked is None:
+                found = await read.agent_stats(connection, name, unregistered=unregistered)
+            else:
+                found = await ranges.agent_range(connection, asked, name, unregistered=unregistered)
     if found is None:
         raise unknown_agent(unregistered=unregistered)
     return answer(found)
@@ -118,12 +130,20 @@ async def _agent(parts: Parts, name: str, *, unregistered: bool) -> Response:
 
 @router.get(
     "/builds/stats",
-    responses=answers("BuildStats", "The figures of all builds.", 504) | NOT_MODIFIED,
+    responses=answers("BuildStats", "The figures of all builds.", 504, of_range="BuildsRange")
+    | NOT_MODIFIED,
     dependencies=[within(FIGURES)],
 )
-async def build_stats(request: Request, parts: PartsOf) -> Response:
-    """The figures of all builds."""
-    return (await parts.reads.get(read.build_stats)).answer(request)
+async def build_stats(
+    request: Request, parts: PartsOf, start: From = None, to: To = None
+) -> Response:
+    """The figures of all builds, or of those that ended in a range of time."""
+    asked = range_of(start, to)
+    if asked is None:
+        found = await parts.reads.get(read.build_stats)
+    else:
+        found = await parts.reads.get(ranges.builds_range, asked)
+    return found.answer(request)
 
 
 @router.get(

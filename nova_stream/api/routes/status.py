@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from nova_stream.api.auth.access import needs
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import FIGURES, within
 from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.state import PREFIX, PartsOf

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nova_stream.api.auth.access import needs
-from nova_stream.api.auth.tokens import access_of
+from nova_stream.api.auth.access import access_of
+from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, PROBE, within
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.openapi.responses import Items, TokenRights, answer, answers
+from nova_stream.api.parameters import NO_NUL, NextCursor, Rows
 from nova_stream.api.state import PREFIX, PartsOf
 from nova_stream.events.times import time_text
 from nova_stream.scopes import SCOPES
@@ -26,13 +27,11 @@ router = APIRouter(prefix=PREFIX, tags=["access"])
 )
 async def trail(
     parts: PartsOf,
-    limit: Annotated[int, Query(ge=1, le=500, description="Rows a page.")] = 50,
-    cursor: Annotated[
-        str | None, Query(description="`nextCursor` of the page before; none = the first page.")
-    ] = None,
+    limit: Rows = 50,
+    cursor: NextCursor = None,
     token: Annotated[
         str | None,
-        Query(pattern="^[^\\x00]*$", description="Only lines of the token of this name."),
+        Query(pattern=NO_NUL, description="Only lines of the token of this name."),
     ] = None,
     refused: Annotated[
         bool | None, Query(description="Only refused actions, or only allowed ones.")

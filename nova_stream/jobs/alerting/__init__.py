@@ -1,1 +1,1 @@
-"""Alerts, and the webhook that they are sent to."""
+"""Alerts, and the channels on which they are told."""

@@ -12,8 +12,10 @@ import msgspec
 
 from nova_stream.clock import Clock, isoformat
 from nova_stream.jobs import health_check
+from nova_stream.jobs.alerting.messages import Channel
 from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
+from nova_stream.storage.apply.positions import StoppedPartition
 from nova_stream.storage.apply.sources import MovedSource
 from nova_stream.storage.jobs.alerts import AlertStore, MissedFacts, RunFacts
 from nova_stream.storage.jobs.rows import Alert, AlertKind, Outcome
@@ -46,9 +48,10 @@ def conditions(
     runs: Iterable[RunFacts],
     missed: Iterable[MissedFacts],
     moved: Iterable[MovedSource] = (),
+    stopped: Iterable[StoppedPartition] = (),
 ) -> list[Condition]:
-    """All conditions that hold, from each job's newest runs (newest first), missed slots, and
-    partitions whose source seems to have moved.
+    """All conditions that hold, from each job's newest runs (newest first), missed slots,
+    partitions whose source seems to have moved, and those that stand.
     """
     found: list[Condition] = []
     for job, group in groupby(runs, key=lambda run: run.job):
@@ -63,6 +66,10 @@ def conditions(
     found += [
         _moved(topic, list(partitions))
         for topic, partitions in groupby(moved, key=lambda item: item.topic)
+    ]
+    found += [
+        _stopped(topic, list(standing))
+        for topic, standing in groupby(stopped, key=lambda item: item.topic)
     ]
     return found
 
@@ -145,6 +152,17 @@ def _table_sizes(settings: Settings, runs: Sequence[RunFacts]) -> Iterator[Condi
         if isinstance(size, int) and size > limit:
             message = f"table {table} has {size} rows, more than {limit}"
             yield Condition(AlertKind.TABLE_SIZE, table, message, float(size))
+            continue
+        gained = (result.get("growthPerDay") or {}).get(field)
+        if not (isinstance(size, int) and isinstance(gained, int | float) and gained > 0):
+            continue
+        days = (limit - size) / gained
+        if days <= settings.alert_growth_days:
+            message = (
+                f"table {table} has {size} rows and gains {gained:.0f} a day: by that it has more "
+                f"than {limit} in {max(1, round(days))} days"
+            )
+            yield Condition(AlertKind.GROWTH, table, message, round(days, 1))
 
 
 def _health(runs: Sequence[RunFacts]) -> Iterator[Condition]:
@@ -177,14 +195,28 @@ def _moved(topic: str, partitions: Sequence[MovedSource]) -> Condition:
     )
 
 
-class Alerts:
-    """Keeps the table ``alerts`` in step with the conditions; any number of workers may."""
+def _stopped(topic: str, partitions: Sequence[StoppedPartition]) -> Condition:
+    first = partitions[0]
+    numbers = ", ".join(str(item.partition) for item in partitions)
+    return Condition(
+        AlertKind.DEAD_LETTERS,
+        topic,
+        f"{topic} stands in partition {numbers}: {first.why}. Correct what publishes, or start the "
+        "workers with a higher NOVA_DEAD_LETTER_LIMIT",
+        float(len(partitions)),
+    )
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+
+class Alerts:
+    """Keeps the table ``alerts`` in step with the conditions, for ``channels`` to tell of; any
+    number of workers may.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, channels: Iterable[Channel]) -> None:
         self._settings = settings
         self._clock = clock
         self._session = Session(settings, "alerts")
-        self._tells = settings.alert_webhook_url is not None
+        self._channels = [channel.name for channel in channels]
 
     async def check(self) -> None:
         """Begin alerts for new conditions and end those whose condition is gone.
@@ -212,7 +244,7 @@ class Alerts:
         """Delete alerts that ended more than NOVA_JOB_HISTORY_DAYS ago."""
         async with self._session.use() as connection:
             await AlertStore(connection).prune(
-                self._clock() - timedelta(days=self._settings.job_history_days)
+                self._clock() - timedelta(days=self._settings.job_history_days), self._channels
             )
 
     def close(self) -> None:
@@ -222,7 +254,7 @@ class Alerts:
     async def _conditions(self, store: AlertStore, now: datetime) -> list[Condition]:
         runs = await store.runs(max(self._settings.alert_runs, BASELINE + 1))
         missed = await store.missed(now - _MISSED_SHOWN, now - LOOKED_BACK, now)
-        return conditions(self._settings, runs, missed, await store.moved())
+        return conditions(self._settings, runs, missed, await store.moved(), await store.stopped())
 
     async def _reconcile(
         self, store: AlertStore, found: Sequence[Condition], now: datetime
@@ -243,8 +275,7 @@ class Alerts:
         )
         if number is None:
             return
-        if self._tells:
-            await store.queue(number, "begin")
+        await store.queue(number, "begin", self._channels)
         _log.warning(
             "alert", alert=condition.kind.value, subject=condition.subject, value=condition.value
         )
@@ -252,6 +283,5 @@ class Alerts:
     async def _end(self, store: AlertStore, line: Alert, now: datetime) -> None:
         if not await store.end(line.id, now):
             return
-        if self._tells:
-            await store.queue(line.id, "end")
+        await store.queue(line.id, "end", self._channels)
         _log.info("alert is over", alert=line.kind, subject=line.subject)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ from nova_stream.storage.maintenance.archive import (
 )
 
 
-class WholeExecution(msgspec.Struct, frozen=True, rename="camel"):
+class ShownExecution(msgspec.Struct, frozen=True, rename="camel"):
     """An execution with its ``document``, wherever that lies.
 
     ``archived`` names the object that has it. The document is None for a deleted execution, and
@@ -50,17 +48,17 @@ async def list_objects(settings: Settings) -> list[ArchiveObject]:
 
     Raises DatabaseUnavailableError, SchemaVersionError.
     """
-    async with _opened(settings) as connection:
+    async with open_session(settings, "archive") as connection:
         return await ArchiveStore(connection).all_objects()
 
 
-async def show(settings: Settings, id_: str) -> WholeExecution:
+async def show(settings: Settings, id_: str) -> ShownExecution:
     """An execution with its document, read from the archive where it lies there.
 
     Raises UsageError when there is none of this id, ArchiveError when the archive does not answer
     or is damaged, DatabaseUnavailableError, SchemaVersionError.
     """
-    async with _opened(settings) as connection:
+    async with open_session(settings, "archive") as connection:
         store = ArchiveStore(connection)
         row = await _row(store, id_)
         if row.deleted_at is not None:
@@ -85,7 +83,7 @@ async def restore_day(settings: Settings, day: date) -> int:
     The next compactions leave them alone for NOVA_UNDO_DAYS. Raises UsageError when the archive
     has nothing of the day, else as ``show`` does.
     """
-    async with _opened(settings) as connection:
+    async with open_session(settings, "archive") as connection:
         store = ArchiveStore(connection)
         objects = await store.of_day(day)
         if not objects:
@@ -103,7 +101,7 @@ async def restore_one(settings: Settings, id_: str) -> int:
     """Put one execution's document back, as ``restore_day`` does: 1, or 0 where the database has
     it already.
     """
-    async with _opened(settings) as connection:
+    async with open_session(settings, "archive") as connection:
         store = ArchiveStore(connection)
         row = await _row(store, id_)
         if row.deleted_at is not None:
@@ -164,8 +162,8 @@ def _shown(
     doc: str | None,
     known: ArchiveObject | None = None,
     note: str | None = None,
-) -> WholeExecution:
-    return WholeExecution(
+) -> ShownExecution:
+    return ShownExecution(
         id=row.id,
         task_id=row.task_id,
         agent=row.agent,
@@ -176,9 +174,3 @@ def _shown(
         archived_at=row.archived_at if known else None,
         note=note,
     )
-
-
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Connection]:
-    async with open_session(settings, "archive") as connection:
-        yield connection

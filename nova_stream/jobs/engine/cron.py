@@ -15,6 +15,7 @@ from functools import lru_cache
 import msgspec
 
 from nova_stream.errors import SettingsError
+from nova_stream.events.documents import snake_case
 from nova_stream.jobs.engine.job import Job
 from nova_stream.settings import Settings
 
@@ -146,25 +147,20 @@ def schedule_of(settings: Settings, job: Job) -> Schedule:
 
     Raises SettingsError that names the variable, the value and what is allowed.
     """
-    given: str | None = getattr(settings, f"schedule_{snake(job.name)}", None)
+    given: str | None = getattr(settings, f"schedule_{snake_case(job.name)}", None)
     text = job.schedule if given is None else given
     try:
         return parse(text)
     except ValueError as error:
         raise SettingsError(
-            f"NOVA_SCHEDULE_{snake(job.name).upper()}={text!r}: {error}; {ALLOWED}"
+            f"NOVA_SCHEDULE_{snake_case(job.name).upper()}={text!r}: {error}; {ALLOWED}"
         ) from None
 
 
 def offset_of(settings: Settings, job: Job) -> float:
     """Seconds after its slot at which the job starts: its fixed place within its spread."""
-    spread: float = getattr(settings, f"spread_{snake(job.name)}", 0.0)
+    spread: float = getattr(settings, f"spread_{snake_case(job.name)}", 0.0)
     return round(spread * (zlib.crc32(job.name.encode()) % 1000) / 1000, 3)
-
-
-def snake(name: str) -> str:
-    """``computeAgentStats`` as ``compute_agent_stats``."""
-    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
 
 
 @lru_cache(maxsize=256)

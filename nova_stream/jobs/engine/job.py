@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 EARLIEST, LATEST = EPOCH, datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def check_believed(at: datetime) -> None:
-    """Raise ValueError unless a job can be made to believe that it is ``at``."""
-    if not EARLIEST <= at < LATEST:
+def check_believed(time: datetime) -> None:
+    """Raise ValueError unless a job can be made to believe that it is ``time``."""
+    if not EARLIEST <= time < LATEST:
         raise ValueError("a time from 1970 to 9998 is allowed")
 
 

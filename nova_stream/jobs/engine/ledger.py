@@ -198,9 +198,9 @@ class Ledger:
         if reason is not None:
             await store.give_up(orphan.id, now, reason)
             return None
-        at = now if kind is Kind.SLOT or orphan.at is None else orphan.at
-        held = await store.take(orphan.id, self.worker, self.lease, at=at, late=late)
-        return Claim(state.job, held, kind, orphan.slot, at, late)
+        as_of = now if kind is Kind.SLOT or orphan.as_of is None else orphan.as_of
+        held = await store.take(orphan.id, self.worker, self.lease, as_of=as_of, late=late)
+        return Claim(state.job, held, kind, orphan.slot, as_of, late)
 
     def _attempts(self, job: str) -> int:
         return self._jobs[job].policy.attempts if job in self._jobs else 1
@@ -214,22 +214,22 @@ class Ledger:
 
     # -- runs --------------------------------------------------------------------------------------
 
-    async def open_manual(self, job: str, *, at: datetime | None, dry_run: bool) -> Claim:
+    async def open_manual(self, job: str, *, as_of: datetime | None, dry_run: bool) -> Claim:
         """Begin a run by hand in this process; it uses up no slot and does not mind a pause."""
         kind = Kind.DRY_RUN if dry_run else Kind.MANUAL
         now = self._clock()
         async with self.store() as store:
             held = await store.open_manual(
-                job, kind, now=now, at=at or now, worker=self.worker, lease=self.lease
+                job, kind, now=now, as_of=as_of or now, worker=self.worker, lease=self.lease
             )
-        return Claim(job, held, kind, None, at or now)
+        return Claim(job, held, kind, None, as_of or now)
 
-    async def request(self, job: str, *, at: datetime | None, dry_run: bool) -> int:
+    async def request(self, job: str, *, as_of: datetime | None, dry_run: bool) -> int:
         """Ask the workers for a run by hand: the first that looks makes it. Gives its number."""
         kind = Kind.DRY_RUN if dry_run else Kind.MANUAL
         async with self.store() as store:
             opened = await store.open_manual(
-                job, kind, now=self._clock(), at=at, worker=None, lease=0
+                job, kind, now=self._clock(), as_of=as_of, worker=None, lease=0
             )
         return opened.id
 

@@ -13,14 +13,14 @@ from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.run import Claim, Kind
 from nova_stream.jobs.engine.runner import RunEnd, Runner
 from nova_stream.settings import Settings
-from nova_stream.storage.database import DATABASE_ERRORS, is_away
+from nova_stream.storage.faults import DATABASE_ERRORS, is_away
 from nova_stream.storage.jobs.ledger import HeldRun
 
 
 async def run_manually(
-    settings: Settings, job: Job, *, dry_run: bool, at: datetime | None
+    settings: Settings, job: Job, *, dry_run: bool, as_of: datetime | None
 ) -> RunEnd | None:
-    """Run ``job`` once, now; ``at`` is the time that it is to believe in.
+    """Run ``job`` once, now; ``as_of`` is the time that it is to believe in.
 
     None when another process took the run because this one had stopped for too long. Raises
     DatabaseUnavailableError while Postgres is away, unless the job can run without a ledger, and
@@ -31,16 +31,16 @@ async def run_manually(
     try:
         try:
             await ledger.check()
-            claim = await ledger.open_manual(job.name, at=at, dry_run=dry_run)
+            claim = await ledger.open_manual(job.name, as_of=as_of, dry_run=dry_run)
         except DATABASE_ERRORS as error:
             if not (job.without_ledger and is_away(error)):
                 raise
-            return await runner.run_unrecorded(job, _unrecorded(job, at, dry_run=dry_run))
+            return await runner.run_unrecorded(job, _unrecorded(job, as_of, dry_run=dry_run))
         return await runner.run(job, claim)
     finally:
         ledger.close()
 
 
-def _unrecorded(job: Job, at: datetime | None, *, dry_run: bool) -> Claim:
+def _unrecorded(job: Job, as_of: datetime | None, *, dry_run: bool) -> Claim:
     kind = Kind.DRY_RUN if dry_run else Kind.MANUAL
-    return Claim(job.name, HeldRun(0, 0), kind, None, at or system_clock())
+    return Claim(job.name, HeldRun(0, 0), kind, None, as_of or system_clock())

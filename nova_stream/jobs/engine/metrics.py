@@ -6,6 +6,7 @@ A job's label is ``name``: Prometheus gives every series a ``job`` of its own, t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -16,45 +17,34 @@ class JobMetrics:
     """Metrics of the jobs that one worker runs, in the registry given."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.runs = Counter(
-            "nova_job_runs",
-            "Slots and runs by hand that ended, by outcome.",
-            ["name", "outcome"],
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.runs = counter(
+            "nova_job_runs", "Slots and runs by hand that ended, by outcome.", ["name", "outcome"]
         )
-        self.seconds = Histogram(
-            "nova_job_seconds",
-            "Seconds that a run took.",
-            ["name"],
-            buckets=_SECONDS,
-            registry=registry,
+        self.seconds = histogram(
+            "nova_job_seconds", "Seconds that a run took.", ["name"], buckets=_SECONDS
         )
-        self.rows = Counter("nova_job_rows", "Rows that runs handled.", ["name"], registry=registry)
-        self.last_success = Gauge(
+        self.rows = counter("nova_job_rows", "Rows that runs handled.", ["name"])
+        self.last_success = gauge(
             "nova_job_last_success_timestamp_seconds",
             "When the last run here ended well.",
             ["name"],
-            registry=registry,
         )
-        self.running = Gauge(
-            "nova_job_running", "Runs under way here.", ["name"], registry=registry
-        )
-        self.overdue = Gauge(
+        self.running = gauge("nova_job_running", "Runs under way here.", ["name"])
+        self.overdue = gauge(
             "nova_job_overdue_seconds",
             "Seconds since a slot was due that nobody has run, or since a run's lease expired.",
             ["name"],
-            registry=registry,
         )
-        self.alerts = Gauge(
+        self.alerts = gauge(
             "nova_alert_open",
             "1 for each alert that is open, as nova-stream alerts list has it.",
             ["kind", "subject"],
-            registry=registry,
         )
-        self.ledger_up = Gauge(
-            "nova_job_ledger_up",
-            "1 while the last look at the ledger worked, else 0.",
-            registry=registry,
+        self.ledger_up = gauge(
+            "nova_job_ledger_up", "1 while the last look at the ledger worked, else 0."
         )
 
     def show_state(

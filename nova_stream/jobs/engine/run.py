@@ -24,13 +24,13 @@ class Kind(StrEnum):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A run that this worker holds. ``at`` is the time that the job is to believe in."""
+    """A run that this worker holds. ``as_of`` is the time that the job is to believe in."""
 
     job: str
     held: HeldRun
     kind: Kind
     slot: datetime | None
-    at: datetime
+    as_of: datetime
     late: bool = False
 
     @property

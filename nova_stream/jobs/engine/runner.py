@@ -18,8 +18,8 @@ from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.run import Claim, Kind
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
-from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.faults import DATABASE_ERRORS, is_away, name_of
 from nova_stream.storage.jobs.ledger import RunResult
 from nova_stream.storage.jobs.rows import Outcome
 from nova_stream.telemetry import get_logger
@@ -177,7 +177,7 @@ class Runner:
     ) -> msgspec.Struct:
         context = JobContext(
             settings=self._settings,
-            now=claim.at,
+            now=claim.as_of,
             dry_run=claim.kind is Kind.DRY_RUN,
             run_id=run_id,
             connect=resources.connect,

@@ -14,8 +14,7 @@ from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.run import Claim
 from nova_stream.jobs.engine.runner import Runner
 from nova_stream.settings import Settings
-from nova_stream.storage.database import DATABASE_ERRORS, is_away
-from nova_stream.storage.faults import name_of
+from nova_stream.storage.faults import DATABASE_ERRORS, is_away, name_of
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)

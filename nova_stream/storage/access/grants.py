@@ -41,8 +41,14 @@ class Rights(NamedTuple):
 
 
 _ROWS = Rights(worker=_WRITE, api=_READ)
+#: What only the worker and its commands use.
+_OWN = Rights(worker=_WRITE)
+#: All that a line says; its number is the sequence's.
+_LINE = "INSERT (at, until, requests, token, address, action, object, outcome, refused)"
 _CACHE = Rights(worker=_WRITE, api=_READ, bi=_READ)
 _VIEW = Rights(worker=_READ, api=_READ)
+#: Of rows without their documents.
+_FIGURES = Rights(worker=_READ, api=_READ, bi=_READ)
 
 RELATIONS = {
     "agent_stats_cache": _CACHE,
@@ -51,34 +57,52 @@ RELATIONS = {
     "builds": _ROWS,
     "tasks": _ROWS,
     "executions": _ROWS,
-    # What a cleanup deleted is put back by the API.
-    "agent_activity_feed": Rights(
-        worker=_WRITE,
-        api="SELECT, INSERT, UPDATE (timestamp, version_generation, version, version_minor,"
-        " changed_at, deleted_at, src_partition, src_offset, doc)",
-    ),
+    "agent_activity_feed": _ROWS,
     "user_profiles": _ROWS,
     "agent_stats_partials": _ROWS,
     "build_stats_partials": _ROWS,
+    "execution_days": _ROWS,
+    "execution_days_until": _ROWS,
     "stream_positions": _ROWS,
     "stream_topics": _ROWS,
     "dead_letters": Rights(worker=_WRITE, api="SELECT, UPDATE (state, attempts)"),
-    "source_cursors": _ROWS,
-    "source_documents": Rights(worker=_WRITE),
-    # A job that is paused or resumed, and a run that is asked for; runs are the workers'.
+    "source_cursors": _OWN,
+    "source_documents": _OWN,
+    # A job that is paused (and made known by that) or resumed, with lines for the slots of the
+    # pause; and a run that is asked for. What a run did is the workers' to say.
     "job_settings": Rights(
         worker=_WRITE,
-        api="SELECT, INSERT, UPDATE (paused_at, paused_reason, accounted_to)",
+        api="SELECT, INSERT (job, schedule, minutes, hours, days, months, weekdays, either_day,"
+        " start_offset, late_after, missed, timeout, attempts, active, created_at, expected_from,"
+        " accounted_to), UPDATE (paused_at, paused_reason, accounted_to)",
     ),
-    "job_runs": Rights(worker=_WRITE, api="SELECT, INSERT"),
-    "alerts": _ROWS,
-    "alert_deliveries": _ROWS,
-    "activity_archive": Rights(worker=_WRITE, api="SELECT, UPDATE (restored_at, kept_until)"),
-    "inactive_users": _ROWS,
-    "inactivity_events": _ROWS,
+    "job_runs": Rights(
+        worker=_WRITE,
+        api="SELECT, INSERT (job, slot, kind, outcome, scheduled_at, ended_at, at, worker,"
+        " lease_until)",
+    ),
+    "alerts": Rights(worker=_WRITE, api="SELECT, UPDATE (acknowledged_at, acknowledged_by)"),
+    "alert_deliveries": _OWN,
+    # What a cleanup deleted is put back by restore_activities.
+    "activity_archive": Rights(worker=_WRITE, api="SELECT (run_id)"),
+    # The API counts them.
+    "inactive_users": Rights(worker=_WRITE, api="SELECT (id)"),
+    "inactivity_events": _OWN,
     "build_stats_history": _ROWS,
+    "user_activity_daily": _CACHE,
+    "user_activity_cleaned": _OWN,
+    # As the archive of activities, by restore_user_activity.
+    "user_activity_archive": Rights(worker=_WRITE, api="SELECT (run_id)"),
+    "engagement_floors": _OWN,
+    "engagement_days": _ROWS,
+    "engagement_cohorts": _ROWS,
+    "engagement_months": _ROWS,
+    "engagement_daily": _FIGURES,
+    "engagement_retention": _FIGURES,
+    "engagement_churn": _FIGURES,
+    # An execution is shown from the object that has it.
     "archive_objects": _ROWS,
-    "archive_restores": _ROWS,
+    "archive_restores": _OWN,
     # The doctor tells which tokens end soon; their digests are the API's to know.
     "api_tokens": Rights(
         worker="SELECT (name, expires_at, replaced_at, revoked_at)",
@@ -86,14 +110,24 @@ RELATIONS = {
     ),
     # Commands leave lines as the worker's role, which also deletes old ones: the table's trigger
     # lets nobody delete others. Who reads them is an administrator.
-    "audit_trail": Rights(worker="INSERT, DELETE, SELECT (id, until)", api="SELECT, INSERT"),
+    "audit_trail": Rights(worker=f"{_LINE}, DELETE, SELECT (id, until)", api=f"SELECT, {_LINE}"),
     "alembic_version": _VIEW,
     "agent_stats_recount": _VIEW,
     "build_stats_recount": _VIEW,
     "late_jobs": _VIEW,
+    "finished_tasks": _FIGURES,
+    "finished_builds": _FIGURES,
+    "timed_executions": _FIGURES,
+    "agent_stats_hourly": _FIGURES,
+    "build_stats_hourly": _FIGURES,
 }
 
-FUNCTIONS = ("job_slots", "missing_job_slots", "audit_trail_only_grows")
+#: Functions that run with their owner's rights, and who may call them.
+DEFINERS = {
+    "restore_activities": (Role.WORKER, Role.API),
+    "restore_user_activity": (Role.WORKER, Role.API),
+}
+FUNCTIONS = ("job_slots", "missing_job_slots", "audit_trail_only_grows", *DEFINERS)
 
 #: What tables of a later version allow until that version's own list says more exactly.
 DEFAULTS = Rights(worker=_WRITE, api=_READ)

@@ -7,7 +7,6 @@ owns the database, as managed servers give one.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import os
@@ -16,14 +15,24 @@ from collections.abc import Mapping
 import asyncpg
 from sqlalchemy import Connection as Session
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from nova_stream.errors import DatabasePrivilegeError
-from nova_stream.storage.access.grants import DEFAULTS, FUNCTIONS, RELATIONS, SERVICES, Role
-from nova_stream.storage.database import Connection
+from nova_stream.storage.access.grants import (
+    DEFAULTS,
+    DEFINERS,
+    FUNCTIONS,
+    RELATIONS,
+    SERVICES,
+    Role,
+)
 
 _ITERATIONS = 4096
 #: Roles belong to the server: migrations of two of its databases may meet there.
 _TRIES = 10
+#: A role that is there; one that is being changed, which has no code of its own.
+_THERE = (asyncpg.DuplicateObjectError.sqlstate, asyncpg.UniqueViolationError.sqlstate)
+_UPDATED = asyncpg.InternalServerError.sqlstate
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
@@ -35,46 +44,57 @@ def scram_verifier(password: str, salt: bytes) -> str:
     return f"SCRAM-SHA-256${_ITERATIONS}:{words[0]}${words[1]}:{words[2]}"
 
 
-async def make_roles(connection: Connection, passwords: Mapping[Role, str]) -> None:
+def make_roles(session: Session, passwords: Mapping[Role, str]) -> None:
     """Make the four roles where they are missing, and give those with a password the right to log
     in with it. A role without one stays as it is; a new one may not log in.
 
-    Raises DatabasePrivilegeError when one of them is above the others' rights.
+    All of it is there once the session's transaction is committed, and nothing before. Raises
+    DatabasePrivilegeError when one of them is above the others' rights.
     """
-    rows = await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname LIKE 'nova%'")
-    there = {row["rolname"] for row in rows}
     for role in Role:
-        if role not in there:
-            # Somebody else who migrates may have been faster.
-            with contextlib.suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-                await connection.execute(f"CREATE ROLE {role} NOLOGIN")
+        if not session.execute(text(f"SELECT to_regrole('{role}') IS NOT NULL")).scalar():
+            # Somebody else who migrates may be faster.
+            _attempt(session, f"CREATE ROLE {role} NOLOGIN", *_THERE)
         if role in passwords:
             verifier = scram_verifier(passwords[role], os.urandom(16))
-            await _retried(connection, f"ALTER ROLE {role} LOGIN PASSWORD '{verifier}'")
-    if not await connection.fetchval(f"SELECT pg_has_role('{Role.MIGRATE}', 'SET')"):
-        await _retried(connection, f"GRANT {Role.MIGRATE} TO CURRENT_USER WITH SET TRUE")
-    await _check(connection)
+            _repeated(session, f"ALTER ROLE {role} LOGIN PASSWORD '{verifier}'")
+    if not session.execute(text(f"SELECT pg_has_role('{Role.MIGRATE}', 'SET')")).scalar():
+        _repeated(session, f"GRANT {Role.MIGRATE} TO CURRENT_USER WITH SET TRUE")
+    _check(session)
 
 
-async def _retried(connection: Connection, statement: str) -> None:
+def _repeated(session: Session, statement: str) -> None:
     for last in (*[False] * _TRIES, True):
-        try:
-            await connection.execute(statement)
-        except asyncpg.InternalServerError as error:
-            if last or "concurrently updated" not in str(error):
-                raise
-        else:
+        if _attempt(session, statement, *() if last else (_UPDATED,)):
             return
 
 
-async def _check(connection: Connection) -> None:
-    rows = await connection.fetch(
-        "SELECT rolname FROM pg_roles WHERE rolname = ANY($1::text[])"
-        " AND (rolsuper OR rolbypassrls OR rolreplication)",
-        [str(role) for role in Role],
+def _attempt(session: Session, statement: str, *expected: str) -> bool:
+    """Run it; False, with nothing done, after an error with one of these SQLSTATEs. Others are
+    raised as asyncpg's own, which do not have the statement: a password may be in it.
+    """
+    try:
+        with session.begin_nested():
+            session.exec_driver_sql(statement)
+    except DBAPIError as error:
+        assert error.orig is not None
+        if getattr(error.orig, "sqlstate", None) not in expected:
+            raise (error.orig.__cause__ or error.orig) from None
+        return False
+    return True
+
+
+def _check(session: Session) -> None:
+    found = session.execute(
+        text(
+            "SELECT rolname FROM pg_roles WHERE rolname = ANY(:roles)"
+            " AND (rolsuper OR rolbypassrls OR rolreplication)"
+        ),
+        {"roles": [str(role) for role in Role]},
     )
+    rows = found.scalars().all()
     if rows:
-        names = ", ".join(sorted(row["rolname"] for row in rows))
+        names = ", ".join(sorted(rows))
         raise DatabasePrivilegeError(
             f"{names}: a superuser, or with replication or bypassrls, so grants hold nothing back; "
             "take that away, as a superuser: ALTER ROLE … NOSUPERUSER NOREPLICATION NOBYPASSRLS"
@@ -139,6 +159,9 @@ def grant(session: Session) -> None:
         for role in SERVICES:
             if privileges := rights.of(role):
                 session.execute(text(f"GRANT {privileges} ON {relation} TO {role}"))
+    for function, callers in DEFINERS.items():
+        session.execute(text(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC, {services}"))
+        session.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {', '.join(callers)}"))
     for sequence, table in _sequences(session):
         inserting = [role for role in SERVICES if "INSERT" in RELATIONS[table].of(role)]
         session.execute(text(f"REVOKE ALL ON SEQUENCE {sequence} FROM PUBLIC, {services}"))

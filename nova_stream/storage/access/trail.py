@@ -87,8 +87,8 @@ class TrailRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     outcome: Annotated[
         str,
         msgspec.Meta(
-            description="`begun` (a later line has the outcome), `done`, or the kind of the "
-            "problem."
+            description="`begun` (a later line has the outcome), `done`, `cut off`, "
+            "`call-refused` or the kind of the problem."
         ),
     ]
     refused: Annotated[bool, msgspec.Meta(description="Whether it was refused for lack of rights.")]

@@ -241,9 +241,10 @@ def _with_deletions(
     """The changes of a topic of flattened records, its tombstones among them; and the deletions
     that have to be given a version first.
     """
-    tombstones = [c for c in chunk.tombstones if c.offset >= position]
-    for tombstone in tombstones:
-        tombstone.flattened = True
+    # Copies: should this try come to nothing, the next one may see another topic.
+    tombstones = [
+        msgspec.structs.replace(c, flattened=True) for c in chunk.tombstones if c.offset >= position
+    ]
     if tombstones:
         changes = sorted([*changes, *tombstones], key=lambda change: change.offset)
     if kind == VersionKind.OFFSET:

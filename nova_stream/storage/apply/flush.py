@@ -4,46 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
-import msgspec
 
-from nova_stream.errors import GapError, GenerationError, RereadError
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.storage import locks
 from nova_stream.storage.apply import (
     deletions,
+    finishes,
+    missing_fields,
     moves,
     snapshot_rows,
     sources,
     sql,
     truncations,
 )
-from nova_stream.storage.apply import missing_fields as unavailable
 from nova_stream.storage.apply.admission import Admission, AdmittedChunk, AppliedChunk, entities
 from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.flat_array import FlatArray
 from nova_stream.storage.apply.fold import newest, newest_by_lsn
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters import insert as dead_letters
-
-__all__ = [
-    "AppliedChunk",
-    "Flush",
-    "GapError",
-    "GenerationError",
-    "Position",
-    "RereadError",
-    "read_partials",
-]
-
-
-class Position(msgspec.Struct):
-    """Where a partition stands in Postgres."""
-
-    generation: int
-    next_offset: int
-    epoch: int
 
 
 class Flush:
@@ -70,6 +53,8 @@ class Flush:
         #: The last id that a truncation has taken, by its topic, partition and offset.
         self._emptied: dict[tuple[str, int, int], str] = {}
         self._names: set[str] = set()
+        #: The first time from which the executions of a name differ.
+        self._touched: dict[str, datetime] = {}
         self._agent_ids: list[str] = []
         self._builds_moved = False
 
@@ -86,6 +71,7 @@ class Flush:
         """Apply everything; None when only a part of a truncation was."""
         connection = self._connection
         self._names, self._agent_ids, self._builds_moved = set(), [], False
+        self._touched = {}
         await connection.execute(sql.BEGIN)
         try:
             admitted = await Admission(connection, self._chunks, self._expected).admit()
@@ -128,16 +114,22 @@ class Flush:
     async def _apply(self, entity: Entity, admitted: list[AdmittedChunk]) -> None:
         # One statement a topic: an entity has one topic, unless the setting was changed.
         await deletions.place(self._connection, entity, admitted)
-        kept = await self._kept(entity, admitted)
+        passed: list[Change] = []
+        kept = await self._kept(entity, admitted, passed)
         if not kept:
             return
-        changes = [kept[id_] for id_ in sorted(kept, key=str.encode)]
+        changes = [kept[id_] for id_ in sorted(kept)]
         by_lsn = admitted[0].kind is VersionKind.LSN
         upsert = (sql.UPSERT_BY_LSN if by_lsn else sql.UPSERT)[entity]
         columns = _columns(entity, changes, by_lsn=by_lsn)
+        topic = admitted[0].chunk.topic
         match entity:
-            case Entity.TASKS | Entity.EXECUTIONS | Entity.BUILDS:
-                rows = await self._connection.fetch(upsert, *columns, admitted[0].chunk.topic)
+            case Entity.TASKS:
+                since, steps = finishes.steps(passed, kept)
+                columns.append(FlatArray([since.get(c.id) for c in changes] if since else []))
+                rows = await self._connection.fetch(upsert, *columns, topic, steps)
+            case Entity.EXECUTIONS | Entity.BUILDS:
+                rows = await self._connection.fetch(upsert, *columns, topic)
             case Entity.AGENTS:
                 rows = await self._connection.fetch(upsert, *columns)
             case _:
@@ -155,6 +147,9 @@ class Flush:
                     figures = dict(row)
                     agent = figures.pop("agent")
                     self._names.add(agent)
+                    touched = figures.pop("touched", None)
+                    if touched is not None:
+                        self._touched[agent] = min(touched, self._touched.get(agent, touched))
                     if (applied := by_partition.get(figures.pop("partition"))) is not None:
                         applied.partials[agent] = figures
             case Entity.BUILDS:
@@ -168,26 +163,29 @@ class Flush:
                     self._agent_ids.append(row["id"])
                     self._names |= {n for n in (row["old_name"], row["new_name"]) if n is not None}
 
-    async def _kept(self, entity: Entity, admitted: list[AdmittedChunk]) -> dict[str, Change]:
+    async def _kept(
+        self, entity: Entity, admitted: list[AdmittedChunk], passed: list[Change]
+    ) -> dict[str, Change]:
         """The newest change of each document, completed; what cannot be counted becomes a dead
-        letter.
+        letter. ``passed`` gets the older ones, as ``newest`` gives them.
         """
         by_lsn = bool(admitted) and admitted[0].kind is VersionKind.LSN
         while True:
             everything = [change for a in admitted for change in a.changes]
-            kept = newest_by_lsn(everything) if by_lsn else newest(everything)
+            passed.clear()
+            kept = newest_by_lsn(everything, passed) if by_lsn else newest(everything, passed)
             if by_lsn and await moves.find(self._connection, entity, admitted, kept):
                 continue
             if by_lsn:
                 await snapshot_rows.complete_stored(self._connection, entity, kept)
-            found = await unavailable.complete(self._connection, entity, everything, kept)
+            found = await missing_fields.complete(self._connection, entity, everything, kept)
             chunks = {a.chunk.partition: a for a in admitted}
             if not found.uncountable:
                 for change in found.incomplete:
                     chunks[change.partition].applied.incomplete += 1
                 return kept
-            for change in found.uncountable:
-                chunks[change.partition].bury(change, "missing_field", _unknown(entity, change))
+            for change, column in found.uncountable:
+                chunks[change.partition].bury(change, "missing_field", _unknown(column))
 
     async def _refresh_caches(self) -> None:
         connection = self._connection
@@ -197,6 +195,9 @@ class Flush:
         if self._builds_moved:
             await connection.execute(sql.LOCK_BUILDS)
         # New statements from here on: they see what the transactions before us committed.
+        if self._touched:
+            touched = self._touched
+            await connection.execute(sql.OPEN_DAYS, list(touched), list(touched.values()))
         if self._agent_ids:
             await connection.execute(sql.DROP_AGENTS_FROM_CACHE, self._agent_ids)
         if names:
@@ -241,28 +242,37 @@ async def read_partials(
     return dict(found)
 
 
-def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[list[Any]]:
+def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[str | FlatArray]:
     columns: list[list[Any]] = [
         [c.id for c in changes],
         [c.number for c in changes],
         _unless_all([c.minor for c in changes], 0),
-        [c.changed_at for c in changes],
+        [c.changed_ms for c in changes],
         _unless_all([c.deleted for c in changes], usual=False),
         [c.partition for c in changes],
         [c.place for c in changes] if by_lsn else [c.offset for c in changes],
-        [c.doc for c in changes],
     ]
     values = [c.values for c in changes]
     columns.extend([row[place] for row in values] for place in range(len(COLUMNS[entity])))
     if by_lsn:
         columns.append([c.rank_generation for c in changes])
-    return columns
+    return [_lines([c.doc for c in changes]), *map(FlatArray, columns)]
 
 
-def _unknown(entity: Entity, change: Change) -> str:
+def _lines(documents: list[str | None]) -> str:
+    """The documents, a line each: one long text costs asyncpg a fifth of an array of them."""
+    lines = [document or "" for document in documents]
+    text = "\n".join(lines)
+    if text.count("\n") >= len(lines):
+        # In JSON a line break is nothing but a space between two words.
+        return "\n".join([line.replace("\n", " ") for line in lines])
+    return text
+
+
+def _unknown(column: str) -> str:
     return (
-        f"$.after.{unavailable.missing(entity, change)} was left out as unchanged, and no value "
-        "of it is known: publish the whole document once (op r)"
+        f"$.after.{column} was left out as unchanged, and no value of it is known: publish the "
+        "whole document once (op r)"
     )
 
 

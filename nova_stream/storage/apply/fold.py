@@ -68,28 +68,41 @@ class State(NamedTuple):
         )
 
 
-def newest(changes: Iterable[Change]) -> dict[str, Change]:
+def newest(changes: Iterable[Change], passed: list[Change] | None = None) -> dict[str, Change]:
     """The change of the highest version of each document; of equal versions the first.
 
-    What stands between has no effect on the figures: they are computed from the row that a
-    change replaces, whatever that row is.
+    What stands between has no effect on the figures of now: they are computed from the row that a
+    change replaces, whatever that row is. ``passed`` gets the changes that counted until a newer
+    one came.
     """
     found: dict[str, Change] = {}
     known = found.get
     for change in changes:
         other = known(change.id)
-        if other is None or (change.number, change.minor) > (other.number, other.minor):
+        if other is None:
             found[change.id] = change
+        elif change.number > other.number or (
+            change.number == other.number and change.minor > other.minor
+        ):
+            found[change.id] = change
+            if passed is not None:
+                passed.append(other)
     return found
 
 
-def newest_by_lsn(changes: Iterable[Change]) -> dict[str, Change]:
+def newest_by_lsn(
+    changes: Iterable[Change], passed: list[Change] | None = None
+) -> dict[str, Change]:
     """``newest`` where versions are lsns: of equal ones the later place of a partition counts."""
     found: dict[str, Change] = {}
     for change in changes:
         other = found.get(change.id)
-        if other is None or outranks(change, other):
-            found[change.id] = change
+        if other is not None:
+            if not outranks(change, other):
+                continue
+            if passed is not None:
+                passed.append(other)
+        found[change.id] = change
     return found
 
 

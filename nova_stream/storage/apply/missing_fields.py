@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
 
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
-from nova_stream.events.documents import RULES
+from nova_stream.events.documents import RULES, snake_case
 from nova_stream.storage.apply import sql
 from nova_stream.storage.apply.fold import Rank, State, newest_last, older_versions, state_of
 from nova_stream.storage.database import Connection
@@ -39,9 +38,9 @@ class _KnownVersion(msgspec.Struct):
 
 
 class Completion(NamedTuple):
-    """Changes that cannot be counted for want of a field, and those that lack any."""
+    """Changes that cannot be counted, with the column that they want, and those that lack any."""
 
-    uncountable: list[Change]
+    uncountable: list[tuple[Change, str]]
     incomplete: list[Change]
 
 
@@ -51,7 +50,8 @@ async def complete(
     all_changes: list[Change],
     kept: dict[str, Change],
 ) -> Completion:
-    """Fill the unavailable fields of ``kept``, in place.
+    """Put copies with their unavailable fields filled into ``kept``: the changes themselves stay as
+    they came, since a flush may be tried again when other values are known.
 
     Each field takes its value from the newest version that has it, among the flush's own older
     changes and the stored row; where nothing is known of it, it stays absent.
@@ -63,19 +63,23 @@ async def complete(
     rows = await connection.fetch(sql.STORED_DOCUMENTS[entity], sorted(incomplete))
     by_lsn = all_changes[0].kind is VersionKind.LSN
     stored = {row["id"]: _from_row(entity, row, by_lsn=by_lsn) for row in rows}
-    lacking = []
+    lacking: list[Change] = []
+    uncountable: list[tuple[Change, str]] = []
     for id_ in sorted(incomplete):
         known = [_from_change(entity, change) for change in older.get(id_, ())]
         if id_ in stored:
             known.append(stored[id_])
         known.sort(key=lambda item: newest_last(item.state), reverse=True)
-        if not _fill(entity, kept[id_], known):
-            lacking.append(kept[id_])
-    uncountable = [kept[id_] for id_ in sorted(incomplete) if missing(entity, kept[id_])]
+        change = kept[id_]
+        kept[id_] = filled = msgspec.structs.replace(change)
+        if not _fill(entity, filled, known):
+            lacking.append(change)
+        if column := _missing(entity, filled):
+            uncountable.append((change, column))
     return Completion(uncountable, lacking)
 
 
-def missing(entity: Entity, change: Change) -> str | None:
+def _missing(entity: Entity, change: Change) -> str | None:
     """The column that a change needs to be counted and has not, None when it has all."""
     if change.deleted:
         return None
@@ -95,7 +99,7 @@ def _fill(entity: Entity, change: Change, known: list[_KnownVersion]) -> bool:
             continue
         if field in source.fields:
             document[field] = source.fields[field]
-        column = _snake(field)
+        column = snake_case(field)
         if column in values:
             values[column] = source.columns.get(column)
     if "agent" in values and values["agent"] is None:
@@ -130,7 +134,3 @@ def _from_row(entity: Entity, row: asyncpg.Record, *, by_lsn: bool) -> _KnownVer
 
 def _fields_of(doc: str | None) -> dict[str, msgspec.Raw]:
     return _read_fields(doc) if doc else {}
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import asyncpg
+import msgspec
 
-from nova_stream.kafka.model import AppliedPosition
+from nova_stream.events.change import VersionKind
+from nova_stream.kafka.model import AppliedPosition, Key
 from nova_stream.storage.apply import sql
-from nova_stream.storage.apply.flush import Position
 from nova_stream.storage.database import Connection, read_committed
 
-Key = tuple[str, int]
+
+class Position(msgspec.Struct):
+    """Where a partition stands in Postgres."""
+
+    generation: int
+    next_offset: int
+    epoch: int
 
 
 async def ensure(connection: Connection, keys: Iterable[Key]) -> None:
@@ -34,6 +42,12 @@ async def read(connection: Connection, keys: Iterable[Key]) -> dict[Key, Positio
         )
         for row in rows
     }
+
+
+async def version_kinds(connection: Connection, topics: Iterable[str]) -> dict[str, VersionKind]:
+    """The kinds of version of ``topics``; absent where no record has fixed one yet."""
+    rows = await connection.fetch(sql.VERSION_KINDS, list(topics))
+    return {row["topic"]: VersionKind(row["version_kind"]) for row in rows if row["version_kind"]}
 
 
 async def standing(connection: Connection) -> dict[Key, AppliedPosition]:
@@ -105,6 +119,37 @@ async def restart(connection: Connection, topic: str, generation: int) -> int:
         if row["generation"] != generation:
             return int(row["generation"])
         return await _next_generation(connection, topic, row["topic_id"])
+
+
+#: $1 topic, $2 partition, $3 why or null.
+_NOTE_STOP = """
+UPDATE stream_positions
+SET stopped_why = $3, stopped_at = CASE WHEN $3::text IS NOT NULL THEN clock_timestamp() END
+WHERE topic = $1 AND partition = $2 AND (stopped_why IS NULL) <> ($3::text IS NULL)
+"""
+_STOPPED = """
+SELECT topic, partition, stopped_at, stopped_why FROM stream_positions
+WHERE stopped_why IS NOT NULL ORDER BY topic, partition
+"""
+
+
+class StoppedPartition(msgspec.Struct, frozen=True):
+    """A partition that stands, since when and why."""
+
+    topic: str
+    partition: int
+    since: datetime
+    why: str
+
+
+async def note_stop(connection: Connection, key: Key, why: str | None) -> None:
+    """Store why a partition stands; None: it moves."""
+    await connection.execute(_NOTE_STOP, *key, why)
+
+
+async def stopped(connection: Connection) -> list[StoppedPartition]:
+    """The partitions that stand, by topic."""
+    return [StoppedPartition(*row) for row in await connection.fetch(_STOPPED)]
 
 
 async def _next_generation(connection: Connection, topic: str, topic_id: str | None) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import asyncpg
 import msgspec
 
+from nova_stream.clock import to_millis
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.documents import camel_case
 from nova_stream.storage.apply import sql
@@ -55,7 +56,7 @@ def _completed(
         number=row["version"],
         minor=row["version_minor"],
         rank_generation=row["version_generation"],
-        changed_at=row["changed_at"],
+        changed_ms=to_millis(row["changed_at"]),
         doc=msgspec.json.encode({**known, **missing}).decode(),
         values=tuple(
             value if camel_case(column) in missing else row[column] for column, value in given

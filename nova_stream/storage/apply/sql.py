@@ -1,7 +1,7 @@
-"""Every statement of a flush and of the positions, by name.
+"""Statements of a flush and of the positions, by name.
 
 The upserts are the same for all entities and made from ``COLUMNS``; what differs is how a
-change of a row moves the figures (``_TASK_MOVES`` and so on).
+change of a row moves the figures (``_tasks`` and so on).
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
 WHERE s.topic = u.topic AND s.partition = u.partition
 """
 
+VERSION_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
 FIX_VERSION_KIND = """
 UPDATE stream_topics SET version_kind = coalesce(version_kind, $2)
 WHERE topic = $1 RETURNING version_kind
@@ -133,33 +134,24 @@ WHERE topic = $1
 # -- entities ----------------------------------------------------------------------------------
 
 _MARKERS = ("version", "version_minor", "changed_at", "deleted_at", "src_partition", "src_offset")
-_MARKER_ARRAYS = (
-    "text[]",
-    "bigint[]",
-    "int[]",
-    "timestamptz[]",
-    "bool[]",
-    "int[]",
-    "bigint[]",
-    "text[]",
-)
-
-
-#: asyncpg writes the first instant of the year 1 as an infinite one, which no sum survives.
-_FIRST_INSTANT = "'0001-01-01 00:00:00+00'::timestamptz"
+#: What is given of a row besides its document, with its type.
+_GIVEN = {
+    "id": "text",
+    "version": "bigint",
+    "version_minor": "int",
+    "changed_at": "timestamptz",
+    "deleted": "bool",
+    "src_partition": "int",
+    "src_offset": "bigint",
+}
 
 
 def _value(column: str) -> str:
-    if column == "duration":
-        return f"{column}::numeric"
-    return _finite(column) if column in _TYPES else column
+    return f"{column}::numeric" if column == "duration" else column
 
 
-def _finite(time: str) -> str:
-    return f"CASE WHEN {time} = '-infinity' THEN {_FIRST_INSTANT} ELSE {time} END"
-
-
-_NEWER = "(excluded.version, excluded.version_minor) > (t.version, t.version_minor)"
+def _newer(change: str) -> str:
+    return f"({change}.version, {change}.version_minor) > (t.version, t.version_minor)"
 
 
 def _streamed_behind(change: str, snapshot: str) -> str:
@@ -175,59 +167,75 @@ def _streamed_behind(change: str, snapshot: str) -> str:
         AND {change}.src_offset & {last} <> {last})"""
 
 
-#: Where versions are lsns: those of a later source outrank all before, and of equal ones the later
-#: place in the partition counts, or the one in the topic's later life. A streamed change behind a
-#: snapshot's row counts whatever its lsn.
-_NEWER_BY_LSN = f"""CASE WHEN {_streamed_behind("excluded", "t")} THEN true
-    WHEN {_streamed_behind("t", "excluded")} THEN false
-    ELSE (excluded.version_generation, excluded.version, excluded.version_minor)
+def _newer_by_lsn(change: str) -> str:
+    """Where versions are lsns: those of a later source outrank all before, and of equal ones the
+    later place in the partition counts, or the one in the topic's later life. A streamed change
+    behind a snapshot's row counts whatever its lsn.
+    """
+    return f"""CASE WHEN {_streamed_behind(change, "t")} THEN true
+    WHEN {_streamed_behind("t", change)} THEN false
+    ELSE ({change}.version_generation, {change}.version, {change}.version_minor)
         > (t.version_generation, t.version, t.version_minor)
-    OR (excluded.version_generation, excluded.version, excluded.version_minor)
+    OR ({change}.version_generation, {change}.version, {change}.version_minor)
         = (t.version_generation, t.version, t.version_minor)
-        AND (excluded.src_offset > t.src_offset AND excluded.src_partition = t.src_partition
-            OR excluded.src_offset >> {GENERATION_BITS} > t.src_offset >> {GENERATION_BITS}) END"""
+        AND ({change}.src_offset > t.src_offset AND {change}.src_partition = t.src_partition
+            OR {change}.src_offset >> {GENERATION_BITS} > t.src_offset >> {GENERATION_BITS}) END"""
+
+
+#: Columns of a finished task by the status that they are of: when it got it.
+FINISHED_AT = {"done": "done_at", "failed": "failed_at"}
+
+
+def _finished_at(column: str, steps: str, newer: str) -> str:
+    """When a task finished that has finished again, or still has: at the first change newer than
+    the stored row, unless the row had that status and no change between has another.
+
+    ``steps`` is the parameter of what ``finishes.steps`` gives.
+    """
+    return f"""{column} = CASE WHEN excluded.{column} IS NULL THEN NULL
+        WHEN t.{column} IS NULL AND excluded.{column} = excluded.changed_at THEN excluded.{column}
+        WHEN {steps}::jsonb ? excluded.id THEN coalesce((
+            SELECT CASE WHEN s.at IS NULL THEN excluded.{column} ELSE coalesce(t.{column}, s.at) END
+            FROM jsonb_to_recordset({steps}::jsonb -> excluded.id) AS s (n int, version bigint,
+                version_minor int, version_generation int, src_partition int, src_offset bigint,
+                at timestamptz)
+            WHERE {newer} ORDER BY s.n NULLS FIRST LIMIT 1), t.{column}, excluded.{column})
+        ELSE coalesce(t.{column}, excluded.{column}) END"""
 
 
 def _upsert(entity: Entity, *, by_lsn: bool = False) -> str:
-    more = ("version_generation",) if by_lsn else ()
+    newer = _newer_by_lsn if by_lsn else _newer
     typed = COLUMNS[entity]
-    stored = [*_MARKERS, "doc", *typed, *more]
-    arrays = [
-        *_MARKER_ARRAYS,
-        *(f"{_TYPES.get(column, 'text')}[]" for column in typed),
-        *("int[]" for _ in more),
-    ]
-    parameters = ", ".join(f"${n}::{array}" for n, array in enumerate(arrays, 1))
-    given = ", ".join(
-        (
-            "id",
-            "version",
-            "version_minor",
-            "changed_at",
-            "deleted",
-            "src_partition",
-            "src_offset",
-            "doc",
-            *typed,
-            *more,
-        )
-    )
-    values = ", ".join([*(_value(column) for column in typed), *more])
+    columns = {column: _value(column) for column in typed}
+    given = _GIVEN | {column: _TYPES.get(column, "text") for column in typed}
+    if by_lsn:
+        columns["version_generation"] = "version_generation"
+        given["version_generation"] = "int"
+    sets = [f"{c} = excluded.{c}" for c in (*_MARKERS, "doc", *columns)]
+    if entity is Entity.TASKS:
+        given["since"] = "timestamptz"
+        steps = f"${_parameter(entity, by_lsn=by_lsn) + 1}"
+        for status, column in FINISHED_AT.items():
+            columns[column] = f"CASE WHEN status = '{status}' THEN coalesce(since, changed_at) END"
+            sets.append(_finished_at(column, steps, newer("s")))
+    arrays = [f"unnest(${n}::{given[name]}[]) AS {name}" for n, name in enumerate(given, 2)]
     return f"""
-INSERT INTO {TABLES[entity]} AS t (id, {", ".join(stored)})
-SELECT id, version, coalesce(version_minor, 0), {_finite("changed_at")},
-    CASE WHEN deleted THEN {_finite("changed_at")} END, src_partition, src_offset, doc::jsonb,
-    {values}
-FROM unnest({parameters}) AS u ({given})
-ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in stored)}
-WHERE {_NEWER_BY_LSN if by_lsn else _NEWER}"""
+INSERT INTO {TABLES[entity]} AS t (id, {", ".join((*_MARKERS, "doc", *columns))})
+SELECT id, version, coalesce(version_minor, 0), changed_at,
+    CASE WHEN deleted THEN changed_at END, src_partition, src_offset,
+    nullif(doc, '')::jsonb, {", ".join(columns.values())}
+FROM (SELECT unnest(string_to_array($1, E'\\n')) AS doc, {", ".join(arrays)}) AS u
+ON CONFLICT (id) DO UPDATE SET {", ".join(sets)}
+WHERE {newer("excluded")}"""
 
 
 def _parameter(entity: Entity, *, by_lsn: bool = False) -> int:
-    return len(_MARKER_ARRAYS) + len(COLUMNS[entity]) + by_lsn + 1
+    """The number of the parameter behind the documents and the arrays."""
+    return len(_GIVEN) + len(COLUMNS[entity]) + by_lsn + (entity is Entity.TASKS) + 2
 
 
-_PARTIAL_FIGURES = (
+#: Figures that the partials have of a name, and of the builds.
+NAME_FIGURES = (
     "total_tasks",
     "completed_tasks",
     "failed_tasks",
@@ -236,7 +244,7 @@ _PARTIAL_FIGURES = (
     "executions",
     "duration_sum",
 )
-_BUILD_FIGURES = (
+BUILD_FIGURES = (
     "total_builds",
     "completed_builds",
     "failed_builds",
@@ -256,10 +264,14 @@ def _tasks(changed: str, topic: str) -> str:
 WITH up AS ({changed}
     RETURNING new.src_partition AS p, old.agent AS old_agent, old.status AS old_status,
         new.agent AS new_agent, new.status AS new_status
+), pairs AS (
+    SELECT p, old_agent, old_status, new_agent, new_status, count(*) AS n FROM up
+    GROUP BY p, old_agent, old_status, new_agent, new_status
 ), moves AS (
-    SELECT p, new_agent AS agent, new_status AS status, 1 AS w FROM up WHERE new_agent IS NOT NULL
+    SELECT p, new_agent AS agent, new_status AS status, n AS w FROM pairs
+    WHERE new_agent IS NOT NULL
     UNION ALL
-    SELECT p, old_agent, old_status, -1 FROM up WHERE old_agent IS NOT NULL
+    SELECT p, old_agent, old_status, -n FROM pairs WHERE old_agent IS NOT NULL
 )
 INSERT INTO agent_stats_partials AS p
     (topic, partition, agent, total_tasks, completed_tasks, failed_tasks, running_tasks,
@@ -270,26 +282,34 @@ SELECT {topic}, p, agent, sum(w),
     coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
     coalesce(sum(w) FILTER (WHERE status IN ('pending', 'ready', 'running')), 0)
 FROM moves GROUP BY p, agent ORDER BY agent, p
-ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(_PARTIAL_FIGURES)}
-RETURNING partition, agent, {", ".join(_PARTIAL_FIGURES)}"""
+ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(NAME_FIGURES)}
+RETURNING partition, agent, {", ".join(NAME_FIGURES)}"""
 
 
 def _executions(changed: str, topic: str) -> str:
+    """As ``_tasks``; ``touched`` is the first time from which an agent's executions differ."""
     return f"""
 WITH up AS ({changed}
     RETURNING new.src_partition AS p, old.agent AS old_agent, old.duration AS old_duration,
-        new.agent AS new_agent, new.duration AS new_duration
+        old.timestamp AS old_at, new.agent AS new_agent, new.duration AS new_duration,
+        new.timestamp AS new_at
 ), moves AS (
-    SELECT p, new_agent AS agent, new_duration AS d, 1 AS w FROM up WHERE new_agent IS NOT NULL
+    SELECT p, new_agent AS agent, new_duration AS d, new_at AS at, 1 AS w
+    FROM up WHERE new_agent IS NOT NULL
     UNION ALL
-    SELECT p, old_agent, old_duration, -1 FROM up WHERE old_agent IS NOT NULL
+    SELECT p, old_agent, old_duration, old_at, -1 FROM up WHERE old_agent IS NOT NULL
+), sums AS (
+    SELECT p, agent, coalesce(sum(w) FILTER (WHERE d IS NOT NULL), 0) AS executions,
+        coalesce(sum(w * d), 0) AS duration_sum, min(at) AS touched
+    FROM moves GROUP BY p, agent
+), added AS (
+    INSERT INTO agent_stats_partials AS p (topic, partition, agent, executions, duration_sum)
+    SELECT {topic}, p, agent, executions, duration_sum FROM sums ORDER BY agent, p
+    ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(NAME_FIGURES)}
+    RETURNING partition, agent, {", ".join(NAME_FIGURES)}
 )
-INSERT INTO agent_stats_partials AS p (topic, partition, agent, executions, duration_sum)
-SELECT {topic}, p, agent,
-    coalesce(sum(w) FILTER (WHERE d IS NOT NULL), 0), coalesce(sum(w * d), 0)
-FROM moves GROUP BY p, agent ORDER BY agent, p
-ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(_PARTIAL_FIGURES)}
-RETURNING partition, agent, {", ".join(_PARTIAL_FIGURES)}"""
+SELECT added.*, sums.touched FROM added
+JOIN sums ON sums.p = added.partition AND sums.agent = added.agent"""
 
 
 def _builds(changed: str, topic: str) -> str:
@@ -314,8 +334,8 @@ SELECT {topic}, p, sum(w),
     coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
     coalesce(sum(w) FILTER (WHERE ms IS NOT NULL), 0), coalesce(sum(w * ms), 0)
 FROM moves GROUP BY p ORDER BY p
-ON CONFLICT (topic, partition) DO UPDATE SET {_add(_BUILD_FIGURES)}
-RETURNING partition, {", ".join(_BUILD_FIGURES)}"""
+ON CONFLICT (topic, partition) DO UPDATE SET {_add(BUILD_FIGURES)}
+RETURNING partition, {", ".join(BUILD_FIGURES)}"""
 
 
 def with_moves(entity: Entity, changed: str, topic: str) -> str:
@@ -342,10 +362,13 @@ def _upserts(*, by_lsn: bool) -> dict[Entity, str]:
     }
 
 
-#: Upserts by entity. Parameters: the arrays of ``Change`` in the order id, number, minor,
-#: changed_at, deleted, partition, offset, doc, typed columns; then, where figures are kept,
-#: the topic. An array may be empty where all values are 0 (minor) or false (deleted). Rows that an
-#: older or equal version would change are left alone and not returned.
+#: Upserts by entity. Parameters: the documents, a line each (empty = none); the arrays of
+#: ``Change`` in the order id, number, minor, changed_ms, deleted, partition, offset, typed columns;
+#: of tasks since when they have their status; then, where figures are kept, the topic; then of
+#: tasks ``finishes.steps``. An array may be empty where all values are 0 (minor), false (deleted)
+#: or changed_ms (since). Rows that an older or equal version would change are left alone and not
+#: returned. (Arrays side by side in a list of columns are read as they come; in FROM each would be
+#: stored first.)
 UPSERT: dict[Entity, str] = _upserts(by_lsn=False)
 #: The same where versions are lsns: the offset is the place, and the sources' generations follow
 #: the typed columns.
@@ -441,11 +464,19 @@ FROM (
 ) p
 """
 
+#: Opens counted days of executions ($1 agents, $2 the first time that differs), those after them
+#: too; under the agents' locks.
+OPEN_DAYS = """
+UPDATE execution_days_until k SET until = date_trunc('day', u.touched, 'UTC')
+FROM unnest($1::text[], $2::timestamptz[]) AS u (agent, touched)
+WHERE k.agent = u.agent AND k.until > u.touched
+"""
+
 AGENT_PARTIALS_OF = f"""
-SELECT agent, {", ".join(_PARTIAL_FIGURES)}
+SELECT agent, {", ".join(NAME_FIGURES)}
 FROM agent_stats_partials WHERE topic = $1 AND partition = $2
 """
 BUILD_PARTIALS_OF = f"""
-SELECT {", ".join(_BUILD_FIGURES)}
+SELECT {", ".join(BUILD_FIGURES)}
 FROM build_stats_partials WHERE topic = $1 AND partition = $2
 """

@@ -15,7 +15,7 @@ import msgspec
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.versions import GENERATION_BITS
 from nova_stream.storage.apply.fold import Rank, is_placed, rank_of
-from nova_stream.storage.apply.sql import TABLES, with_moves
+from nova_stream.storage.apply.sql import FINISHED_AT, TABLES, with_moves
 from nova_stream.storage.database import Connection
 
 #: Which rows a truncation takes whose version is $2 (the source's generation), $3 and $4 and which
@@ -49,7 +49,8 @@ ORDER BY t.id LIMIT $8 FOR UPDATE"""  # noqa: S608 - made from our own constants
 
 
 def _empty(entity: Entity) -> str:
-    columns = "".join(f", {column} = NULL" for column in COLUMNS[entity])
+    cleared = [*COLUMNS[entity], *(FINISHED_AT.values() if entity is Entity.TASKS else ())]
+    columns = "".join(f", {column} = NULL" for column in cleared)
     changed = f"""
     UPDATE {TABLES[entity]} AS t SET version_generation = $3, version = $4, version_minor = $5,
         changed_at = $6, deleted_at = $6, src_partition = $7, src_offset = $8, doc = NULL{columns}

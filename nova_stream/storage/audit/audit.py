@@ -10,8 +10,8 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.settings import Settings
+from nova_stream.storage.audit import sql
 from nova_stream.storage.database import Connection, open_session, snapshot
-from nova_stream.storage.stats import sql as sql_read
 
 _TIMES = ("last_active", "last_build_time")
 
@@ -42,18 +42,18 @@ async def audit(settings: Settings) -> AuditReport:
     Right while the stream runs. Raises DatabaseUnavailableError, SchemaVersionError.
     """
     async with open_session(settings, "audit") as connection:
-        await connection.execute(sql_read.NO_TIME_LIMIT)
+        await connection.execute(sql.NO_TIME_LIMIT)
         return await audit_on(connection)
 
 
 async def audit_on(connection: Connection) -> AuditReport:
     """``audit`` on a connection that is in no transaction; raises what asyncpg raises."""
     async with snapshot(connection):
-        agents = await connection.fetchval(sql_read.COUNT_AGENTS)
-        rows = await connection.fetch(sql_read.AGENT_DIFFERENCES)
-        differences = [d for row in rows for d in _differences(row, sql_read.AGENT_FIGURES)]
-        rows = await connection.fetch(sql_read.BUILD_DIFFERENCES)
-        differences += [d for row in rows for d in _differences(row, sql_read.BUILD_FIGURES)]
+        agents = await connection.fetchval(sql.COUNT_AGENTS)
+        rows = await connection.fetch(sql.AGENT_DIFFERENCES)
+        differences = [d for row in rows for d in _differences(row, sql.AGENT_CACHE_FIGURES)]
+        rows = await connection.fetch(sql.BUILD_DIFFERENCES)
+        differences += [d for row in rows for d in _differences(row, sql.BUILD_CACHE_FIGURES)]
     return AuditReport(agents=agents, differences=differences)
 
 

@@ -17,12 +17,11 @@ from nova_stream.events.times import time_text
 from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage import locks
 from nova_stream.storage.apply import sql
-from nova_stream.storage.audit import sql as sql_repair
+from nova_stream.storage.audit import sql as audit_sql
 from nova_stream.storage.audit.audit import Difference
 from nova_stream.storage.database import POLITE, Connection, snapshot
-from nova_stream.storage.stats import sql as sql_read
 
-_NO_NAME: dict[str, Any] = dict.fromkeys(sql_repair.NAME_FIGURES, 0) | {"newest": None}
+_NO_NAME: dict[str, Any] = dict.fromkeys(sql.NAME_FIGURES, 0) | {"newest": None}
 
 
 class AgentRecount(msgspec.Struct, frozen=True):
@@ -56,20 +55,20 @@ async def recount_agents(connection: Connection) -> AgentRecount:
     """
     await _prepare(connection)
     async with snapshot(connection):
-        names = await _by(connection, sql_repair.RECOUNT_NAMES, "agent")
-        sums = await _by(connection, sql_repair.SUM_NAMES, "agent")
-        agents = await connection.fetch(sql_repair.AGENTS)
-        cache = await _by(connection, sql_repair.AGENT_CACHE, "agent_id")
+        names = await _by(connection, audit_sql.RECOUNT_NAMES, "agent")
+        sums = await _by(connection, audit_sql.SUM_NAMES, "agent")
+        agents = await connection.fetch(audit_sql.AGENTS)
+        cache = await _by(connection, audit_sql.AGENT_CACHE, "agent_id")
     counted = {a["id"]: _agent_figures(a, names.get(a["name"], _NO_NAME)) for a in agents}
     differences = [
         d
         for id_ in sorted(counted.keys() | cache.keys())
-        for d in _compare(id_, cache.get(id_), counted.get(id_), sql_read.AGENT_FIGURES)
+        for d in _compare(id_, cache.get(id_), counted.get(id_), audit_sql.AGENT_CACHE_FIGURES)
     ]
     for name in sorted(names.keys() | sums.keys()):
         found, wanted = sums.get(name, _NO_NAME), names.get(name, _NO_NAME)
         row = f"partials of {name}"
-        differences += _compare(row, found, wanted, sql_repair.NAME_FIGURES)
+        differences += _compare(row, found, wanted, sql.NAME_FIGURES)
     return AgentRecount(agents=len(agents), differences=differences)
 
 
@@ -77,77 +76,78 @@ async def recount_builds(connection: Connection) -> BuildRecount:
     """Count the builds in one snapshot and compare, as ``recount_agents`` does."""
     await _prepare(connection)
     async with snapshot(connection):
-        counted = await connection.fetchrow(sql_repair.RECOUNT_BUILDS)
-        sums = await connection.fetchrow(sql_repair.SUM_BUILDS)
-        cache = await connection.fetchrow(sql_repair.BUILD_CACHE)
+        counted = await connection.fetchrow(audit_sql.RECOUNT_BUILDS)
+        sums = await connection.fetchrow(audit_sql.SUM_BUILDS)
+        cache = await connection.fetchrow(audit_sql.BUILD_CACHE)
     assert counted is not None
     assert sums is not None
     figures = _build_figures(counted)
     found = None if cache is None else dict(cache)
-    differences = _compare("builds", found, figures, sql_read.BUILD_FIGURES)
-    differences += _compare("partials of builds", sums, counted, sql_repair.BUILD_FIGURES)
+    differences = _compare("builds", found, figures, audit_sql.BUILD_CACHE_FIGURES)
+    differences += _compare("partials of builds", sums, counted, sql.BUILD_FIGURES)
     return BuildRecount(figures=figures, differences=differences)
 
 
 async def repair_agents(connection: Connection) -> None:
-    """Set the partials of all names and the agents' cache right; to be called in a READ COMMITTED
-    transaction, which holds up the stream until it ends.
+    """Set the partials of all names and the agents' cache right, and open all counted days; to be
+    called in a READ COMMITTED transaction, which holds up the stream until it ends.
 
     The epochs rise, so that workers load the partials anew. Raises what asyncpg raises.
     """
-    await connection.execute(sql_repair.LOCK_ALL_POSITIONS)
+    await connection.execute(audit_sql.LOCK_ALL_POSITIONS)
     # New statements from here on: they see what the flushes before us committed.
-    await connection.execute(sql_repair.CORRECT_NAMES)
+    await connection.execute(audit_sql.CORRECT_NAMES)
     await connection.execute(sql.LOCK_AGENTS, list(locks.ALL_NAMES))
-    await connection.execute(sql_repair.DROP_STRAY_AGENTS)
-    names = await connection.fetchval(sql_repair.ALL_NAMES)
+    await connection.execute(audit_sql.DROP_STRAY_AGENTS)
+    await connection.execute(audit_sql.OPEN_ALL_DAYS)
+    names = await connection.fetchval(audit_sql.ALL_NAMES)
     await connection.execute(sql.REFRESH_AGENTS, names or [])
-    await connection.execute(sql_repair.RAISE_EPOCHS)
+    await connection.execute(audit_sql.RAISE_EPOCHS)
 
 
 async def repair_builds(connection: Connection) -> None:
     """Set the partials and the cache of the builds right, as ``repair_agents`` does."""
-    await connection.execute(sql_repair.LOCK_ALL_POSITIONS)
-    await connection.execute(sql_repair.CORRECT_BUILDS)
+    await connection.execute(audit_sql.LOCK_ALL_POSITIONS)
+    await connection.execute(audit_sql.CORRECT_BUILDS)
     await connection.execute(sql.LOCK_BUILDS)
-    await connection.execute(sql_repair.ENSURE_BUILD_CACHE)
+    await connection.execute(audit_sql.ENSURE_BUILD_CACHE)
     await connection.execute(sql.REFRESH_BUILDS)
-    await connection.execute(sql_repair.RAISE_EPOCHS)
+    await connection.execute(audit_sql.RAISE_EPOCHS)
 
 
 async def confirm_agents(
-    connection: Connection, at: datetime, after: str, rows: int
+    connection: Connection, as_of: datetime, after: str, rows: int
 ) -> RepairBatch:
     """Set ``cached_at`` of up to ``rows`` rows behind the id ``after``; in a transaction.
 
     Rows that a flush is writing at this moment are left to it.
     """
-    row = await connection.fetchrow(sql_repair.CONFIRM_AGENTS, at, after, rows)
+    row = await connection.fetchrow(audit_sql.CONFIRM_AGENTS, as_of, after, rows)
     assert row is not None
     skipped = row["seen"] - row["confirmed"]
     return RepairBatch(skipped, row["last"] if row["seen"] == rows else None)
 
 
-async def confirm_builds(connection: Connection, at: datetime) -> None:
+async def confirm_builds(connection: Connection, as_of: datetime) -> None:
     """Set ``cached_at`` of the builds' row, unless a flush is writing it at this moment."""
-    await connection.execute(sql_repair.CONFIRM_BUILDS, at)
+    await connection.execute(audit_sql.CONFIRM_BUILDS, as_of)
 
 
 async def remember_builds(
     connection: Connection,
-    at: datetime,
+    as_of: datetime,
     figures: Mapping[str, Any],
     drift: int,
     run_id: int,
 ) -> None:
     """Append the builds' figures to their history; a repetition for the same time replaces."""
-    shown = [figures[name] for name in sql_read.BUILD_FIGURES[:6]]
-    await connection.execute(sql_repair.REMEMBER_BUILDS, at, *shown, drift, run_id)
+    shown = [figures[name] for name in audit_sql.BUILD_CACHE_FIGURES[:6]]
+    await connection.execute(audit_sql.REMEMBER_BUILDS, as_of, *shown, drift, run_id)
 
 
 async def _prepare(connection: Connection) -> None:
     """A reader's snapshot holds no lock of the stream: it may take its time, on one core."""
-    await connection.execute(sql_read.NO_TIME_LIMIT)
+    await connection.execute(audit_sql.NO_TIME_LIMIT)
     await connection.execute(POLITE)
 
 

@@ -1,34 +1,73 @@
-"""The recount of everything, and the repair of partials and caches, by name."""
+"""The comparison of the caches with a recount, and the repair of partials and caches, by name."""
 
 from __future__ import annotations
+
+from nova_stream.storage.apply.sql import BUILD_FIGURES, NAME_FIGURES
 
 #: The partials' row that makes up for what is wrong in the others. No topic of Kafka can be called
 #: so; no worker's table holds it.
 REPAIR_TOPIC = "(repair)"
 
-#: Figures of a name that are summed over partials, in the order of both statements below.
-NAME_FIGURES = (
+# -- the comparison ------------------------------------------------------------------------------
+
+#: A recount of millions of rows may take longer than a session of the stream may hold a
+#: transaction; a reader's snapshot holds no lock of the stream.
+NO_TIME_LIMIT = "SET transaction_timeout = 0"
+
+COUNT_AGENTS = "SELECT count(*) FROM agents WHERE deleted_at IS NULL"
+
+AGENT_CACHE_FIGURES = (
+    "agent_name",
+    "role",
     "total_tasks",
     "completed_tasks",
     "failed_tasks",
-    "running_tasks",
-    "active_tasks",
-    "executions",
-    "duration_sum",
+    "success_rate",
+    "avg_duration",
+    "last_active",
+    "current_status",
 )
-BUILD_FIGURES = (
+BUILD_CACHE_FIGURES = (
     "total_builds",
     "completed_builds",
     "failed_builds",
     "running_builds",
-    "timed_builds",
-    "duration_sum_ms",
+    "success_rate",
+    "avg_duration_ms",
+    "last_build_time",
+)
+
+
+def _row(alias: str, figures: tuple[str, ...]) -> str:
+    return f"({', '.join(f'{alias}.{figure}' for figure in figures)})"
+
+
+def _differing(row: str, join: str, figures: tuple[str, ...]) -> str:
+    # Made from our own constants, never from input.
+    return f"""
+SELECT {row} AS row, to_jsonb(c)::text AS cache, to_jsonb(r)::text AS recount
+FROM {join}
+WHERE {_row("c", figures)} IS DISTINCT FROM {_row("r", figures)}
+ORDER BY 1"""  # noqa: S608
+
+
+#: Rows whose cache is not the recount, each side as JSON (null where it has no row).
+AGENT_DIFFERENCES = _differing(
+    "coalesce(c.agent_id, r.agent_id)",
+    "agent_stats_cache c FULL JOIN agent_stats_recount r ON r.agent_id = c.agent_id",
+    AGENT_CACHE_FIGURES,
+)
+BUILD_DIFFERENCES = _differing(
+    "'builds'",
+    "(SELECT 1 AS one, * FROM build_stats_recount) r "
+    "FULL JOIN (SELECT 1 AS one, * FROM build_stats_cache) c ON c.one = r.one",
+    BUILD_CACHE_FIGURES,
 )
 
 # -- the recount -----------------------------------------------------------------------------------
 
 # Tombstones have no agent, everything else has one: an index alone answers for the executions.
-_NAMES = """
+RECOUNT_NAMES = """
 SELECT agent, coalesce(t.total_tasks, 0) AS total_tasks,
     coalesce(t.completed_tasks, 0) AS completed_tasks, coalesce(t.failed_tasks, 0) AS failed_tasks,
     coalesce(t.running_tasks, 0) AS running_tasks, coalesce(t.active_tasks, 0) AS active_tasks,
@@ -47,12 +86,12 @@ FROM (
 ) e USING (agent)
 """
 
-_NAME_SUMS = f"""
+SUM_NAMES = f"""
 SELECT agent, {", ".join(f"sum({f}) AS {f}" for f in NAME_FIGURES)}
 FROM agent_stats_partials GROUP BY agent
 """  # noqa: S608 - made from our own constants
 
-_BUILDS = """
+RECOUNT_BUILDS = """
 SELECT count(*) AS total_builds,
     count(*) FILTER (WHERE status = 'completed') AS completed_builds,
     count(*) FILTER (WHERE status = 'failed') AS failed_builds,
@@ -64,25 +103,14 @@ SELECT count(*) AS total_builds,
 FROM builds WHERE deleted_at IS NULL
 """
 
-_BUILD_SUMS = f"""
+SUM_BUILDS = f"""
 SELECT {", ".join(f"coalesce(sum({f}), 0) AS {f}" for f in BUILD_FIGURES)}
 FROM build_stats_partials
 """  # noqa: S608 - made from our own constants
 
-RECOUNT_NAMES, SUM_NAMES = _NAMES, _NAME_SUMS
-RECOUNT_BUILDS, SUM_BUILDS = _BUILDS, _BUILD_SUMS
-
 AGENTS = "SELECT id, name, role, created_at FROM agents WHERE deleted_at IS NULL"
-AGENT_CACHE = """
-SELECT agent_id, agent_name, role, total_tasks, completed_tasks, failed_tasks, success_rate,
-    avg_duration, last_active, current_status
-FROM agent_stats_cache
-"""
-BUILD_CACHE = """
-SELECT total_builds, completed_builds, failed_builds, running_builds, success_rate,
-    avg_duration_ms, last_build_time
-FROM build_stats_cache
-"""
+AGENT_CACHE = f"SELECT agent_id, {', '.join(AGENT_CACHE_FIGURES)} FROM agent_stats_cache"  # noqa: S608 - made from our own constants
+BUILD_CACHE = f"SELECT {', '.join(BUILD_CACHE_FIGURES)} FROM build_stats_cache"  # noqa: S608 - made from our own constants
 
 # -- the repair ------------------------------------------------------------------------------------
 
@@ -111,13 +139,15 @@ ON CONFLICT ({key}topic, partition) DO UPDATE SET
 """  # noqa: S608 - made from our own constants
 
 
-CORRECT_NAMES = _correct(_NAMES, _NAME_SUMS, "agent_stats_partials", "agent, ", NAME_FIGURES)
-CORRECT_BUILDS = _correct(_BUILDS, _BUILD_SUMS, "build_stats_partials", "", BUILD_FIGURES)
+CORRECT_NAMES = _correct(RECOUNT_NAMES, SUM_NAMES, "agent_stats_partials", "agent, ", NAME_FIGURES)
+CORRECT_BUILDS = _correct(RECOUNT_BUILDS, SUM_BUILDS, "build_stats_partials", "", BUILD_FIGURES)
 
 DROP_STRAY_AGENTS = """
 DELETE FROM agent_stats_cache c
 WHERE NOT EXISTS (SELECT FROM agents a WHERE a.id = c.agent_id AND a.deleted_at IS NULL)
 """
+#: What was wrong may be in days that are counted.
+OPEN_ALL_DAYS = "DELETE FROM execution_days_until"
 ALL_NAMES = "SELECT array_agg(DISTINCT name) FROM agents WHERE deleted_at IS NULL"
 ENSURE_BUILD_CACHE = """
 INSERT INTO build_stats_cache VALUES (1, 0, 0, 0, 0, 0, 0, NULL, now()) ON CONFLICT DO NOTHING

@@ -93,13 +93,6 @@ WHERE source = $1 AND seen < $2 AND (entity, id) > ($3, $4)
 ORDER BY entity, id LIMIT $5
 """
 
-#: $1 topics. What kind of version each has, where it has one.
-_VERSION_KINDS = """
-SELECT topic, version_kind FROM stream_topics
-WHERE topic = ANY($1::text[]) AND version_kind IS NOT NULL
-"""
-
-
 Phase = Literal["new", "snapshot", "sweep", "deltas"]
 
 
@@ -172,12 +165,6 @@ async def begin_anew(connection: Connection, source: str, address: str) -> None:
     holds it is overtaken.
     """
     await connection.execute(_BEGIN_ANEW, source, address)
-
-
-async def version_kinds(connection: Connection, topics: Sequence[str]) -> dict[str, str]:
-    """The kind of version (``seq``) of each topic that has one."""
-    rows = await connection.fetch(_VERSION_KINDS, list(topics))
-    return {row["topic"]: row["version_kind"] for row in rows}
 
 
 class CursorStore:

@@ -9,8 +9,9 @@ import msgspec
 
 from nova_stream.settings import Settings
 from nova_stream.storage import locks
-from nova_stream.storage.convex import sql as sql_convex
-from nova_stream.storage.database import DATABASE_ERRORS, Connection, connect, is_away
+from nova_stream.storage.convex import sql
+from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.faults import DATABASE_ERRORS, is_away
 
 #: Seconds between two attempts while another process holds a lock.
 _PAUSE_S = 0.01
@@ -68,7 +69,7 @@ class EntityLocks:
         """
         try:
             if self.holds(lease):
-                await self._ask(sql_convex.UNLOCK, lease.number)
+                await self._ask(sql.UNLOCK, lease.number)
         except DATABASE_ERRORS as error:
             if not is_away(error):
                 raise
@@ -89,7 +90,7 @@ class EntityLocks:
 
     async def _lock(self, number: int, deadline: float) -> Lease:
         while True:
-            if await self._ask(sql_convex.TRY_LOCK, number):
+            if await self._ask(sql.TRY_LOCK, number):
                 assert self._connection is not None
                 return Lease(number, self._connection)
             if time.monotonic() >= deadline:

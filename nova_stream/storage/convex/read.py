@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from nova_stream.errors import TooMuchError
+from nova_stream.errors import RejectedError, TooMuchError
 from nova_stream.events.change import Entity
 from nova_stream.storage.bounded import fetch_within
-from nova_stream.storage.convex import sql as sql_convex
+from nova_stream.storage.convex import sql
 from nova_stream.storage.database import Connection
 
 #: As many documents a list has at most, whatever is asked for, and bytes of them.
@@ -39,60 +40,62 @@ async def by_id(connection: Connection, entity: Entity, id_: str) -> StoredDocum
 
 async def agent_of_name(connection: Connection, name: str) -> StoredDocument | None:
     """Of the agents of this name the first by id."""
-    return _stored(await connection.fetchrow(sql_convex.AGENT_OF_NAME, name))
+    return _stored(await connection.fetchrow(sql.AGENT_OF_NAME, name))
 
 
 async def build_of_prd(connection: Connection, prd_id: str) -> StoredDocument | None:
     """Of the builds of a PRD the first that was started."""
-    return _stored(await connection.fetchrow(sql_convex.BUILD_OF_PRD, prd_id))
+    return _stored(await connection.fetchrow(sql.BUILD_OF_PRD, prd_id))
 
 
 async def build_of_start(
     connection: Connection, prd_id: str, started_at: str
 ) -> StoredDocument | None:
     """The build of a PRD that has exactly this text as its start."""
-    return _stored(await connection.fetchrow(sql_convex.BUILD_OF_START, prd_id, started_at))
+    return _stored(await connection.fetchrow(sql.BUILD_OF_START, prd_id, started_at))
 
 
 async def builds(
     connection: Connection, limit: int, after: str | None = None
 ) -> list[StoredDocument]:
-    """Builds, newest start first: those behind the build ``after``, all where there is none."""
-    place: str | None = None
-    if after is not None:
-        place = await connection.fetchval(sql_convex.PLACE_OF_BUILD, after)
+    """Builds, newest start first: those behind the build ``after``, all without one. Raises
+    RejectedError where it has no place among them, or no more.
+    """
+    place: str | None = _END
+    if after:
+        place = await connection.fetchval(sql.PLACE_OF_BUILD, after)
     if place is None:
-        place, after = _END, ""
-    return await _all(connection, sql_convex.BUILDS, place, after, limit)
+        raise RejectedError("bad_cursor", "cursor: no build of the list has this ID (any more)")
+    return await _all(connection, sql.BUILDS, place, after or "", limit)
 
 
 async def builds_at_work(connection: Connection) -> list[StoredDocument]:
     """Running and pending builds, newest start first."""
-    return await _all(connection, sql_convex.BUILDS_AT_WORK, MOST)
+    return await _all(connection, sql.BUILDS_AT_WORK, MOST)
 
 
 async def tasks_of_build(connection: Connection, build_id: str) -> list[StoredDocument]:
     """The tasks of a build, in the order of their creation."""
-    return await _all(connection, sql_convex.TASKS_OF_BUILD, build_id, MOST)
+    return await _all(connection, sql.TASKS_OF_BUILD, build_id, MOST)
 
 
 async def task_of_build(
     connection: Connection, build_id: str, task_id: str
 ) -> StoredDocument | None:
     """The task that a build calls ``task_id``."""
-    return _stored(await connection.fetchrow(sql_convex.TASK_OF_BUILD, build_id, task_id))
+    return _stored(await connection.fetchrow(sql.TASK_OF_BUILD, build_id, task_id))
 
 
 async def task_at_work(connection: Connection, task_id: str) -> StoredDocument | None:
     """The task that a build at work calls ``task_id``; the newest such build's."""
-    return _stored(await connection.fetchrow(sql_convex.TASK_AT_WORK, task_id))
+    return _stored(await connection.fetchrow(sql.TASK_AT_WORK, task_id))
 
 
 async def executions_of_agent(
     connection: Connection, agent: str, limit: int
 ) -> list[StoredDocument]:
     """An agent's executions, newest first; archived ones without prompt and response."""
-    return await _all(connection, sql_convex.EXECUTIONS_OF_AGENT, agent, limit)
+    return await _all(connection, sql.EXECUTIONS_OF_AGENT, agent, limit)
 
 
 async def activities(
@@ -105,17 +108,17 @@ async def activities(
 ) -> list[StoredDocument]:
     """The activity feed, newest first: since an instant, or of a user, or of a user's agent."""
     if since is not None:
-        return await _all(connection, sql_convex.ACTIVITIES_SINCE, since, limit)
+        return await _all(connection, sql.ACTIVITIES_SINCE, since, limit)
     if user is None:
-        return await _all(connection, sql_convex.ACTIVITIES, limit)
+        return await _all(connection, sql.ACTIVITIES, limit)
     if agent is None:
-        return await _all(connection, sql_convex.ACTIVITIES_OF_USER, user, limit)
-    return await _all(connection, sql_convex.ACTIVITIES_OF_AGENT, user, agent, limit)
+        return await _all(connection, sql.ACTIVITIES_OF_USER, user, limit)
+    return await _all(connection, sql.ACTIVITIES_OF_AGENT, user, agent, limit)
 
 
 async def learnings(connection: Connection, prd_id: str) -> list[StoredDocument]:
     """What was learned for a PRD, oldest first."""
-    return await _all(connection, sql_convex.LEARNINGS, prd_id, MOST)
+    return await _all(connection, sql.LEARNINGS, prd_id, MOST)
 
 
 async def _all(connection: Connection, statement: str, *arguments: Any) -> list[StoredDocument]:
@@ -140,15 +143,27 @@ def _stored(row: asyncpg.Record | None) -> StoredDocument | None:
 
 
 def _read(row: Mapping[str, Any] | asyncpg.Record) -> StoredDocument:
-    return StoredDocument(
-        row["id"], row["version"], msgspec.json.decode(row["doc"]), row["made_at"]
-    )
+    return StoredDocument(row["id"], row["version"], _document(row["doc"]), row["made_at"])
+
+
+def _document(text: str) -> Any:
+    """A document's fields; numbers beyond all doubles are infinite, as JavaScript reads them."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.ValidationError:
+        return json.loads(text, parse_int=_whole)
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < _DIGITS else float(digits)
 
 
 _BY_ID = {
-    Entity.AGENTS: sql_convex.AGENT,
-    Entity.BUILDS: sql_convex.BUILD,
-    Entity.TASKS: sql_convex.TASK,
+    Entity.AGENTS: sql.AGENT,
+    Entity.BUILDS: sql.BUILD,
+    Entity.TASKS: sql.TASK,
 }
+#: A double has at most 309 before its point.
+_DIGITS = 310
 #: Behind every start.
 _END = "infinity"

@@ -13,7 +13,7 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
-from nova_stream.storage.dead_letters import sql as sql_dead_letters
+from nova_stream.storage.dead_letters import sql
 from nova_stream.storage.dead_letters.insert import read_headers
 from nova_stream.storage.stats.rows import Time
 
@@ -78,9 +78,7 @@ async def dead_letters(
     state: State | None = None,
 ) -> tuple[list[DeadLetter], int | None]:
     """A page of dead letters, newest first, and the number after which the next page goes on."""
-    rows = await connection.fetch(
-        sql_dead_letters.PAGE, topic, reason, state, before or _LARGEST, limit + 1
-    )
+    rows = await connection.fetch(sql.PAGE, topic, reason, state, before or _LARGEST, limit + 1)
     found = [DeadLetter(**_shown(row)) for row in rows[:limit]]
     return found, found[-1].id if len(rows) > limit else None
 
@@ -89,18 +87,18 @@ async def count_dead_letters(
     connection: Connection, *, topic: str | None, reason: str | None, state: State | None
 ) -> int:
     """How many dead letters there are of this kind."""
-    number: int = await connection.fetchval(sql_dead_letters.COUNT, topic, reason, state)
+    number: int = await connection.fetchval(sql.COUNT, topic, reason, state)
     return number
 
 
 async def exists(connection: Connection, id_: int) -> bool:
     """Whether there is a letter of this number."""
-    return await connection.fetchval(sql_dead_letters.EXISTING, [id_]) is not None
+    return await connection.fetchval(sql.EXISTING, [id_]) is not None
 
 
 async def dead_letter(connection: Connection, id_: int) -> Mapping[str, Any] | None:
     """The row of a letter, for ``whole``; None when there is none of this number."""
-    row: Mapping[str, Any] | None = await connection.fetchrow(sql_dead_letters.WHOLE, id_)
+    row: Mapping[str, Any] | None = await connection.fetchrow(sql.WHOLE, id_)
     return row
 
 

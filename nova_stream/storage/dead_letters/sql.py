@@ -1,4 +1,4 @@
-"""Every statement of dead letters, by name."""
+"""Statements of dead letters, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is done with dead letters: choosing, setting aside, marking, deleting; their records."""
+"""What is done with dead letters: choosing, setting aside, marking, deleting; their records.
+
+``republish.py`` publishes them again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import msgspec
 from nova_stream.errors import UsageError
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, open_session
-from nova_stream.storage.dead_letters import sql as sql_dead_letters
+from nova_stream.storage.dead_letters import sql
 from nova_stream.storage.dead_letters.insert import RecordHeader, read_headers
 
 #: Letters that one statement deletes.
@@ -43,7 +46,7 @@ class DeadLetterStore:
 
     async def require(self, ids: Sequence[int]) -> None:
         """Raise UsageError, naming them, when there are no letters with some of these numbers."""
-        rows = await self.connection.fetch(sql_dead_letters.EXISTING, ids)
+        rows = await self.connection.fetch(sql.EXISTING, ids)
         missing = sorted(set(ids) - {row["id"] for row in rows})
         if missing:
             raise UsageError(
@@ -52,31 +55,31 @@ class DeadLetterStore:
 
     async def originals(self, ids: Sequence[int]) -> list[OriginalRecord]:
         """The records of letters, in the order of their numbers."""
-        rows = await self.connection.fetch(sql_dead_letters.ORIGINALS, ids)
+        rows = await self.connection.fetch(sql.ORIGINALS, ids)
         return [OriginalRecord(**{**row, "headers": read_headers(row["headers"])}) for row in rows]
 
     async def sources(self, topics: Sequence[str]) -> SourceOffsets:
         """Where the sources of ``topics`` begin."""
-        rows = await self.connection.fetch(sql_dead_letters.SOURCES, topics)
+        rows = await self.connection.fetch(sql.SOURCES, topics)
         return {(r["topic"], r["generation"], r["partition"]): r["source_offsets"] for r in rows}
 
     async def open_by_reason(self) -> dict[str, int]:
         """How many letters are open, by reason, the most frequent first."""
-        rows = await self.connection.fetch(sql_dead_letters.OPEN_BY_REASON)
+        rows = await self.connection.fetch(sql.OPEN_BY_REASON)
         return {row["reason"]: row["number"] for row in rows}
 
     async def open_ids(self, reason: str | None = None) -> list[int]:
         """The numbers of all open letters, or of those with ``reason``, oldest first."""
-        return [row["id"] for row in await self.connection.fetch(sql_dead_letters.OPEN, reason)]
+        return [row["id"] for row in await self.connection.fetch(sql.OPEN, reason)]
 
     async def mark_retried(self, ids: Sequence[int]) -> None:
         """Note that the records are in Kafka again."""
-        await self.connection.execute(sql_dead_letters.MARK_RETRIED, ids)
+        await self.connection.execute(sql.MARK_RETRIED, ids)
 
     async def discard(self, ids: Sequence[int]) -> None:
         """Set letters aside; their bytes are kept. Raises UsageError."""
         await self.require(ids)
-        await self.connection.execute(sql_dead_letters.MARK_DISCARDED, ids)
+        await self.connection.execute(sql.MARK_DISCARDED, ids)
 
     async def forget(self, before: datetime) -> int:
         """Delete letters that were retried or discarded and whose records failed before that time,
@@ -84,7 +87,7 @@ class DeadLetterStore:
         """
         total, seen = 0, _BATCH
         while seen == _BATCH:
-            status = await self.connection.execute(sql_dead_letters.FORGET, before, _BATCH)
+            status = await self.connection.execute(sql.FORGET, before, _BATCH)
             seen = int(status.rpartition(" ")[2])
             total += seen
         return total

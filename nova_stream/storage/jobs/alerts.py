@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import msgspec
 
 from nova_stream.storage import locks
+from nova_stream.storage.apply.positions import StoppedPartition, stopped
 from nova_stream.storage.apply.sources import MovedSource, noticed
 from nova_stream.storage.database import Connection, read_committed
-from nova_stream.storage.jobs.rows import Alert, alert_of
+from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, alert_of
 
 #: One worker at a time looks; the others leave it to that one.
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({locks.ALERTS})"
@@ -47,10 +49,9 @@ SELECT job, extract(epoch FROM max(overdue))::float8 AS seconds FROM (
 ) o GROUP BY job
 """
 
-_OPEN_ALERTS = """
-SELECT id, kind, subject, message, value, began_at, ended_at
-FROM alerts WHERE ended_at IS NULL ORDER BY id
-"""
+_OPEN_ALERTS = f"""
+SELECT {ALERT_COLUMNS} FROM alerts WHERE ended_at IS NULL ORDER BY id
+"""  # noqa: S608 - our own text
 
 #: $1 kind, $2 subject, $3 message, $4 value, $5 now.
 _BEGIN_ALERT = """
@@ -64,27 +65,38 @@ _END_ALERT = """
 UPDATE alerts SET ended_at = greatest($2, began_at) WHERE id = $1 AND ended_at IS NULL RETURNING id
 """
 
-#: $1 alert, $2 event.
+#: $1 alert, $2 who, $3 now.
+_ACKNOWLEDGE = f"""
+UPDATE alerts SET acknowledged_by = coalesce(acknowledged_by, $2),
+    acknowledged_at = coalesce(acknowledged_at, $3)
+WHERE id = $1 RETURNING {ALERT_COLUMNS}
+"""  # noqa: S608 - our own text
+
+#: $1 alert, $2 event, $3 channels.
 _QUEUE = """
-INSERT INTO alert_deliveries (alert_id, event, next_try_at) VALUES ($1, $2, clock_timestamp())
+INSERT INTO alert_deliveries (alert_id, event, channel, next_try_at)
+SELECT $1, $2, channel, clock_timestamp() FROM unnest($3::text[]) AS channel
 ON CONFLICT DO NOTHING
 """
 
-#: $1: seconds for which no other worker takes it. An end goes out after its begin.
+#: $1 channel; $2: seconds for which no other worker takes it. An end goes out after its begin.
 _TAKE = """
 UPDATE alert_deliveries t
-SET tries = t.tries + 1, next_try_at = clock_timestamp() + make_interval(secs => $1)
+SET tries = t.tries + 1, next_try_at = clock_timestamp() + make_interval(secs => $2)
 FROM alerts a
 WHERE a.id = t.alert_id AND t.id = (
     SELECT d.id FROM alert_deliveries d
-    WHERE d.sent_at IS NULL AND d.next_try_at <= clock_timestamp() AND NOT EXISTS (
-        SELECT FROM alert_deliveries e
-        WHERE e.alert_id = d.alert_id AND e.id < d.id AND e.sent_at IS NULL
-    )
+    WHERE d.channel = $1 AND d.sent_at IS NULL AND d.next_try_at <= clock_timestamp()
+        AND NOT EXISTS (
+            SELECT FROM alert_deliveries e
+            WHERE (e.alert_id, e.channel) = (d.alert_id, d.channel) AND e.id < d.id
+                AND e.sent_at IS NULL
+        )
     ORDER BY d.id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 RETURNING t.id AS delivery, t.event, t.tries, a.id, a.kind, a.subject, a.message, a.value,
-    a.began_at, CASE WHEN t.event = 'end' THEN a.ended_at END AS ended_at
+    a.began_at, CASE WHEN t.event = 'end' THEN a.ended_at END AS ended_at, a.acknowledged_at,
+    a.acknowledged_by
 """
 #: $1 delivery.
 _SENT = "UPDATE alert_deliveries SET sent_at = clock_timestamp(), error = NULL WHERE id = $1"
@@ -94,10 +106,11 @@ UPDATE alert_deliveries
 SET next_try_at = clock_timestamp() + make_interval(secs => $2), error = $3 WHERE id = $1
 """
 
-#: $1 cut: what ended before it and waits for no delivery.
+#: $1 cut, $2 channels: what ended before it and waits for no delivery to one of them.
 _PRUNE = """
 DELETE FROM alerts a WHERE a.ended_at < $1 AND NOT EXISTS (
-    SELECT FROM alert_deliveries d WHERE d.alert_id = a.id AND d.sent_at IS NULL
+    SELECT FROM alert_deliveries d
+    WHERE d.alert_id = a.id AND d.sent_at IS NULL AND d.channel = ANY($2)
 )
 """
 
@@ -159,6 +172,10 @@ class AlertStore:
         """Partitions whose source seems to have moved, by topic."""
         return await noticed(self._connection)
 
+    async def stopped(self) -> list[StoppedPartition]:
+        """Partitions that stand, since most of their records would be dead letters, by topic."""
+        return await stopped(self._connection)
+
     async def missed(
         self, noted_since: datetime, lacking_since: datetime, now: datetime
     ) -> list[MissedFacts]:
@@ -195,13 +212,18 @@ class AlertStore:
         """End an alert; False where it has ended."""
         return await self._connection.fetchval(_END_ALERT, alert, now) is not None
 
-    async def queue(self, alert: int, event: str) -> None:
-        """Have the webhook told of an alert's ``begin`` or ``end``."""
-        await self._connection.execute(_QUEUE, alert, event)
+    async def acknowledge(self, alert: int, who: str, now: datetime) -> Alert | None:
+        """Note that somebody sees to an alert; who was there first stays. None if there is none."""
+        row = await self._connection.fetchrow(_ACKNOWLEDGE, alert, who, now)
+        return None if row is None else alert_of(row)
 
-    async def take_delivery(self, hold: float) -> Delivery | None:
-        """The next message to send, which no other worker takes for ``hold`` seconds."""
-        row = await self._connection.fetchrow(_TAKE, hold)
+    async def queue(self, alert: int, event: str, channels: Sequence[str]) -> None:
+        """Have ``channels`` told of an alert's ``begin`` or ``end``."""
+        await self._connection.execute(_QUEUE, alert, event, channels)
+
+    async def take_delivery(self, channel: str, hold: float) -> Delivery | None:
+        """The next message for a channel, which no other worker takes for ``hold`` seconds."""
+        row = await self._connection.fetchrow(_TAKE, channel, hold)
         if row is None:
             return None
         return Delivery(row["delivery"], row["event"], row["tries"], alert_of(row))
@@ -213,6 +235,8 @@ class AlertStore:
         """Try again after ``pause`` seconds."""
         await self._connection.execute(_NOT_SENT, delivery, pause, error)
 
-    async def prune(self, before: datetime) -> None:
-        """Delete alerts that ended before ``before``, unless the webhook has not been told."""
-        await self._connection.execute(_PRUNE, before)
+    async def prune(self, before: datetime, channels: Sequence[str]) -> None:
+        """Delete alerts that ended before ``before``, unless one of ``channels`` has not been
+        told.
+        """
+        await self._connection.execute(_PRUNE, before, channels)

@@ -1,4 +1,4 @@
-"""Every statement of the ledger of jobs, by name.
+"""Statements of the ledger of jobs, by name.
 
 Leases are measured by the server's clock, so that all workers agree on them whatever their own
 clocks say; slots, starts and ends follow the scheduler's clock, which is passed in.
@@ -109,7 +109,7 @@ RETURNING id, fence
 
 #: $1 job.
 ORPHANS = """
-SELECT id, slot, kind, scheduled_at, late, at, worker, attempt, fence
+SELECT id, slot, kind, scheduled_at, late, at AS as_of, worker, attempt, fence
 FROM job_runs WHERE job = $1 AND outcome IS NULL AND lease_until < clock_timestamp()
 ORDER BY id FOR UPDATE
 """

@@ -13,7 +13,7 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
-from nova_stream.storage.jobs.rows import Alert, Outcome, Run, alert_of
+from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, Outcome, Run, alert_of
 
 _COLUMNS = """
     id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
@@ -71,11 +71,11 @@ _NEWEST = f"SELECT {_COLUMNS} FROM job_runs ORDER BY id DESC LIMIT $1"  # noqa: 
 _RUN = f"SELECT {_COLUMNS} FROM job_runs WHERE job = $1 AND id = $2"  # noqa: S608 - our own text
 
 #: $1: alerts before this id; $2: only open ones, only ended ones, or null for all; $3 how many.
-_ALERTS = """
-SELECT id, kind, subject, message, value, began_at, ended_at
-FROM alerts WHERE id < $1 AND ($2::boolean IS NULL OR (ended_at IS NULL) = $2)
+_ALERTS = f"""
+SELECT {ALERT_COLUMNS} FROM alerts
+WHERE id < $1 AND ($2::boolean IS NULL OR (ended_at IS NULL) = $2)
 ORDER BY id DESC LIMIT $3
-"""
+"""  # noqa: S608 - our own text
 
 
 _LARGEST = 2**63 - 1
@@ -149,6 +149,11 @@ async def runs(
 async def newest_runs(connection: Connection, limit: int) -> list[Run]:
     """The newest runs and slots of all jobs."""
     return [_run(row) for row in await connection.fetch(_NEWEST, limit)]
+
+
+async def job_of_run(connection: Connection, id_: int) -> str | None:
+    """The job that a run is one of; None when the ledger has no run of this number."""
+    return await connection.fetchval("SELECT job FROM job_runs WHERE id = $1", id_)  # type: ignore[no-any-return]
 
 
 async def run(connection: Connection, job: str, id_: int) -> Run | None:

@@ -1,4 +1,4 @@
-"""What the operators' readers give: jobs, runs and alerts, in camelCase as ``rows`` has it."""
+"""What the operators' readers give: jobs, runs, alerts; camelCase as ``stats/rows.py`` has it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ class AlertKind(StrEnum):
     SUCCESS_RATE = "success_rate"
     SLOW = "slow"
     TABLE_SIZE = "table_size"
+    GROWTH = "growth"
     HEALTH = "health"
     MISSED = "missed"
     DRIFT = "drift"
     SOURCE = "source"
+    DEAD_LETTERS = "dead_letters"
 
 
 class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -103,7 +105,7 @@ class JobOverview(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """How many activities were put back."""
+    """How many rows were put back."""
 
     restored: int
 
@@ -119,10 +121,21 @@ class Alert(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     began_at: Time
     ended_at: Time | None
     open: bool
+    acknowledged_at: Annotated[
+        Time | None, msgspec.Meta(description="When somebody said that they see to it.")
+    ]
+    acknowledged_by: str | None
+
+
+#: What ``alert_of`` reads.
+ALERT_COLUMNS = (
+    "id, kind, subject, message, value, began_at, ended_at, acknowledged_at, acknowledged_by"
+)
 
 
 def alert_of(row: asyncpg.Record) -> Alert:
-    """An alert from a row with the columns of ``alerts``."""
+    """An alert from a row with ``ALERT_COLUMNS``."""
+    acknowledged = row["acknowledged_at"]
     return Alert(
         id=row["id"],
         kind=AlertKind(row["kind"]),
@@ -132,4 +145,6 @@ def alert_of(row: asyncpg.Record) -> Alert:
         began_at=time_text(row["began_at"]),
         ended_at=None if row["ended_at"] is None else time_text(row["ended_at"]),
         open=row["ended_at"] is None,
+        acknowledged_at=None if acknowledged is None else time_text(acknowledged),
+        acknowledged_by=row["acknowledged_by"],
     )

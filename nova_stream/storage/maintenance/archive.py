@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from nova_stream.storage.database import Connection
-from nova_stream.storage.maintenance import archive_sql as sql_archive
+from nova_stream.storage.maintenance import archive_sql
 
 #: Bytes of stored documents in a batch, compressed as Postgres keeps them.
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -87,13 +87,13 @@ class ArchiveStore:
 
     async def claim(self) -> bool:
         """Whether this session may compact: one at a time, until the session ends."""
-        return bool(await self._connection.fetchval(sql_archive.ONE_COMPACTION))
+        return bool(await self._connection.fetchval(archive_sql.ONE_COMPACTION))
 
     # -- documents to archive ----------------------------------------------------------------------
 
     async def count_hot(self, cutoff: datetime) -> int:
         """How many documents are older than ``cutoff``."""
-        return int(await self._connection.fetchval(sql_archive.COUNT_HOT, cutoff))
+        return int(await self._connection.fetchval(archive_sql.COUNT_HOT, cutoff))
 
     async def hot(
         self, cutoff: datetime, place: ExecutionPlace, rows: int
@@ -102,7 +102,7 @@ class ArchiveStore:
         the end.
         """
         found = await self._connection.fetch(
-            sql_archive.HOT, cutoff, place.time, place.id, rows, _BATCH_BYTES
+            archive_sql.HOT, cutoff, place.time, place.id, rows, _BATCH_BYTES
         )
         if not found:
             return [], place
@@ -114,7 +114,7 @@ class ArchiveStore:
         self, object_id: int, at: datetime, rows: Sequence[ArchivedRow]
     ) -> EmptiedBatch:
         """Empty the rows that still are as archived; in a transaction."""
-        row = await self._connection.fetchrow(sql_archive.EMPTY, *_versions(rows), object_id, at)
+        row = await self._connection.fetchrow(archive_sql.EMPTY, *_versions(rows), object_id, at)
         assert row is not None
         return EmptiedBatch(row["emptied"], row["held"])
 
@@ -122,7 +122,7 @@ class ArchiveStore:
         """Empty rows older than ``cutoff`` whose time after a restore is over, in a transaction:
         how many, and how many restores were forgotten; none at the end.
         """
-        row = await self._connection.fetchrow(sql_archive.EMPTY_AGAIN, rows, cutoff)
+        row = await self._connection.fetchrow(archive_sql.EMPTY_AGAIN, rows, cutoff)
         assert row is not None
         return row["emptied"], row["gone"]
 
@@ -130,43 +130,43 @@ class ArchiveStore:
 
     async def begin(self, name: str, day: date, run_id: int, at: datetime) -> int:
         """Note that an object is going to be written; its number."""
-        return int(await self._connection.fetchval(sql_archive.BEGIN_OBJECT, name, day, run_id, at))
+        return int(await self._connection.fetchval(archive_sql.BEGIN_OBJECT, name, day, run_id, at))
 
     async def written(
         self, object_id: int, rows: int, size: int, sha256: str, first_id: str, last_id: str
     ) -> None:
         """Note that an object stands in the archive as it should."""
         await self._connection.execute(
-            sql_archive.OBJECT_WRITTEN, object_id, rows, size, sha256, first_id, last_id
+            archive_sql.OBJECT_WRITTEN, object_id, rows, size, sha256, first_id, last_id
         )
 
     async def set_state(self, object_id: int, state: str) -> None:
         """Note how far an object is."""
-        await self._connection.execute(sql_archive.SET_STATE, object_id, state)
+        await self._connection.execute(archive_sql.SET_STATE, object_id, state)
 
     async def forget(self, object_id: int) -> None:
         """Forget an object that was never written."""
-        await self._connection.execute(sql_archive.FORGET_OBJECT, object_id)
+        await self._connection.execute(archive_sql.FORGET_OBJECT, object_id)
 
     async def in_states(self, *states: str) -> list[ArchiveObject]:
         """The objects in these states, oldest first."""
-        return await self._objects(sql_archive.OBJECTS_IN, list(states))
+        return await self._objects(archive_sql.OBJECTS_IN, list(states))
 
     async def all_objects(self) -> list[ArchiveObject]:
         """All objects that were ever written, by day."""
-        return await self._objects(sql_archive.OBJECTS)
+        return await self._objects(archive_sql.OBJECTS)
 
     async def of_day(self, day: date) -> list[ArchiveObject]:
         """The objects of a day that are there."""
-        return await self._objects(sql_archive.OBJECTS_OF_DAY, day)
+        return await self._objects(archive_sql.OBJECTS_OF_DAY, day)
 
     async def older(self, before: datetime) -> list[ArchiveObject]:
         """The objects that were written before an instant and are there."""
-        return await self._objects(sql_archive.OBJECTS_BEFORE, before)
+        return await self._objects(archive_sql.OBJECTS_BEFORE, before)
 
     async def object_(self, object_id: int) -> ArchiveObject | None:
         """An object by number."""
-        found = await self._objects(sql_archive.OBJECT, object_id)
+        found = await self._objects(archive_sql.OBJECT, object_id)
         return found[0] if found else None
 
     # -- putting back ------------------------------------------------------------------------------
@@ -178,17 +178,17 @@ class ArchiveStore:
         documents = [row.doc for row in rows]
         return int(
             await self._connection.fetchval(
-                sql_archive.RESTORE, *_versions(rows), documents, object_id, days
+                archive_sql.RESTORE, *_versions(rows), documents, object_id, days
             )
         )
 
     async def forget_restores(self, object_id: int) -> None:
         """Forget who was put back from an object that is going to be deleted."""
-        await self._connection.execute(sql_archive.FORGET_RESTORES_OF, object_id)
+        await self._connection.execute(archive_sql.FORGET_RESTORES_OF, object_id)
 
     async def execution(self, id_: str) -> StoredExecution | None:
         """An execution's row."""
-        row = await self._connection.fetchrow(sql_archive.EXECUTION, id_)
+        row = await self._connection.fetchrow(archive_sql.EXECUTION, id_)
         return None if row is None else StoredExecution(**dict(row))
 
     async def _objects(self, statement: str, *arguments: Any) -> list[ArchiveObject]:

@@ -1,4 +1,4 @@
-"""Every statement of the executions' archive, by name."""
+"""Statements of the executions' archive, by name."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from nova_stream.storage.database import Connection
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance import sql
 
 
 class UserPlace(NamedTuple):
@@ -65,7 +65,7 @@ async def mark(
     When fewer than ``rows`` were looked at, none is left.
     """
     row = await connection.fetchrow(
-        sql_job_work.MARK_INACTIVE, cutoff, place.time, place.id, rows, now, run_id
+        sql.MARK_INACTIVE, cutoff, place.time, place.id, rows, now, run_id
     )
     if row is None:
         return MarkedBatch(0, 0, place)
@@ -86,22 +86,22 @@ async def unmark(
 
     Who has been active since has an event; who only left because of the cutoff has none.
     """
-    row = await connection.fetchrow(sql_job_work.UNMARK_INACTIVE, cutoff, after, rows, now, run_id)
+    row = await connection.fetchrow(sql.UNMARK_INACTIVE, cutoff, after, rows, now, run_id)
     assert row is not None
     return UnmarkedBatch(row["reactivated"], row["last"] if row["seen"] == rows else None)
 
 
 async def open_events(connection: Connection, rows: int) -> list[InactivityEvent]:
     """Up to ``rows`` events that were not sent yet, in their order."""
-    found = await connection.fetch(sql_job_work.OPEN_INACTIVITY_EVENTS, rows)
+    found = await connection.fetch(sql.OPEN_INACTIVITY_EVENTS, rows)
     return [InactivityEvent(**dict(row)) for row in found]
 
 
 async def close_events(connection: Connection, events: Sequence[InactivityEvent]) -> None:
     """Note that ``events`` were sent."""
-    await connection.execute(sql_job_work.CLOSE_INACTIVITY_EVENTS, [event.id for event in events])
+    await connection.execute(sql.CLOSE_INACTIVITY_EVENTS, [event.id for event in events])
 
 
 async def forget_events(connection: Connection, days: int, rows: int) -> None:
     """Delete up to ``rows`` events that were sent more than ``days`` ago."""
-    await connection.execute(sql_job_work.FORGET_INACTIVITY_EVENTS, days, rows)
+    await connection.execute(sql.FORGET_INACTIVITY_EVENTS, days, rows)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nova_stream.errors import UsageError
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, open_session, read_committed
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance import sql
 
 _BATCH = 1000
 #: Activities are small: so many take the flush's locks for some 10 ms.
@@ -46,7 +46,7 @@ async def archive_activities(
     long ago, are left alone. When fewer than ``rows`` were looked at, none is left.
     """
     row = await connection.fetchrow(
-        sql_job_work.ARCHIVE_ACTIVITIES, cutoff, place.time, place.id, rows, run_id
+        sql.ARCHIVE_ACTIVITIES, cutoff, place.time, place.id, rows, run_id
     )
     if row is None:
         return ArchivedBatch(0, place)
@@ -55,7 +55,7 @@ async def archive_activities(
 
 async def forget_activities(connection: Connection, days: int, rows: int = _BATCH) -> int:
     """Delete up to ``rows`` archived activities that ``undo`` no longer reaches; how many."""
-    status = await connection.execute(sql_job_work.FORGET_ACTIVITIES, days, rows)
+    status = await connection.execute(sql.FORGET_ACTIVITIES, days, rows)
     return int(status.rpartition(" ")[2])
 
 
@@ -67,7 +67,7 @@ async def undo(settings: Settings, run_id: int) -> int:
     SchemaVersionError.
     """
     async with open_session(settings, "undo") as connection:
-        if not await connection.fetchval(sql_job_work.HAS_ARCHIVED_ACTIVITIES, run_id):
+        if not await connection.fetchval(sql.HAS_ARCHIVED_ACTIVITIES, run_id):
             raise UsageError(
                 f"run {run_id} has nothing that could be put back: it deleted nothing, was no run "
                 f"of cleanupOldActivity, or is more than {settings.undo_days} days old "
@@ -77,7 +77,7 @@ async def undo(settings: Settings, run_id: int) -> int:
         while seen == _BATCH:
             async with read_committed(connection):
                 row = await connection.fetchrow(
-                    sql_job_work.RESTORE_ACTIVITIES, run_id, _BATCH, settings.undo_days
+                    sql.RESTORE_ACTIVITIES, run_id, _BATCH, settings.undo_days
                 )
             assert row is not None
             restored, seen = restored + row["restored"], row["seen"]

@@ -6,6 +6,8 @@ them, and leave alone what somebody else has locked: neither waits for the other
 
 from __future__ import annotations
 
+from nova_stream.storage.maintenance.engagement_sql import COUNTED_USER
+
 # -- cleanupOldActivity ----------------------------------------------------------------------------
 
 _ACTIVITY = (
@@ -15,7 +17,8 @@ _ACTIVITY = (
 
 #: Archives and deletes a batch. $1 cutoff, ($2, $3) the place where the batch before ended,
 #: $4 rows, $5 the run. Gives how many were deleted and the new place. Rows are locked in the
-#: order of their times, which is not the flush's: nothing here waits for a lock.
+#: order of their times, which is not the flush's: nothing here waits for a lock. Who was active is
+#: noted with the deletion, for summarizeEngagement.
 ARCHIVE_ACTIVITIES = f"""
 WITH locked AS MATERIALIZED (
     SELECT a.ctid AS place, a.timestamp, a.id FROM agent_activity_feed a
@@ -37,6 +40,10 @@ WITH locked AS MATERIALIZED (
         src_partition = excluded.src_partition, src_offset = excluded.src_offset,
         doc = excluded.doc, archived_at = excluded.archived_at, restored_at = NULL,
         kept_until = NULL
+), noted AS (
+    INSERT INTO user_activity_cleaned (day, user_id)
+    SELECT DISTINCT (timestamp AT TIME ZONE 'UTC')::date, doc ->> 'userId' FROM gone
+    WHERE {COUNTED_USER.format("doc ->> 'userId'")}
 )
 SELECT (SELECT count(*) FROM gone) AS deleted, l.timestamp::text AS last_time, l.id AS last_id
 FROM (SELECT timestamp, id FROM locked ORDER BY timestamp DESC, id DESC LIMIT 1) l
@@ -44,34 +51,7 @@ FROM (SELECT timestamp, id FROM locked ORDER BY timestamp DESC, id DESC LIMIT 1)
 
 #: Puts a batch of a run back ($1 run, $2 rows, $3 days for which it is left alone). A row that
 #: came back by itself meanwhile wins unless it is older.
-RESTORE_ACTIVITIES = f"""
-WITH chosen AS MATERIALIZED (
-    SELECT id FROM activity_archive WHERE run_id = $1 AND restored_at IS NULL
-    ORDER BY id LIMIT $2
-), locked AS MATERIALIZED (
-    SELECT x.id FROM activity_archive x
-    WHERE x.run_id = $1 AND x.restored_at IS NULL AND x.id = ANY (ARRAY(SELECT id FROM chosen))
-    ORDER BY x.id COLLATE "C" FOR UPDATE
-), marked AS (
-    UPDATE activity_archive x
-    SET restored_at = now(), kept_until = now() + make_interval(days => $3)
-    FROM locked WHERE x.run_id = $1 AND x.id = locked.id
-    RETURNING {", ".join(f"x.{c}" for c in _ACTIVITY.split(", "))}
-), back AS (
-    INSERT INTO agent_activity_feed AS t ({_ACTIVITY})
-    SELECT {_ACTIVITY} FROM marked ORDER BY id COLLATE "C"
-    ON CONFLICT (id) DO UPDATE SET
-        timestamp = excluded.timestamp, version_generation = excluded.version_generation,
-        version = excluded.version,
-        version_minor = excluded.version_minor, changed_at = excluded.changed_at,
-        deleted_at = NULL, src_partition = excluded.src_partition,
-        src_offset = excluded.src_offset, doc = excluded.doc
-    WHERE (excluded.version_generation, excluded.version, excluded.version_minor)
-        > (t.version_generation, t.version, t.version_minor)
-    RETURNING t.id
-)
-SELECT (SELECT count(*) FROM back) AS restored, (SELECT count(*) FROM locked) AS seen
-"""  # noqa: S608 - made from our own constants
+RESTORE_ACTIVITIES = "SELECT restored, seen FROM restore_activities($1, $2, $3)"
 
 HAS_ARCHIVED_ACTIVITIES = "SELECT EXISTS (SELECT FROM activity_archive WHERE run_id = $1)"
 
@@ -116,8 +96,6 @@ STALLED_BUILDS = {
     "started": _STALLED.format(activity=""),
     "activity": _STALLED.format(activity=_NO_ACTIVITY),
 }
-
-VERSION_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
 
 #: How far what was published for builds ($1 ids, $2, $3 and $5 versions) and activities ($4 ids)
 #: has been applied: by build whether our version stands, whether one at least as new does.
@@ -226,6 +204,26 @@ def _size(table: str) -> str:
 
 
 TABLE_SIZES = "SELECT " + ", ".join(f"{_size(table)} AS {name}" for name, table in _SIZES.items())
+
+
+def _slope(field: str) -> str:
+    return (
+        f"CASE WHEN max(x) - min(x) >= 86400 THEN regr_slope((result ->> '{field}')::float8, x)"
+        " * 86400 END"
+    )
+
+
+#: How many rows a table gains a day, as the runs of job $1 in the 7 days before $2 found it: the
+#: slope of a straight line through all of them. Null while they cover less than one day.
+GROWTH = f"""
+SELECT {_slope("taskTableSize")} AS task_table_size,
+    {_slope("activityTableSize")} AS activity_table_size
+FROM (
+    SELECT result, extract(epoch FROM scheduled_at - $2::timestamptz)::float8 AS x FROM job_runs
+    WHERE job = $1 AND scheduled_at > $2::timestamptz - interval '7 days' AND scheduled_at <= $2
+        AND outcome IN ('ok', 'late') AND result ->> 'taskTableSize' IS NOT NULL
+) r
+"""  # noqa: S608 - our own names
 
 #: Seconds since each job last ended well, by the database's clock.
 LAST_RUNS = """

@@ -7,9 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from nova_stream.events.change import VersionKind
 from nova_stream.storage.database import Connection
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance import sql
 
 
 class StalledBuild(msgspec.Struct, frozen=True):
@@ -48,7 +47,7 @@ async def stalled_builds(
     changes and their executions. A build without a start is not stalled.
     """
     place = ("-infinity", "") if after is None else (after.started_at.isoformat(), after.id)
-    found = await connection.fetch(sql_job_work.STALLED_BUILDS[basis], cutoff, *place, rows)
+    found = await connection.fetch(sql.STALLED_BUILDS[basis], cutoff, *place, rows)
     return [
         StalledBuild(
             r["id"],
@@ -63,12 +62,6 @@ async def stalled_builds(
     ]
 
 
-async def version_kinds(connection: Connection, topics: Sequence[str]) -> dict[str, VersionKind]:
-    """The kinds of version of ``topics``; absent where no record has fixed one yet."""
-    rows = await connection.fetch(sql_job_work.VERSION_KINDS, list(topics))
-    return {r["topic"]: VersionKind(r["version_kind"]) for r in rows if r["version_kind"]}
-
-
 async def fates(
     connection: Connection,
     published: Sequence[tuple[str, int, int, str, int]],
@@ -77,5 +70,5 @@ async def fates(
     generation of the version's source.
     """
     columns = [list(column) for column in zip(*published, strict=True)]
-    rows = await connection.fetch(sql_job_work.STALL_APPLIED, *columns)
+    rows = await connection.fetch(sql.STALL_APPLIED, *columns)
     return [Fate(id=r["id"], applied=r["applied"], ours=r["ours"]) for r in rows]

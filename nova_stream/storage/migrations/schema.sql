@@ -83,6 +83,117 @@ CREATE TABLE agent_activity_feed (
     version_generation integer DEFAULT 0 NOT NULL
 );
 
+CREATE FUNCTION restore_activities(run bigint, batch integer, days integer) RETURNS TABLE(restored bigint, seen bigint)
+    LANGUAGE sql SECURITY DEFINER
+    BEGIN ATOMIC
+ WITH chosen AS MATERIALIZED (
+          SELECT c.id
+            FROM activity_archive c
+           WHERE ((c.run_id = restore_activities.run) AND (c.restored_at IS NULL))
+           ORDER BY c.id
+          LIMIT restore_activities.batch
+         ), locked AS MATERIALIZED (
+          SELECT x.id
+            FROM activity_archive x
+           WHERE ((x.run_id = restore_activities.run) AND (x.restored_at IS NULL) AND (x.id = ANY (ARRAY( SELECT chosen.id
+                    FROM chosen))))
+           ORDER BY (x.id COLLATE "C")
+          FOR UPDATE OF x
+         ), marked AS (
+          UPDATE activity_archive x SET restored_at = now(), kept_until = (now() + make_interval(days => restore_activities.days))
+            FROM locked
+           WHERE ((x.run_id = restore_activities.run) AND (x.id = locked.id))
+           RETURNING x.id,
+             x."timestamp",
+             x.version_generation,
+             x.version,
+             x.version_minor,
+             x.changed_at,
+             x.src_partition,
+             x.src_offset,
+             x.doc
+         ), back AS (
+          INSERT INTO agent_activity_feed AS t (id, "timestamp", version_generation, version, version_minor, changed_at, src_partition, src_offset, doc)  SELECT marked.id,
+                     marked."timestamp",
+                     marked.version_generation,
+                     marked.version,
+                     marked.version_minor,
+                     marked.changed_at,
+                     marked.src_partition,
+                     marked.src_offset,
+                     marked.doc
+                    FROM marked
+                   ORDER BY (marked.id COLLATE "C") ON CONFLICT(id) DO UPDATE SET deleted_at = NULL::timestamptz, "timestamp" = excluded."timestamp", version_generation = excluded.version_generation, version = excluded.version, version_minor = excluded.version_minor, changed_at = excluded.changed_at, src_partition = excluded.src_partition, src_offset = excluded.src_offset, doc = excluded.doc
+           WHERE (ROW(excluded.version_generation, excluded.version, excluded.version_minor) > ROW(t.version_generation, t.version, t.version_minor))
+           RETURNING t.id
+         )
+  SELECT ( SELECT count(*) AS count
+            FROM back) AS count,
+     ( SELECT count(*) AS count
+            FROM locked) AS count;
+END;
+
+CREATE TABLE engagement_floors (
+    run_id bigint NOT NULL,
+    floor date NOT NULL
+);
+
+CREATE TABLE user_activity_archive (
+    run_id bigint NOT NULL,
+    day date NOT NULL,
+    user_id text NOT NULL,
+    archived_at timestamptz NOT NULL,
+    kept_until timestamptz
+);
+
+CREATE TABLE user_activity_daily (
+    day date NOT NULL,
+    user_id text NOT NULL,
+    settled boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE user_profiles (
+    id text NOT NULL,
+    created_at timestamptz,
+    last_active_at timestamptz,
+    user_id text GENERATED ALWAYS AS ((doc ->> 'userId'::text)),
+    email text GENERATED ALWAYS AS ((doc ->> 'email'::text)),
+    tier text GENERATED ALWAYS AS ((doc ->> 'tier'::text)),
+    global_wisdom_opt_in boolean GENERATED ALWAYS AS (((doc ->> 'globalWisdomOptIn'::text))::boolean),
+    version bigint NOT NULL,
+    version_minor integer NOT NULL,
+    changed_at timestamptz NOT NULL,
+    deleted_at timestamptz,
+    src_partition integer NOT NULL,
+    src_offset bigint NOT NULL,
+    doc jsonb,
+    version_generation integer DEFAULT 0 NOT NULL
+);
+
+CREATE FUNCTION restore_user_activity(run bigint, days integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    BEGIN ATOMIC
+ WITH back AS (
+          UPDATE user_activity_archive x SET kept_until = (now() + make_interval(days => restore_user_activity.days))
+           WHERE ((x.run_id = restore_user_activity.run) AND (x.kept_until IS NULL) AND (x.user_id IN ( SELECT p.user_id
+                    FROM user_profiles p
+                   WHERE ((p.deleted_at IS NULL) AND (p.user_id <> 'system'::text) AND (octet_length(p.user_id) <= 1024)))))
+           RETURNING x.day,
+             x.user_id
+         ), put AS (
+          INSERT INTO user_activity_daily (day, user_id, settled)  SELECT b.day,
+                     b.user_id,
+                     true
+                    FROM back b ON CONFLICT DO NOTHING
+           RETURNING 1 AS "?column?"
+         ), floor AS (
+          DELETE FROM engagement_floors f
+           WHERE (f.run_id = restore_user_activity.run)
+         )
+  SELECT count(*) AS count
+    FROM put;
+END;
+
 CREATE TABLE agent_stats_cache (
     agent_id text NOT NULL,
     agent_name text NOT NULL,
@@ -97,37 +208,6 @@ CREATE TABLE agent_stats_cache (
     cached_at timestamptz NOT NULL
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
-
-CREATE TABLE agent_stats_partials (
-    agent text NOT NULL,
-    topic text NOT NULL,
-    partition integer NOT NULL,
-    total_tasks bigint DEFAULT 0 NOT NULL,
-    completed_tasks bigint DEFAULT 0 NOT NULL,
-    failed_tasks bigint DEFAULT 0 NOT NULL,
-    running_tasks bigint DEFAULT 0 NOT NULL,
-    active_tasks bigint DEFAULT 0 NOT NULL,
-    executions bigint DEFAULT 0 NOT NULL,
-    duration_sum numeric DEFAULT 0 NOT NULL
-)
-WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
-
-CREATE TABLE agents (
-    id text NOT NULL,
-    name text,
-    created_at timestamptz,
-    role text GENERATED ALWAYS AS ((doc ->> 'role'::text)),
-    domain text GENERATED ALWAYS AS ((doc ->> 'domain'::text)),
-    model text GENERATED ALWAYS AS ((doc ->> 'model'::text)),
-    version bigint NOT NULL,
-    version_minor integer NOT NULL,
-    changed_at timestamptz NOT NULL,
-    deleted_at timestamptz,
-    src_partition integer NOT NULL,
-    src_offset bigint NOT NULL,
-    doc jsonb,
-    version_generation integer DEFAULT 0 NOT NULL
-);
 
 CREATE TABLE executions (
     id text NOT NULL,
@@ -172,9 +252,108 @@ CREATE TABLE tasks (
     src_partition integer NOT NULL,
     src_offset bigint NOT NULL,
     doc jsonb,
-    version_generation integer DEFAULT 0 NOT NULL
+    version_generation integer DEFAULT 0 NOT NULL,
+    done_at timestamptz,
+    failed_at timestamptz
 )
 WITH (fillfactor='80');
+
+CREATE VIEW finished_tasks AS
+ SELECT tasks.id,
+    tasks.build_id,
+    tasks.agent AS agent_name,
+    'done'::text AS status,
+    tasks.done_at AS finished_at
+   FROM tasks
+  WHERE (tasks.done_at IS NOT NULL)
+UNION ALL
+ SELECT tasks.id,
+    tasks.build_id,
+    tasks.agent AS agent_name,
+    'failed'::text AS status,
+    tasks.failed_at AS finished_at
+   FROM tasks
+  WHERE (tasks.failed_at IS NOT NULL);
+
+CREATE VIEW timed_executions AS
+ SELECT id,
+    agent AS agent_name,
+    "timestamp" AS executed_at,
+    duration
+   FROM executions
+  WHERE ((agent IS NOT NULL) AND ("timestamp" IS NOT NULL));
+
+CREATE VIEW agent_stats_hourly AS
+ SELECT agent_name,
+    hour,
+    completed AS completed_tasks,
+    failed AS failed_tasks,
+        CASE
+            WHEN ((completed + failed) > 0) THEN (floor((((((completed)::double precision / ((completed + failed))::double precision) * (100)::double precision) * (100)::double precision) + (0.5)::double precision)) / (100)::double precision)
+            ELSE NULL::double precision
+        END AS success_rate,
+    executions,
+        CASE
+            WHEN (duration_sum > 0.1) THEN floor((((duration_sum)::double precision / (timed)::double precision) + (0.5)::double precision))
+            WHEN (timed > 0) THEN (0)::double precision
+            ELSE NULL::double precision
+        END AS avg_duration,
+    percentiles[1] AS p50_duration,
+    percentiles[2] AS p95_duration,
+    percentiles[3] AS p99_duration
+   FROM ( SELECT agent_name,
+            hour,
+            COALESCE(t.completed, (0)::bigint) AS completed,
+            COALESCE(t.failed, (0)::bigint) AS failed,
+            COALESCE(e.executions, (0)::bigint) AS executions,
+            e.timed,
+            e.duration_sum,
+            e.percentiles
+           FROM (( SELECT finished_tasks.agent_name,
+                    date_trunc('hour'::text, finished_tasks.finished_at, 'UTC'::text) AS hour,
+                    count(*) FILTER (WHERE (finished_tasks.status = 'done'::text)) AS completed,
+                    count(*) FILTER (WHERE (finished_tasks.status = 'failed'::text)) AS failed
+                   FROM finished_tasks
+                  GROUP BY finished_tasks.agent_name, (date_trunc('hour'::text, finished_tasks.finished_at, 'UTC'::text))) t
+             FULL JOIN ( SELECT timed_executions.agent_name,
+                    date_trunc('hour'::text, timed_executions.executed_at, 'UTC'::text) AS hour,
+                    count(*) AS executions,
+                    count(timed_executions.duration) AS timed,
+                    sum(timed_executions.duration) AS duration_sum,
+                    percentile_disc((ARRAY[0.5, 0.95, 0.99])::double precision[]) WITHIN GROUP (ORDER BY timed_executions.duration) AS percentiles
+                   FROM timed_executions
+                  GROUP BY timed_executions.agent_name, (date_trunc('hour'::text, timed_executions.executed_at, 'UTC'::text))) e USING (agent_name, hour))) h;
+
+CREATE TABLE agent_stats_partials (
+    agent text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    total_tasks bigint DEFAULT 0 NOT NULL,
+    completed_tasks bigint DEFAULT 0 NOT NULL,
+    failed_tasks bigint DEFAULT 0 NOT NULL,
+    running_tasks bigint DEFAULT 0 NOT NULL,
+    active_tasks bigint DEFAULT 0 NOT NULL,
+    executions bigint DEFAULT 0 NOT NULL,
+    duration_sum numeric DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
+
+CREATE TABLE agents (
+    id text NOT NULL,
+    name text,
+    created_at timestamptz,
+    role text GENERATED ALWAYS AS ((doc ->> 'role'::text)),
+    domain text GENERATED ALWAYS AS ((doc ->> 'domain'::text)),
+    model text GENERATED ALWAYS AS ((doc ->> 'model'::text)),
+    version bigint NOT NULL,
+    version_minor integer NOT NULL,
+    changed_at timestamptz NOT NULL,
+    deleted_at timestamptz,
+    src_partition integer NOT NULL,
+    src_offset bigint NOT NULL,
+    doc jsonb,
+    version_generation integer DEFAULT 0 NOT NULL
+);
 
 CREATE VIEW agent_stats_recount AS
  SELECT a.id AS agent_id,
@@ -226,6 +405,7 @@ CREATE TABLE alert_deliveries (
     next_try_at timestamptz NOT NULL,
     sent_at timestamptz,
     error text,
+    channel text DEFAULT 'webhook'::text NOT NULL,
     CONSTRAINT alert_deliveries_event_known CHECK ((event = ANY (ARRAY['begin'::text, 'end'::text])))
 );
 
@@ -245,7 +425,9 @@ CREATE TABLE alerts (
     message text NOT NULL,
     value double precision,
     began_at timestamptz NOT NULL,
-    ended_at timestamptz
+    ended_at timestamptz,
+    acknowledged_at timestamptz,
+    acknowledged_by text
 );
 
 CREATE SEQUENCE alerts_id_seq
@@ -359,18 +541,6 @@ CREATE TABLE build_stats_history (
     run_id bigint NOT NULL
 );
 
-CREATE TABLE build_stats_partials (
-    topic text NOT NULL,
-    partition integer NOT NULL,
-    total_builds bigint DEFAULT 0 NOT NULL,
-    completed_builds bigint DEFAULT 0 NOT NULL,
-    failed_builds bigint DEFAULT 0 NOT NULL,
-    running_builds bigint DEFAULT 0 NOT NULL,
-    timed_builds bigint DEFAULT 0 NOT NULL,
-    duration_sum_ms numeric DEFAULT 0 NOT NULL
-)
-WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
-
 CREATE TABLE builds (
     id text NOT NULL,
     status text,
@@ -388,6 +558,53 @@ CREATE TABLE builds (
     doc jsonb,
     version_generation integer DEFAULT 0 NOT NULL
 );
+
+CREATE VIEW finished_builds AS
+ SELECT id,
+    status,
+    completed_at AS finished_at,
+        CASE
+            WHEN (status = 'completed'::text) THEN (EXTRACT(epoch FROM (completed_at - started_at)) * (1000)::numeric)
+            ELSE NULL::numeric
+        END AS duration_ms
+   FROM builds
+  WHERE ((status = ANY (ARRAY['completed'::text, 'failed'::text])) AND (completed_at IS NOT NULL));
+
+CREATE VIEW build_stats_hourly AS
+ SELECT hour,
+    completed AS completed_builds,
+    failed AS failed_builds,
+        CASE
+            WHEN ((completed + failed) > 0) THEN (floor((((((completed)::double precision / ((completed + failed))::double precision) * (100)::double precision) * (100)::double precision) + (0.5)::double precision)) / (100)::double precision)
+            ELSE NULL::double precision
+        END AS success_rate,
+        CASE
+            WHEN (timed > 0) THEN floor((((duration_sum_ms)::double precision / (timed)::double precision) + (0.5)::double precision))
+            ELSE NULL::double precision
+        END AS avg_duration_ms,
+    percentiles[1] AS p50_duration_ms,
+    percentiles[2] AS p95_duration_ms,
+    percentiles[3] AS p99_duration_ms
+   FROM ( SELECT date_trunc('hour'::text, finished_builds.finished_at, 'UTC'::text) AS hour,
+            count(*) FILTER (WHERE (finished_builds.status = 'completed'::text)) AS completed,
+            count(*) FILTER (WHERE (finished_builds.status = 'failed'::text)) AS failed,
+            count(finished_builds.duration_ms) AS timed,
+            sum(finished_builds.duration_ms) AS duration_sum_ms,
+            percentile_disc((ARRAY[0.5, 0.95, 0.99])::double precision[]) WITHIN GROUP (ORDER BY finished_builds.duration_ms) AS percentiles
+           FROM finished_builds
+          GROUP BY (date_trunc('hour'::text, finished_builds.finished_at, 'UTC'::text))) h;
+
+CREATE TABLE build_stats_partials (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    total_builds bigint DEFAULT 0 NOT NULL,
+    completed_builds bigint DEFAULT 0 NOT NULL,
+    failed_builds bigint DEFAULT 0 NOT NULL,
+    running_builds bigint DEFAULT 0 NOT NULL,
+    timed_builds bigint DEFAULT 0 NOT NULL,
+    duration_sum_ms numeric DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
 
 CREATE VIEW build_stats_recount AS
  SELECT total AS total_builds,
@@ -439,6 +656,74 @@ CREATE SEQUENCE dead_letters_id_seq
     CACHE 1;
 
 ALTER SEQUENCE dead_letters_id_seq OWNED BY dead_letters.id;
+
+CREATE TABLE engagement_months (
+    month date NOT NULL,
+    active bigint NOT NULL,
+    active_before bigint NOT NULL,
+    churned bigint NOT NULL
+);
+
+CREATE VIEW engagement_churn AS
+ SELECT month,
+    active,
+    churned,
+        CASE
+            WHEN (active_before > 0) THEN (floor((((((churned)::double precision / (active_before)::double precision) * (100)::double precision) * (100)::double precision) + (0.5)::double precision)) / (100)::double precision)
+            ELSE (0)::double precision
+        END AS rate,
+    active_before
+   FROM engagement_months;
+
+CREATE TABLE engagement_cohorts (
+    cohort_week date NOT NULL,
+    week integer NOT NULL,
+    users bigint NOT NULL,
+    retained bigint NOT NULL
+);
+
+CREATE TABLE engagement_days (
+    day date NOT NULL,
+    dau bigint NOT NULL,
+    wau bigint NOT NULL,
+    mau bigint NOT NULL,
+    new_users bigint NOT NULL,
+    returned bigint NOT NULL,
+    counted_at timestamptz NOT NULL
+);
+
+CREATE VIEW engagement_daily AS
+ SELECT day,
+    dau,
+    wau,
+    mau,
+    new_users,
+    returned,
+    (dau - new_users) AS returning_users,
+    counted_at
+   FROM engagement_days;
+
+CREATE VIEW engagement_retention AS
+ SELECT cohort_week,
+    week,
+    users,
+    retained
+   FROM engagement_cohorts;
+
+CREATE TABLE execution_days (
+    agent text NOT NULL,
+    day timestamptz NOT NULL,
+    executions bigint NOT NULL,
+    timed bigint NOT NULL,
+    duration_sum numeric NOT NULL,
+    histogram numeric NOT NULL
+);
+
+CREATE TABLE execution_days_until (
+    agent text NOT NULL,
+    until timestamptz NOT NULL
+)
+WITH (fillfactor='50');
 
 CREATE TABLE inactive_users (
     id text NOT NULL,
@@ -584,7 +869,9 @@ CREATE TABLE stream_positions (
     source_offsets bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     lsn_high bigint,
     truncation jsonb,
-    records_end bigint
+    records_end bigint,
+    stopped_at timestamptz,
+    stopped_why text
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
 
@@ -600,23 +887,20 @@ CREATE TABLE stream_topics (
     flattened boolean DEFAULT false NOT NULL
 );
 
-CREATE TABLE user_profiles (
-    id text NOT NULL,
-    created_at timestamptz,
-    last_active_at timestamptz,
-    user_id text GENERATED ALWAYS AS ((doc ->> 'userId'::text)),
-    email text GENERATED ALWAYS AS ((doc ->> 'email'::text)),
-    tier text GENERATED ALWAYS AS ((doc ->> 'tier'::text)),
-    global_wisdom_opt_in boolean GENERATED ALWAYS AS (((doc ->> 'globalWisdomOptIn'::text))::boolean),
-    version bigint NOT NULL,
-    version_minor integer NOT NULL,
-    changed_at timestamptz NOT NULL,
-    deleted_at timestamptz,
-    src_partition integer NOT NULL,
-    src_offset bigint NOT NULL,
-    doc jsonb,
-    version_generation integer DEFAULT 0 NOT NULL
+CREATE TABLE user_activity_cleaned (
+    id bigint NOT NULL,
+    day date NOT NULL,
+    user_id text NOT NULL
 );
+
+CREATE SEQUENCE user_activity_cleaned_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE user_activity_cleaned_id_seq OWNED BY user_activity_cleaned.id;
 
 ALTER TABLE ONLY alert_deliveries ALTER COLUMN id SET DEFAULT nextval('alert_deliveries_id_seq'::regclass);
 
@@ -633,6 +917,8 @@ ALTER TABLE ONLY dead_letters ALTER COLUMN id SET DEFAULT nextval('dead_letters_
 ALTER TABLE ONLY inactivity_events ALTER COLUMN id SET DEFAULT nextval('inactivity_events_id_seq'::regclass);
 
 ALTER TABLE ONLY job_runs ALTER COLUMN id SET DEFAULT nextval('job_runs_id_seq'::regclass);
+
+ALTER TABLE ONLY user_activity_cleaned ALTER COLUMN id SET DEFAULT nextval('user_activity_cleaned_id_seq'::regclass);
 
 ALTER TABLE ONLY activity_archive
     ADD CONSTRAINT activity_archive_pkey PRIMARY KEY (run_id, id);
@@ -685,6 +971,24 @@ ALTER TABLE ONLY builds
 ALTER TABLE ONLY dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY engagement_cohorts
+    ADD CONSTRAINT engagement_cohorts_pkey PRIMARY KEY (cohort_week, week);
+
+ALTER TABLE ONLY engagement_days
+    ADD CONSTRAINT engagement_days_pkey PRIMARY KEY (day);
+
+ALTER TABLE ONLY engagement_floors
+    ADD CONSTRAINT engagement_floors_pkey PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY engagement_months
+    ADD CONSTRAINT engagement_months_pkey PRIMARY KEY (month);
+
+ALTER TABLE ONLY execution_days
+    ADD CONSTRAINT execution_days_pkey PRIMARY KEY (agent, day);
+
+ALTER TABLE ONLY execution_days_until
+    ADD CONSTRAINT execution_days_until_pkey PRIMARY KEY (agent);
+
 ALTER TABLE ONLY executions
     ADD CONSTRAINT executions_pkey PRIMARY KEY (id);
 
@@ -715,6 +1019,15 @@ ALTER TABLE ONLY stream_topics
 ALTER TABLE ONLY tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY user_activity_archive
+    ADD CONSTRAINT user_activity_archive_pkey PRIMARY KEY (run_id, day, user_id);
+
+ALTER TABLE ONLY user_activity_cleaned
+    ADD CONSTRAINT user_activity_cleaned_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY user_activity_daily
+    ADD CONSTRAINT user_activity_daily_pkey PRIMARY KEY (day, user_id);
+
 ALTER TABLE ONLY user_profiles
     ADD CONSTRAINT user_profiles_pkey PRIMARY KEY (id);
 
@@ -724,13 +1037,15 @@ CREATE INDEX agent_activity_feed_timestamp ON agent_activity_feed USING btree ("
 
 CREATE INDEX agent_activity_feed_tombstones ON agent_activity_feed USING btree (id) WHERE (deleted_at IS NOT NULL);
 
+CREATE INDEX agent_activity_feed_untimed ON agent_activity_feed USING btree (id) WHERE (("timestamp" IS NULL) AND (deleted_at IS NULL));
+
 CREATE INDEX agent_stats_cache_agent_name ON agent_stats_cache USING btree (agent_name);
 
 CREATE INDEX agent_stats_partials_position ON agent_stats_partials USING btree (topic, partition);
 
 CREATE INDEX agents_name ON agents USING btree (name);
 
-CREATE UNIQUE INDEX alert_deliveries_event ON alert_deliveries USING btree (alert_id, event);
+CREATE UNIQUE INDEX alert_deliveries_event ON alert_deliveries USING btree (alert_id, event, channel);
 
 CREATE INDEX alert_deliveries_open ON alert_deliveries USING btree (next_try_at) WHERE (sent_at IS NULL);
 
@@ -758,6 +1073,8 @@ CREATE INDEX builds_status_started_at ON builds USING btree (status, started_at)
 
 CREATE INDEX builds_tombstones ON builds USING btree (id) WHERE (deleted_at IS NOT NULL);
 
+CREATE INDEX builds_untimed ON builds USING btree (id) WHERE ((started_at IS NULL) AND (deleted_at IS NULL));
+
 CREATE INDEX dead_letters_moved ON dead_letters USING btree (topic, generation, partition, "offset") WHERE ((state = 'open'::text) AND (reason = 'source_moved'::text));
 
 CREATE UNIQUE INDEX dead_letters_record ON dead_letters USING btree (topic, generation, partition, "offset");
@@ -766,11 +1083,15 @@ CREATE INDEX dead_letters_state ON dead_letters USING btree (state, id);
 
 CREATE INDEX executions_agent_timestamp ON executions USING btree (agent, "timestamp") INCLUDE (duration);
 
+CREATE INDEX executions_archived ON executions USING btree ("timestamp", id) WHERE ((doc IS NULL) AND (deleted_at IS NULL));
+
 CREATE INDEX executions_task_id ON executions USING btree (task_id);
 
 CREATE INDEX executions_to_compact ON executions USING btree ("timestamp", id) WHERE (doc IS NOT NULL);
 
 CREATE INDEX executions_tombstones ON executions USING btree (id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX executions_untimed ON executions USING btree (id) WHERE (("timestamp" IS NULL) AND (deleted_at IS NULL));
 
 CREATE UNIQUE INDEX inactivity_events_ce_id ON inactivity_events USING btree (ce_id);
 
@@ -788,11 +1109,23 @@ CREATE INDEX tasks_agent ON tasks USING btree (agent);
 
 CREATE INDEX tasks_build_id ON tasks USING btree (build_id);
 
+CREATE INDEX tasks_created_at ON tasks USING btree (created_at, id);
+
+CREATE INDEX tasks_done ON tasks USING btree (agent, done_at) WHERE (done_at IS NOT NULL);
+
+CREATE INDEX tasks_failed ON tasks USING btree (agent, failed_at) WHERE (failed_at IS NOT NULL);
+
 CREATE INDEX tasks_tombstones ON tasks USING btree (id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX tasks_untimed ON tasks USING btree (id) WHERE ((created_at IS NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX user_activity_daily_user_id ON user_activity_daily USING btree (user_id, day);
 
 CREATE INDEX user_profiles_last_active_at ON user_profiles USING btree (last_active_at, id);
 
 CREATE INDEX user_profiles_tombstones ON user_profiles USING btree (id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX user_profiles_untimed ON user_profiles USING btree (id) WHERE ((last_active_at IS NULL) AND (deleted_at IS NULL));
 
 CREATE TRIGGER audit_trail_rows BEFORE DELETE OR UPDATE ON audit_trail FOR EACH ROW EXECUTE FUNCTION audit_trail_only_grows();
 

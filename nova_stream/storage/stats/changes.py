@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.stats import sql as sql_read
+from nova_stream.storage.stats import sql
 from nova_stream.storage.stats.read import in_turns, read_row, unregistered_row
 from nova_stream.storage.stats.rows import Activity, AgentStats, Build, BuildStats, Overview
 
@@ -30,7 +30,7 @@ def _since(table: str) -> str:
     return f"$2::bigint - (($2::bigint - {table}.xmin::text::bigint) & 4294967295) >= $1::bigint"
 
 
-_AGENTS = f"""{sql_read.AGENT_STATS} c
+_AGENTS = f"""{sql.AGENT_STATS} c
 WHERE {_since("c")} ORDER BY agent_name COLLATE "C", agent_id COLLATE "C"
 """
 _COUNT_AGENTS = "SELECT count(*) FROM agent_stats_cache"
@@ -49,14 +49,14 @@ _BRANCHES = "\n    UNION\n".join(
     for which in _WATCHED
 )
 #: Of the newest builds and those that are under way, oldest first: what changed.
-_BUILDS = f"""{sql_read.BUILD_ROW} WHERE id IN (
+_BUILDS = f"""{sql.BUILD_ROW} WHERE id IN (
 {_BRANCHES}
 ) AND deleted_at IS NULL
 ORDER BY started_at NULLS FIRST, id
 """
 
 #: Of the newest 25 activities, oldest first: what changed.
-_ACTIVITIES = f"""{sql_read.ACTIVITY_ROW} WHERE id IN (
+_ACTIVITIES = f"""{sql.ACTIVITY_ROW} WHERE id IN (
     SELECT id FROM (
         SELECT id, xmin FROM agent_activity_feed WHERE timestamp < 'infinity'
         ORDER BY timestamp DESC, id DESC LIMIT 25
@@ -109,14 +109,14 @@ async def read(
         ids = {row["agent_id"] for row in agents}.union(known)
         if count != len(ids):  # some of them are gone
             ids = {row["agent_id"] for row in await connection.fetch(_AGENT_IDS)}
-        others = await connection.fetch(sql_read.UNREGISTERED)
+        others = await connection.fetch(sql.UNREGISTERED)
         return ChangedRows(
             marker=marker,
             agents=await in_turns(partial(read_row, AgentStats), agents),
             agent_ids=ids,
             unregistered=await in_turns(partial(unregistered_row, AgentStats), others),
-            build_stats=read_row(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS)),
-            overview=read_row(Overview, await connection.fetchrow(sql_read.OVERVIEW)),
+            build_stats=read_row(BuildStats, await connection.fetchrow(sql.BUILD_STATS)),
+            overview=read_row(Overview, await connection.fetchrow(sql.OVERVIEW)),
             builds=[read_row(Build, row) for row in await connection.fetch(_BUILDS, *window)],
             activities=[
                 read_row(Activity, row) for row in await connection.fetch(_ACTIVITIES, *window)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from nova_stream.events.change import Entity
+from nova_stream.events.change import ACTIVE_TASK_STATUSES, Entity
 from nova_stream.events.versions import offset_of_place
 from nova_stream.settings import Settings
 from nova_stream.storage.bounded import Rows, fetch_within
@@ -114,7 +114,7 @@ _STATUSES: dict[Figure, Sequence[str] | None] = {
     "totalTasks": None,
     "completedTasks": ["done"],
     "failedTasks": ["failed"],
-    "activeTasks": ["pending", "ready", "running"],
+    "activeTasks": ACTIVE_TASK_STATUSES,
     "successRate": None,
     "currentStatus": ["running"],
 }

@@ -1,4 +1,4 @@
-"""An agent's figure and what it is made of, in camelCase as ``rows`` has it."""
+"""An agent's figure and what it is made of, in camelCase as ``rows.py`` has it."""
 
 from __future__ import annotations
 

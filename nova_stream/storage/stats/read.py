@@ -18,24 +18,20 @@ from nova_stream.events.times import time_text
 from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.stats import sql as sql_read
+from nova_stream.storage.stats import sql
 from nova_stream.storage.stats.rows import (
-    Activity,
     AgentPlace,
     AgentStats,
-    Build,
     BuildStats,
     BuildWithTasks,
     ListPlace,
     NamedAgentStats,
     Overview,
     Task,
+    TaskPlace,
 )
 
 Row = TypeVar("Row", bound=msgspec.Struct)
-#: A page of a list, and where the next one goes on (None = there is none).
-Page = tuple[list[Row], ListPlace | None]
-
 
 #: Doubles beyond are not all whole numbers that were meant as such.
 _EXACT = 2**53
@@ -77,9 +73,9 @@ async def agents_stats(
     """Registered agents, on request with the names that are not; newest lastActive first, then by
     name; and the place after which there are more.
     """
-    statements = (sql_read.AGENTS_STATS, sql_read.UNREGISTERED_PAGE)
+    statements = (sql.AGENTS_STATS, sql.UNREGISTERED_PAGE)
     if after is not None:
-        statements = (sql_read.AGENTS_STATS_AFTER, sql_read.UNREGISTERED_AFTER)
+        statements = (sql.AGENTS_STATS_AFTER, sql.UNREGISTERED_AFTER)
     arguments = (bounds.rows + 1, *(after or ()))
     async with snapshot(connection):
         found = await fetch_within(connection, statements[0], *arguments, **bounds._asdict())
@@ -122,74 +118,66 @@ async def agent_stats(
     None when no agent has the name, unless ``unregistered`` and something counts under it.
     """
     async with snapshot(connection):
-        rows = await connection.fetch(sql_read.AGENT_STATS_BY_NAME, name)
+        rows = await connection.fetch(sql.AGENT_STATS_BY_NAME, name)
         if rows:
             others = [row["agent_id"] for row in rows[1:]]
             return read_row(NamedAgentStats, rows[0], other_agent_ids=others)
         if not unregistered:
             return None
-        row = await connection.fetchrow(sql_read.UNREGISTERED_BY_NAME, name)
+        row = await connection.fetchrow(sql.UNREGISTERED_BY_NAME, name)
     return None if row is None else unregistered_row(NamedAgentStats, row)
+
+
+async def known_name(
+    connection: Connection, name: str, *, unregistered: bool
+) -> dict[str, Any] | None:
+    """The agent of a name, of several the first by id; on request also a name that no agent has and
+    something counts under; else None. Needs a snapshot.
+    """
+    row = await connection.fetchrow(sql.AGENT_STATS_BY_NAME, name)
+    if row is not None:
+        return {
+            "agent_id": row["agent_id"],
+            "agent_name": name,
+            "role": row["role"],
+            "registered": True,
+        }
+    if unregistered and await connection.fetchrow(sql.UNREGISTERED_BY_NAME, name):
+        return {"agent_id": None, "agent_name": name, "role": None, "registered": False}
+    return None
 
 
 async def count_unregistered(connection: Connection) -> int:
     """How many names have tasks or executions and no registered agent."""
-    return int(await connection.fetchval(sql_read.COUNT_UNREGISTERED))
+    return int(await connection.fetchval(sql.COUNT_UNREGISTERED))
 
 
 async def build_stats(connection: Connection) -> BuildStats:
     """The figures of all builds."""
-    return read_row(BuildStats, await connection.fetchrow(sql_read.BUILD_STATS))
+    return read_row(BuildStats, await connection.fetchrow(sql.BUILD_STATS))
 
 
 async def overview(connection: Connection) -> Overview:
     """The figures of the whole platform."""
-    return read_row(Overview, await connection.fetchrow(sql_read.OVERVIEW))
-
-
-async def builds(
-    connection: Connection,
-    bounds: Bounds,
-    after: ListPlace | None = None,
-    status: str | None = None,
-) -> Page[Build]:
-    """A page of builds, newest start first, those that have not started last."""
-    statements = sql_read.BUILDS if status is None else sql_read.BUILDS_OF_STATUS
-    extra = () if status is None else (status,)
-    found = await _page(connection, statements, bounds, after, extra)
-    return _paged([read_row(Build, row) for row in found.rows], found, "started_at")
+    return read_row(Overview, await connection.fetchrow(sql.OVERVIEW))
 
 
 async def build(
-    connection: Connection, id_: str, bounds: Bounds, after: str | None = None
-) -> tuple[BuildWithTasks, str | None] | None:
-    """A build with its tasks, or those behind the task ``after``, and the id of the task after
-    which there are more; None when there is no build of this id.
+    connection: Connection, id_: str, bounds: Bounds, after: TaskPlace | None = None
+) -> tuple[BuildWithTasks, TaskPlace | None] | None:
+    """A build with its tasks, or those behind the place ``after``, and the place after which there
+    are more; None when there is no build of this id.
     """
     async with snapshot(connection):
-        row = await connection.fetchrow(sql_read.BUILD, id_)
+        row = await connection.fetchrow(sql.BUILD, id_)
         if row is None:
             return None
-        arguments = (id_, after, bounds.rows + 1)
-        found = await fetch_within(
-            connection, sql_read.TASKS_OF_BUILD, *arguments, **bounds._asdict()
-        )
+        arguments = (id_, *(after or (None, None, None)), bounds.rows + 1)
+        found = await fetch_within(connection, sql.TASKS_OF_BUILD, *arguments, **bounds._asdict())
+    phases = [task.pop("place") for task in found.rows]
     tasks = [_read_task(task) for task in found.rows]
-    return read_row(BuildWithTasks, row, tasks=tasks), tasks[-1].id if found.more else None
-
-
-async def activities(
-    connection: Connection, bounds: Bounds, after: ListPlace | None = None
-) -> Page[Activity]:
-    """A page of the activity feed, newest first."""
-    found = await _page(connection, sql_read.ACTIVITIES, bounds, after)
-    return _paged([read_row(Activity, row) for row in found.rows], found, "timestamp")
-
-
-async def positions(connection: Connection) -> dict[tuple[str, int], int]:
-    """The next offset that the stream will apply, by topic and partition."""
-    rows = await connection.fetch(sql_read.POSITIONS)
-    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    end = TaskPlace(phases[-1], tasks[-1].created_at, tasks[-1].id) if found.more else None
+    return read_row(BuildWithTasks, row, tasks=tasks), end
 
 
 class ReachedPositions(NamedTuple):
@@ -203,7 +191,7 @@ class ReachedPositions(NamedTuple):
 
 async def reached(connection: Connection) -> ReachedPositions:
     """The positions with the lives of their topics, in one look."""
-    rows = await connection.fetch(sql_read.LIVING_POSITIONS)
+    rows = await connection.fetch(sql.LIVING_POSITIONS)
     return ReachedPositions(
         {(row["topic"], row["partition"]): row["next_offset"] for row in rows},
         {row["topic"]: row["topic_id"] for row in rows},
@@ -218,17 +206,6 @@ async def in_turns(make: Callable[[Any], Row], rows: Sequence[Any]) -> list[Row]
         if number % _TURN == _TURN - 1:
             await asyncio.sleep(0)
     return made
-
-
-async def _page(
-    connection: Connection,
-    statements: tuple[str, str],
-    bounds: Bounds,
-    after: ListPlace | None,
-    extra: Sequence[Any] = (),
-) -> Rows:
-    async with snapshot(connection):
-        return await timed_then_untimed(connection, statements, bounds, after or FIRST, after=extra)
 
 
 async def timed_then_untimed(
@@ -264,13 +241,6 @@ async def timed_then_untimed(
     return Rows(kept, found.size + rest.size, rest.more or len(kept) < len(rows))
 
 
-def _paged(rows: list[Row], found: Rows, time: str) -> Page[Row]:
-    if not found.more:
-        return rows, None
-    last: Any = rows[-1]
-    return rows, ListPlace(getattr(last, time), last.id)
-
-
 def read_row(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **more: Any) -> Row:
     """A row as ``kind`` has it, its values as they are written out; ``more`` are other fields."""
     assert row is not None
@@ -279,7 +249,7 @@ def read_row(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record | None, **
 
 def _read_task(fields: dict[str, Any]) -> Task:
     if fields["dependencies"] is not None:
-        fields["dependencies"] = msgspec.json.decode(fields["dependencies"])
+        fields["dependencies"] = msgspec.Raw(fields["dependencies"].encode())  # as it is stored
     return read_row(Task, fields)
 
 

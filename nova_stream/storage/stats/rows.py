@@ -130,6 +130,14 @@ class AgentPlace(NamedTuple):
     id: str
 
 
+class TaskPlace(NamedTuple):
+    """Where a page of a build's tasks ends: phase, creation (None = it has none) and id."""
+
+    phase: float | None
+    time: str | None
+    id: str
+
+
 class ListPlace(msgspec.Struct, frozen=True):
     """Where a page of a list ends: the row's time (None = it has none) and id."""
 

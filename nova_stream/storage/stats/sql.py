@@ -1,62 +1,6 @@
-"""Every statement of the readers, by name."""
+"""Statements of the readers, by name."""
 
 from __future__ import annotations
-
-# -- audit ---------------------------------------------------------------------------------------
-
-#: A recount of millions of rows may take longer than a session of the stream may hold a
-#: transaction; a reader's snapshot holds no lock of the stream.
-NO_TIME_LIMIT = "SET transaction_timeout = 0"
-
-COUNT_AGENTS = "SELECT count(*) FROM agents WHERE deleted_at IS NULL"
-
-AGENT_FIGURES = (
-    "agent_name",
-    "role",
-    "total_tasks",
-    "completed_tasks",
-    "failed_tasks",
-    "success_rate",
-    "avg_duration",
-    "last_active",
-    "current_status",
-)
-BUILD_FIGURES = (
-    "total_builds",
-    "completed_builds",
-    "failed_builds",
-    "running_builds",
-    "success_rate",
-    "avg_duration_ms",
-    "last_build_time",
-)
-
-
-def _row(alias: str, figures: tuple[str, ...]) -> str:
-    return f"({', '.join(f'{alias}.{figure}' for figure in figures)})"
-
-
-def _differing(row: str, join: str, figures: tuple[str, ...]) -> str:
-    # Made from our own constants, never from input.
-    return f"""
-SELECT {row} AS row, to_jsonb(c)::text AS cache, to_jsonb(r)::text AS recount
-FROM {join}
-WHERE {_row("c", figures)} IS DISTINCT FROM {_row("r", figures)}
-ORDER BY 1"""  # noqa: S608
-
-
-#: Rows whose cache is not the recount, each side as JSON (null where it has no row).
-AGENT_DIFFERENCES = _differing(
-    "coalesce(c.agent_id, r.agent_id)",
-    "agent_stats_cache c FULL JOIN agent_stats_recount r ON r.agent_id = c.agent_id",
-    AGENT_FIGURES,
-)
-BUILD_DIFFERENCES = _differing(
-    "'builds'",
-    "(SELECT 1 AS one, * FROM build_stats_recount) r "
-    "FULL JOIN (SELECT 1 AS one, * FROM build_stats_cache) c ON c.one = r.one",
-    BUILD_FIGURES,
-)
 
 # -- statistics ----------------------------------------------------------------------------------
 
@@ -133,46 +77,24 @@ SELECT id, user_id, agent_name, event_type, task_id, details, timestamp
 FROM agent_activity_feed"""
 
 
-def _timed(select: str, time: str, condition: str = "") -> str:
-    """A page of rows that have a time: those before ($1, $2), at most $3."""
-    return f"""{select}
-WHERE ({time}, id) < ($1::text::timestamptz, $2::text) {condition}
-ORDER BY {time} DESC, id DESC LIMIT $3"""
-
-
-def _untimed(select: str, time: str, condition: str = "") -> str:
-    """A page of rows without a time: those before id $1 (all when null), at most $2."""
-    return f"""{select}
-WHERE {time} IS NULL AND deleted_at IS NULL AND ($1::text IS NULL OR id < $1) {condition}
-ORDER BY id DESC LIMIT $2"""
-
-
-#: (timed, untimed): a list is read in two parts, so that both follow an index.
-BUILDS = (_timed(BUILD_ROW, "started_at"), _untimed(BUILD_ROW, "started_at"))
-BUILDS_OF_STATUS = (
-    _timed(BUILD_ROW, "started_at", "AND status = $4"),
-    _untimed(BUILD_ROW, "started_at", "AND status = $3"),
-)
-ACTIVITIES = (_timed(ACTIVITY_ROW, "timestamp"), _untimed(ACTIVITY_ROW, "timestamp"))
-
 BUILD = f"{BUILD_ROW} WHERE id = $1 AND deleted_at IS NULL"
-TASKS_OF_BUILD = """
+#: Where a task stands among those of its build; phases that no double has are as good as others.
+_PHASE = "coalesce(round(greatest(least(phase, 1e15), -1e15), 6)::float8, 'Infinity')"
+_CREATED = "coalesce(created_at, 'infinity')"
+#: $1 build; those behind the place ($2 phase, $3 time, $4 id) where there is an id; $5 how many.
+TASKS_OF_BUILD = f"""
 SELECT id, build_id, task_id, title, agent, status, dependencies, phase, attempts, created_at,
-    output, error
+    output, error, nullif({_PHASE}, 'Infinity') AS place
 FROM tasks WHERE build_id = $1 AND deleted_at IS NULL
-    AND ($2::text IS NULL
-        OR (coalesce(phase, 'Infinity'), coalesce(created_at, 'infinity'), id COLLATE "C") > (
-            SELECT coalesce(t.phase, 'Infinity'), coalesce(t.created_at, 'infinity'),
-                t.id COLLATE "C"
-            FROM tasks t WHERE t.id = $2))
-ORDER BY phase NULLS LAST, created_at NULLS LAST, id COLLATE "C" LIMIT $3
-"""
+    AND ($4::text IS NULL
+        OR ({_PHASE}, {_CREATED}, id COLLATE "C") > (
+            coalesce($2::float8, 'Infinity'),
+            coalesce($3::text::timestamptz, 'infinity'), $4::text))
+ORDER BY {_PHASE}, {_CREATED}, id COLLATE "C" LIMIT $5
+"""  # noqa: S608 - our own text
 
 # -- the stream's position -------------------------------------------------------------------------
 
-POSITIONS = """
-SELECT topic, partition, generation, next_offset FROM stream_positions ORDER BY topic, partition
-"""
 #: With the ids that the topics have in Kafka, as far as the stream has recognised them.
 LIVING_POSITIONS = """
 SELECT s.topic, s.partition, s.next_offset, t.topic_id

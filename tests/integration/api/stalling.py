@@ -55,16 +55,21 @@ class Stall:
         self._goes.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        self._keep(asyncio.current_task())
         await self._goes.wait()
         if self._refuses:
             writer.close()
             return
         other_reader, other_writer = await asyncio.open_connection(*self._target)
-        self._writers |= {writer, other_writer}
+        self._writers.add(other_writer)
         for one, other in ((reader, other_writer), (other_reader, writer)):
-            task = asyncio.create_task(self._pass_on(one, other, counts=one is reader))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(asyncio.create_task(self._pass_on(one, other, counts=one is reader)))
+
+    def _keep(self, task: asyncio.Task[None] | None) -> None:
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counts: bool
@@ -89,6 +94,10 @@ class Stall:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        closed = (writer.wait_closed() for writer in self._writers)
+        await asyncio.gather(*closed, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ async def listening(app: FastAPI, **headers: str) -> AsyncIterator[httpx.AsyncCl
     """A client of ``app`` over a socket: an answer can be read while it is made."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    server = Server(config, app.state.parts.changes)
+    server = Server(config, app.state.parts)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:

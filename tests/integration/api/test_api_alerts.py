@@ -46,7 +46,25 @@ async def test_an_open_alert(client: httpx.AsyncClient, nova_settings: Settings)
         "beganAt": "2026-02-20T12:00:00.000Z",
         "endedAt": None,
         "open": True,
+        "acknowledgedAt": None,
+        "acknowledgedBy": None,
     }
+
+
+async def test_somebody_sees_to_an_alert(
+    client: httpx.AsyncClient, nova_settings: Settings
+) -> None:
+    await query(nova_settings, INSERT, NOON, 1, 1)
+    (alert,) = (await client.get("/api/v1/alerts")).json()["items"]
+    answer = await client.post(f"/api/v1/alerts/{alert['id']}/acknowledge")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["acknowledgedBy"] == "somebody without a token"
+    assert (await client.get("/api/v1/alerts")).json()["items"] == [found]
+    again = await client.post(f"/api/v1/alerts/{alert['id']}/acknowledge")
+    assert again.json() == found
+    unknown = await client.post("/api/v1/alerts/999999/acknowledge")
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:nova-stream:unknown-alert")
 
 
 async def test_alerts_newest_first(client: httpx.AsyncClient, nova_settings: Settings) -> None:

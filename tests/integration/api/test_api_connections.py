@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from nova_stream.api import connections
+from nova_stream.api.budget.budget import CUT
 from nova_stream.api.connections import PROBES, Connections
 from nova_stream.api.metrics import ApiMetrics
 
@@ -69,6 +70,12 @@ async def serving(most: int = MOST) -> AsyncIterator[Serving]:
         await found.goes_on.wait()
         return "here"
 
+    @app.get("/given-up")
+    async def given_up(request: Request) -> Response:
+        request.scope[CUT]("not read")
+        await asyncio.sleep(0)
+        return Response("x" * 1000)
+
     @app.get("/large")
     async def large() -> Response:
         return StreamingResponse(pieces())
@@ -83,7 +90,12 @@ async def serving(most: int = MOST) -> AsyncIterator[Serving]:
 
     guard = Connections(most, metrics)
     config = uvicorn.Config(
-        app, port=0, http=guard.protocol(), log_config=None, timeout_graceful_shutdown=1
+        app,
+        port=0,
+        http=guard.protocol(),
+        log_config=None,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
@@ -148,6 +160,9 @@ async def test_where_all_are_at_work_probes_get_in_and_nobody_else() -> None:
         (b"GET /page HTTP/1.1\r\nHost: x\r\nX-A: ", "slow headers"),
         (b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123", "slow body"),
         (b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n", "not read"),
+        # What is left of an answer when the server has done with it, and wants to close.
+        (b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n", "not read"),
+        (b"GET /given-up HTTP/1.1\r\nHost: x\r\n\r\n", "not read"),
     ],
 )
 async def test_who_is_slow_is_ended(
@@ -155,6 +170,7 @@ async def test_who_is_slow_is_ended(
 ) -> None:
     monkeypatch.setitem(connections._LIMITS, "headers", 0.3)
     monkeypatch.setitem(connections._LIMITS, "body", 0.3)
+    monkeypatch.setitem(connections._LIMITS, "idle", 0.3)
     monkeypatch.setattr(connections, "UNREAD", 0.3)
     async with serving() as found:
         peer = await found.connect(sent)

@@ -81,6 +81,7 @@ async def outcomes(calls: list[Any]) -> list[str]:
 # -- many at once ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_transition_happens_once(app: App, other: App) -> None:
     _, task = await made_task(app, "prd-once")
     running = {"taskId": task, "status": "running"}
@@ -181,6 +182,8 @@ async def test_pages_of_builds_follow_their_cursor(app: App) -> None:
         page = await app.query("dashboard:listBuilds", pageSize=2, **cursor)
         found += [build["_id"] for build in page["builds"]]
     assert found == wanted
+    with pytest.raises(RefusedError, match="cursor"):  # and never the first page once more
+        await app.query("dashboard:listBuilds", cursor="b-that-is-gone")
 
 
 async def test_documents_from_elsewhere_are_shown(app: App) -> None:
@@ -208,6 +211,16 @@ async def test_documents_from_elsewhere_are_shown(app: App) -> None:
         "more": {"kept": 0.0},
     }
     assert await app.mutate("dashboard:updateBuildStatus", buildId="b-1", status="running") == "b-1"
+
+
+async def test_numbers_that_no_double_is_are_infinite(app: App) -> None:
+    text = f'{{"id": "b-2", "status": "pending", "huge": 1e5000, "large": {10**400}.5, "n": 7}}'
+    event = f'{{"entity": "builds", "after": {text}}}'
+    response = await app.client.post("/api/v1/events", content=event)
+    token = response.json()["token"]
+    await app.client.get("/api/v1/overview", params={"after": token, "timeout": 60})
+    build = (await app.query("dashboard:getBuild", buildId="b-2"))["build"]
+    assert (build["huge"], build["large"], build["n"]) == (None, None, 7)  # not in JSON
 
 
 async def test_an_archived_execution_keeps_its_figures(app: App, stage: Stage) -> None:
@@ -248,13 +261,14 @@ async def test_nothing_is_written_of_a_document_that_cannot_be_stored(
 
 @pytest.fixture
 def idle_stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
     """A stage of one test's own, without a worker."""
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         yield found
 
 
+@pytest.mark.long
 async def test_what_is_not_applied_yet_is_waited_for(
     idle_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

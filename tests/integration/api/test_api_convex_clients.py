@@ -73,6 +73,7 @@ def task(status: str, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_the_sync_client_writes_a_build(own_clients: Clients, address: str) -> None:
     steps = [
         ["startBuild", "Checkout"],

@@ -149,13 +149,22 @@ def test_arguments_that_fit(
     check(send(client, function.kind, body), document, function.kind)
 
 
+def _is_json(argument: object) -> bool:
+    """Whether it holds no infinite number: Python writes those as words that JSON does not know."""
+    try:
+        json.dumps(argument, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
 @FUZZ
 @given(
     path=st.sampled_from([*sorted(FUNCTIONS), "nowhere:nothing"]),
     kind=st.sampled_from(KINDS),
     scope=st.sampled_from(SCOPES),
     in_path=st.booleans(),
-    argument=st.dictionaries(st.sampled_from(FIELDS), VALUES | IDS, max_size=4),
+    argument=st.dictionaries(st.sampled_from(FIELDS), VALUES | IDS, max_size=4).filter(_is_json),
 )
 def test_each_function_asks_for_its_scope(
     client: httpx.Client,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nova_stream.api.convex.lock_set import LockSet
-from nova_stream.api.problems import ProblemError
+from nova_stream.errors import TryAgainError
 from nova_stream.settings import Settings
 from nova_stream.storage.convex.entity_locks import EntityLocks
 from nova_stream.storage.database import connect
@@ -70,8 +70,8 @@ async def test_a_lost_session_is_noticed_and_replaced(
     async def noticed() -> bool:
         try:
             holding.check()
-        except ProblemError as error:
-            return error.status == 503
+        except TryAgainError as error:
+            return error.kind == "database-unavailable"
         return False
 
     await until("the loss is noticed", noticed)
@@ -85,12 +85,12 @@ async def test_a_lost_session_is_noticed_and_replaced(
 async def test_a_turn_that_does_not_come_is_told(locks: EntityLocks) -> None:
     first, second = LockSet(locks, 1), LockSet(locks, 0.1)
     await first.hold("tasks:1")
-    with pytest.raises(ProblemError) as told:
+    with pytest.raises(TryAgainError) as told:
         await second.hold("tasks:1")
-    assert (told.value.status, told.value.kind) == (503, "busy")
+    assert told.value.kind == "busy"
     kept = first.passed_on()
     await first.release()
-    with pytest.raises(ProblemError):
+    with pytest.raises(TryAgainError):
         await LockSet(locks, 0.1).hold("tasks:1")
     await kept.release()
     await second.release()

@@ -216,6 +216,7 @@ async def register(app: App, *agents: dict[str, Any]) -> None:
     assert response.status_code == 200, response.text
 
 
+@pytest.mark.long
 async def test_every_answer_is_the_main_apps_own(clients: Clients, stage: Stage) -> None:
     steps = [*lifecycle(), *pages(), *feed()]
     steps += orchestration(len(steps))

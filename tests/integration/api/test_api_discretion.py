@@ -123,6 +123,7 @@ def refusals(client: httpx.Client) -> Iterator[httpx.Response]:
     yield client.get("/api/v1/overview", headers=unknown)
 
 
+@pytest.mark.long
 def test_problems(client: httpx.Client) -> None:
     assert client.post("/api/v1/events", json=good()).status_code == 202
     for answer in refusals(client):

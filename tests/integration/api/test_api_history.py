@@ -130,7 +130,7 @@ async def test_the_builds_figures_as_the_runs_found_them(
         status = "completed" if number else "failed"
         after = {"id": f"b{number}", "status": status, "startedAt": isoformat(time)}
         await apply_lines([{"entity": "builds", "after": after}])
-        await run_manually(nova_settings, job, dry_run=False, at=time)
+        await run_manually(nova_settings, job, dry_run=False, as_of=time)
     items = (await client.get("/api/v1/builds/history")).json()["items"]
     assert [(i["totalBuilds"], i["failedBuilds"], i["successRate"]) for i in items] == [
         (2, 1, 50),

@@ -83,7 +83,7 @@ async def test_before_the_first_worker_jobs_are_as_they_would_begin(
 
 async def test_a_job_that_ran(client: httpx.AsyncClient, nova_settings: Settings) -> None:
     await register(nova_settings)
-    await run_manually(nova_settings, BY_NAME["computeAgentStats"], dry_run=False, at=START)
+    await run_manually(nova_settings, BY_NAME["computeAgentStats"], dry_run=False, as_of=START)
     job = await listed(client, "computeAgentStats")
     run = job["lastRun"]
     assert (run["outcome"], run["state"], run["trigger"]) == ("manual", "ended", "manual")
@@ -243,7 +243,7 @@ async def test_what_a_cleanup_deleted_is_put_back(
 ) -> None:
     old = {"id": "v1", "timestamp": "2026-02-01T12:00:00.000Z", "details": "old"}
     await apply_lines([{"entity": "activities", "after": old}])
-    await run_manually(nova_settings, BY_NAME["cleanupOldActivity"], dry_run=False, at=START)
+    await run_manually(nova_settings, BY_NAME["cleanupOldActivity"], dry_run=False, as_of=START)
     assert (await client.get("/api/v1/activity")).json()["items"] == []
     path = "/api/v1/jobs/cleanupOldActivity/runs"
     run = (await client.get(path)).json()["items"][0]["runId"]

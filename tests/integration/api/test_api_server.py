@@ -99,6 +99,7 @@ def test_one_that_waits_for_a_token_does_not_hold_up_the_end(
             time.sleep(1)
             started = time.monotonic()
             process.send_signal(signal.SIGTERM)
+            assert waiting.recv(4096).startswith(b"HTTP/1.1 503 ")
             assert process.wait(timeout=10) == 0
             assert time.monotonic() - started < 5
 

@@ -19,7 +19,7 @@ from nova_stream.events.change import Entity
 from nova_stream.jobs.engine.manual import run_manually
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
-from nova_stream.storage.read_status import stream_facts
+from nova_stream.storage.stats.status import stream_facts
 from tests.integration.jobs.stubs import query
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, open_stage, until
@@ -37,9 +37,9 @@ LIMIT = 5.0
 
 @pytest.fixture
 def stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         yield found
 
 
@@ -112,8 +112,8 @@ FROM generate_series(1, 4) n
     await query(nova_settings, letter)
     before = {job.name: job for job in JOBS}
     for name in ("computeAgentStats", "refreshBuildStats"):
-        await run_manually(nova_settings, before[name], dry_run=False, at=None)
-        await run_manually(nova_settings, before[name], dry_run=True, at=None)
+        await run_manually(nova_settings, before[name], dry_run=False, as_of=None)
+        await run_manually(nova_settings, before[name], dry_run=True, as_of=None)
     found = await look(client)
     runs = await query(nova_settings, "SELECT id FROM job_runs WHERE kind = 'manual' ORDER BY id")
     assert found["openDeadLetters"] == 2

@@ -17,8 +17,13 @@ from nova_stream.api.app import create_app
 from nova_stream.api.live import broadcaster as changes
 from nova_stream.settings import Settings
 
+from .conftest import as_api
 from .streams import LIMIT, listening, postgres_for, stream
 from .test_api_server import NOWHERE, serving
+
+#: What the stream tells of Postgres.
+UP = {"connected": True, "databaseState": "up"}
+AWAY = {"connected": False, "databaseState": "refusing"}
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +55,7 @@ async def client(
     nova_settings: Settings, apply_lines: ApplyLines
 ) -> AsyncIterator[httpx.AsyncClient]:
     await apply_lines(LINES)
-    async with listening(create_app(nova_settings)) as found:
+    async with listening(create_app(as_api(nova_settings))) as found:
         yield found
 
 
@@ -67,7 +72,7 @@ async def test_the_first_thing_is_the_full_picture(client: httpx.AsyncClient) ->
     assert single["builds"] == (await client.get("/api/v1/builds/stats")).json()
     assert single["build"] == (await client.get("/api/v1/builds")).json()["items"][0]
     assert single["activity"] == (await client.get("/api/v1/activity")).json()["items"][0]
-    assert single["state"] == {"connected": True}
+    assert single["state"] == UP
     assert all(event.id for event in found)
 
 
@@ -217,9 +222,9 @@ async def test_postgres_goes_away_and_comes_back(
     async with postgres_for(nova_settings) as allow, stream(client) as events:
         await events.picture()
         await allow(False)
-        assert (await events.until("state")).data == {"connected": False}
+        assert (await events.until("state")).data == AWAY
         await allow(True)
-        assert (await events.until("state")).data == {"connected": True}
+        assert (await events.until("state")).data == UP
         await apply_lines([task(1)])
         assert (await events.until("agent", agentName="MARS")).data["totalTasks"] == 2
 
@@ -232,7 +237,7 @@ async def test_without_postgres_a_stream_says_so(tmp_path: Path) -> None:
             stream(client) as events,
         ):
             event = await events.next()
-            assert (event.name, event.data) == ("state", {"connected": False})
+            assert (event.name, event.data) == ("state", AWAY)
 
 
 async def test_comments_while_nothing_happens(

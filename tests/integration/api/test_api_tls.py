@@ -103,6 +103,7 @@ def serial(address: str, ca: Path) -> int:
     return int(str(found["serialNumber"]), 16)
 
 
+@pytest.mark.long
 def test_it_serves_over_tls_and_loads_a_new_certificate(
     tmp_path: Path, pair: tuple[Path, Path]
 ) -> None:
@@ -128,6 +129,7 @@ def test_it_serves_over_tls_and_loads_a_new_certificate(
         assert "without TLS" not in api.said.read_text()
 
 
+@pytest.mark.long
 def test_who_agrees_on_nothing_is_ended(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     chain, key = pair
     with serving(tmp_path, NOVA_API_TLS_CERT=str(chain), NOVA_API_TLS_KEY=str(key)) as api:

@@ -19,7 +19,7 @@ from nova_stream.scopes import SCOPES
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.database import connect
 
-from .conftest import connected
+from .conftest import as_api, connected
 from .test_api_scopes import ROUTES, documented
 
 pytestmark = pytest.mark.integration
@@ -32,7 +32,7 @@ ADMIN = {"Authorization": "Bearer admin-secret"}
 @pytest.fixture
 async def app(nova_settings: Settings) -> AsyncIterator[FastAPI]:
     settings = load_settings(
-        database_url=nova_settings.database_url,
+        database_url=as_api(nova_settings).database_url,
         api_tokens=TOKENS,
         kafka_brokers="127.0.0.1:1",
         api_rate=0,
@@ -87,6 +87,9 @@ async def test_a_compressed_action_is_told_as_any_other(client: httpx.AsyncClien
     found = [(line["action"], line["object"], line["outcome"]) for line in await lines(client)]
     action = "POST /api/v1/jobs/{name}/pause"
     assert found == [(action, "healthCheck", "done"), (action, "healthCheck", "begun")]
+    metrics = await client.get("/metrics", headers={"Authorization": "Bearer metrics-secret"})
+    counted = 'method="POST",route="/api/v1/jobs/{name}/pause",status="200"'
+    assert counted in metrics.text
 
 
 async def test_every_route_tells_what_was_refused_and_by_whom(client: httpx.AsyncClient) -> None:

@@ -157,6 +157,7 @@ HOW: dict[str, Callable[[Stall], Callable[[], None]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("warm", [False, True], ids=["first request", "later"])
 async def test_whatever_message_to_postgres_is_the_last_nobody_is_let_in_by_it(

@@ -21,9 +21,9 @@ from nova_stream.api.live import broadcaster
 from nova_stream.api.live.event_log import EventFilter
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.clock import system_clock
+from nova_stream.kafka.model import FoundTopic
 from nova_stream.publish.interface import Publisher
 from nova_stream.settings import Settings
-from nova_stream.storage import read_status
 from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.access import trail as trail_store
 from nova_stream.storage.convex import sql as sql_convex
@@ -31,8 +31,10 @@ from nova_stream.storage.convex.entity_locks import EntityLocks
 from nova_stream.storage.database import connect
 from nova_stream.storage.dead_letters import sql as sql_dead_letters
 from nova_stream.storage.jobs import read as read_jobs
+from nova_stream.storage.lists import read as lists_read
 from nova_stream.storage.stats import changes as stats_changes
 from nova_stream.storage.stats import sql as sql_read
+from nova_stream.storage.stats import status as stream_status
 from nova_stream.testing.fake_publisher import FakeChangePublisher
 from tests.logs import captured
 
@@ -54,15 +56,15 @@ ROUTES = [
     Route("/api/v1/agents/NOVA/stats", sql_read, "AGENT_STATS_BY_NAME"),
     Route("/api/v1/builds/stats", sql_read, "BUILD_STATS"),
     Route("/api/v1/overview", sql_read, "OVERVIEW"),
-    Route("/api/v1/builds", sql_read, "BUILDS"),
+    Route("/api/v1/builds", lists_read, "page_of"),
     Route("/api/v1/builds/b-1", sql_read, "BUILD"),
-    Route("/api/v1/activity", sql_read, "ACTIVITIES"),
+    Route("/api/v1/activity", lists_read, "page_of"),
     Route("/api/v1/jobs", read_jobs, "_JOBS"),
     Route("/api/v1/jobs/healthCheck/runs", read_jobs, "_RUNS"),
     Route("/api/v1/alerts", read_jobs, "_ALERTS"),
     Route("/api/v1/dead-letters", sql_dead_letters, "PAGE"),
     Route("/api/v1/trail", trail_store, "_PAGE"),
-    Route("/api/v1/stream/status", read_status, "COUNT_OPEN"),
+    Route("/api/v1/stream/status", stream_status, "COUNT_OPEN"),
     Route("/health/ready", sql_read, "COUNT_UNREGISTERED"),
 ]
 
@@ -84,7 +86,9 @@ async def test_of_a_route_is_told_as_no_outage(
 
 
 def _broken(whole: Any) -> Any:
-    """A statement of as many parameters, or one for each."""
+    """A statement of as many parameters, one for each, or what makes one."""
+    if callable(whole):
+        return lambda *given: whole(*given)._replace(text=_broken(whole(*given).text))
     if isinstance(whole, tuple):
         return tuple(map(_broken, whole))
     return whole.replace("FROM ", "FROM no_such_schema.", 1)
@@ -139,14 +143,15 @@ async def _waits_for_a_write(settings: Settings, database: Database) -> None:
 
     async def stop(_: Publisher) -> None: ...
 
-    async def ask(_: Any) -> dict[str, str]:
+    async def ask(_: Any) -> dict[str, FoundTopic]:
         return {}
 
-    watch = positions.PositionWatch(database, positions.PresentLives(ask, []))
+    watch = positions.PositionWatch(database, positions.PresentTopics(ask, settings.topics()))
     convex = backend.Backend(settings, database, Lazy(start, stop), watch)
     change = {"entity": "agents", "op": "c", "seq": 1, "after": {"id": "a-1", "name": "NOVA"}}
     await convex._write([change], lock_set.LockSet(EntityLocks(settings)))
     await convex.close()
+    await watch.close()
 
 
 async def _gives_a_lock_back(settings: Settings, _: Database) -> None:

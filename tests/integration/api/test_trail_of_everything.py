@@ -5,6 +5,7 @@ nothing is done of which the trail cannot be told.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 import typer
 
 from nova_stream.api.app import create_app
+from nova_stream.api.convex import backend
+from nova_stream.api.positions import PositionWatch
 from nova_stream.cli.main import app as commands
 from nova_stream.cli.main import run
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.database import connect
+from nova_stream.testing.fake_publisher import FakeChangePublisher
 
 from .conftest import connected
 from .test_api_scopes import ROUTES, Asked, documented
@@ -33,8 +37,10 @@ TOLD = {
     "jobs pause": (("healthCheck",), "jobs pause"),
     "jobs resume": (("healthCheck",), "jobs resume"),
     "jobs undo": (("1",), "jobs undo"),
+    "alerts acknowledge": (("1",), "alerts acknowledge"),
     "dead-letters show": (("1",), "dead-letters show"),
     "dead-letters retry": (("1",), "dead-letters retry"),
+    "dead-letters unpack": (("1",), "dead-letters unpack"),
     "dead-letters discard": (("1",), "dead-letters discard"),
     "topics new-source": (("nova.tasks",), "topics new-source"),
     "executions show": (("e-1",), "executions show"),
@@ -55,6 +61,10 @@ UNTOLD = {
     "bench": "works on stacks of its own",
     "publish": "goes to Kafka, whose rights decide, also where Postgres cannot be reached",
     "doctor": _LOOKS,
+    "status": _LOOKS,
+    "agents": _LOOKS,
+    "builds": _LOOKS,
+    "logs": "reads the files that dev leaves",
     "trail": _LOOKS,
     "tokens list": _LOOKS,
     "jobs list": _LOOKS,
@@ -94,12 +104,17 @@ def environment(nova_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def trail(settings: Settings) -> list[tuple[str, str]]:
+    """The actions and outcomes of all lines, each of which names its object."""
+    return [(action, outcome) for action, object_, outcome in await lines(settings) if object_]
+
+
+async def lines(settings: Settings) -> list[tuple[str, str | None, str]]:
     connection = await connect(settings, "test")
     try:
-        rows = await connection.fetch("SELECT action, outcome FROM audit_trail ORDER BY id")
+        rows = await connection.fetch("SELECT action, object, outcome FROM audit_trail ORDER BY id")
     finally:
         await connection.close()
-    return [(row["action"], row["outcome"]) for row in rows]
+    return [(row["action"], row["object"], row["outcome"]) for row in rows]
 
 
 async def stop_telling(settings: Settings) -> None:
@@ -219,6 +234,119 @@ async def test_an_administrators_route_says_that_it_begins_and_what_came_of_it(
     outcomes = [outcome for _, outcome in told]
     assert outcomes[0] == "begun"
     assert (outcomes[1] == "done") is (answer.status_code < 400)
+
+
+# -- what is changed -------------------------------------------------------------------------------
+
+EVENTS = "/api/v1/events"
+SENT = [
+    {"entity": "tasks", "op": "d", "before": {"id": "t-1"}},
+    {"entity": "agents", "op": "d", "before": {"id": "a-1"}},
+    {"entity": "tasks", "op": "d", "before": {"id": "t-2"}},
+]
+#: Bodies of the route that takes changes, and what its line says that they are.
+BODIES = {
+    json.dumps(SENT): ("changes: agents 1, tasks 2", "done"),
+    '[{"entity": "cats"}]': ("(unreadable)", "bad-event"),
+    "{": ("(unreadable)", "rejected"),
+}
+#: Arguments with which mutations change something, without anything there before, and what.
+CHANGES = {
+    "dashboard:createBuild": ({"prdId": "p", "prdName": "n"}, "activities 1, builds 1"),
+    "atlas:startBuild": (
+        {"prdId": "q", "prdName": "n", "startedAt": "2026-02-20T10:00:00Z"},
+        "builds 1",
+    ),
+}
+
+
+@pytest.fixture
+async def publishing(
+    nova_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose changes are published and applied at once."""
+
+    async def applied(*_given: Any) -> None:
+        pass
+
+    monkeypatch.setattr(PositionWatch, "wait", applied)
+    settings = load_settings(
+        database_url=nova_settings.database_url,
+        api_tokens="app:publish:app-secret",
+        api_rate=0,
+    )
+
+    async def start() -> FakeChangePublisher:
+        return FakeChangePublisher()
+
+    app = create_app(settings, publisher=start)
+    bearer = {"Authorization": "Bearer app-secret"}
+    async with app.router.lifespan_context(app), connected(app, **bearer) as found:
+        yield found
+
+
+async def test_what_is_published_is_told_by_kind_and_number(
+    publishing: httpx.AsyncClient, nova_settings: Settings
+) -> None:
+    for body in BODIES:
+        await publishing.post(EVENTS, content=body)
+    told = [(f"POST {EVENTS}", object_, outcome) for object_, outcome in BODIES.values()]
+    await until_told(nova_settings, told)
+
+
+async def test_every_mutation_is_told_with_what_it_changes(
+    publishing: httpx.AsyncClient, nova_settings: Settings
+) -> None:
+    mutations = [
+        name for name, function in backend.FUNCTIONS.items() if function.kind == "mutation"
+    ]
+    assert mutations
+    for name in mutations:
+        args, _ = CHANGES.get(name, ({}, ""))
+        await publishing.post("/api/mutation", json={"path": name, "args": args})
+    await publishing.post("/api/mutation", json={"path": "no:such", "args": {}})
+    await publishing.post("/api/mutation", content="{")
+    told = {(f"{name}: {changed}", "done") for name, (_, changed) in CHANGES.items()}
+    told |= {(name, "call-refused") for name in mutations if name not in CHANGES}
+    told |= {("(unreadable)", "400"), ("(unknown)", "call-refused")}
+    await until_told(nova_settings, [("POST /api/mutation", *one) for one in told])
+
+
+def test_routes_that_change_something_are_all_looked_at() -> None:
+    publishing = {asked.path for asked in acting() if asked.method == "POST"}
+    publishing -= {asked.path for asked in ADMIN_POSTS}
+    assert publishing == {EVENTS, "/api/mutation", "/c/{token:path}/api/mutation"}
+
+
+async def until_told(settings: Settings, expected: list[tuple[str, str, str]]) -> None:
+    for _ in range(100):
+        found = await lines(settings)
+        if len(found) >= len(expected):
+            break
+        await asyncio.sleep(0.05)
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+async def test_a_publish_that_the_servers_end_cuts_off_is_told(nova_settings: Settings) -> None:
+    waits = asyncio.Event()
+
+    async def start() -> FakeChangePublisher:
+        waits.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    settings = load_settings(
+        database_url=nova_settings.database_url, api_tokens="app:publish:app-secret"
+    )
+    app = create_app(settings, publisher=start)
+    bearer = {"Authorization": "Bearer app-secret"}
+    async with app.router.lifespan_context(app), connected(app, **bearer) as client:
+        sending = asyncio.create_task(client.post(EVENTS, json=SENT))
+        await waits.wait()
+        sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    expected = [(f"POST {EVENTS}", "changes: agents 1, tasks 2", "cut off")]
+    assert await lines(nova_settings) == expected
 
 
 @pytest.mark.parametrize("method", ["pause", "resume", "run"])

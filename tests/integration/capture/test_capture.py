@@ -19,6 +19,7 @@ from nova_stream.clock import system_clock
 from nova_stream.errors import SettingsError, SourceRefusedError
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
+from nova_stream.storage.apply import sql
 from nova_stream.storage.capture import cursor
 from tests.integration.capture.harness import (
     Topics,
@@ -192,7 +193,7 @@ async def test_what_passes_is_waited_for_and_told_once(
         (cursor, "_STORE", "the capture's tables cannot be used"),
         (cursor, "_RENEW", "the lease cannot be renewed"),
         (cursor, "_RELEASE", "the lease cannot be given back"),
-        (cursor, "_VERSION_KINDS", "the capture's tables cannot be used"),
+        (sql, "VERSION_KINDS", "the capture's tables cannot be used"),
     ],
 )
 async def test_a_statement_that_postgres_refuses_is_told(

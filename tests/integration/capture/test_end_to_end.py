@@ -26,9 +26,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 @pytest.fixture
 def stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         yield found
 
 
@@ -77,6 +77,7 @@ async def rows(settings: Settings) -> dict[Entity, int]:
     return found
 
 
+@pytest.mark.long
 def test_the_rows_equal_the_deployment(
     stage: Stage,
     captured: Settings,

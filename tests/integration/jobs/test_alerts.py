@@ -13,10 +13,11 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from nova_stream.jobs.alerting.alerts import Alerts
-from nova_stream.jobs.alerting.webhook import Webhook
+from nova_stream.jobs.alerting.telling import Teller, channels
 from nova_stream.jobs.timers import Watch
 from nova_stream.settings import Settings
 from nova_stream.storage.database import open_session
+from nova_stream.storage.jobs.alerts import AlertStore
 from nova_stream.storage.jobs.read import alerts as read_alerts
 from nova_stream.storage.jobs.rows import AlertKind
 from tests.integration.jobs.stubs import SKIP, FakeClock, Stub, job, query, scheduler
@@ -58,6 +59,10 @@ def telling(jobs_settings: Settings, receiver: Receiver) -> Settings:
     return jobs_settings.model_copy(update={"alert_webhook_url": SecretStr(receiver.url)})
 
 
+def teller(settings: Settings) -> Teller:
+    return Teller(settings, channels(settings))
+
+
 async def hurry(settings: Settings) -> None:
     await query(settings, "UPDATE alert_deliveries SET next_try_at = now()")
 
@@ -70,7 +75,7 @@ async def test_begin_and_end(jobs_settings: Settings) -> None:
     """A failing job: one alert, however many workers look, which ends when it goes well again."""
     clock, work = FakeClock(), Stub(errors=2)
     one = scheduler(jobs_settings, [job(work, attempts=1)], clock)
-    watchers = [Alerts(jobs_settings, clock) for _ in range(3)]
+    watchers = [Alerts(jobs_settings, clock, channels(jobs_settings)) for _ in range(3)]
     await one.tick()
     for expected in (0.0, 0.0, 33.33):
         clock.move(minutes=1)
@@ -102,7 +107,10 @@ async def test_missed_slots(jobs_settings: Settings) -> None:
     """Also those that have no line yet; the alert ends an hour after the last was noted."""
     clock = FakeClock()
     jobs = [job(Stub(), schedule="*/30 * * * *", missed=SKIP)]
-    one, alerts = scheduler(jobs_settings, jobs, clock), Alerts(jobs_settings, clock)
+    one, alerts = (
+        scheduler(jobs_settings, jobs, clock),
+        Alerts(jobs_settings, clock, channels(jobs_settings)),
+    )
     await one.tick()
     clock.move(minutes=31)
     await alerts.check()  # no worker runs jobs, but one watches
@@ -128,7 +136,11 @@ async def test_missed_slots(jobs_settings: Settings) -> None:
 async def test_the_webhook_is_tried_until_it_takes_both(
     telling: Settings, receiver: Receiver
 ) -> None:
-    clock, alerts, webhook = FakeClock(), Alerts(telling, FakeClock()), Webhook(telling)
+    clock, alerts, webhook = (
+        FakeClock(),
+        Alerts(telling, FakeClock(), channels(telling)),
+        teller(telling),
+    )
     one = scheduler(telling, [job(Stub(errors=1), attempts=1)], clock)
     await one.tick()
     clock.move(minutes=1)
@@ -173,7 +185,7 @@ async def test_nobody_at_the_other_end(telling: Settings) -> None:
         " INSERT INTO alert_deliveries (alert_id, event, next_try_at)"
         " SELECT id, 'begin', now() FROM a",
     )
-    webhook = Webhook(settings)
+    webhook = teller(settings)
     assert await webhook.deliver() == 0
     (row,) = await query(settings, "SELECT * FROM alert_deliveries")
     assert row["error"] == "ClientConnectorError"
@@ -184,7 +196,7 @@ async def test_an_outage_of_postgres_is_told_without_it(
     telling: Settings, receiver: Receiver
 ) -> None:
     clock = FakeClock()
-    alerts, webhook = Alerts(telling, clock), Webhook(telling)
+    alerts, webhook = Alerts(telling, clock, channels(telling)), teller(telling)
     watch = Watch(alerts, webhook, clock)
     await watch.check()
     gone = telling.model_copy(
@@ -203,3 +215,62 @@ async def test_an_outage_of_postgres_is_told_without_it(
     assert "secret" not in str(receiver.bodies)
     alerts.close()
     webhook.close()
+
+
+async def test_channels_do_not_wait_for_each_other(telling: Settings, receiver: Receiver) -> None:
+    """One that takes nothing keeps the others from nothing, in outages neither."""
+    settings = telling.model_copy(
+        update={"alert_slack_url": SecretStr("http://127.0.0.1:1/services/T0/secret")}
+    )
+    clock = FakeClock()
+    alerts, told = Alerts(settings, clock, channels(settings)), teller(settings)
+    one = scheduler(settings, [job(Stub(errors=1), attempts=1)], clock)
+    await one.tick()
+    clock.move(minutes=1)
+    await one.tick()
+    await one.drain()
+    await alerts.check()
+    assert await told.deliver() == 1
+    waiting = await query(settings, "SELECT channel, error, sent_at FROM alert_deliveries")
+    assert {(row["channel"], row["error"], row["sent_at"] is None) for row in waiting} == {
+        ("webhook", None, False),
+        ("slack", "ClientConnectorError", True),
+    }
+    for _ in range(3):
+        await told.tell_outage(clock.now, clock.now)
+    for _ in range(3):
+        await told.tell_end_of_outage(clock.now)
+    outages = [b["event"] for b in receiver.bodies if b["kind"] == "database"]
+    assert outages == ["begin", "end"]
+
+    # A channel that nobody uses any more keeps no old alert.
+    await query(settings, "DELETE FROM job_runs")
+    await alerts.check()
+    assert await told.deliver() == 1
+    clock.move(days=100)
+    await alerts.prune()
+    assert len(await rows(settings)) == 1
+    without_slack = Alerts(telling, clock, channels(telling))
+    await without_slack.prune()
+    assert await rows(settings) == []
+    await one.close()
+    for each in (alerts, without_slack, told):
+        each.close()
+
+
+async def test_who_sees_to_an_alert_first_stays_named(jobs_settings: Settings) -> None:
+    (row,) = await query(
+        jobs_settings,
+        "INSERT INTO alerts (kind, subject, message, began_at)"
+        " VALUES ('slow', 'x', 'm', now()) RETURNING id",
+    )
+    clock = FakeClock()
+    async with open_session(jobs_settings, "test") as connection:
+        store = AlertStore(connection)
+        assert await store.acknowledge(row["id"] + 1, "ann", clock.now) is None
+        first = await store.acknowledge(row["id"], "ann", clock.now)
+        clock.move(minutes=1)
+        assert await store.acknowledge(row["id"], "bob", clock.now) == first
+    assert first is not None
+    assert (first.acknowledged_by, first.acknowledged_at) == ("ann", "2026-02-20T12:00:00.000Z")
+    assert first.open

@@ -13,7 +13,6 @@ import pytest
 from nova_stream.cli.main import run
 from nova_stream.jobs.compact_old_executions import run_once
 from nova_stream.settings import load_settings
-from nova_stream.storage.migrate import migrate
 from tests.integration.jobs.work import Runs
 
 pytestmark = pytest.mark.integration
@@ -32,16 +31,15 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def command(
-    nova_database: str,
+    migrated_database: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Command]:
     """Runs a command on a database with an archived execution; status, output, errors."""
-    monkeypatch.setenv("NOVA_DATABASE_URL", nova_database)
+    monkeypatch.setenv("NOVA_DATABASE_URL", migrated_database)
     monkeypatch.setenv("NOVA_ARCHIVE_URL", f"file://{tmp_path}/archive")
     settings = load_settings()
-    asyncio.run(migrate(settings))
     runs = Runs(settings)
     asyncio.run(runs.execute(FILL))
     assert asyncio.run(runs.run(run_once))["compacted"] == 1

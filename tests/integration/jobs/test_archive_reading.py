@@ -7,12 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from nova_stream.api.app import create_app
 from nova_stream.errors import ArchiveError, UsageError
 from nova_stream.jobs.archive import restore as archive_reading
 from nova_stream.jobs.compact_old_executions import run_once
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
+from nova_stream.storage.migrate import migrate
+from tests.integration.api.conftest import connected
 from tests.integration.jobs.archived import FILL, docs, execution, objects
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 
@@ -97,6 +101,26 @@ async def test_a_restored_row_that_changed_is_archived_as_it_is_now(
 async def test_a_day_without_objects(runs: Runs) -> None:
     with pytest.raises(UsageError, match="archive list"):
         await archive_reading.restore_day(runs.settings, date(2026, 1, 1))
+
+
+async def test_the_api_shows_an_archived_execution_or_says_why_not(
+    runs: Runs, apply_lines: ApplyLines, folder: Path
+) -> None:
+    await apply_lines([execution("e1", days=40), execution("e2", days=1)])
+    await runs.run(run_once)
+    await migrate(runs.settings, with_roles=True)
+    url = f"{runs.settings.database_url.get_secret_value()}?options=-c%20role%3Dnova_api"
+    app = create_app(runs.settings.model_copy(update={"database_url": SecretStr(url)}))
+    async with app.router.lifespan_context(app), connected(app) as client:
+        listed = (await client.get("/api/v1/executions")).json()["items"]
+        assert [(item["id"], item["archived"]) for item in listed] == [("e2", False), ("e1", True)]
+        found = (await client.get("/api/v1/executions/e1")).json()
+        assert (found["prompt"], found["response"], found["note"]) == ("Do it", "Done \u2713", None)
+        (archived,) = objects(folder)
+        archived.unlink()
+        gone = (await client.get("/api/v1/executions/e1")).json()
+        assert (gone["prompt"], gone["duration"]) == (None, 12.25)
+        assert "cannot be read" in gone["note"]
 
 
 async def test_objects_go_after_their_time(runs: Runs, folder: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.jobs import timers
 from nova_stream.jobs.alerting.alerts import Alerts
-from nova_stream.jobs.alerting.webhook import Webhook
+from nova_stream.jobs.alerting.telling import Teller, channels
 from nova_stream.jobs.engine import runner
 from nova_stream.jobs.engine import scheduler as scheduler_module
 from nova_stream.jobs.engine.manual import run_manually
@@ -20,7 +20,7 @@ from nova_stream.jobs.registry import JOBS
 from nova_stream.jobs.timers import Watch
 from nova_stream.settings import Settings
 from nova_stream.storage.jobs import alerts as stored_alerts
-from nova_stream.storage.jobs import ledger_sql as sql_jobs
+from nova_stream.storage.jobs import ledger_sql
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
 from tests.logs import captured
 
@@ -37,7 +37,7 @@ async def test_the_scheduler(jobs_settings: Settings, monkeypatch: pytest.Monkey
     one = scheduler(jobs_settings, [job(Stub())], FakeClock())
     log = captured(monkeypatch, scheduler_module)
     with monkeypatch.context() as breaking:
-        breaking.setattr(sql_jobs, "LOCK_JOB", _BROKEN)
+        breaking.setattr(ledger_sql, "LOCK_JOB", _BROKEN)
         await one.tick()
         await one.tick()
     assert errors(log) == [("the ledger of jobs cannot be used", "UndefinedColumnError (42703)")]
@@ -58,7 +58,7 @@ async def test_the_scheduler_after_an_outage(
     with monkeypatch.context() as leaving:
         leaving.setattr(one, "_tick", is_away)
         await one.tick()
-    monkeypatch.setattr(sql_jobs, "LOCK_JOB", _BROKEN)
+    monkeypatch.setattr(ledger_sql, "LOCK_JOB", _BROKEN)
     await one.tick()
     assert errors(log) == [
         ("the ledger of jobs is away", "DatabaseUnavailableError"),
@@ -70,10 +70,10 @@ async def test_the_scheduler_after_an_outage(
 async def test_a_run_by_hand_does_without_a_ledger_in_an_outage_alone(
     jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_jobs, "OPEN_MANUAL", "SELECT $1")
+    monkeypatch.setattr(ledger_sql, "OPEN_MANUAL", "SELECT $1")
     (health_check,) = (job for job in JOBS if job.without_ledger)
     with pytest.raises(asyncpg.InterfaceError, match="the server expects 1 argument"):
-        await run_manually(jobs_settings, health_check, dry_run=False, at=None)
+        await run_manually(jobs_settings, health_check, dry_run=False, as_of=None)
 
 
 async def test_the_end_of_a_run(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ async def test_the_end_of_a_run(jobs_settings: Settings, monkeypatch: pytest.Mon
     one = scheduler(jobs_settings, [job(Stub())], clock)
     await one.tick()
     log = captured(monkeypatch, runner)
-    monkeypatch.setattr(sql_jobs, "FINISH", _BROKEN)
+    monkeypatch.setattr(ledger_sql, "FINISH", _BROKEN)
     clock.move(minutes=1)
     await one.tick()
     await one.drain()
@@ -93,16 +93,16 @@ async def test_the_end_of_a_run(jobs_settings: Settings, monkeypatch: pytest.Mon
 async def test_alerts_are_no_outage_of_postgres(
     jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Deaf(Webhook):
-        async def tell_outage(self, *_: object) -> bool:
+    class Deaf(Teller):
+        async def tell_outage(self, *_: object) -> None:
             raise AssertionError("told as an outage")
 
     clock = FakeClock()
     settings = jobs_settings.model_copy(
         update={"alert_webhook_url": SecretStr("http://127.0.0.1:1/")}
     )
-    alerts, webhook = Alerts(settings, clock), Deaf(settings)
-    watch = Watch(alerts, webhook, clock)
+    alerts, teller = Alerts(settings, clock, channels(settings)), Deaf(settings, [])
+    watch = Watch(alerts, teller, clock)
     log = captured(monkeypatch, timers)
     monkeypatch.setattr(stored_alerts, "RUNS", _BROKEN)
     for _ in range(6):
@@ -110,7 +110,7 @@ async def test_alerts_are_no_outage_of_postgres(
         await watch.check()
     assert errors(log) == [("alerts cannot be checked", "UndefinedColumnError (42703)")] * 6
     alerts.close()
-    webhook.close()
+    teller.close()
 
 
 async def test_a_timer(jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from nova_stream.jobs.check_stalled_builds import run_once
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance import sql
 from tests.integration.jobs.work import NEVER, NOON, ApplyLines, Runs, before, scanned
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, open_stage
@@ -265,7 +265,7 @@ async def test_it_walks_indexes(runs: Runs) -> None:
         SELECT 'e' || n, 't' || n, '2026-01-01', 1, 0, now(), 0, n, '{}'
         FROM generate_series(1, 20000) n;
         ANALYZE builds, tasks, executions""")
-    for statement in sql_job_work.STALLED_BUILDS.values():
+    for statement in sql.STALLED_BUILDS.values():
         assert await scanned(runs, statement, NOON, "-infinity", "", 1000) == set()
 
 
@@ -274,9 +274,9 @@ async def test_it_walks_indexes(runs: Runs) -> None:
 
 @pytest.fixture
 def stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from nova_stream.errors import UsageError
 from nova_stream.jobs.cleanup_old_activity import run_once, undo
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance import sql
 from tests.integration.jobs.work import NOON, ApplyLines, FenceError, Runs, before, scanned
 
 pytestmark = pytest.mark.integration
@@ -142,4 +142,4 @@ async def test_it_walks_an_index(runs: Runs) -> None:
     await runs.execute(FILL.format(first=-20000, last=3000))
     await runs.execute("ANALYZE agent_activity_feed, activity_archive")
     arguments = (NOON - WEEK, "-infinity", "", 1000, 1)
-    assert await scanned(runs, sql_job_work.ARCHIVE_ACTIVITIES, *arguments) == set()
+    assert await scanned(runs, sql.ARCHIVE_ACTIVITIES, *arguments) == set()

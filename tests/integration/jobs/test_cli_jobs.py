@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from nova_stream.cli.main import run
@@ -28,6 +29,7 @@ NAMES = [
     "compactOldExecutions",
     "markInactiveUsers",
     "refreshBuildStats",
+    "summarizeEngagement",
     "healthCheck",
 ]
 
@@ -130,6 +132,17 @@ def test_a_time_that_is_none(command: Command) -> None:
     assert err.startswith("error: --at 'noon' is not a time; give ISO 8601")
 
 
+def test_a_time_in_the_future_needs_a_yes(command: Command) -> None:
+    words = ("jobs", "run", "cleanupOldActivity", "--at", "2999-01-01T00:00:00Z")
+    status, out, err = command(*words)
+    assert (status, out) == (2, "")
+    assert "is in the future: cleanupOldActivity takes as old what is not old yet" in err
+    assert "--yes" in err
+    assert command("jobs", "history")[1] == "no runs\n"
+    assert command(*words, "--dry-run")[0] == 0
+    assert command(*words, "--yes")[0] == 0
+
+
 def test_a_wrong_schedule(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOVA_SCHEDULE_HEALTH_CHECK", "61 * * * *")
     status, _, err = command("jobs", "list")
@@ -142,12 +155,22 @@ def test_health_check_without_postgres(command: Command, monkeypatch: pytest.Mon
     monkeypatch.setenv("NOVA_DATABASE_URL", "postgresql://nova:secret@127.0.0.1:1/nova")
     monkeypatch.setenv("NOVA_KAFKA_BROKERS", "127.0.0.1:1")
     status, out, err = command("jobs", "run", "healthCheck")
-    assert (status, json.loads(out.splitlines()[-1])["status"]) == (0, "error")
+    assert (status, json.loads(out.splitlines()[-1])["status"]) == (1, "error")
     assert "warning: Postgres is unavailable, so no history has this run" in err
     status, out, err = command("jobs", "run", "computeAgentStats")
     assert (status, out) == (1, "")
     assert "Postgres at 127.0.0.1:1/nova cannot be used" in err
     assert "secret" not in err
+
+
+def test_what_is_changed_is_told_as_json(command: Command) -> None:
+    paused = command("jobs", "pause", "healthCheck", "--json")[1]
+    assert json.loads(paused) == {"name": "healthCheck", "paused": True}
+    resumed = command("jobs", "resume", "healthCheck", "--json")[1]
+    assert json.loads(resumed) == {"name": "healthCheck", "paused": False}
+    before_after = json.loads(command("migrate", "--json")[1])
+    assert before_after["before"] == before_after["after"]
+    assert json.loads(command("audit", "--json")[1])["differences"] == []
 
 
 def test_alerts(command: Command) -> None:
@@ -168,11 +191,41 @@ def test_undo_puts_back_what_a_run_deleted(command: Command, jobs_settings_sync:
     assert json.loads(command("jobs", "run", "cleanupOldActivity", *at)[1])["deleted"] == 0
 
     status, _, error = command("jobs", "undo", "999999")
+    assert (status, error) == (
+        2,
+        "error: no run has the number 999999; see: nova-stream jobs history\n",
+    )
+
+
+def test_undo_is_done_by_the_job_whose_run_it_was(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undone: list[tuple[str, int]] = []
+
+    def undoable(name: str) -> Job:
+        async def undo(_: Settings, run_id: int) -> int:
+            undone.append((name, run_id))
+            return 1
+
+        return msgspec.structs.replace(job(Stub(), missed=SKIP), name=name, undo=undo)
+
+    jobs = (undoable("first"), undoable("second"), job(Stub(), missed=SKIP))
+    monkeypatch.setattr(registry, "JOBS", jobs)
+    runs = {}
+    for name in ("first", "second", "stub"):
+        assert command("jobs", "run", name)[0] == 0
+        (line,) = json.loads(command("jobs", "history", name, "--json")[1])["items"]
+        runs[name] = line["runId"]
+
+    for name in ("second", "first"):
+        assert command("jobs", "undo", str(runs[name])) == (0, "put back 1\n", "")
+    assert undone == [("second", runs["second"]), ("first", runs["first"])]
+    status, _, error = command("jobs", "undo", str(runs["stub"]))
     assert status == 2
-    assert "run 999999 has nothing that could be put back" in error
+    assert "is one of stub; only runs of first, second can be undone" in error
 
 
-def test_an_eighth_job_is_a_row_of_the_registry(
+def test_another_job_is_a_row_of_the_registry(
     command: Command, jobs_settings_sync: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command line, the worker, its scheduler and healthCheck go by the row alone."""

@@ -21,7 +21,7 @@ from nova_stream.jobs.compact_old_executions import run_once
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
-from nova_stream.storage.maintenance import archive_sql as sql_archive
+from nova_stream.storage.maintenance import archive_sql
 from nova_stream.storage.maintenance.archive import ArchiveStore
 from tests.integration.jobs.archived import FILL, docs, execution, objects
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, scanned
@@ -237,9 +237,9 @@ async def test_it_walks_an_index(runs: Runs) -> None:
     await runs.execute(FILL.format(first=-20000, last=3000, step="1 second"))
     await runs.execute("ANALYZE executions, archive_restores")
     cutoff = NOON - MONTH
-    assert await scanned(runs, sql_archive.HOT, cutoff, "-infinity", "", 1000, 10**6) == set()
-    assert await scanned(runs, sql_archive.COUNT_HOT, cutoff) == set()
+    assert await scanned(runs, archive_sql.HOT, cutoff, "-infinity", "", 1000, 10**6) == set()
+    assert await scanned(runs, archive_sql.COUNT_HOT, cutoff) == set()
     keys = (["e1"], [1], [0])
-    assert await scanned(runs, sql_archive.EMPTY, *keys, 1, NOON) == set()
-    assert await scanned(runs, sql_archive.EMPTY_AGAIN, 1000, cutoff) == set()
-    assert await scanned(runs, sql_archive.RESTORE, *keys, ["{}"], 1, 7) == set()
+    assert await scanned(runs, archive_sql.EMPTY, *keys, 1, NOON) == set()
+    assert await scanned(runs, archive_sql.EMPTY_AGAIN, 1000, cutoff) == set()
+    assert await scanned(runs, archive_sql.RESTORE, *keys, ["{}"], 1, 7) == set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -139,6 +140,7 @@ async def test_a_row_that_a_flush_holds_is_left_to_it(runs: Runs) -> None:
     assert len(await cached_at(runs)) == 2
 
 
+@pytest.mark.long
 async def test_repairs_beside_the_stream_and_each_other(
     runs: Runs, apply_lines: ApplyLines
 ) -> None:
@@ -199,3 +201,19 @@ async def test_the_recount_is_one_snapshot(runs: Runs, apply_lines: ApplyLines) 
 
 async def cached_at(runs: Runs) -> set[Any]:
     return {row["cached_at"] for row in await runs.fetch("SELECT cached_at FROM agent_stats_cache")}
+
+
+async def test_days_that_are_over_are_counted_and_open_again_for_what_comes_late(
+    runs: Runs, apply_lines: ApplyLines
+) -> None:
+    days = "SELECT agent, day, executions, duration_sum FROM execution_days WHERE agent = 'MARS'"
+    until = "SELECT until FROM execution_days_until WHERE agent = 'MARS'"
+    await runs.run(run_once)
+    yesterday = NOON.replace(hour=0) - timedelta(days=1)
+    assert [tuple(row.values()) for row in await runs.fetch(days)] == [("MARS", yesterday, 1, 2)]
+    assert [row["until"] for row in await runs.fetch(until)] == [NOON.replace(hour=0)]
+    late = {"id": "e4", "agent": "MARS", "duration": 5, "timestamp": before(NOON, days=1)}
+    await apply_lines([{"entity": "executions", "after": late}])
+    assert [row["until"] for row in await runs.fetch(until)] == [yesterday]
+    await runs.run(run_once)
+    assert [tuple(row.values()) for row in await runs.fetch(days)] == [("MARS", yesterday, 2, 7)]

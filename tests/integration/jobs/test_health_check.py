@@ -12,10 +12,10 @@ import pytest
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.jobs import health_check, registry
 from nova_stream.jobs.registry import check_health
-from nova_stream.kafka.offsets import Backlog, read_backlog
+from nova_stream.kafka.lag import Backlog, read_backlog
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance import sql
 from tests.integration.jobs.work import ApplyLines, Runs
 
 pytestmark = pytest.mark.integration
@@ -50,7 +50,33 @@ async def test_an_empty_database(runs: Runs) -> None:
         "lag": 0,
         "openDeadLetters": 0,
         "lastRuns": dict.fromkeys(registry.job_names()),
+        "growthPerDay": {"taskTableSize": None, "activityTableSize": None},
     }
+
+
+async def test_growth_is_a_line_through_the_last_seven_days(runs: Runs) -> None:
+    """Of slots alone: a run by hand may have believed in any time."""
+    found = """
+INSERT INTO job_runs (job, slot, kind, outcome, scheduled_at, result)
+SELECT '{job}', CASE WHEN '{kind}' = 'slot' THEN s END, '{kind}', '{outcome}', s,
+    json_build_object('taskTableSize', {size}, 'activityTableSize', 5)
+FROM generate_series(timestamptz '2026-02-20 12:00Z' - interval '{from_}',
+    timestamptz '2026-02-20 12:00Z' - interval '{to}', '30 min') s"""
+    day = "100 + extract(epoch FROM s - '2026-02-19 12:00Z') / 86400 * 250"
+    good = {"job": "healthCheck", "kind": "slot", "outcome": "ok", "size": f"round({day})"}
+    await runs.execute(found.format(**good, from_="23 h", to="0"))
+    assert (await runs.run(check_health))["growthPerDay"]["taskTableSize"] is None
+
+    await runs.execute(found.format(**good, from_="3 days", to="23.5 h"))
+    others: list[dict[str, str]] = [
+        {"job": "healthCheck", "kind": "slot", "outcome": "ok", "from_": "9 days", "to": "7 days"},
+        {"job": "healthCheck", "kind": "manual", "outcome": "manual", "from_": "1 h", "to": "0"},
+        {"job": "another", "kind": "slot", "outcome": "ok", "from_": "1 h", "to": "0"},
+    ]
+    for other in others:
+        await runs.execute(found.format(**other, size="999999"))
+    growth = (await runs.run(check_health))["growthPerDay"]
+    assert growth == {"taskTableSize": pytest.approx(250, abs=1), "activityTableSize": 0.0}
 
 
 async def test_tombstones_are_not_counted(runs: Runs, apply_lines: ApplyLines) -> None:
@@ -150,7 +176,7 @@ async def test_counting_reads_no_documents(runs: Runs) -> None:
     connection = await connect(runs.settings, "test")
     try:
         await connection.execute("VACUUM ANALYZE executions")
-        plan = await connection.fetch(f"EXPLAIN {sql_job_work.TABLE_SIZES}")
+        plan = await connection.fetch(f"EXPLAIN {sql.TABLE_SIZES}")
     finally:
         await connection.close()
     assert "Seq Scan on executions" not in "\n".join(row[0] for row in plan)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from nova_stream.clock import system_clock
 from nova_stream.jobs.alerting.alerts import Alerts
+from nova_stream.jobs.alerting.telling import channels
 from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.timers import show_state
 from nova_stream.settings import Settings
@@ -26,7 +27,7 @@ async def test_overdue_slots_and_open_alerts_are_shown_until_they_are_settled(
     one = scheduler(jobs_settings, jobs, clock)
     await one.tick()
     registry = CollectorRegistry()
-    metrics, alerts = JobMetrics(registry), Alerts(jobs_settings, clock)
+    metrics, alerts = JobMetrics(registry), Alerts(jobs_settings, clock, channels(jobs_settings))
 
     def overdue(name: str) -> float | None:
         return registry.get_sample_value("nova_job_overdue_seconds", {"name": name})
@@ -68,7 +69,7 @@ async def test_a_lease_that_ran_out_is_overdue(jobs_settings: Settings) -> None:
     await asyncio.sleep(jobs_settings.job_lease_seconds + 0.05)
     registry = CollectorRegistry()
     clock.now = system_clock() + timedelta(minutes=3)  # its lease is of the database's clock
-    alerts = Alerts(jobs_settings, clock)
+    alerts = Alerts(jobs_settings, clock, channels(jobs_settings))
     await show_state(alerts, JobMetrics(registry), jobs)
     alerts.close()
     found = registry.get_sample_value("nova_job_overdue_seconds", {"name": "stub"})

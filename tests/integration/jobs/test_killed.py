@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
+from nova_stream.errors import CompactionError
 from nova_stream.jobs import cleanup_old_activity, compact_old_executions
 from nova_stream.jobs.archive import restore as archive_reading
 from nova_stream.settings import Settings
@@ -140,7 +142,7 @@ async def test_compaction(runs: Runs, apply_lines: ApplyLines, tmp_path: Path) -
             assert await documents(runs) == known, step
             assert (await audit(runs.settings)).differences == [], step
 
-            await runs.run(compact_old_executions.run_once)
+            await compacted(runs)
             assert await documents(runs) == known, step
             assert await runs.ids("executions", "doc IS NULL") == [f"e{n}" for n in range(OLD)]
             assert archived(folder) == [f"e{n}" for n in range(OLD)], step
@@ -156,6 +158,17 @@ async def test_compaction(runs: Runs, apply_lines: ApplyLines, tmp_path: Path) -
     assert step > 30
 
 
+async def compacted(runs: Runs, now: datetime = NOON) -> None:
+    """Compact; the killed one's session has its lock until Postgres notices that it is gone."""
+    while True:
+        try:
+            await runs.run(compact_old_executions.run_once, now)
+        except CompactionError:
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
 async def test_the_end_of_retention(runs: Runs, apply_lines: ApplyLines, tmp_path: Path) -> None:
     folder, step = tmp_path / "archive", 0
     later = NOON + timedelta(minutes=YEAR)
@@ -165,7 +178,7 @@ async def test_the_end_of_retention(runs: Runs, apply_lines: ApplyLines, tmp_pat
             await runs.run(compact_old_executions.run_once)
             if not forked.die_before(step, YEAR):
                 break
-            await runs.run(compact_old_executions.run_once, later)
+            await compacted(runs, later)
             # The young ones are old by now; what was archived a year ago is gone.
             assert archived(folder) == [f"e{n}" for n in range(OLD, OLD + 3)], step
             objects, manifests = names(folder)

@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka import Consumer
 
 from nova_stream.errors import KafkaUnavailableError, PublishError
-from nova_stream.jobs import inactivity_events, mark_inactive_users
+from nova_stream.jobs import mark_inactive_users
 from nova_stream.jobs.mark_inactive_users import run_once
 from nova_stream.settings import Settings
-from nova_stream.storage.maintenance import sql as sql_job_work
+from nova_stream.storage.maintenance import sql
 from nova_stream.storage.maintenance.inactivity import InactivityEvent
 from tests.integration.jobs.work import MILLISECOND, NOON, ApplyLines, Runs, before, scanned
 
@@ -200,16 +200,16 @@ async def test_it_walks_indexes(runs: Runs) -> None:
             WHERE last_active_at < timestamptz '2025-11-22 12:00Z';
         ANALYZE user_profiles, inactive_users""")
     mark = (NOON - QUARTER, "-infinity", "", 1000, NOON, 1)
-    assert await scanned(runs, sql_job_work.MARK_INACTIVE, *mark) == set()
+    assert await scanned(runs, sql.MARK_INACTIVE, *mark) == set()
     unmark = (NOON - QUARTER, "", 1000, NOON, 1)
-    assert await scanned(runs, sql_job_work.UNMARK_INACTIVE, *unmark) == set()
+    assert await scanned(runs, sql.UNMARK_INACTIVE, *unmark) == set()
 
 
 async def test_the_event_in_kafka(runs: Runs, nova_kafka: str, apply_lines: ApplyLines) -> None:
     runs.settings = runs.settings.model_copy(update={"kafka_brokers": (nova_kafka,)})
     await apply_lines([user("u1", days=100)])
     assert (await runs.run(run_once))["sent"] == 1
-    topic = inactivity_events.inactivity_topic(runs.settings)
+    topic = mark_inactive_users.inactivity_topic(runs.settings)
     consumer = Consumer(
         {"bootstrap.servers": nova_kafka, "group.id": topic, "auto.offset.reset": "earliest"}
     )
@@ -240,7 +240,7 @@ async def test_the_event_in_kafka(runs: Runs, nova_kafka: str, apply_lines: Appl
 async def test_kafka_that_is_not_there_is_a_clear_error(
     runs: Runs, apply_lines: ApplyLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inactivity_events, "_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(mark_inactive_users, "_TIMEOUT_S", 1.0)
     runs.settings = runs.settings.model_copy(update={"kafka_brokers": ("127.0.0.1:1",)})
     await apply_lines([user("u1", days=100)])
     with pytest.raises(KafkaUnavailableError, match=r"127\.0\.0\.1:1"):

@@ -29,9 +29,9 @@ RUN = {job.name: job.run_once for job in JOBS}
 
 @pytest.fixture
 def stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         found.settings = found.settings.model_copy(
             update={"archive_url": f"file://{tmp_path}/archive", "stall_basis": "started"}
         )
@@ -58,6 +58,7 @@ def lines() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.long
 async def test_every_step(stage: Stage) -> None:
     steps = reference.steps()
     stage.start_worker(**NEVER)

@@ -120,7 +120,7 @@ async def test_pause_and_resume(jobs_settings: Settings) -> None:
     for _ in range(3):
         clock.move(minutes=1)
         await one.tick()
-    claim = await one.ledger.open_manual("stub", at=None, dry_run=False)
+    claim = await one.ledger.open_manual("stub", as_of=None, dry_run=False)
     await one._runner.run(job(work), claim)
     clock.move(minutes=1)
     await one.ledger.resume("stub")  # the fourth slot of the pause was not settled yet
@@ -270,7 +270,7 @@ async def test_a_request_is_run_by_a_worker(jobs_settings: Settings) -> None:
     clock, work = FakeClock(), Stub()
     one = scheduler(jobs_settings, [job(work)], clock)
     await one.tick()
-    number = await one.ledger.request("stub", at=NOON.replace(hour=3), dry_run=True)
+    number = await one.ledger.request("stub", as_of=NOON.replace(hour=3), dry_run=True)
     await asyncio.sleep(0.01)
     await one.tick()
     await one.drain()

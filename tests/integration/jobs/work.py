@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from nova_stream.events.documents import snake_case
 from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.job import JobContext, RunOnce
+from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
 from nova_stream.storage.database import INDEXES_ONLY, Connection, connect
 
@@ -18,18 +20,7 @@ NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 #: The worker's own schedule must not come between.
-NEVER = {
-    f"schedule_{name}": "0 0 29 2 *"
-    for name in (
-        "cleanup_old_activity",
-        "compute_agent_stats",
-        "check_stalled_builds",
-        "compact_old_executions",
-        "mark_inactive_users",
-        "refresh_build_stats",
-        "health_check",
-    )
-}
+NEVER = {f"schedule_{snake_case(job.name)}": "0 0 29 2 *" for job in JOBS}
 
 ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
 

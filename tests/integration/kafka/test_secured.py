@@ -18,7 +18,7 @@ from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
 from tests.certificates import make_certificate
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 USER, PASSWORD = "nova", "a password"
 

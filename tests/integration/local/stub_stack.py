@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> int:
     name = sys.argv[1]
     if name == "dev":
-        from nova_stream.cli.dev import dev
+        from nova_stream.cli.dev_run import dev
 
         port = next((int(word) for word in sys.argv[3:] if word.isdigit()), None)
         return dev(
@@ -58,6 +58,8 @@ def main() -> int:
     if name == "api":
         server = HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), _Handler)
         _leave_note(name)
+        sys.stdout.write("nova-stream api listens on a port of its own\n")
+        sys.stdout.flush()
         server.serve_forever()
     _leave_note(name)
     if name in {"worker", "demo"}:

@@ -18,7 +18,7 @@ from nova_stream.local.ports import free_port
 
 from .helpers import alive, eventually, processes_of, script
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 _HOLDER = """
 import sys, time

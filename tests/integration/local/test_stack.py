@@ -28,7 +28,7 @@ from nova_stream.local.stack import Stack
 from .helpers import alive, eventually, processes_of
 from .stub_stack import commands
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 _STUB = Path(__file__).with_name("stub_stack.py")
 

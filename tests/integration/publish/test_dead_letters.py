@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from nova_stream.cli.main import run
 from nova_stream.events.change import Entity, VersionKind
 from nova_stream.events.versions import generation_number
+from nova_stream.kafka.large_batches import LARGE
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
 from nova_stream.storage.dead_letters import insert as dead_letters
 from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
-from nova_stream.storage.migrate import migrate
 
 from .topics import make_topics, read_all
 
@@ -39,15 +40,14 @@ class Record(NamedTuple):
 
 @pytest.fixture
 def database(
-    cli_environment: Settings, nova_database: str, monkeypatch: pytest.MonkeyPatch
+    cli_environment: Settings, migrated_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
     """Settings of topics and a migrated database; the environment says the same."""
-    monkeypatch.setenv("NOVA_DATABASE_URL", nova_database)
+    monkeypatch.setenv("NOVA_DATABASE_URL", migrated_database)
     settings = cli_environment.model_copy(
-        update={"database_url": type(cli_environment.database_url)(nova_database)}
+        update={"database_url": type(cli_environment.database_url)(migrated_database)}
     )
     make_topics(settings)
-    asyncio.run(migrate(settings))
     return settings
 
 
@@ -173,6 +173,32 @@ def test_retried_ones_are_in_kafka_as_they_were_with_the_version_that_they_had(
     assert {(i["state"], i["attempts"]) for i in listed(capsys).values()} == {("retried", 2)}
     assert run(["dead-letters", "retry", "--all"]) == 0
     assert capsys.readouterr().out == "retried 0\n"
+
+
+def test_a_batch_that_was_kept_as_one_letter_is_published_record_by_record(
+    database: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder = DefaultRecordBatchBuilder(2, 1, 0, -1, -1, -1, 2**20)
+    for number, value in enumerate([PLAIN, WITH_SEQ] * 15):
+        assert builder.append(number, 1771588800000, b"u-1", value, [("trace", b"1")])
+    batch = bytearray(builder.build())
+    batch[0:8] = (70).to_bytes(8, "big")  # as a broker does it
+    put(database, [letter(database, Record(99, LARGE + bytes(batch), None), partition=2)])
+    put(database, [letter(database, Record(100, PLAIN))])
+
+    assert run(["dead-letters", "unpack", "1"]) == 0
+    assert capsys.readouterr().out == "unpacked 30\n"
+    found = asyncio.run(read_all(database, Entity.USERS, decoded=False))
+    assert [(r.partition, r.value, r.headers) for r in found] == [
+        (2, PLAIN, {"trace": b"1", "nova_version": f"offset:{70 + n}".encode()})
+        if n % 2 == 0
+        else (2, WITH_SEQ, {"trace": b"1"})
+        for n in range(30)
+    ]
+    assert listed(capsys)[1]["state"] == "retried"
+    assert run(["dead-letters", "unpack", "2"]) == 2
+    assert "dead letter 2 cannot be unpacked: it is one record" in capsys.readouterr().err
+    assert listed(capsys)[2]["state"] == "open"
 
 
 def test_headers_are_in_kafka_again_as_they_were(database: Settings) -> None:

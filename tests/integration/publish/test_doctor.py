@@ -168,6 +168,10 @@ async def test_open_dead_letters(settings: Settings) -> None:
     assert not letters.ok
     assert letters.message == "3 open (2 bad_json, 1 bad_status)"
     assert "nova-stream dead-letters list" in letters.advice
+    ready = [finding async for finding in examine(settings, lambda: datetime.now(UTC), ready=True)]
+    (warning,) = [finding for finding in ready if finding.check == "dead letters"]
+    assert (warning.ok, warning.message) == (True, letters.message)
+    assert "workers" in {finding.check for finding in ready if not finding.ok}
     await execute(settings, "UPDATE dead_letters SET state = 'discarded'")
     assert (await findings(settings))["dead letters"].ok
 

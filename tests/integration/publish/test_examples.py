@@ -77,6 +77,7 @@ def ready(port: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_the_examples_of_python_and_typescript(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text(example("python"))
     token = processes.run([sys.executable, str(tmp_path / "example.py")], env=environment).strip()

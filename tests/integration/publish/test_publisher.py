@@ -229,6 +229,7 @@ def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
         kafka.destroy()
 
 
+@pytest.mark.long
 async def test_while_kafka_is_away_calls_fail_in_time_and_later_go_through(
     own_kafka: LocalKafka, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -255,6 +256,7 @@ async def test_while_kafka_is_away_calls_fail_in_time_and_later_go_through(
     assert [r for r in caplog.records if r.name == "asyncio" and r.levelno >= logging.ERROR] == []
 
 
+@pytest.mark.long
 async def test_closing_takes_seconds_though_kafka_is_away(
     own_kafka: LocalKafka, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -61,7 +61,7 @@ async def read_all(settings: Settings, entity: Entity, *, decoded: bool = True) 
                 found.extend(records)
     probe = KafkaProbe(settings)
     try:
-        life = (await probe.lives([topic]))[topic]
+        life = (await probe.topics([topic]))[topic].id
     finally:
         await probe.close()
     found.sort(key=lambda record: (record.partition, record.offset))

@@ -14,10 +14,10 @@ from tests.integration.stream.harness import Stage, open_stage
 
 @pytest.fixture
 def stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
     """A stage of this test's own whose worker runs."""
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         found.start_worker()
         yield found
 

@@ -12,7 +12,7 @@ from nova_stream.events.change import Entity
 from nova_stream.storage.database import connect
 from tests.integration.source_audit.harness import Source, counts, ids
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 _NOW = "2026-02-20T12:00:00.000Z"
 
@@ -45,7 +45,6 @@ async def test_a_source_that_was_read_whole_is_equal(source: Source) -> None:
     assert report.unsettled == 0
 
 
-@pytest.mark.long
 async def test_no_difference_is_told_beside_writers_and_a_slow_connector(source: Source) -> None:
     await _fill(source, 200)
     source.delay = 0.4
@@ -133,7 +132,6 @@ async def test_a_repair_makes_the_rows_equal_and_later_changes_count(source: Sou
     assert counts(await source.audit()) == (0, 0, 0)
 
 
-@pytest.mark.long
 async def test_a_difference_is_found_beside_writers(source: Source) -> None:
     await _break(source)
     stop = asyncio.Event()

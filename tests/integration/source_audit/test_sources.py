@@ -35,10 +35,10 @@ def database(nova_postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 def still_stage(
-    nova_kafka: str, nova_database: str, nova_topic_prefix: str, tmp_path: Path
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
     """A stage whose topics nobody has written to; there is no worker."""
-    with open_stage(nova_kafka, nova_database, nova_topic_prefix, tmp_path) as found:
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         yield found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -12,13 +13,17 @@ from nova_stream.errors import GapError, GenerationError
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import AppliedChunk, Flush, Position, read_partials
-from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.apply.flush import Flush, read_partials
+from nova_stream.storage.apply.positions import Position
+from nova_stream.storage.database import Connection, connect, read_committed
 from nova_stream.storage.faults import Fault, fault_of
-from nova_stream.testing.recount import AgentFigures, BuildFigures, Recount
+from nova_stream.storage.maintenance import days
 from tests.integration.storage.chunks import chunk_of
 from tests.integration.storage.histories import ENTITIES, PARTITIONS, History, Log
+from tests.integration.storage.range_recount import range_differences
+from tests.recount import AgentFigures, BuildFigures, Recount
 
 Key = tuple[str, int]
 
@@ -26,11 +31,14 @@ AGENT_COLUMNS = ", ".join(AgentFigures.__struct_fields__)
 BUILD_COLUMNS = ", ".join(BuildFigures.__struct_fields__)
 _CLEAN = """
 TRUNCATE agents, builds, tasks, executions, agent_stats_cache, agent_stats_partials,
-    build_stats_cache, build_stats_partials, stream_positions, stream_topics, dead_letters;
+    build_stats_cache, build_stats_partials, execution_days, execution_days_until,
+    stream_positions, stream_topics, dead_letters;
 INSERT INTO build_stats_cache VALUES (1, 0, 0, 0, 0, 0, 0, NULL, now())
 """
 
 
+#: How often ranges of time are compared besides: that takes longer than a flush.
+_RANGES = 0.1
 _DEAD = "SELECT count(*) FROM dead_letters JOIN stream_topics USING (topic, generation)"
 
 
@@ -58,6 +66,16 @@ async def final_differences(connection: Connection, wanted: Recount) -> list[str
         for is_, want in ((found, wanted.agents), (BuildFigures(**dict(builds)), wanted.builds))
         if is_ != want
     ]
+
+
+async def _count_days(connection: Connection, dice: random.Random) -> None:
+    """Count the days that are over, of a clock that may be anywhere."""
+    until = datetime(2026, 2, dice.choice([19, 20, 21, 22, 22]), tzinfo=UTC)
+    for agent in await days.behind(connection, until):
+        more = True
+        while more:
+            async with read_committed(connection):
+                more = await days.count_next(connection, agent, until)
 
 
 class Mirror:
@@ -114,9 +132,23 @@ class Player:
             return
         control = self._arena.control
         self.problems += await final_differences(control, self._history.recounted())
+        self.problems += await self._finish_differences()
+        dice = random.Random(self._history.schedule)
+        if dice.random() < 0.5:
+            await _count_days(control, dice)
+        self.problems += await range_differences(control, dice)
         dead = await control.fetchval(_DEAD)
         if dead != self._history.dead():
             self.problems.append(f"{dead} dead letters, wanted {self._history.dead()}")
+
+    async def _finish_differences(self) -> list[str]:
+        rows = await self._arena.control.fetch("SELECT id, status, finished_at FROM finished_tasks")
+        found = {row["id"]: (row["status"], row["finished_at"]) for row in rows}
+        return [
+            f"{id_} is finished as {found.get(id_)}, wanted {wanted}"
+            for id_, wanted in self._history.finishes().items()
+            if found.get(id_) != wanted
+        ]
 
     async def _work(self, number: int) -> None:
         probe = self._arena.probes[number]
@@ -135,6 +167,10 @@ class Player:
             patience = dice.random() / 50 if gives_up else None
             await self._deliver(writer, mirror, dice, found, patience)
             self.problems += await snapshot_differences(probe)
+            if dice.random() < _RANGES:
+                await _count_days(probe, dice)
+            if dice.random() < _RANGES:
+                self.problems += await range_differences(probe, dice)
             if writer.is_closed():
                 # Given up, perhaps between two steps of a truncation.
                 await self._compare(probe, mirror)

@@ -12,8 +12,10 @@ import pytest
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.apply import positions
+from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.storage.apply.flush import AppliedChunk, Flush, Position
+from nova_stream.storage.apply.flush import Flush
+from nova_stream.storage.apply.positions import Position
 from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection, connect
 from tests.integration.storage.arena import Arena, open_arena, snapshot_differences

@@ -25,6 +25,7 @@ def test_one_worker_equals_the_recount_after_every_commit(stage: Stage, history:
     assert stage.play(history, 1) == []
 
 
+@pytest.mark.long
 @as_configured
 @given(histories())
 def test_workers_at_once_equal_the_recount_after_every_commit(

@@ -10,7 +10,9 @@ import pytest
 
 from nova_stream.errors import GapError
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply.flush import AppliedChunk, Flush, read_partials
+from nova_stream.storage.apply.admission import AppliedChunk
+from nova_stream.storage.apply.flat_array import FlatArray
+from nova_stream.storage.apply.flush import Flush, read_partials
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk
 
@@ -30,6 +32,16 @@ def deletion(id_: str = "t", seq: int = 1) -> bytes:
 
 async def versions(desk: Desk) -> dict[str, int]:
     return dict(await desk.connection.fetch("SELECT id, version FROM tasks"))
+
+
+async def test_a_flat_array_arrives_as_the_list_that_it_holds(desk: Desk) -> None:
+    for values in ([], [None], ["a", None, "", '{"b": [1]}'], ["x"] * 5000):
+        for _ in range(2):  # also from a statement that is prepared already
+            found = await desk.connection.fetchval("SELECT $1::text[]", FlatArray(values))
+            assert found == values
+    with pytest.raises(asyncpg.DataError):
+        await desk.connection.fetchval("SELECT $1::int[]", array := FlatArray([1, 2**40]))
+    assert await desk.connection.fetchval("SELECT $1::bigint[]", array) == [1, 2**40]
 
 
 # -- positions -------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ POISON: dict[str, tuple[Entity, Callable[[Change], dict[str, Any]]]] = {
     "half a surrogate pair in jsonb": (TASKS, lambda _: {"doc": '{"x": "\\ud800"}'}),
     "a version above 2^63 - 1": (TASKS, lambda _: {"number": 2**63}),
     "a minor above 2^31 - 1": (TASKS, lambda _: {"minor": 2**31}),
-    "no time of the change": (TASKS, lambda _: {"changed_at": None}),
+    "no time of the change": (TASKS, lambda _: {"changed_ms": None}),
     "a time that is none": (TASKS, lambda c: {"values": typed(c, 3, "noon")}),
     "a column too few": (TASKS, lambda c: {"values": c.values[:-1]}),
 }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,9 +17,11 @@ import pytest
 from nova_stream.errors import DatabasePrivilegeError
 from nova_stream.local.sql import run_sql
 from nova_stream.settings import Settings, load_settings
+from nova_stream.storage.access import roles
 from nova_stream.storage.access.grants import FUNCTIONS, RELATIONS, SERVICES, Role
-from nova_stream.storage.database import Connection
+from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.migrate import migrate
+from nova_stream.storage.stats.status import stream_facts
 from nova_stream.testing.servers import postgres_server
 
 
@@ -142,21 +147,171 @@ async def test_tables_of_later_migrations_are_the_workers_and_not_for_bi(
         await session.fetch("SELECT FROM later")
 
 
-async def test_bi_reads_the_caches_and_nothing_else(session: Connection) -> None:
+async def _relations(session: Connection) -> list[tuple[str, bytes]]:
+    query = "SELECT relname, relkind FROM pg_class WHERE relname = ANY($1::text[])"
+    rows = await session.fetch(query, list(RELATIONS))
+    assert len(rows) == len(RELATIONS)
+    return [(row["relname"], row["relkind"]) for row in rows]
+
+
+#: What has figures and times alone, no documents; who was active on which day is the userId's.
+FIGURES = {
+    "agent_stats_cache",
+    "build_stats_cache",
+    "agent_stats_hourly",
+    "build_stats_hourly",
+    "finished_tasks",
+    "finished_builds",
+    "timed_executions",
+    "engagement_daily",
+    "engagement_retention",
+    "engagement_churn",
+    "user_activity_daily",
+}
+
+
+async def test_bi_reads_figures_and_nothing_else(session: Connection) -> None:
     await session.execute("SET ROLE nova_bi")
-    for relation in RELATIONS:
-        if relation in {"agent_stats_cache", "build_stats_cache"}:
+    for relation, kind in await _relations(session):
+        if relation in FIGURES:
             await session.fetch(f"SELECT * FROM {relation}")
         else:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await session.fetch(f"SELECT FROM {relation}")
-        if relation.endswith("_recount") or relation == "late_jobs":
-            continue  # a view, into which nobody can write
+        if kind == b"v":
+            continue  # into which nobody can write
         for statement in (f"DELETE FROM {relation}", f"TRUNCATE {relation}"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await session.execute(statement)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await session.execute("CREATE TABLE mine (id INTEGER)")
+
+
+# -- what the threat model says --------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[3] / "docs" / "threat-model.md"
+DEFAULTS = {
+    Role.WORKER: "SELECT, INSERT, UPDATE, DELETE",
+    Role.API: "SELECT",
+    Role.BI: "nothing",
+}
+KINDS = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
+WHOLE = ("DELETE", "TRUNCATE", "TRIGGER", "MAINTAIN")
+#: Role, kind of right, column; no column for a right on the whole table.
+Right = tuple[str, str, str]
+
+
+def written(columns: dict[str, list[str]]) -> tuple[set[tuple[Role, str]], dict[str, set[Right]]]:
+    """What the page says: who may call which function, and every right on every table."""
+    rows = re.findall(r"^\| `(nova_\w+)` \| ([^|]+) \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE)
+    calls: set[tuple[Role, str]] = set()
+    said = {(role, table): text for role, text in DEFAULTS.items() for table in columns}
+    for role, names, text in rows:
+        for name in re.findall(r"`([\w()]+)`", names):
+            if name.endswith("()"):
+                assert text == "EXECUTE"
+                calls.add((Role(role), name[:-2]))
+            else:
+                assert (Role(role), name) in said
+                said[Role(role), name] = text
+    found: dict[str, set[Right]] = {table: set() for table in columns}
+    for (role, table), text in said.items():
+        if text == "nothing":
+            continue
+        for kind, given in re.findall(r"([A-Z]+)(?: \(([^)]+)\))?", text):
+            but, named = given.startswith("all but "), given.removeprefix("all but ").split(", ")
+            assert not given or set(named) <= set(columns[table]), (table, given)
+            chosen = columns[table]
+            if given:
+                chosen = [one for one in chosen if (one in named) is not but]
+            found[table] |= {(role, kind, one) for one in chosen if kind in KINDS}
+            found[table] |= {(role, kind, "") for _ in [kind] if kind in WHOLE}
+    return calls, found
+
+
+async def test_the_threat_model_says_exactly_what_each_role_may(session: Connection) -> None:
+    rows = await session.fetch(
+        "SELECT c.relname, array_agg(a.attname::text) AS columns FROM pg_class c"
+        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v') GROUP BY 1"
+    )
+    columns = {row["relname"]: row["columns"] for row in rows}
+    actual: dict[str, set[Right]] = {table: set() for table in columns}
+    for role, table in itertools.product(SERVICES, columns):
+        for kind in KINDS:
+            granted = await session.fetch(
+                "SELECT name FROM unnest($2::text[]) AS name"
+                " WHERE has_column_privilege($1, $3, name, $4)",
+                *(str(role), columns[table], table, kind),
+            )
+            actual[table] |= {(role, kind, row["name"]) for row in granted}
+        for kind in WHOLE:
+            if await session.fetchval("SELECT has_table_privilege($1, $2, $3)", role, table, kind):
+                actual[table].add((role, kind, ""))
+    calls, expected = written(columns)
+    assert actual == expected
+    for role in SERVICES:
+        definers = await session.fetch(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            " AND prosecdef AND has_function_privilege($1, oid, 'EXECUTE')",
+            str(role),
+        )
+        assert {(role, row["proname"]) for row in definers} == {c for c in calls if c[0] == role}
+
+
+async def test_nobody_is_put_back_another_activity_than_was_deleted(session: Connection) -> None:
+    await session.execute(
+        "INSERT INTO activity_archive (run_id, id, timestamp, version_generation, version,"
+        " version_minor, changed_at, src_partition, src_offset, doc, archived_at)"
+        " VALUES (1, 'a', now(), 0, 1, 0, now(), 0, 0, '{\"details\": \"true\"}', now())"
+    )
+    await session.execute("SET ROLE nova_api")
+    # Names of one's own, which come before all others, mean nothing to the function.
+    await session.execute(
+        "CREATE TEMP TABLE activity_archive AS SELECT 1::bigint AS run_id, 'a' AS id,"
+        ' \'{"details": "false"}\'::json AS doc, NULL::timestamptz AS restored_at'
+    )
+    row = await session.fetchrow("SELECT * FROM restore_activities(1, 10, 1)")
+    assert row is not None
+    assert (row["restored"], row["seen"]) == (1, 1)
+    assert await session.fetchval("SELECT doc ->> 'details' FROM agent_activity_feed") == "true"
+    for statement in (
+        "INSERT INTO agent_activity_feed (id) VALUES ('b')",
+        "UPDATE public.activity_archive SET restored_at = NULL",
+        "UPDATE agent_activity_feed SET doc = NULL",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await session.execute(statement)
+
+
+async def test_an_api_cannot_make_up_an_audit(session: Connection) -> None:
+    await session.execute("SET ROLE nova_api")
+    await session.execute(
+        "INSERT INTO job_runs (job, slot, kind, outcome, scheduled_at, ended_at)"
+        " VALUES ('computeAgentStats', now(), 'slot', 'ok', now(), now())"
+    )
+    facts = await stream_facts(
+        session, load_settings(), agents_job="computeAgentStats", builds_job="x"
+    )
+    assert facts.agents_audit is None
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await session.execute("INSERT INTO job_runs (job, result) VALUES ('x', '{}')")
+
+
+@pytest.mark.parametrize("role", SERVICES)
+async def test_only_the_workers_role_counts_as_a_worker(
+    session: Connection, nova_database: str, role: Role
+) -> None:
+    await session.execute(f"CREATE ROLE anybody LOGIN PASSWORD 'x' IN ROLE {role}")
+    try:
+        settings = load_settings(database_url=as_user(nova_database, "anybody", "x"))
+        named = [await connect(settings, name) for name in ("worker", "flush")]
+        facts = await stream_facts(session, load_settings(), agents_job="x", builds_job="x")
+        assert facts.worker_sessions == (2 if role is Role.WORKER else 0)
+        for connection in named:
+            await connection.close()
+    finally:
+        await session.execute("DROP ROLE anybody")
 
 
 async def test_nobody_but_the_owner_makes_tokens_or_reads_their_digests_and_the_trail_stays(
@@ -242,6 +397,42 @@ async def test_no_superuser_is_needed(managed: Settings) -> None:
         "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'nova_bi'"
     )
     await connection.close()
+
+
+async def test_roles_are_made_with_all_that_belongs_to_them_or_not_at_all(
+    managed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = managed.database_url.get_secret_value()
+    names = [str(role) for role in Role]
+    with monkeypatch.context() as broken:
+        broken.setattr(roles, "grant", _broken)
+        with pytest.raises(ZeroDivisionError):
+            await migrate(managed, with_roles=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(roles, "scram_verifier", lambda *_given: "x' y hidden")
+        with pytest.raises(asyncpg.PostgresSyntaxError) as told:
+            await migrate(managed, with_roles=True)
+        assert "hidden" not in str(told.value)
+    connection = await asyncpg.connect(url)
+    try:
+        assert not await connection.fetch(MADE, names)
+        await connection.execute("CREATE DATABASE others")
+        other = urlunsplit(urlsplit(url)._replace(path="/others"))
+        # Two databases of one server, both of which want them at once.
+        await asyncio.gather(
+            migrate(managed, with_roles=True),
+            migrate(load_settings(database_url=other, **PASSWORDS), with_roles=True),
+        )
+        assert len(await connection.fetch(MADE, names)) == len(names)
+    finally:
+        await connection.close()
+
+
+MADE = "SELECT FROM pg_roles WHERE rolname = ANY($1)"
+
+
+def _broken(*_given: Any) -> None:
+    raise ZeroDivisionError
 
 
 async def test_who_may_not_make_roles_is_told(managed: Settings) -> None:

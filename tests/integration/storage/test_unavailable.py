@@ -8,6 +8,9 @@ import msgspec
 import pytest
 
 from nova_stream.events.change import Entity
+from nova_stream.storage.apply import sql
+from nova_stream.storage.apply.flush import Flush
+from nova_stream.storage.database import Connection
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import Desk
 
@@ -160,3 +163,42 @@ async def test_durations_and_times_left_out_keep_counting(desk: Desk) -> None:
     await desk.put(runs, value_of(left_out, seq=2), value_of({**left_out, "model": "m"}, seq=3))
     cached = await desk.cached("MARS")
     assert (cached["avg_duration"], cached["last_active"] is not None) == (3, True)
+
+
+class NoCommit:
+    """A connection whose commits come to nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, statement: str, *arguments: Any) -> Any:
+        if statement == sql.COMMIT:
+            raise OSError("no commit")
+        return await self._connection.execute(statement, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("entity", "field", "whole"),
+    [(TASKS, "output", {"agent": "MARS", "status": "done"}), (Entity.USERS, "email", {})],
+)
+async def test_a_flush_that_is_tried_again_fills_from_what_is_known_then(
+    desk: Desk, entity: Entity, field: str, whole: dict[str, Any]
+) -> None:
+    await desk.put(entity, value_of({"id": "t", **whole}, seq=5))
+    desk.add(entity, value_of({"id": "t", **whole, field: "of another try"}, seq=6))
+    desk.add(entity, value_of({"id": "t", **whole, field: MARK}, seq=9))
+    chunk = desk.chunk(entity, 1)
+    given = [msgspec.structs.replace(change) for change in chunk.changes]
+
+    connection: Any = NoCommit(desk.connection)
+    with pytest.raises(OSError, match="no commit"):
+        await Flush(connection, [chunk], desk.expected).run()
+    assert chunk.changes == given
+
+    # The older one is a dead letter by now.
+    await desk.flush(msgspec.structs.replace(chunk, changes=chunk.changes[1:]))
+    assert (await desk.row(entity, "t"))["version"] == 9
+    assert field not in await document(desk, entity)

@@ -15,7 +15,7 @@ from tests.integration.storage.chunks import value_of
 from tests.integration.stream.four_places import Places, places_of
 from tests.integration.stream.harness import Stage, until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 TASKS = Entity.TASKS
 
@@ -172,7 +172,6 @@ async def says(places: Places, field: str, value: Any) -> bool:
     return bool((await places.status())[field] == value)
 
 
-@pytest.mark.long
 async def test_a_compacted_log_is_no_lag(stage: Stage) -> None:
     other = f"{stage.settings.topic_prefix}.compacted"
     stage.settings = stage.settings.model_copy(update={"topic_tasks": other})

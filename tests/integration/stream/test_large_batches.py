@@ -71,6 +71,7 @@ def large(name: str) -> list[bytes]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "codec"), [("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4)])
 async def test_a_large_batch_is_applied_below_300_mb(
     running_worker: Stage, name: str, codec: int

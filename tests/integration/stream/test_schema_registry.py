@@ -30,7 +30,7 @@ from tests.sources.registry import Registry
 from tests.unit.events.helpers import NOON, NOON_MS
 from tests.unit.events.test_framing import ENVELOPE, JSON_ROW, KEY, frame
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 EXECUTIONS, TASKS = Entity.EXECUTIONS, Entity.TASKS
 JSON_ENVELOPE = {

@@ -27,6 +27,7 @@ async def open_letters(stage: Stage) -> int:
     return len(rows)
 
 
+@pytest.mark.long
 async def test_workers_go_back_to_where_a_new_source_begins_and_lose_nothing(stage: Stage) -> None:
     first, second = stage.start_worker(), stage.start_worker()
     for partition in (0, 1):

@@ -11,7 +11,7 @@ from nova_stream.events.change import Entity
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 TASKS = Entity.TASKS
 GONE = "records are gone from the log before they were read"

@@ -22,7 +22,7 @@ from nova_stream.events.change import Entity
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECRET = "s3cret-of-the-caller"

@@ -143,6 +143,7 @@ async def test_a_backlog_comes_in_chunks(stage: Stage) -> None:
     assert metrics["nova_flushes_total"] < 200, metrics
 
 
+@pytest.mark.long
 @pytest.mark.integration
 async def test_without_the_chunk_transport_everything_is_exact_too(stage: Stage) -> None:
     stage.publish(Entity.AGENTS, value_of({"id": "a", "name": "MARS"}, seq=1))
@@ -161,6 +162,7 @@ async def test_without_the_chunk_transport_everything_is_exact_too(stage: Stage)
     assert (cache["total_tasks"], cache["failed_tasks"]) == (51, 1)
 
 
+@pytest.mark.long
 @pytest.mark.integration
 async def test_without_the_chunk_transport_a_rebalance_loses_nothing(stage: Stage) -> None:
     first = stage.start_worker(chunk_transport="false")

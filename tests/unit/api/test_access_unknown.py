@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_stream.api.auth import stored_tokens
+from nova_stream.api.auth.access import Access, Confirm
 from nova_stream.api.auth.stored_tokens import StoredTokens
-from nova_stream.api.auth.tokens import Access, Confirm, Tokens
+from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.database import Database
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
@@ -88,7 +89,7 @@ class World:
             raise fault
 
     @asynccontextmanager
-    async def look(self) -> AsyncIterator[World]:
+    async def brief_look(self) -> AsyncIterator[World]:
         await self.step("connect")
         yield self
         await self.step("leave")
@@ -130,15 +131,14 @@ class Request:
     """A request between its check and its answer."""
 
     def __init__(self, tokens: Tokens, secret: str | None, confirm: Confirm) -> None:
-        self.access = Access(tokens)
+        self.access = Access(tokens, secret)
         self.tokens = tokens
-        self.secret = secret
         self.confirm = confirm
 
     async def begins(self) -> bool:
         await self.tokens.refresh()
         try:
-            self.access.check(self.secret, "stats", confirm=self.confirm)
+            self.access.check("stats", confirm=self.confirm)
         except (ProblemError, SchemaVersionError) as error:
             assert getattr(error, "status", 503) in {401, 503}
             return False

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.api.live.broadcaster import Client
+from nova_stream.api.live.broadcaster import Broadcaster, Client
 from nova_stream.api.live.event_log import EventFilter, EventLog
+from nova_stream.api.metrics import ApiMetrics
+from nova_stream.api.problems import problem_of
+from nova_stream.errors import TryAgainError
 
 ALL = EventFilter()
 
@@ -190,3 +194,43 @@ async def test_nothing_is_taken_while_a_look_is_under_way() -> None:
     await asyncio.sleep(0)
     assert not taking.done()
     taking.cancel()
+
+
+class NoTokens:
+    """What a broadcaster asks tokens, where there are none that change."""
+
+    fresh, open, version = True, False, 0
+
+
+async def test_many_who_want_little_of_many_rows_cost_little() -> None:
+    changes = Broadcaster(None, ApiMetrics(), 500, NoTokens())  # type: ignore[arg-type]
+    for number in range(20_000):
+        changes._event_log.put(f"{number}", "agent", number, f"A-{number}")
+    changes._marker = ()  # type: ignore[assignment]
+    clients = [
+        Client(EventFilter(agents=frozenset({f"none-{number}"})), None, lambda: True)
+        for number in range(200)
+    ]
+    changes._clients = set(clients)
+    frames = [asyncio.create_task(client.frame()) for client in clients]
+    await asyncio.sleep(0)
+    worked = time.thread_time()
+    await changes._serve()
+    assert {events(frame)[-1][1] for frame in await asyncio.gather(*frames)} == {"snapshot"}
+    assert time.thread_time() - worked < 0.5  # who looks at all rows for each takes some seconds
+
+
+async def test_one_caller_leaves_streams_to_others() -> None:
+    changes = Broadcaster(None, ApiMetrics(), 8, NoTokens())  # type: ignore[arg-type]
+
+    def join(caller: str) -> int:
+        try:
+            changes.join(ALL, None, lambda: True, caller)
+        except TryAgainError as error:
+            assert error.kind == "too-many-streams"
+            return problem_of(error).status
+        return 200
+
+    assert [join("greedy") for _ in range(8)] == [200] * 6 + [429] * 2
+    assert [join("other") for _ in range(4)] == [200] * 2 + [503] * 2
+    await changes.close()

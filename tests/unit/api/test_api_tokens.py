@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from starlette.datastructures import Headers
 
 from nova_stream.api.auth.stored_tokens import StoredTokens
-from nova_stream.api.auth.tokens import Tokens, bearer_of, secret_of_path
+from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import SettingsError
 from nova_stream.scopes import SCOPES
@@ -175,16 +174,3 @@ def test_while_nobody_knows_the_stored_ones() -> None:
     assert status(found, "nova_x", "stats") == 503
     assert status(found, "other", "stats") == 401
     assert status(found, "secret", "stats") == 200
-
-
-@pytest.mark.parametrize(
-    ("header", "secret"),
-    [("Bearer x", "x"), ("bearer x", "x"), ("Bearer", None), ("Basic x", None), ("", None)],
-)
-def test_the_token_of_a_header(header: str, secret: str | None) -> None:
-    assert bearer_of(Headers({"authorization": header})) == secret
-
-
-def test_the_token_of_a_path() -> None:
-    assert secret_of_path("/c/nova_x/api/query") == "nova_x"
-    assert secret_of_path("/api/query") is None

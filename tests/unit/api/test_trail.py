@@ -29,6 +29,7 @@ class Store:
     def __init__(self) -> None:
         self.seconds = 100.0
         self.away = False
+        self.stalled: asyncio.Event | None = None
         self.lines: list[Line] = []
 
     @asynccontextmanager
@@ -39,6 +40,8 @@ class Store:
 
     async def execute(self, statement: str, *columns: Any) -> None:
         assert statement == INSERT
+        if self.stalled is not None:
+            await self.stalled.wait()
         self.lines += [Line(*values) for values in zip(*columns, strict=True)]
 
     def trail(self) -> Trail:
@@ -75,6 +78,54 @@ async def test_what_repeats_is_one_line_with_a_count() -> None:
     assert [line.requests for line in store.lines] == [1, 1000]
     first, last = store.lines[1].at, store.lines[1].until
     assert (last - first).total_seconds() == pytest.approx(99.9)
+
+
+async def test_what_was_changed_is_summed_up_by_kind() -> None:
+    store = Store()
+    trail = store.trail()
+    published = PUBLISHED._replace(object="changes")
+    for count in range(3):
+        trail.note(published, {"tasks": count, "agents": 1})
+    trail.note(published)
+    await trail.close()
+    assert [line.object for line in store.lines] == ["changes: agents 3, tasks 3"]
+
+
+async def test_who_is_cancelled_while_a_line_is_written_takes_none_away() -> None:
+    store = Store()
+    trail = store.trail()
+    store.stalled = asyncio.Event()
+    trail.note(PUBLISHED, {"tasks": 1})
+    for looks in (trail.flush(), trail.record(REFUSED)):
+        task = asyncio.create_task(looks)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    trail.note(PUBLISHED, {"tasks": 1})
+    store.stalled = None
+    await trail.close()
+    assert {(line.action, line.object, line.requests) for line in store.lines} == {
+        (PUBLISHED.action, "tasks 2", 2),
+        (REFUSED.action, None, 1),
+    }
+
+
+async def test_closing_while_a_line_is_written_loses_none_and_tells_none_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trail_module, "_PAUSE_S", 0.0)
+    store = Store()
+    trail = store.trail()
+    store.stalled = asyncio.Event()
+    trail.note(PUBLISHED)
+    for _ in range(10):  # until it is being written
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(trail.close())
+    await asyncio.sleep(0)
+    store.stalled.set()
+    await closing
+    assert [line.requests for line in store.lines] == [1]
 
 
 async def test_what_waits_is_written_soon_and_what_repeats_at_the_end_of_its_time(

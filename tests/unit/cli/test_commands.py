@@ -7,13 +7,14 @@ import io
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from nova_stream.cli import bench, dead_letters
+from nova_stream.cli import bench, builds, dead_letters
 from nova_stream.cli.main import run
 from nova_stream.cli.tables import print_table, printable
+from nova_stream.events.change import BUILD_STATUSES
 from nova_stream.kafka.large_batches import BROKEN, LARGE
 from nova_stream.storage.dead_letters.read import WholeDeadLetter
 
@@ -111,7 +112,7 @@ def test_what_steers_a_terminal_is_made_visible() -> None:
 
 
 @pytest.mark.parametrize("begin", [LARGE, BROKEN, b"{"])
-def test_a_letter_that_is_a_batch_says_how_to_save_it(begin: bytes) -> None:
+def test_a_letter_that_is_a_batch_says_how_to_publish_it(begin: bytes) -> None:
     letter = WholeDeadLetter(
         id=17,
         state="open",
@@ -132,5 +133,9 @@ def test_a_letter_that_is_a_batch_says_how_to_save_it(begin: bytes) -> None:
         headers=[],
     )
     shown = "\n".join(dead_letters._lines(letter))
-    hint = "nova-stream dead-letters show 17 --raw | tail -n +2 > batch.bin"
+    hint = "nova-stream dead-letters unpack 17"
     assert (hint in shown) is (begin != b"{")
+
+
+def test_builds_are_chosen_by_every_status() -> None:
+    assert get_args(builds._State) == BUILD_STATUSES

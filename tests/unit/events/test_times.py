@@ -218,7 +218,16 @@ def test_nothing_but_a_time_or_a_rejection_comes_back(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-02-20T12:00:00Z", "2026-02-20 12:00:00.000Z", "20260220T120000.0000000Z", ""]
+    "text",
+    [
+        "2026-02-20T12:00:00Z",
+        "2026-02-20 12:00:00.000Z",
+        "20260220T120000.0000000Z",
+        "2026-W08-5T12:00:00.000Z",
+        "2026-02-20T12:00:00,000Z",
+        "2026-02-20T12:00:00.000ZZ",
+        "",
+    ],
 )
 def test_the_canonical_form_is_exactly_one(text: str) -> None:
     with pytest.raises(ValueError):

@@ -9,6 +9,7 @@ import pytest
 
 from nova_stream.jobs.alerting.alerts import Condition, conditions
 from nova_stream.settings import load_settings
+from nova_stream.storage.apply.positions import StoppedPartition
 from nova_stream.storage.apply.sources import MovedSource
 from nova_stream.storage.jobs.alerts import MissedFacts, RunFacts
 from nova_stream.storage.jobs.rows import AlertKind
@@ -84,10 +85,38 @@ def test_table_sizes() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("size", "gained", "alert"),
+    [
+        (93_000, 1000, AlertKind.GROWTH),
+        (92_999, 1000, None),  # it takes more than seven days
+        (100_001, 1000, AlertKind.TABLE_SIZE),  # which says it already
+        (99_999, 0, None),
+        (99_999, -5.5, None),
+        (99_999, None, None),
+    ],
+)
+def test_growth(size: int, gained: float | None, alert: AlertKind | None) -> None:
+    found = health("healthy", size, 1)
+    assert found.result is not None
+    found.result["growthPerDay"] = {"taskTableSize": gained, "activityTableSize": None}
+    assert kinds(found) == ([(alert, "tasks")] if alert else [])
+
+
 def test_missed() -> None:
     facts = MissedFacts("stub", 2, datetime(2026, 2, 20, 12, tzinfo=UTC))
     message = "2 slots of stub missed, the last at 2026-02-20T12:00:00.000Z"
     assert conditions(SETTINGS, [], [facts]) == [Condition(AlertKind.MISSED, "stub", message, 2.0)]
+
+
+def test_partitions_that_stand_are_one_alert_a_topic() -> None:
+    noon = datetime(2026, 2, 20, 12, tzinfo=UTC)
+    standing = [StoppedPartition("nova.tasks", number, noon, "9 of 10") for number in (0, 4)]
+    found = conditions(SETTINGS, [], [], [], standing)
+    assert [(c.kind, c.subject, c.value) for c in found] == [
+        (AlertKind.DEAD_LETTERS, "nova.tasks", 2.0)
+    ]
+    assert found[0].message.startswith("nova.tasks stands in partition 0, 4: 9 of 10.")
 
 
 def test_a_source_that_seems_to_have_moved_is_one_alert_a_topic() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from nova_stream.clock import from_millis
 from nova_stream.errors import SettingsError
-from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of, snake
+from nova_stream.events.documents import snake_case
+from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of
 from nova_stream.jobs.engine.job import Job, JobContext, Policy
 from nova_stream.jobs.registry import job_names
 from nova_stream.settings import Settings, load_settings
@@ -192,4 +193,4 @@ def test_the_hosts_zone_changes_nothing(zone: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("prefix", ["schedule_", "spread_"])
 def test_the_settings_have_a_schedule_and_a_spread_of_each_job_of_the_registry(prefix: str) -> None:
     found = {name for name in Settings.model_fields if name.startswith(prefix)}
-    assert found == {prefix + snake(name) for name in job_names()}
+    assert found == {prefix + snake_case(name) for name in job_names()}

@@ -11,15 +11,18 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
 from nova_stream.errors import SettingsError
-from nova_stream.jobs.alerting.webhook import Webhook, signature
+from nova_stream.jobs.alerting.messages import outage
+from nova_stream.jobs.alerting.webhook import Slack, Webhook, signature
 from nova_stream.settings import load_settings
 
 NOON = datetime(2026, 2, 20, 12, 0, tzinfo=UTC)
 SECRET = "a secret of the two"
+MESSAGE = outage(load_settings(), NOON, NOON, over=False)
 
 
 class Receiver:
@@ -71,17 +74,14 @@ async def receiving() -> AsyncIterator[Receiver]:
 async def test_a_message_is_taken_by_a_2xx_of_the_address_itself(status: int, taken: bool) -> None:
     async with receiving() as receiver:
         receiver.status = status
-        webhook = Webhook(load_settings(alert_webhook_url=f"{receiver.url}/hook"))
-        assert await webhook.tell_outage("begin", NOON, NOON) is taken
-        assert [(method, path) for method, path, _, _ in receiver.seen] == [("POST", "/hook")]
+        for channel in (Webhook(f"{receiver.url}/hook"), Slack(f"{receiver.url}/hook")):
+            assert await channel.send(MESSAGE, "k") == (None if taken else f"HTTP {status}")
+        assert [(method, path) for method, path, _, _ in receiver.seen] == [("POST", "/hook")] * 2
 
 
 async def test_a_message_is_signed_with_the_secret() -> None:
     async with receiving() as receiver:
-        settings = load_settings(
-            alert_webhook_url=f"{receiver.url}/hook", alert_webhook_secret=SECRET
-        )
-        assert await Webhook(settings).tell_outage("begin", NOON, NOON)
+        assert await Webhook(f"{receiver.url}/hook", SECRET).send(MESSAGE, "k") is None
         ((_, _, headers, body),) = receiver.seen
         seconds, _, digest = headers["nova-signature"].removeprefix("t=").partition(",v1=")
         assert abs(int(seconds) - time.time()) < 60
@@ -106,7 +106,7 @@ async def test_nothing_of_netrc_is_sent_and_nothing_unsigned_is_said_to_be(
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HOME", str(tmp_path))
     async with receiving() as receiver:
-        await Webhook(load_settings(alert_webhook_url=receiver.url)).tell_outage("end", NOON, NOON)
+        await Webhook(receiver.url).send(MESSAGE, "k")
         ((_, _, headers, _),) = receiver.seen
         assert "authorization" not in headers
         assert "nova-signature" not in headers
@@ -116,11 +116,22 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
     async with receiving() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
-        webhook = Webhook(load_settings(alert_webhook_url="http://hooks.invalid/x"))
-        assert await webhook.tell_outage("begin", NOON, NOON)
+        assert await Webhook("http://hooks.invalid/x").send(MESSAGE, "k") is None
         assert len(proxy.seen) == 1
 
 
+async def test_slack_gets_a_sentence_that_is_no_markup() -> None:
+    async with receiving() as receiver:
+        text = "nova-stream: over: <!channel> is 1 & 2"
+        message = msgspec.structs.replace(MESSAGE, event="end", text=text)
+        assert await Slack(f"{receiver.url}/services/T0").send(message, "k") is None
+        ((_, path, headers, body),) = receiver.seen
+        assert (path, headers["content-type"]) == ("/services/T0", "application/json")
+        said = "nova-stream: over: &lt;!channel&gt; is 1 &amp; 2"
+        assert json.loads(body) == {"text": f":white_check_mark: {said}"}
+
+
+@pytest.mark.parametrize("name", ["alert_webhook_url", "alert_slack_url"])
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [
@@ -131,13 +142,13 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
         ("http://127.0.0.1/x", False),
     ],
 )
-def test_only_hosts_that_are_allowed_are_told(url: str, allowed: bool) -> None:
+def test_only_hosts_that_are_allowed_are_told(name: str, url: str, allowed: bool) -> None:
     hosts = "hooks.example, other.example"
     if allowed:
-        load_settings(alert_webhook_url=url, alert_webhook_hosts=hosts)
+        load_settings(**{name: url}, alert_webhook_hosts=hosts)
         return
     with pytest.raises(SettingsError) as raised:
-        load_settings(alert_webhook_url=url, alert_webhook_hosts=hosts)
+        load_settings(**{name: url}, alert_webhook_hosts=hosts)
     assert "NOVA_ALERT_WEBHOOK_HOSTS=hooks.example,other.example" in str(raised.value)
     assert url not in str(raised.value)
 

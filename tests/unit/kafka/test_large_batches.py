@@ -6,7 +6,6 @@ import random
 import threading
 import time
 import tracemalloc
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.kafka import inflate, large_batches
-from nova_stream.kafka.large_batches import BROKEN, LARGE, WHOLE_BYTES, BoundedRecords
+from nova_stream.kafka.large_batches import BROKEN, LARGE, WHOLE_BYTES, BoundedRecords, kept_records
 
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 Parts = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
@@ -148,37 +147,27 @@ def test_a_batch_that_cannot_be_decompressed_is_one_record_with_its_bytes(codec:
     assert record.value in {BROKEN + data, LARGE + data}
 
 
-def test_the_script_of_the_docs_publishes_the_records_of_a_kept_batch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
-    script = page.partition("```python\n# republish.py\n")[2].partition("```")[0]
-    sent: list[tuple[Any, ...]] = []
-
-    class Producer:
-        def __init__(self, **_options: Any) -> None:
-            pass
-
-        async def __aenter__(self) -> Producer:
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            pass
-
-        async def send_and_wait(self, topic: str, value: bytes, **more: Any) -> None:
-            sent.append((topic, value, *more.values()))
-
-    # What `show --raw | tail -n +2` leaves of the letter.
-    data = batch(CODECS["zstd"], [(b"k1", b"1", [("h", b"v")]), (b"k2", None, [])], base=70)
-    kept = (LARGE + data).partition(b"\n")[2]
-    monkeypatch.setattr("aiokafka.AIOKafkaProducer", Producer)
-    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(kept)))
-    monkeypatch.setattr("sys.argv", ["republish.py", "nova.tasks", "3"])
-    exec(script, {})
-    assert sent == [
-        ("nova.tasks", b"1", b"k1", 3, 1_700_000_000_000, [("h", b"v")]),
-        ("nova.tasks", None, b"k2", 3, 1_700_000_000_001, []),
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_the_records_of_a_kept_batch_are_those_that_were_sent(codec: str) -> None:
+    data = batch(CODECS[codec], [(b"k1", MEGABYTE, [("h", b"v")]), (b"k2", None, [])], base=70)
+    assert [parts_of(record) for record in kept_records(LARGE + data)] == [
+        (70, 1_700_000_000_000, b"k1", MEGABYTE, [("h", b"v")]),
+        (71, 1_700_000_000_001, b"k2", None, []),
     ]
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", BROKEN, LARGE + b"\0" * 70, BROKEN + b"x\n" * 50])
+def test_what_has_no_batch_with_it_says_so(value: bytes) -> None:
+    with pytest.raises(ValueError, match=r"it is one record|cannot be decompressed"):
+        list(kept_records(value))
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_a_kept_batch_that_is_damaged_says_so(codec: str) -> None:
+    data = batch(CODECS[codec], [(b"k", MEGABYTE, [])] * 2)
+    for cut in (data[:70], data[:61] + b"\xff" * (len(data) - 61)):
+        with pytest.raises(ValueError, match="cannot be decompressed"):
+            list(kept_records(BROKEN + cut))
 
 
 @given(

@@ -8,8 +8,7 @@ import pytest
 from asyncpg.exceptions import _base
 
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
-from nova_stream.storage.database import is_away
-from nova_stream.storage.faults import Fault, fault_of, name_of
+from nova_stream.storage.faults import Fault, fault_of, is_away, name_of
 
 PASSING = [
     OSError("no route"),

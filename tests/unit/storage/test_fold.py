@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +9,7 @@ from nova_stream.events.change import Change, VersionKind
 from nova_stream.events.versions import GENERATION_BITS, generation_number
 from nova_stream.storage.apply.fold import newest, older_versions, rank_offset, version_of
 
-NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
+NOON_MS = 1_771_588_800_000
 
 
 def change(
@@ -25,7 +23,7 @@ def change(
     stated: bool = False,
 ) -> Change:
     return Change(
-        id_, number, minor, kind, False, NOON, "{}", (), 0, offset, unavailable, stated=stated
+        id_, number, minor, kind, False, NOON_MS, "{}", (), 0, offset, unavailable, stated=stated
     )
 
 

@@ -13,7 +13,7 @@ from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.change import Entity
 from nova_stream.settings import load_settings
-from nova_stream.storage.apply.flush import Position
+from nova_stream.storage.apply.positions import Position
 from nova_stream.stream import app as wiring
 from nova_stream.stream.intake import Budget, Intake
 from nova_stream.stream.transport import Source, _FetchedRecords

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply.flush import AppliedChunk
+from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.stream.partial_tables import WRITE_EVERY, PartialTables
 
 KEY = ("nova.tasks", 2)

@@ -75,9 +75,11 @@ export function plural(count, one, many = `${one}s`) {
   return `${whole.format(count)} ${count === 1 ? one : many}`;
 }
 
-/** What a server that is away does: ``silent`` or ``refusing``, in words. */
+const AWAY = { refusing: "refuses connections", unresolved: "has an unknown host name" };
+
+/** What a server that is away does: ``silent``, ``refusing`` or ``unresolved``, in words. */
 export function silence(what) {
-  return what === "refusing" ? "refuses connections" : "does not answer";
+  return AWAY[what] ?? "does not answer";
 }
 
 /** ``skipped_overlap`` as words. */

@@ -1,9 +1,12 @@
-// The libraries, at one place: Preact for elements, htm instead of a compiler, signals for state.
+// The libraries, at one place: Preact for elements, htm instead of a compiler, signals for state,
+// preact-iso for addresses, TanStack Virtual for long tables.
 
 import { createElement, render } from "../vendor/preact.js";
 import htm from "../vendor/htm.js";
 
 export const html = htm.bind(createElement);
 export { render };
-export { useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-hooks.js";
+export { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "../vendor/preact-hooks.js";
 export { batch, computed, effect, signal } from "../vendor/signals.js";
+export { LocationProvider, Route, Router, useLocation, useRoute } from "../vendor/preact-iso-router.js";
+export { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "../vendor/virtual-core.js";

@@ -2,11 +2,12 @@
 // is known about how old the numbers are.
 
 import { eventReader } from "./sse.js";
-import { ask, authorization, declined, Failed, problem, refusal, token } from "./api.js";
+import { ask, authorization, Failed, problem, refusal } from "./api.js";
 import { batch, effect } from "./lib.js";
-import { pulse, status } from "./resources.js";
+import { databaseAway, pulse, status } from "./resources.js";
 import { learn, may, rights } from "./rights.js";
 import * as state from "./state.js";
+import { declined, token } from "./token.js";
 
 const FIRST = 5000; // milliseconds in which a stream must say something
 const SILENCE = 20_000; // the server sends a comment every 15 s
@@ -153,13 +154,17 @@ async function poll() {
         state.replaceBuilds(builds.items);
         state.activities.value = activity.items;
       }
-      state.databaseAway.value = false;
+      state.databaseAway.value = null;
       confirm("polling");
     });
   } catch (error) {
     if (streaming) return;
-    state.mode.value = "lost";
-    state.trouble.value = reason(error);
+    const away = error.databaseState || databaseAway.value;
+    batch(() => {
+      state.databaseAway.value = away;
+      state.mode.value = away ? "polling" : "lost";
+      state.trouble.value = reason(error);
+    });
   }
 }
 
@@ -182,7 +187,7 @@ function confirm(mode) {
   batch(() => {
     state.mode.value = mode;
     state.trouble.value = null;
-    if (!state.databaseAway.value && status.data.value?.databaseUp !== false && !status.failure.value?.databaseState) state.confirmedAt.value = Date.now();
+    if (!state.databaseAway.value && !databaseAway.value) state.confirmedAt.value = Date.now();
   });
 }
 

@@ -1,21 +1,30 @@
 // What is asked for at intervals: each resource knows its last answer, and since when it fails.
 
-import { ask, declined, refusal } from "./api.js";
-import { effect, signal } from "./lib.js";
+import { ask, refusal } from "./api.js";
+import { computed, effect, signal, useEffect, useMemo } from "./lib.js";
 import { may, rights } from "./rights.js";
+import { declined } from "./token.js";
 
+const STATUS_LIMIT = 3000; // the server answers it within two seconds, whatever is away
 const HIDDEN = 10_000; // milliseconds between two questions while nobody looks
+const REMEMBERED = 40; // answers of pages that were left, for those who come back
+
+/** Resources that somebody looks at. */
+const active = new Set();
+const remembered = new Map();
 
 /**
- * Something that is asked for again and again. ``data`` is the last answer (null before the
- * first), ``failure`` the Failed since then, or null. Nothing is asked for without its scope.
+ * Something that is asked for again and again, every ``interval`` milliseconds (0 = once).
+ * ``data`` is the last answer (null before the first), ``failure`` the Failed since then, or null.
+ * Nothing is asked for without its scope.
  */
-export class Resource {
-  constructor(path, interval, scope) {
+class Resource {
+  constructor(path, interval, scope, limit) {
     this.path = path;
     this.interval = interval;
     this.scope = scope;
-    this.data = signal(null);
+    this.limit = limit;
+    this.data = signal(remembered.get(path) ?? null);
     this.failure = signal(null);
     this.answeredAt = signal(null);
     this.timer = null;
@@ -28,17 +37,20 @@ export class Resource {
 
   /** Ask now, and from now on at the interval. */
   start() {
+    active.add(this);
     clearTimeout(this.timer);
     this.refresh().then(() => this.wait());
   }
 
   stop() {
+    active.delete(this);
     clearTimeout(this.timer);
-    this.timer = null;
+    this.asked += 1;
   }
 
   wait() {
     clearTimeout(this.timer);
+    if (!this.interval || !active.has(this)) return;
     const pause = document.hidden ? Math.max(HIDDEN, this.interval) : this.interval;
     this.timer = setTimeout(() => this.start(), pause);
   }
@@ -57,57 +69,68 @@ export class Resource {
     this.asked += 1;
     const mine = this.asked;
     try {
-      const answer = await ask(typeof this.path === "function" ? this.path() : this.path);
+      const answer = await ask(this.path, { limit: this.limit });
       if (mine !== this.asked) return;
       this.data.value = answer;
       this.failure.value = null;
       this.answeredAt.value = Date.now();
+      remember(this.path, answer);
     } catch (failure) {
-      if (mine === this.asked) this.failure.value = failure;
+      if (mine !== this.asked) return;
+      this.failure.value = failure;
+      if (failure.status === 404) this.data.value = null;
     }
   }
 }
 
-/** What is asked for of builds' history and of dead letters. */
-export const historyDays = signal("7");
-export const letterState = signal("open");
-export const trailShown = signal("all");
+function remember(path, answer) {
+  remembered.delete(path);
+  remembered.set(path, answer);
+  if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
+}
 
-export const status = new Resource("/api/v1/stream/status", 1000, "stats");
-export const jobs = new Resource("/api/v1/jobs", 1000, "stats");
+/** The resource at ``path``, kept up to date while the component is on the page. */
+export function useResource(path, interval, scope) {
+  const resource = useMemo(() => new Resource(path, interval, scope), [path, interval, scope]);
+  useEffect(() => {
+    resource.start();
+    return () => resource.stop();
+  }, [resource]);
+  return resource;
+}
+
+// What the top of every page tells.
+export const status = new Resource("/api/v1/stream/status", 1000, "stats", STATUS_LIMIT);
 export const alerts = new Resource("/api/v1/alerts?open=true&limit=100", 1000, "stats");
-export const agentHistory = new Resource("/api/v1/agents/history?hours=12&buckets=24", 20_000, "stats");
-
-export const buildHistory = new Resource(() => `/api/v1/builds/history?days=${historyDays.value}`, 5000, "stats");
-export const letters = new Resource(
-  () => `/api/v1/dead-letters?limit=100&state=${letterState.value}`,
-  2000,
-  "admin",
-);
-export const trail = new Resource(
-  () => `/api/v1/trail?limit=50${trailShown.value === "refused" ? "&refused=true" : ""}`,
-  5000,
-  "admin",
-);
 /** Whether the server answers, for those who may not see the stream's state. */
-export const pulse = new Resource("/api/v1/token", 2000, "documents");
+export const pulse = new Resource("/api/v1/token", 1000, "documents", STATUS_LIMIT);
 pulse.wanted = () => may("documents") && !may("stats");
 
-const ALL = [status, jobs, alerts, agentHistory, buildHistory, letters, trail, pulse];
+/** What Postgres does while it does not serve, as the server's last answer tells; else null. */
+export const databaseAway = computed(() => {
+  const { data, failure } = may("stats") ? status : pulse;
+  const told = failure.value ? failure.value.databaseState : data.value?.databaseState;
+  return told && told !== "up" ? told : null;
+});
 
-export function startResources() {
-  for (const resource of ALL) resource.start();
+for (const resource of [status, alerts, pulse]) active.add(resource);
+
+function startAll() {
+  for (const resource of active) resource.start();
 }
 
 // Another token may see other things; what it may not is gone at once.
 effect(() => {
   const known = rights.value;
   queueMicrotask(() => {
-    if (known === null) for (const resource of ALL) resource.forget();
-    else startResources();
+    if (known !== null) startAll();
+    else {
+      remembered.clear();
+      for (const resource of active) resource.forget();
+    }
   });
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) startResources();
+  if (!document.hidden) startAll();
 });

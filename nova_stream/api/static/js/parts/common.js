@@ -1,4 +1,4 @@
-// Small pieces that every section uses.
+// Small pieces that every page uses.
 
 import { ago, NOTHING, until, when } from "../format.js";
 import { html, useRef } from "../lib.js";
@@ -43,11 +43,12 @@ export function Badge({ name, text = null, title = null }) {
   return html`<span class="badge" data-tone=${TONES[name] || ""} title=${title}>${shown}</span>`;
 }
 
+/** A part of a page. */
 export function Section({ id, title, note = null, tools = null, class: kind = "", children }) {
   return html`
     <section id=${id} class=${kind} aria-labelledby="${id}-heading">
       <div class="heading">
-        <h2 id="${id}-heading" tabindex="-1">${title}</h2>
+        <h2 id="${id}-heading">${title}</h2>
         ${note && html`<p class="note">${note}</p>`}
         ${tools && html`<div class="tools">${tools}</div>`}
       </div>
@@ -59,7 +60,7 @@ export function Empty({ children }) {
   return html`<p class="empty">${children}</p>`;
 }
 
-/** What a section shows before its first answer, or while its answer fails. */
+/** What stands there before the first answer, or while it fails. */
 export function Waiting({ resource, what }) {
   const reason = lacking(resource.scope);
   if (reason) return html`<p class="empty">${reason}</p>`;
@@ -81,4 +82,13 @@ export function Choice({ label, options, value, onChoose }) {
         <button type="button" key=${name} aria-pressed=${String(name === value)}
           onClick=${() => onChoose(name)}>${text}</button>`)}
     </div>`;
+}
+
+/** Facts with their names: [[name, what]]; those that are null are left out. */
+export function Facts({ facts }) {
+  return html`
+    <dl class="facts">
+      ${facts.filter(([, what]) => what !== null && what !== undefined).map(([name, what]) => html`
+        <div key=${name}><dt>${name}</dt><dd>${what}</dd></div>`)}
+    </dl>`;
 }

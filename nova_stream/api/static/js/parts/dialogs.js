@@ -13,6 +13,8 @@ export function openDialog(view, props = {}) {
   stack.value = [...stack.value, { key: number, view, props }];
 }
 
+export const dialogOpen = () => stack.value.length > 0;
+
 function closeDialog(key) {
   stack.value = stack.value.filter((shown) => shown.key !== key);
 }
@@ -57,6 +59,7 @@ export function Modal({ id, title, class: kind = "", close, children }) {
 
 /**
  * Asks before something is done. ``act`` does it; when it fails, its reason stands in the dialog.
+ * What it returns, if anything, is called once the dialog is gone and has given the focus back.
  */
 export function Confirm({ title, label, danger = false, act, close, children }) {
   const [busy, setBusy] = useState(false);
@@ -67,8 +70,9 @@ export function Confirm({ title, label, danger = false, act, close, children }) 
     setBusy(true);
     setFailure(null);
     try {
-      await act(given);
+      const next = await act(given);
       close();
+      if (next) setTimeout(next);
     } catch (error) {
       setFailure(error.message);
       setBusy(false);

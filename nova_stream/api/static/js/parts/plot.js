@@ -10,15 +10,15 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
-/** ``series``: [{label, values, scale, colour (a CSS variable), range, text(value),
- * mark(value)}]; times in seconds. */
-export function Plot({ times, series, height, label }) {
+/** ``range``: the first and last second of the plot, also where nothing is; ``series``: [{label, values, scale, colour (a CSS variable),
+ * range, text(value), mark(value)}]; times in seconds. */
+export function Plot({ times, series, range, height, label, onZoom }) {
   const place = useRef(null);
   useEffect(() => {
     let plot = null;
     const draw = () => {
       plot?.destroy();
-      plot = new uPlot(options(place.current, series, height), [times, ...series.map((one) => one.values)], place.current);
+      plot = new uPlot(options(place.current, series, range, height, onZoom), [times, ...series.map((one) => one.values)], place.current);
       plot.over.addEventListener("mouseleave", showLast);
       showLast();
     };
@@ -38,7 +38,7 @@ export function Plot({ times, series, height, label }) {
       plot.destroy();
       plot = null;
     };
-  }, [times, series, height]);
+  }, [times, series, range, height]);
   return html`<div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
 }
 
@@ -50,25 +50,28 @@ function timeMarks(_plot, marks, _axis, _space, step) {
   });
 }
 
-function options(element, series, height) {
+function options(element, series, range, height, onZoom) {
   const style = getComputedStyle(element);
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const colour = (name) => style.getPropertyValue(name).trim();
-  const axis = { stroke: colour("--plot-text"), grid: { stroke: colour("--plot-line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
-  const scaled = series.map((one, place) => ({
+  const axis = { stroke: colour("--plot-text"), grid: { stroke: colour("--plot-line"), width: 1 }, ticks: { show: false }, font: `${Math.round(1.2 * rem)}px system-ui, sans-serif` };
+  const scales = [...new Map(series.map((one) => [one.scale, one])).values()];
+  const scaled = scales.map((one, place) => ({
     ...axis,
     scale: one.scale,
     side: place === 0 ? 3 : 1,
-    size: 62,
+    size: 6.2 * rem,
     grid: { ...axis.grid, show: place === 0 },
-    values: (_plot, marks) => marks.map(one.mark),
+    values: (_plot, marks) => marks.map((mark) => one.mark(mark)),
   }));
   return {
     width: element.clientWidth,
     height,
-    cursor: { points: { size: 7 } },
+    cursor: { points: { size: 7 }, drag: { x: true, setScale: false } },
+    hooks: { setSelect: [(plot) => plot.select.width > 4 && onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"))] },
     legend: { live: true },
-    scales: Object.fromEntries(series.map((one) => [one.scale, { range: one.range }])),
-    axes: [{ ...axis, space: 80, values: timeMarks }, ...scaled],
+    scales: { x: { range: () => range }, ...Object.fromEntries(series.map((one) => [one.scale, { range: one.range }])) },
+    axes: [{ ...axis, space: 8 * rem, values: timeMarks }, ...scaled],
     series: [
       { label: "Time", value: (_plot, seconds) => (seconds === null || seconds === undefined ? NOTHING : day.format(seconds * 1000)) },
       ...series.map((one) => ({
@@ -76,7 +79,8 @@ function options(element, series, height) {
         scale: one.scale,
         stroke: colour(one.colour),
         width: 2,
-        points: { size: 5, fill: colour(one.colour) },
+        points: { size: 5, fill: colour(one.colour), show: true },
+        spanGaps: false,
         value: (_plot, value) => (value === null || value === undefined ? NOTHING : one.text(value)),
       })),
     ],

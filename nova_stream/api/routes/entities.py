@@ -1,0 +1,152 @@
+"""One build, task, execution or user by its id, which Postgres has no NUL in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from nova_stream.api.archived import with_archived
+from nova_stream.api.auth.needs import needs, sees_documents
+from nova_stream.api.budget.budget import DOCUMENT, PAGE, ROW, TASKS, within
+from nova_stream.api.cursors import decode_page, decode_task, encode_page, encode_task
+from nova_stream.api.openapi.responses import answer, answers
+from nova_stream.api.own_writes import own_writes
+from nova_stream.api.parameters import NextCursor, in_path_or_query
+from nova_stream.api.problems import ProblemError
+from nova_stream.api.state import PREFIX, PartsOf, parts_of
+from nova_stream.storage.lists import entities
+from nova_stream.storage.lists.rows import TaskWithExecutions
+from nova_stream.storage.stats import read
+
+router = APIRouter(prefix=PREFIX, tags=["lists"])
+_DOCUMENTS = [needs("documents"), within(TASKS), own_writes]
+
+
+def _figures(budget: Any) -> list[Any]:
+    return [needs("stats", "documents"), within(budget), own_writes]
+
+
+_Tasks = Annotated[int, Query(ge=1, le=TASKS.rows, description="Tasks a page.")]
+_Executions = Annotated[int, Query(ge=1, le=PAGE.rows, description="Executions a page.")]
+_ExecutionCursor = Annotated[
+    str | None, Query(description="`nextCursor` or `prevCursor` of a page of this task.")
+]
+_BY_QUERY = "The same with the id in the query: for any id."
+
+
+@in_path_or_query(
+    router,
+    "/builds/{id:path}",
+    "/build",
+    "The same with the id in the query: for any id, `stats`, `series` and `history` included.",
+    responses=answers("BuildWithTasks", "The build.", 404, 504),
+    dependencies=_DOCUMENTS,
+)
+async def build(
+    parts: PartsOf,
+    id: Annotated[str, Field(examples=["b0001"])],  # noqa: A002 - as the path names it
+    limit: _Tasks = TASKS.rows,
+    cursor: NextCursor = None,
+) -> Response:
+    """A build with its tasks, by phase and creation; where there are many, `nextCursor` goes on."""
+    found = None
+    after = decode_task(cursor)
+    if "\x00" not in id:
+        bounds = read.Bounds(limit, TASKS.row_bytes)
+        async with parts.database.connection() as connection:
+            found = await read.build(connection, id, bounds, after)
+    if found is None:
+        raise ProblemError(404, "unknown-build", "No build has this ID.")
+    whole, end = found
+    return answer(msgspec.structs.replace(whole, next_cursor=encode_task(end)))
+
+
+@in_path_or_query(
+    router,
+    "/tasks/{id:path}",
+    "/task",
+    _BY_QUERY,
+    responses=answers("TaskWithExecutions", "The task.", 404, 504),
+    dependencies=_figures(PAGE),
+)
+async def task(
+    request: Request,
+    id: Annotated[str, Field(examples=["t00001"])],  # noqa: A002 - as the path names it
+    limit: _Executions = 100,
+    cursor: _ExecutionCursor = None,
+) -> Response:
+    """A task with its executions, newest first; title, output and errors are there with the scope
+    documents.
+    """
+    documents = sees_documents(request)
+    place = decode_page(cursor)
+    found = None
+    if "\x00" not in id:
+        bounds = read.Bounds(limit, PAGE.row_bytes)
+        async with parts_of(request).database.connection() as connection:
+            found = await entities.task(connection, id, bounds, place, documents=documents)
+    if found is None:
+        raise ProblemError(404, "unknown-task", "No task has this ID.")
+    executions = found.executions
+    return answer(
+        TaskWithExecutions(
+            **found.fields,
+            executions=executions.rows,
+            next_cursor=encode_page(executions.next),
+            prev_cursor=encode_page(executions.prev),
+        )
+    )
+
+
+@in_path_or_query(
+    router,
+    "/executions/{id:path}",
+    "/execution",
+    _BY_QUERY,
+    responses=answers("WholeExecution", "The execution.", 404, 504),
+    dependencies=_figures(DOCUMENT),
+)
+async def execution(
+    request: Request,
+    id: Annotated[str, Field(examples=["e00001"])],  # noqa: A002 - as the path names it
+) -> Response:
+    """An execution; prompt, response and error are there with the scope documents, from the
+    archive where they lie there.
+    """
+    documents = sees_documents(request)
+    parts = parts_of(request)
+    found = None
+    if "\x00" not in id:
+        async with parts.database.connection() as connection:
+            found = await entities.execution(connection, id, documents=documents)
+    if found is None:
+        raise ProblemError(404, "unknown-execution", "No execution has this ID.")
+    if documents and found.archived:
+        found = await with_archived(found, parts.settings, parts.archive)
+    return answer(found)
+
+
+@in_path_or_query(
+    router,
+    "/users/{id:path}",
+    "/user",
+    _BY_QUERY,
+    responses=answers("ListedUser", "The user.", 404, 504),
+    dependencies=_figures(ROW),
+)
+async def user(
+    request: Request,
+    id: Annotated[str, Field(examples=["u0185"])],  # noqa: A002 - as the path names it
+) -> Response:
+    """A user; the e-mail address is there with the scope documents."""
+    documents = sees_documents(request)
+    found = None
+    if "\x00" not in id:
+        async with parts_of(request).database.connection() as connection:
+            found = await entities.user(connection, id, documents=documents)
+    if found is None:
+        raise ProblemError(404, "unknown-user", "No user has this ID.")
+    return answer(found)

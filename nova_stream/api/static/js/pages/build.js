@@ -1,0 +1,42 @@
+// One build and its tasks.
+
+import { useParameters, withParameters } from "../address.js";
+import { html } from "../lib.js";
+import { Ago, Facts, Section, When } from "../parts/common.js";
+import { Id } from "../parts/copy.js";
+import { Instead, Page, Stale } from "../parts/page.js";
+import { Pager, ROWS } from "../parts/paging.js";
+import { Table } from "../parts/table.js";
+import { Text } from "../parts/text.js";
+import { useResource } from "../resources.js";
+import { BuildLength, BuildStatus } from "./builds.js";
+import { TASK } from "./tasks.js";
+
+const COLUMNS = [TASK.id, TASK.status, TASK.agent, TASK.attempts, TASK.createdAt, TASK.error];
+
+export function Build({ params }) {
+  const { query } = useParameters();
+  const id = params.id ?? query.id;
+  const asked = useResource(withParameters("/api/v1/build", { id, limit: ROWS, cursor: query.cursor }), 2000, "documents");
+  const build = asked.data.value;
+  return html`
+    <${Page} title=${build?.prdName || id} crumbs=${[["/builds", "Builds"]]} tools=${build && html`<${BuildStatus} build=${build} />`}>
+      <${Instead} resource=${asked} what="The build" />
+      ${build && html`
+        <${Stale} resource=${asked} />
+        <${Facts} facts=${[
+          ["Build", html`<${Id} id=${build.id} />`],
+          ["PRD", build.prdId && html`<code>${build.prdId}</code>`],
+          ["Started", build.startedAt ? html`<${When} time=${build.startedAt} />, <${Ago} time=${build.startedAt} />` : "not yet"],
+          ["Ended", build.completedAt && html`<${When} time=${build.completedAt} />`],
+          ["Duration", html`<${BuildLength} build=${build} />`],
+        ]} />
+        <${Text} id="error" title="Error" text=${build.error} bad />
+        <${Section} id="tasks" title="Tasks">
+          ${build.tasks.length === 0
+            ? html`<p class="empty">No tasks.</p>`
+            : html`<${Table} name="tasks-of-build" label="Tasks" columns=${COLUMNS} rows=${build.tasks} keyOf=${(task) => task.id} />`}
+          <${Pager} answer=${build} rows=${build.tasks} name="tasks" columns=${COLUMNS} />
+        <//>`}
+    <//>`;
+}

@@ -1,0 +1,65 @@
+// One job: how it is doing, and its runs.
+
+import { toJob, toRun, useParameters } from "../address.js";
+import { duration, percent, plural, words } from "../format.js";
+import { html } from "../lib.js";
+import { Ago, Badge, Choice, Facts, Section, Until, When } from "../parts/common.js";
+import { Instead, Page, Stale } from "../parts/page.js";
+import { List, useList } from "../parts/paging.js";
+import { useResource } from "../resources.js";
+import { Actions, Rights } from "./job_actions.js";
+import { JobState } from "./jobs.js";
+
+const OUTCOMES = [["all", "All"], ["ok", "Ok"], ["failed", "Failed"], ["missed", "Missed"]];
+
+const runsOf = (job) => [
+  { key: "runId", title: "Run", value: (run) => run.runId, cell: (run) => html`<a href=${toRun(job, run.runId)}>${run.runId}</a>` },
+  { key: "outcome", title: "Outcome", kind: "status", label: null, value: (run) => run.outcome, cell: (run) => html`<${Badge} name=${run.outcome || run.state} />` },
+  { key: "trigger", title: "Why", value: (run) => run.trigger, cell: (run) => (run.dryRun ? "dry run" : words(run.trigger)) },
+  { key: "startedAt", title: "Started", kind: "number", value: (run) => run.startedAt || run.scheduledAt, cell: (run) => html`<${Ago} time=${run.startedAt || run.scheduledAt} />` },
+  { key: "durationMs", title: "Duration", kind: "number", value: (run) => run.durationMs, cell: (run) => (run.durationMs === null ? "" : duration(run.durationMs)) },
+  { key: "result", title: "Result", kind: "text", value: (run) => run.error || JSON.stringify(run.result), cell: (run) => html`<${Summary} run=${run} />` },
+];
+
+/** The error, or the first words of a result. */
+function Summary({ run }) {
+  if (run.error) return html`<span class="failure">${run.error}</span>`;
+  const [name, value] = Object.entries(run.result || {})[0] || [];
+  if (!name) return "";
+  return `${name}: ${typeof value === "object" ? "…" : value}`;
+}
+
+function Runs({ name }) {
+  const { query, change } = useParameters();
+  const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["outcome"], "stats");
+  return html`
+    <${Section} id="runs" title="Runs" tools=${html`<${Choice} label="Runs of which outcome" options=${OUTCOMES}
+      value=${query.outcome || "all"} onChoose=${(outcome) => change({ outcome: outcome === "all" ? null : outcome, cursor: null })} />`}>
+      <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${runsOf(name)} keyOf=${(run) => run.runId}
+        rowAttributes=${(run) => ({ "data-run": run.runId })} />
+    <//>`;
+}
+
+export function Job({ params }) {
+  const jobs = useResource("/api/v1/jobs", 1000, "stats");
+  const job = jobs.data.value?.items.find((one) => one.name === params.name);
+  const unknown = jobs.data.value && !job;
+  return html`
+    <${Page} title=${params.name} crumbs=${[["/jobs", "Jobs"]]} note=${job?.description}
+      tools=${job && html`<${Actions} job=${job} done=${() => jobs.refresh()} />`}>
+      ${!jobs.data.value && html`<${Instead} resource=${jobs} what="The job" />`}
+      ${unknown && html`<div class="empty missing" role="alert"><p><strong>No job has this name.</strong></p>
+        <p>The jobs are ${jobs.data.value.items.map((one) => html`<a key=${one.name} href=${toJob(one.name)}>${one.name}</a> `)}</p></div>`}
+      ${job && html`
+        <${Stale} resource=${jobs} />
+        <${Rights} />
+        <${Facts} facts=${[
+          ["State", html`<${JobState} job=${job} />${job.paused && job.pausedReason ? ` ${job.pausedReason}` : ""}`],
+          ["Schedule", html`<code>${job.schedule}</code> (UTC)`],
+          ["Next run", job.paused ? null : html`<${Until} time=${job.nextRun} />, <${When} time=${job.nextRun} />`],
+          ["Usual duration", job.medianDurationMs === null ? null : duration(job.medianDurationMs)],
+          ["Success", job.successRate === null ? null : `${percent(job.successRate)} of ${plural(job.runs || 0, "run")}`],
+        ]} />
+        <${Runs} name=${job.name} />`}
+    <//>`;
+}

@@ -1,0 +1,96 @@
+// Whether the stream is healthy: how far behind it is, how fast, and whether the figures are right.
+
+import { duration, integer, NOTHING, perSecond, plural, silence } from "../format.js";
+import { effect, html, signal } from "../lib.js";
+import { Ago, Facts, Figure, Waiting, When } from "../parts/common.js";
+import { Page } from "../parts/page.js";
+import { Line } from "../parts/sparks.js";
+import { status } from "../resources.js";
+
+const REMEMBERED = 120; // answers, one a second
+
+/** The throughput of the last two minutes; null where it is not known. */
+const throughputs = signal([]);
+
+effect(() => {
+  const answer = status.data.value;
+  if (!answer) return;
+  throughputs.value = [...throughputs.peek(), answer.throughput ?? null].slice(-REMEMBERED);
+});
+
+/** What a producer's open transaction keeps from being read, in words; "" where there is nothing. */
+function heldBack(now) {
+  const held = now.heldBack || [];
+  if (!held.length) return "";
+  const records = held.reduce((sum, one) => sum + one.records, 0);
+  const first = held.find((one) => one.transactionalId)?.transactionalId;
+  return `An open transaction${first ? ` of ${first}` : ""} holds back up to ${plural(records, "record")}`;
+}
+
+/** The last audit: drift 0 = the caches equal a recount of the rows. */
+function Drift({ title, audit }) {
+  if (!audit) {
+    return html`<div class="tile" data-tone=""><dt>${title}</dt><dd class="value">${NOTHING}</dd>
+      <dd class="note">no audit yet</dd></div>`;
+  }
+  const right = audit.drift === 0;
+  return html`
+    <div class="tile" data-tone=${right ? "good" : "bad"} data-drift=${audit.drift}>
+      <dt>${title}</dt>
+      <dd class="value">${right ? "✓" : "✗"} Drift ${integer(audit.drift)}</dd>
+      <dd class="note">audited <${Ago} time=${audit.at} /></dd>
+    </div>`;
+}
+
+function Tile({ title, text, tone = "", children }) {
+  return html`
+    <div class="tile" data-tone=${tone}><dt>${title}</dt>
+      <dd class="value"><${Figure} text=${text} /></dd>
+      <dd class="note">${children || "\u00a0"}</dd></div>`;
+}
+
+function Server({ title, up, state }) {
+  if (up === null || up === undefined) return html`<${Tile} title=${title} text=${NOTHING}>not known<//>`;
+  return html`<${Tile} title=${title} text=${up ? "Up" : "Away"} tone=${up ? "good" : "bad"}>${up ? "answers" : silence(state)}<//>`;
+}
+
+/** Every figure of the stream, as tiles. */
+export function StreamTiles() {
+  const now = status.data.value;
+  if (!now) return html`<${Waiting} resource=${status} what="The stream" />`;
+  const rate = perSecond(now.throughput);
+  return html`
+    <dl class="tiles">
+      <${Drift} title="Agents' figures" audit=${now.lastAudit} />
+      <${Drift} title="Builds' figures" audit=${now.lastBuildAudit} />
+      <${Tile} title="Lag" text=${integer(now.lag)} tone=${now.lag > 1000 || heldBack(now) ? "warn" : ""}>
+        ${now.lag === null ? "not known while Kafka is away" : heldBack(now) || `${plural(now.workers ?? 0, "worker")}, ${plural(now.partitions ?? 0, "partition")}`}<//>
+      <${Tile} title="Freshness" text=${duration(now.freshnessMs)}>from event to figure<//>
+      <div class="tile"><dt>Throughput</dt>
+        <dd class="value">${rate}<span class="unit"> events/s</span></dd>
+        <dd><${Line} values=${throughputs.value} length=${REMEMBERED} label="Throughput of the last two minutes; now ${rate} events a second" /></dd></div>
+      <${Tile} title="Dead letters" text=${integer(now.openDeadLetters)} tone=${now.openDeadLetters ? "warn" : ""}>
+        ${letters(now.openDeadLetters)}<//>
+      <${Server} title="Postgres" up=${now.databaseUp} state=${now.databaseState} />
+      <${Server} title="Kafka" up=${now.kafkaUp} state=${now.kafkaState} />
+    </dl>`;
+}
+
+function letters(open) {
+  if (open === null || open === undefined) return "not known";
+  return open ? html`<a href="/dead-letters">open</a>` : "none open";
+}
+
+export function Stream() {
+  const now = status.data.value;
+  return html`
+    <${Page} title="Stream">
+      <${StreamTiles} />
+      ${now && html`<${Facts} facts=${[
+        ["Last applied", now.lastAppliedAt && html`<${When} time=${now.lastAppliedAt} />, <${Ago} time=${now.lastAppliedAt} />`],
+        ["Workers", integer(now.workers)],
+        ["Partitions", integer(now.partitions)],
+        ["Held back", heldBack(now) || null],
+      ]} />`}
+    <//>`;
+}

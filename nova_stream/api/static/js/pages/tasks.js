@@ -1,0 +1,42 @@
+// All tasks, newest first.
+
+import { toAgent, toBuild, toTask, useParameters } from "../address.js";
+import { integer } from "../format.js";
+import { html } from "../lib.js";
+import { Ago, Badge, Choice } from "../parts/common.js";
+import { Filter } from "../parts/filter.js";
+import { Page } from "../parts/page.js";
+import { List, useList } from "../parts/paging.js";
+import { RangePicker } from "../parts/range.js";
+
+const STATUSES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["done", "Done"], ["ready", "Ready"], ["blocked", "Blocked"], ["pending", "Pending"]];
+
+/** The columns that tasks have everywhere. */
+export const TASK = {
+  id: { key: "id", title: "Task", value: (task) => task.id, cell: (task) => html`<a href=${toTask(task.id)}>${task.title || task.taskId || task.id}</a><span class="role">${task.id}</span>` },
+  status: { key: "status", title: "Status", kind: "status", label: null, value: (task) => task.status, cell: (task) => html`<${Badge} name=${task.status} />` },
+  agent: { key: "agent", title: "Agent", kind: "text", value: (task) => task.agent, cell: (task) => html`<a href=${toAgent(task.agent)}>${task.agent || "(no agent)"}</a>` },
+  build: { key: "buildId", title: "Build", kind: "text", value: (task) => task.buildId, cell: (task) => (task.buildId ? html`<a href=${toBuild(task.buildId)}>${task.buildId}</a>` : "") },
+  attempts: { key: "attempts", title: "Attempts", kind: "number", value: (task) => task.attempts, cell: (task) => integer(task.attempts) },
+  createdAt: { key: "createdAt", title: "Created", kind: "number", value: (task) => task.createdAt, cell: (task) => html`<${Ago} time=${task.createdAt} />` },
+  error: { key: "error", title: "Error", kind: "text", value: (task) => task.error, cell: (task) => task.error || "" },
+};
+
+const COLUMNS = [TASK.id, TASK.status, TASK.agent, TASK.build, TASK.attempts, TASK.createdAt, TASK.error];
+
+export function Tasks() {
+  const { query, change } = useParameters();
+  const list = useList("/api/v1/tasks", ["status", "agent", "build", "q"], "stats or documents");
+  return html`
+    <${Page} title="Tasks">
+      <div class="filters">
+        <${Choice} label="Tasks of which status" options=${STATUSES} value=${query.status || "all"}
+          onChoose=${(status) => change({ status: status === "all" ? null : status, cursor: null })} />
+        <${Filter} label="Title or ID" />
+        <${Filter} name="agent" label="Agent" />
+        <${Filter} name="build" label="Build (ID)" />
+        <${RangePicker} />
+      </div>
+      <${List} list=${list} what="Tasks" none="No tasks yet." name="tasks" columns=${COLUMNS} />
+    <//>`;
+}

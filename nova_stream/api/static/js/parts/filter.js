@@ -1,0 +1,25 @@
+// Fields that filter a list; what they say stands in the address.
+
+import { useParameters } from "../address.js";
+import { html, useEffect, useRef } from "../lib.js";
+
+const PAUSE = 250; // milliseconds after the last key
+
+/** A field for words, or for what ``name`` says. */
+export function Filter({ name = "q", label }) {
+  const { query, change } = useParameters();
+  const field = useRef(null);
+  const timer = useRef(null);
+  const given = query[name] || "";
+  useEffect(() => {
+    if (document.activeElement !== field.current) field.current.value = given;
+  }, [given]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const input = () => {
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => change({ [name]: field.current.value.trim() || null, cursor: null }, true), PAUSE);
+  };
+  return html`
+    <label class="filter"><span>${label}</span>
+      <input type="search" ref=${field} name=${name} defaultValue=${given} autocomplete="off" spellcheck="false" onInput=${input} /></label>`;
+}

@@ -1,0 +1,187 @@
+"""``nova-stream agents``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import Json, Limit, duration_text, print_fields, print_json, print_table
+from nova_stream.cli.times import From, To, time_range
+from nova_stream.errors import NovaStreamError
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+    from nova_stream.storage.stats.buckets import Range
+    from nova_stream.storage.stats.range_rows import AgentRange, AgentsRange, Figures
+    from nova_stream.storage.stats.rows import AgentStats, NamedAgentStats
+
+#: More than all rows have.
+_BYTES = 2**40
+_ALL_TIME = ("agent", "tasks", "done", "failed", "success", "mean", "status", "last active", "role")
+_RANGE = (
+    "agent",
+    "done",
+    "failed",
+    "success",
+    "an hour",
+    "executions",
+    "mean",
+    "p50",
+    "p95",
+    "p99",
+    "role",
+)
+
+
+def agents(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Only the agent of this name.")
+    ] = None,
+    *,
+    start: From = None,
+    to: To = None,
+    unregistered: Annotated[
+        bool,
+        typer.Option(
+            "--unregistered",
+            metavar="",
+            help="Also names that tasks or executions give and no registered agent has.",
+        ),
+    ] = False,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """Show the statistics of all agents, or of one: of all time, or of a range of time.
+
+    Of all time, success is the share of all tasks, unfinished ones included; of a range, that of
+    the tasks that finished in it. Times are UTC.
+    """
+    from nova_stream.clock import system_clock
+
+    settings = prepare_quiet()
+    asked = time_range(start, to, system_clock())
+    if name is not None:
+        _show_one(
+            asyncio.run(_one(settings, name, asked, unregistered=unregistered)), as_json=as_json
+        )
+    elif asked is None:
+        rows, more = asyncio.run(_all(settings, limit, unregistered=unregistered))
+        if as_json:
+            print_json({"items": rows})
+        else:
+            _print(_ALL_TIME, [_row(row) for row in rows], more=more)
+    else:
+        found, more = asyncio.run(_ranged(settings, asked, limit, unregistered=unregistered))
+        if as_json:
+            print_json(found)
+        else:
+            rows_ = [_range_row(row.agent_name, row, row.role) for row in found.items]
+            _print(_RANGE, [*rows_, _range_row("(all)", found.overall, None)], more=more)
+            typer.echo(f"from {found.from_} to before {found.to}")
+
+
+def _print(columns: tuple[str, ...], rows: list[tuple[object, ...]], *, more: bool) -> None:
+    if rows:
+        print_table(columns, rows, right=set(columns) - {"agent", "status", "last active", "role"})
+    else:
+        typer.echo("no agents")
+    if more:
+        typer.echo("there are more; --limit N shows up to N")
+
+
+async def _all(
+    settings: Settings, limit: int, *, unregistered: bool
+) -> tuple[list[AgentStats], bool]:
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.stats.read import Bounds, agents_stats
+
+    async with open_session(settings, "agents") as connection:
+        rows, end = await agents_stats(connection, Bounds(limit, _BYTES), unregistered=unregistered)
+    return rows, end is not None
+
+
+async def _ranged(
+    settings: Settings, asked: Range, limit: int, *, unregistered: bool
+) -> tuple[AgentsRange, bool]:
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.stats.ranges import agents_range
+    from nova_stream.storage.stats.read import Bounds
+
+    async with open_session(settings, "agents") as connection:
+        bounds = Bounds(limit, _BYTES)
+        found, end = await agents_range(connection, asked, bounds, None, unregistered=unregistered)
+    return found, end is not None
+
+
+async def _one(
+    settings: Settings, name: str, asked: Range | None, *, unregistered: bool
+) -> NamedAgentStats | AgentRange:
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.stats import ranges, read
+
+    found: NamedAgentStats | AgentRange | None
+    async with open_session(settings, "agents") as connection:
+        if asked is None:
+            found = await read.agent_stats(connection, name, unregistered=unregistered)
+        else:
+            found = await ranges.agent_range(connection, asked, name, unregistered=unregistered)
+    if found is None:
+        hint = "" if unregistered else "; --unregistered shows what counts under it all the same"
+        raise NovaStreamError(f"no registered agent is called {name!r}{hint}")
+    return found
+
+
+def _show_one(found: NamedAgentStats | AgentRange, *, as_json: bool) -> None:
+    from nova_stream.storage.stats.range_rows import AgentRange
+
+    if as_json:
+        print_json(found)
+        return
+    if isinstance(found, AgentRange):
+        row = _range_row(found.agent_name, found, found.role)
+        fields = [*zip(_RANGE, row, strict=True), ("from", found.from_), ("to", found.to)]
+    else:
+        fields = [*zip(_ALL_TIME, _row(found), strict=True)]
+        fields += [
+            ("id", found.agent_id or "not registered"),
+            ("written at", found.cached_at or "-"),
+        ]
+        fields += [("also", other) for other in found.other_agent_ids]
+    print_fields(fields)
+
+
+def _row(row: AgentStats) -> tuple[object, ...]:
+    return (
+        row.agent_name,
+        row.total_tasks,
+        row.completed_tasks,
+        row.failed_tasks,
+        _percent(row.success_rate),
+        duration_text(row.avg_duration),
+        row.current_status,
+        row.last_active or "-",
+        (row.role or "-") if row.registered else "(not registered)",
+    )
+
+
+def _range_row(name: str, row: Figures, role: str | None) -> tuple[object, ...]:
+    return (
+        name,
+        row.completed_tasks,
+        row.failed_tasks,
+        _percent(row.success_rate),
+        f"{row.throughput:g}",
+        row.executions,
+        *map(
+            duration_text,
+            (row.avg_duration, row.p50_duration, row.p95_duration, row.p99_duration),
+        ),
+        role or "-",
+    )
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.2f} %"

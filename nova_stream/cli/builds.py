@@ -1,0 +1,195 @@
+"""``nova-stream builds``."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
+
+from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.tables import (
+    Json,
+    Limit,
+    duration_text,
+    print_fields,
+    print_json,
+    print_table,
+    printable,
+)
+from nova_stream.cli.times import From, To, time_range
+from nova_stream.errors import NovaStreamError, UsageError
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+    from nova_stream.storage.lists.rows import ListedExecution
+    from nova_stream.storage.lists.statements import Question
+    from nova_stream.storage.stats.rows import Build, BuildWithTasks, Task
+
+#: More than all rows have.
+_ROWS, _BYTES = 1_000_000, 2**40
+#: Failed tasks whose last execution is looked at.
+_EXPLAINED = 20
+_MILLISECONDS = 1000
+
+#: ``events.change.BuildStatus``, which --help must not wait for.
+_State = Literal["pending", "running", "completed", "failed"]
+
+
+class _Found(NamedTuple):
+    """A build, and the newest execution of its failed tasks, by the tasks' ids."""
+
+    build: BuildWithTasks
+    last: dict[str, ListedExecution]
+
+
+def builds(
+    build: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Only this build, with its tasks.")
+    ] = None,
+    *,
+    status: Annotated[_State | None, typer.Option(help="Only builds of this status.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only builds with tasks of this agent.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Only builds with this text in id or name.")
+    ] = None,
+    start: From = None,
+    to: To = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+) -> None:
+    """List builds, newest start first, or show one with its tasks and why it failed.
+
+    `--from` and `--to` are of the start. Times are UTC.
+    """
+    from nova_stream.clock import isoformat, system_clock
+
+    filters = {"status": status, "agent": agent, "q": text}
+    given = {name: value for name, value in filters.items() if value}
+    if build is not None and (given or start or to):
+        raise UsageError("an ID names one build already: leave out the options that choose builds")
+    settings = prepare_quiet()
+    if build is not None:
+        _show(asyncio.run(_one(settings, build)), as_json=as_json)
+        return
+    from nova_stream.storage.lists.catalogue import BUILDS
+    from nova_stream.storage.lists.statements import OpenRange, Question
+
+    asked = time_range(start, to, system_clock())
+    times = OpenRange() if asked is None else OpenRange(*map(isoformat, asked))
+    rows, more = asyncio.run(_list(settings, Question(BUILDS, given, times, documents=True), limit))
+    if as_json:
+        print_json({"items": rows})
+        return
+    if rows:
+        columns = ("id", "status", "started at", "took", "name", "error")
+        print_table(columns, [_row(row) for row in rows])
+    else:
+        typer.echo("no builds")
+    if more:
+        typer.echo("there are more; --limit N shows up to N")
+
+
+async def _list(settings: Settings, question: Question, limit: int) -> tuple[list[Build], bool]:
+    """The newest builds that are wanted: of pages that hold few, as many as it takes."""
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.lists.read import read_page
+    from nova_stream.storage.stats.read import Bounds
+
+    rows: list[Build] = []
+    async with open_session(settings, "builds") as connection:
+        page = await read_page(connection, question, Bounds(limit, _BYTES))
+        rows += page.rows
+        while page.next is not None and len(rows) < limit:
+            bounds = Bounds(limit - len(rows), _BYTES)
+            page = await read_page(connection, question, bounds, page.next)
+            rows += page.rows
+    return rows, page.next is not None
+
+
+async def _one(settings: Settings, id_: str) -> _Found:
+    from nova_stream.storage.database import open_session
+    from nova_stream.storage.lists.catalogue import EXECUTIONS
+    from nova_stream.storage.lists.read import read_page
+    from nova_stream.storage.lists.statements import Question
+    from nova_stream.storage.stats.read import Bounds, build
+
+    async with open_session(settings, "builds") as connection:
+        found = await build(connection, id_, Bounds(_ROWS, _BYTES))
+        if found is None:
+            raise NovaStreamError(f"there is no build {id_!r}; nova-stream builds lists them")
+        last = {}
+        for task in [task for task in found[0].tasks if task.status == "failed"][:_EXPLAINED]:
+            asked = Question(EXECUTIONS, {"task": task.id}, documents=True)
+            page = await read_page(connection, asked, Bounds(1, _BYTES))
+            if page.rows:
+                last[task.id] = page.rows[0]
+    return _Found(found[0], last)
+
+
+def _show(found: _Found, *, as_json: bool) -> None:
+    build, last = found
+    if as_json:
+        print_json({"build": build, "lastExecutions": last})
+        return
+    print_fields(
+        [
+            ("id", build.id),
+            ("name", build.prd_name or "-"),
+            ("prd", build.prd_id or "-"),
+            ("status", build.status),
+            ("started at", build.started_at or "-"),
+            ("ended at", build.completed_at or "-"),
+            ("took", _took(build)),
+            ("error", build.error or "-"),
+        ]
+    )
+    typer.echo()
+    if not build.tasks:
+        typer.echo("no tasks")
+        return
+    columns = ("task", "status", "agent", "attempts", "title")
+    print_table(columns, [_task(task) for task in build.tasks])
+    failed = [task for task in build.tasks if task.status == "failed"]
+    if failed:
+        typer.echo("\nfailed tasks:")
+    for task in failed:
+        typer.echo(
+            f"  {printable(task.id)} ({printable(task.agent)}): {_why(task, last.get(task.id))}"
+        )
+
+
+def _why(task: Task, execution: ListedExecution | None) -> str:
+    """What is known of a failed task's failure, and where there is more."""
+    said = printable(task.error or "no error is given")
+    if execution is None:
+        return said
+    error = execution.error if isinstance(execution.error, str) else None
+    more = f"; {printable(error)}" if error and error != task.error else ""
+    return f"{said}{more} (nova-stream executions show {printable(execution.id)})"
+
+
+def _row(build: Build) -> tuple[object, ...]:
+    return (
+        build.id,
+        build.status,
+        build.started_at or "-",
+        _took(build),
+        build.prd_name or "-",
+        build.error or "",
+    )
+
+
+def _task(task: Task) -> tuple[object, ...]:
+    attempts = "-" if task.attempts is None else f"{task.attempts:g}"
+    return (task.id, task.status, task.agent, attempts, task.title or "-")
+
+
+def _took(build: Build) -> str:
+    if build.started_at is None or build.completed_at is None:
+        return "-"
+    took = datetime.fromisoformat(build.completed_at) - datetime.fromisoformat(build.started_at)
+    return duration_text(took.total_seconds() * _MILLISECONDS)

@@ -1,0 +1,156 @@
+"""The fast way for records in the main app's own form, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, SourceRecord, VersionKind
+from nova_stream.events.envelope import MAX_MINOR, MAX_VERSION, VERSION_HEADER
+from nova_stream.events.framing import VALUE_HEADER
+from nova_stream.events.headers import header
+from nova_stream.events.json_text import too_deep
+from nova_stream.events.placeholders import Placeholders
+from nova_stream.events.plain import PlainReader
+
+#: Records that are read together: calls cost little among so many, and one that needs care, which
+#: has all of them read alone, is seldom among so few.
+_GROUP = 64
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)] | None
+# Milliseconds of 1973 to 2096: surely no other unit.
+_Millis = Annotated[int, msgspec.Meta(ge=10**11, lt=4 * 10**12)] | None
+
+
+class _Source(msgspec.Struct, gc=False):
+    seq: _Number = None
+    lsn: _Number | msgspec.UnsetType = msgspec.UNSET
+    minor: Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR)] = 0
+    ts_ms: _Millis = None
+    generation: int | None = None
+
+
+class _Record(msgspec.Struct, gc=False):
+    op: str
+    after: msgspec.Raw
+    source: _Source | None = None
+    ts_ms: _Millis = None
+
+
+_NO_SOURCE = _Source()
+_NOT_DELETED = False
+_UPSERTS = frozenset("cur")
+_OBJECTS = {(b"{", b"}")}
+_SEQ, _LSN, _OFFSET = VersionKind.SEQ, VersionKind.LSN, VersionKind.OFFSET
+_NEEDS_CARE = (ValueError, OverflowError, RecursionError)  # msgspec's errors are ValueErrors
+
+
+class PlainRecords:
+    """Reads the records of one entity's topic that need nothing done to them.
+
+    What it leaves is not wrong by that; what it takes, the careful way reads to the same. With
+    ``framed``, a header that names a schema tells what a record means.
+    """
+
+    def __init__(self, entity: Entity, placeholders: Placeholders, *, framed: bool) -> None:
+        decoder = msgspec.json.Decoder(_Record)
+        self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
+        self._read_documents = PlainReader(entity, placeholders).read
+        self._framed = framed
+
+    def read(self, records: Sequence[SourceRecord], partition: int) -> list[Change | None]:
+        """The change of each record, in their order; None where it needs care or has no value."""
+        found: list[Change | None] = []
+        for begin in range(0, len(records), _GROUP):
+            found += self._read_group(records[begin : begin + _GROUP], partition)
+        return found
+
+    def _read_group(self, records: Sequence[SourceRecord], partition: int) -> list[Change | None]:
+        values = [value for record in records if (value := record.value) is not None]
+        try:
+            if len(values) == len(records):
+                return self._changes(records, self._envelopes(records, values), partition)
+        except _NEEDS_CARE:
+            pass
+        if len(records) == 1:
+            return [None]
+        return [change for one in records for change in self._read_group([one], partition)]
+
+    def _envelopes(self, records: Sequence[SourceRecord], values: list[bytes]) -> list[_Record]:
+        """All records, or ValueError when one of them needs care."""
+        if self._framed and any(r.headers and header(r.headers, VALUE_HEADER) for r in records):
+            raise ValueError("a schema tells what this means")
+        if any(map(too_deep, values)):
+            raise ValueError("nested too deeply")
+        if len(values) == 1:
+            values[0].decode()
+            return [self._decode(values[0])]
+        if {(value[:1], value[-1:]) for value in values} != _OBJECTS:
+            raise ValueError("no object by itself")
+        lines = b"\n".join(values)
+        if not lines.isascii():
+            lines.decode()
+        found = self._decode_lines(lines)
+        # msgspec reads one value after another, wherever lines end. "}", a line break and "{" are
+        # nothing but the end of one and the beginning of the next: so each has one or more.
+        if len(found) != len(values):
+            raise ValueError("not one object in each")
+        return found
+
+    def _changes(
+        self, records: Sequence[SourceRecord], found: list[_Record], partition: int
+    ) -> list[Change | None]:
+        documents = iter(self._read_documents([r.after for r in found if r.op in _UPSERTS]))
+        changes: list[Change | None] = []
+        add = changes.append
+        for record, one in zip(records, found, strict=True):
+            if one.op not in _UPSERTS:
+                add(None)
+                continue
+            identity, doc, columns = next(documents)
+            source = one.source or _NO_SOURCE
+            millis = source.ts_ms or one.ts_ms
+            if millis is None:
+                add(None)
+                continue
+            number, minor, kind = source.seq, source.minor, _SEQ
+            if number is None:
+                version = _without_seq(record, one, source)
+                if version is None:
+                    add(None)
+                    continue
+                number, minor, kind = version
+            change = Change(
+                identity,
+                number,
+                minor,
+                kind,
+                _NOT_DELETED,
+                millis,
+                doc,
+                columns,
+                partition,
+                record.offset,
+            )
+            if kind is not _SEQ:
+                change.snapshot = one.op == "r" and kind is _OFFSET
+                change.timed = source.ts_ms is not None
+            add(change)
+        return changes
+
+
+def _without_seq(
+    record: SourceRecord, found: _Record, source: _Source
+) -> tuple[int, int, VersionKind] | None:
+    """The version where it is an lsn or the offset; None when more may tell it."""
+    if source.lsn is msgspec.UNSET:
+        return None if record.headers else (record.offset, source.minor, _OFFSET)
+    if source.lsn is None or source.generation is not None or _is_repeated(record):
+        return None
+    return source.lsn, source.minor + SNAPSHOT_MINOR * (found.op == "r"), _LSN
+
+
+def _is_repeated(record: SourceRecord) -> bool:
+    return bool(record.headers) and header(record.headers, VERSION_HEADER) is not None

@@ -1,0 +1,69 @@
+"""Counting days of executions that are over, so that long ranges of time need not be read by rows.
+
+A flush that changes an execution of a counted day opens that day and all after it again, under the
+lock of the agent's name; so does this, so that in every snapshot what is counted equals the rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from nova_stream.storage import locks
+from nova_stream.storage.apply.sql import LOCK_AGENTS
+from nova_stream.storage.database import Connection
+from nova_stream.storage.stats.histogram import BIN, OF_BIN
+
+_BEHIND = """
+SELECT DISTINCT p.agent FROM agent_stats_partials p
+LEFT JOIN execution_days_until k ON k.agent = p.agent
+WHERE k.until IS NULL OR k.until < $1 ORDER BY 1
+"""
+_UNTIL = "SELECT until FROM execution_days_until WHERE agent = $1"
+#: The first of a name's executions between $2 (null = ever) and $3.
+_FIRST = """
+SELECT date_trunc('day', min(timestamp), 'UTC') FROM executions
+WHERE agent = $1 AND timestamp >= coalesce($2::timestamptz, '-infinity') AND timestamp < $3
+"""
+_FORGET = """
+DELETE FROM execution_days
+WHERE agent = $1 AND day >= coalesce($2::timestamptz, '-infinity')
+"""
+_COUNT = f"""
+INSERT INTO execution_days (agent, day, executions, timed, duration_sum, histogram)
+SELECT $1, $2, sum(executions), sum(timed), coalesce(sum(duration_sum), 0), sum({OF_BIN})
+FROM (
+    SELECT bin, count(*) AS executions, count(duration) AS timed, sum(duration) AS duration_sum
+    FROM (
+        SELECT duration, {BIN} AS bin FROM executions
+        WHERE agent = $1 AND timestamp >= $2 AND timestamp < $2::timestamptz + interval '24 hours'
+    ) x GROUP BY bin
+) b
+"""  # noqa: S608 - made from our own constants
+_SET_UNTIL = """
+INSERT INTO execution_days_until AS k (agent, until) VALUES ($1, $2)
+ON CONFLICT (agent) DO UPDATE SET until = excluded.until
+"""
+
+
+async def behind(connection: Connection, until: datetime) -> list[str]:
+    """The names with days before ``until``, a midnight (UTC), that are not counted."""
+    return [row["agent"] for row in await connection.fetch(_BEHIND, until)]
+
+
+async def count_next(connection: Connection, agent: str, until: datetime) -> bool:
+    """Count a name's next day before ``until``; False when there is none left. To be called in a
+    READ COMMITTED transaction, which holds up flushes of the name's figures until it ends.
+    """
+    await connection.execute(LOCK_AGENTS, locks.names([agent]))
+    # New statements from here on: they see what the flushes before us committed.
+    known = await connection.fetchval(_UNTIL, agent)
+    if known is not None and known >= until:
+        return False
+    day = await connection.fetchval(_FIRST, agent, known, until)
+    await connection.execute(_FORGET, agent, known)
+    if day is None:
+        await connection.execute(_SET_UNTIL, agent, until)
+        return False
+    await connection.execute(_COUNT, agent, day)
+    await connection.execute(_SET_UNTIL, agent, day + timedelta(days=1))
+    return True

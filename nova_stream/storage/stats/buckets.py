@@ -1,0 +1,73 @@
+"""Pieces of time: a range, and the buckets that it falls into."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
+from typing import Literal, NamedTuple, get_args
+
+from nova_stream.clock import EPOCH
+
+#: The lengths that a bucket may have; all but the last one fit a whole number of times into a day.
+Length = Literal[
+    "1m", "2m", "5m", "10m", "15m", "30m", "1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"
+]
+LENGTHS: tuple[Length, ...] = get_args(Length)
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_DAY = timedelta(days=1)
+
+
+class Range(NamedTuple):
+    """From ``start`` on, to before ``end``."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def hours(self) -> float:
+        """Its length."""
+        return (self.end - self.start) / timedelta(hours=1)
+
+    @property
+    def days(self) -> Range | None:
+        """The whole days (UTC) that are in it."""
+        start = EPOCH - (EPOCH - self.start) // _DAY * _DAY
+        end = EPOCH + (self.end - EPOCH) // _DAY * _DAY
+        return Range(start, end) if start < end else None
+
+
+def length_of(bucket: Length) -> timedelta:
+    """How long a bucket is, on a day of 24 hours."""
+    return int(bucket[:-1]) * _UNITS[bucket[-1]]
+
+
+def buckets_of(asked: Range, bucket: Length, zone: tzinfo) -> list[Range]:
+    """The buckets of a range, which meet and cover it; the first and the last may be cut off by it.
+
+    Days begin at midnight in ``zone``, shorter buckets at multiples of their length after it: on a
+    day whose clocks are changed the last one before midnight may be shorter.
+    """
+    length = length_of(bucket)
+    starts = {asked.start}
+    for midnight, following in pairwise(_midnights(asked, zone)):
+        skipped = max(0, (asked.start - midnight) // length)
+        start = midnight + skipped * length
+        while start < min(following, asked.end):
+            if start > asked.start:
+                starts.add(start)
+            start = start + length if bucket != "1d" else following
+    ordered = [*sorted(starts), asked.end]
+    return [Range(start, end) for start, end in pairwise(ordered)]
+
+
+def _midnights(asked: Range, zone: tzinfo) -> list[datetime]:
+    """Where days begin, from that of the range's start to that after its end."""
+    found: list[datetime] = []
+    day = asked.start.astimezone(zone).date() - _DAY
+    while not found or found[-1] < asked.end:
+        # One that the clocks leave out is the moment at which they are put forward.
+        midnight = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+        if not found or midnight > found[-1]:
+            found.append(midnight)
+        day += _DAY
+    return found

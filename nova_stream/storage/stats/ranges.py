@@ -1,0 +1,221 @@
+"""What was done in a range of time, counted from the rows at the moment of the question. Each gives
+one state; all raise what asyncpg raises, and need a connection that is in no transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from nova_stream.events.times import time_text
+from nova_stream.formulas import mean_duration, success_rate
+from nova_stream.storage.bounded import fetch_within
+from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.stats import ranges_sql as sql
+from nova_stream.storage.stats.buckets import Range
+from nova_stream.storage.stats.histogram import percentiles
+from nova_stream.storage.stats.range_rows import (
+    AgentBucket,
+    AgentRange,
+    AgentRangeRow,
+    AgentSeries,
+    AgentsRange,
+    BuildBucket,
+    BuildFigures,
+    BuildSeries,
+    BuildsRange,
+    Figures,
+)
+from nova_stream.storage.stats.read import Bounds, in_turns, known_name, shown
+from nova_stream.storage.stats.rows import AgentPlace
+
+_Found = Mapping[Any, Mapping[str, Any]]
+_Made = TypeVar("_Made", bound=Figures | BuildFigures)
+#: Histograms that are read before others have their turn: each has up to 16 kB.
+_HISTOGRAMS = 20
+
+
+async def agents_range(
+    connection: Connection,
+    asked: Range,
+    bounds: Bounds,
+    after: AgentPlace | None,
+    *,
+    unregistered: bool,
+) -> tuple[AgentsRange, AgentPlace | None]:
+    """What every registered agent did, on request with the names that are not: a page of them by
+    name behind the place ``after``; and the place after which there are more.
+    """
+    place = (None, None) if after is None else (after.name, after.id)
+    arguments = (unregistered, *place, bounds.rows + 1)
+    async with snapshot(connection):
+        found = await fetch_within(connection, sql.NAMES, *arguments, **bounds._asdict())
+        names = [row["agent_name"] for row in found.rows]
+        tasks = await _by_key(connection, sql.AGENTS[0], *asked, names)
+        if asked.days is None:
+            executions = await _by_key(connection, sql.AGENTS[1], *asked, names)
+        else:
+            executions = await _long(connection, sql.LONG_AGENTS, asked, names)
+
+    def row(name: Mapping[str, Any]) -> AgentRangeRow:
+        key = name["agent_name"]
+        return _figures(AgentRangeRow, asked, tasks.get(key), executions.get(key), **name)
+
+    items = await in_turns(row, found.rows)
+    page = AgentsRange(
+        from_=time_text(asked.start),
+        to=time_text(asked.end),
+        overall=_figures(Figures, asked, tasks.get(None), executions.get(None)),
+        items=items,
+        percentile_error=_error(asked),
+    )
+    if not found.more:
+        return page, None
+    last = items[-1]
+    return page, AgentPlace(None, last.agent_name, last.agent_id or "")
+
+
+async def agent_range(
+    connection: Connection, asked: Range, name: str, *, unregistered: bool
+) -> AgentRange | None:
+    """What a name did: as ``read.agent_stats`` finds it, None where that finds none."""
+    async with snapshot(connection):
+        agent = await known_name(connection, name, unregistered=unregistered)
+        if agent is None:
+            return None
+        if asked.days is None:
+            tasks, executions = [await _by_key(connection, s, *asked, name) for s in sql.AGENT]
+        else:
+            tasks = await _by_key(connection, sql.AGENT[0], *asked, name)
+            executions = await _long(connection, sql.LONG_AGENT, asked, name)
+    return _figures(
+        AgentRange,
+        asked,
+        tasks.get(""),
+        executions.get("" if asked.days is None else name),
+        **agent,
+        percentile_error=_error(asked),
+        from_=time_text(asked.start),
+        to=time_text(asked.end),
+    )
+
+
+async def agent_series(
+    connection: Connection,
+    buckets: Sequence[Range],
+    name: str | None,
+    *,
+    unregistered: bool,
+    **names: str,
+) -> AgentSeries | None:
+    """What a name did in each of the buckets, which meet; without a name what all did. None where
+    ``agent_range`` finds none. ``names`` are those of the buckets' length and of the time zone.
+    """
+    asked = Range(buckets[0].start, buckets[-1].end)
+    arguments: list[Any] = [*asked, [bucket.start for bucket in buckets]]
+    statements = sql.BUCKETS
+    if name is not None:
+        statements = sql.AGENT_BUCKETS
+        arguments.append(name)
+    async with snapshot(connection):
+        if name is not None and not await known_name(connection, name, unregistered=unregistered):
+            return None
+        tasks, executions = [await _by_key(connection, s, *arguments) for s in statements]
+
+    def made(number: int) -> AgentBucket:
+        bucket = buckets[number - 1]
+        times = {"start": time_text(bucket.start), "end": time_text(bucket.end)}
+        return _figures(AgentBucket, bucket, tasks.get(number), executions.get(number), **times)
+
+    items = await in_turns(made, range(1, len(buckets) + 1))
+    times = {"from_": time_text(asked.start), "to": time_text(asked.end)}
+    return AgentSeries(agent_name=name, items=items, **times, **names)
+
+
+async def builds_range(connection: Connection, asked: Range) -> BuildsRange:
+    """The builds that ended in a range."""
+    found = await _by_key(connection, sql.BUILDS, *asked)
+    times = {"from_": time_text(asked.start), "to": time_text(asked.end)}
+    return _build_figures(BuildsRange, asked, found.get(""), **times)
+
+
+async def builds_series(
+    connection: Connection, buckets: Sequence[Range], **names: str
+) -> BuildSeries:
+    """The builds that ended in each of the buckets; ``names`` as of ``agent_series``."""
+    asked = Range(buckets[0].start, buckets[-1].end)
+    starts = [bucket.start for bucket in buckets]
+    found = await _by_key(connection, sql.BUILD_BUCKETS, *asked, starts)
+
+    def made(number: int) -> BuildBucket:
+        bucket = buckets[number - 1]
+        times = {"start": time_text(bucket.start), "end": time_text(bucket.end)}
+        return _build_figures(BuildBucket, bucket, found.get(number), **times)
+
+    items = await in_turns(made, range(1, len(buckets) + 1))
+    times = {"from_": time_text(asked.start), "to": time_text(asked.end)}
+    return BuildSeries(items=items, **times, **names)
+
+
+async def _long(connection: Connection, statement: str, asked: Range, *arguments: Any) -> _Found:
+    """By key, with percentiles instead of the histograms, of which a few are there at a time."""
+    assert asked.days is not None
+    found: dict[Any, Mapping[str, Any]] = {}
+    given = (*asked, *asked.days, *arguments)
+    async for row in connection.cursor(statement, *given, prefetch=_HISTOGRAMS):
+        fields = dict(row)
+        digits = fields.pop("histogram")
+        if fields["timed"]:
+            fields["percentiles"] = percentiles(digits, (50, 95, 99))
+        found[fields.pop("key")] = fields
+    return found
+
+
+def _error(asked: Range) -> float:
+    return 0 if asked.days is None else 0.01
+
+
+async def _by_key(connection: Connection, statement: str, *arguments: Any) -> _Found:
+    return {row["key"]: row for row in await connection.fetch(statement, *arguments)}
+
+
+def _figures(
+    kind: type[_Made],
+    asked: Range,
+    tasks: Mapping[str, Any] | None,
+    executions: Mapping[str, Any] | None,
+    **more: Any,
+) -> _Made:
+    fields = {**_ended(asked, tasks, "tasks"), **more}
+    if executions is not None:
+        fields["executions"] = executions["executions"]
+        fields |= _durations(executions, "duration")
+    return kind(**fields)
+
+
+def _build_figures(
+    kind: type[_Made], asked: Range, builds: Mapping[str, Any] | None, **more: Any
+) -> _Made:
+    durations = {} if builds is None else _durations(builds, "duration_ms")
+    return kind(**_ended(asked, builds, "builds"), **durations, **more)
+
+
+def _ended(asked: Range, row: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
+    if row is None:
+        return {}
+    completed, failed = row["completed"], row["failed"]
+    finished = completed + failed
+    return {
+        f"completed_{what}": completed,
+        f"failed_{what}": failed,
+        "success_rate": shown(success_rate(completed, finished)) if finished else None,
+        "throughput": shown(round(finished / asked.hours, 3)),
+    }
+
+
+def _durations(row: Mapping[str, Any], what: str) -> dict[str, Any]:
+    if not row["timed"]:
+        return {}
+    p50, p95, p99 = map(shown, row["percentiles"])
+    mean = shown(mean_duration(row["duration_sum"], row["timed"]))
+    return {f"avg_{what}": mean, f"p50_{what}": p50, f"p95_{what}": p95, f"p99_{what}": p99}

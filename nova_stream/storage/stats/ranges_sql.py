@@ -1,0 +1,111 @@
+"""The statements that count what was done in a range of time ($1 from, $2 to), by name."""
+
+from __future__ import annotations
+
+from nova_stream.storage.stats.histogram import BIN, OF_BIN
+from nova_stream.storage.stats.sql import UNREGISTERED
+
+#: Names, those of registered agents and with $1 all others that something counts under: behind the
+#: place ($2 name, $3 id), at most $4.
+NAMES = f"""
+SELECT agent_id, agent_name, role, agent_id IS NOT NULL AS registered
+FROM (
+    SELECT agent_id, agent_name, role FROM agent_stats_cache
+    UNION ALL
+    SELECT NULL, u.agent_name, NULL FROM ({UNREGISTERED}) u WHERE $1
+) n
+WHERE $2::text IS NULL
+    OR (agent_name COLLATE "C", coalesce(agent_id, '') COLLATE "C") > ($2::text, $3::text)
+ORDER BY agent_name COLLATE "C", coalesce(agent_id, '') COLLATE "C" LIMIT $4
+"""  # noqa: S608 - made from our own constants
+
+_PERCENTILES = "percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY {0}) AS percentiles"
+
+
+def _ended(view: str, good: str, more: str, keys: str, condition: str) -> str:
+    return f"""
+SELECT {keys.format("finished_at")} AS key, count(*) FILTER (WHERE status = '{good}') AS completed,
+    count(*) FILTER (WHERE status = 'failed') AS failed{more}
+FROM {view} WHERE finished_at >= $1 AND finished_at < $2 {condition}
+GROUP BY """  # noqa: S608 - made from our own constants
+
+
+def _tasks(keys: str, condition: str = "") -> str:
+    return _ended("finished_tasks", "done", "", keys, condition)
+
+
+def _executions(keys: str, condition: str = "") -> str:
+    return f"""
+SELECT {keys.format("executed_at")} AS key, count(*) AS executions, count(duration) AS timed,
+    sum(duration) AS duration_sum, {_PERCENTILES.format("duration")}
+FROM timed_executions WHERE executed_at >= $1 AND executed_at < $2 {condition}
+GROUP BY """  # noqa: S608 - made from our own constants
+
+
+def _builds(keys: str) -> str:
+    durations = f""", count(duration_ms) AS timed, sum(duration_ms) AS duration_sum,
+    {_PERCENTILES.format("duration_ms")}"""
+    return _ended("finished_builds", "completed", durations, keys, "")
+
+
+def _counted(condition: str, found: str) -> str:
+    return f"""
+WITH names AS MATERIALIZED (
+    SELECT p.agent, least(greatest(k.until, $3), $4) AS open
+    FROM (SELECT DISTINCT agent FROM agent_stats_partials {condition}) p
+    LEFT JOIN execution_days_until k ON k.agent = p.agent
+), open AS (
+    SELECT n.agent, x.duration, {BIN} AS bin
+    FROM names n CROSS JOIN LATERAL (
+        SELECT duration FROM executions
+        WHERE agent = n.agent AND timestamp >= $1 AND timestamp < $3
+        UNION ALL
+        SELECT duration FROM executions
+        WHERE agent = n.agent AND timestamp >= n.open AND timestamp < $2
+    ) x
+), parts AS (
+    SELECT agent, executions, timed, duration_sum, {OF_BIN} AS histogram
+    FROM (
+        SELECT agent, bin, count(*) AS executions, count(duration) AS timed,
+            sum(duration) AS duration_sum
+        FROM open GROUP BY agent, bin
+    ) o
+    UNION ALL
+    SELECT d.agent, d.executions, d.timed, d.duration_sum, d.histogram
+    FROM names n JOIN execution_days d ON d.agent = n.agent AND d.day >= $3 AND d.day < n.open
+), counted AS MATERIALIZED (
+    SELECT agent AS key, sum(executions)::bigint AS executions, sum(timed)::bigint AS timed,
+        coalesce(sum(duration_sum), 0) AS duration_sum, sum(histogram) AS histogram
+    FROM parts GROUP BY agent
+)
+{found}"""  # noqa: S608 - made from our own constants
+
+
+_COUNTED = "SELECT key, executions, timed, duration_sum, histogram::text FROM counted"
+_ALL_COUNTED = """
+UNION ALL
+SELECT NULL, sum(executions)::bigint, sum(timed)::bigint, sum(duration_sum), sum(histogram)::text
+FROM counted HAVING count(*) > 0"""
+
+
+_ALL, _ONE, _BUCKET = "agent_name", "''", "width_bucket({0}, $3::timestamptz[])"
+_EACH_AND_ALL = """GROUPING SETS ((agent_name), ())
+HAVING grouping(agent_name) = 1 OR agent_name = ANY ($3::text[])"""
+_NAMED = "AND agent_name = $3"
+
+#: (tasks, executions), of each of the names $3, and with the key null of all that there are.
+AGENTS = (_tasks(_ALL) + _EACH_AND_ALL, _executions(_ALL) + _EACH_AND_ALL)
+#: Of the name $3.
+AGENT = (_tasks(_ONE, _NAMED) + "()", _executions(_ONE, _NAMED) + "()")
+#: Executions of ranges that have whole days, from $3 to before $4: those that are counted already
+#: and the rows of all other times. As AGENTS with the names $5, and of the name $5.
+LONG_AGENTS = _counted("", f"{_COUNTED} WHERE key = ANY ($5::text[]){_ALL_COUNTED}")
+LONG_AGENT = _counted("WHERE agent = $5", _COUNTED)
+#: By the number of the bucket, of those that begin at $3; of all names, and of the name $4.
+BUCKETS = (_tasks(_BUCKET) + "1", _executions(_BUCKET) + "1")
+AGENT_BUCKETS = (
+    _tasks(_BUCKET, "AND agent_name = $4") + "1",
+    _executions(_BUCKET, "AND agent_name = $4") + "1",
+)
+BUILDS = _builds(_ONE) + "()"
+BUILD_BUCKETS = _builds(_BUCKET) + "1"

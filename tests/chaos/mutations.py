@@ -1,0 +1,276 @@
+"""Faults put into a copy of the product on purpose, one for each scenario, which must catch it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+
+class Edit(NamedTuple):
+    """``old`` stands once in ``file`` and becomes ``new``; without ``old``, ``new`` is appended."""
+
+    file: str
+    old: str
+    new: str
+
+    def applied_to(self, folder: Path) -> None:
+        """Change the file below ``folder``; AssertionError when the text is not there."""
+        path = folder / (self.file or newest_migration())
+        text = path.read_text()
+        if self.old:
+            assert text.count(self.old) == 1, f"{self.file} has changed: {self.old!r}"
+            path.write_text(text.replace(self.old, self.new))
+        else:
+            path.write_text(text + self.new)
+
+
+class Mutation(NamedTuple):
+    """What is wrong, and the scenario that must catch it."""
+
+    scenario: str
+    what: str
+    edits: tuple[Edit, ...]
+
+
+def newest_migration() -> str:
+    """The file of the newest schema."""
+    versions = ROOT / "nova_stream/storage/migrations/versions"
+    return str(max(versions.glob("0*.py")).relative_to(ROOT))
+
+
+def mutated(mutation: Mutation, folder: Path) -> Path:
+    """A copy of the product below ``folder`` with the fault in it."""
+    shutil.copytree(ROOT / "nova_stream", folder / "nova_stream")
+    for edit in mutation.edits:
+        edit.applied_to(folder)
+    return folder
+
+
+_FLUSH = "nova_stream/storage/apply/flush.py"
+_ADMISSION = "nova_stream/storage/apply/admission.py"
+_SQL = "nova_stream/storage/apply/sql.py"
+_FAULTS = "nova_stream/storage/faults.py"
+_TRANSPORT = "nova_stream/stream/transport.py"
+_SCHEDULER = "nova_stream/jobs/engine/scheduler.py"
+_COMPACTION = "nova_stream/jobs/archive/compaction.py"
+
+_NO_GAP = Edit(_ADMISSION, "if position < chunk.start:", "if False:")
+_FROM_THE_END = (
+    _NO_GAP,
+    Edit(
+        _TRANSPORT,
+        "wanted = {tp: max(positions[tp].next_offset, begins[tp]) for tp in tps}",
+        "wanted = {tp: ends[tp] if positions[tp].next_offset else begins[tp] for tp in tps}",
+    ),
+    Edit(_TRANSPORT, "start=position.next_offset,", "start=wanted[tp],"),
+)
+
+MUTATIONS = (
+    Mutation(
+        "worker killed",
+        "a flush commits its positions before its rows",
+        (
+            Edit(
+                _FLUSH,
+                "            whole = await self._truncate(",
+                "            await self._finish(admitted)\n"
+                "            await connection.execute(sql.COMMIT)\n"
+                "            await __import__('asyncio').sleep(0.1)\n"
+                "            await connection.execute(sql.BEGIN)\n"
+                "            whole = await self._truncate(",
+            ),
+        ),
+    ),
+    Mutation(
+        "postgres killed",
+        "an outage of Postgres is taken for the record's fault",
+        (
+            Edit(_FAULTS, '{"08", "40", "53", "55", "57", ', '{"40", "53", "55", '),
+            Edit(
+                _FAULTS,
+                "asyncpg.InternalClientError | DatabaseUnavailableError):\n"
+                "        return Fault.PASSING",
+                "asyncpg.InternalClientError | DatabaseUnavailableError):\n"
+                "        return Fault.DATA",
+            ),
+        ),
+    ),
+    Mutation(
+        "broker killed", "a worker that is given a partition begins at the log's end", _FROM_THE_END
+    ),
+    Mutation(
+        "all killed at once",
+        "the first dead letter of a flush is dropped",
+        (
+            Edit(
+                _FLUSH,
+                "dead = [letter for a in admitted for letter in a.dead]",
+                "dead = [letter for a in admitted for letter in a.dead][1:]",
+            ),
+        ),
+    ),
+    Mutation(
+        "worker stopped past its session",
+        "a read that has waited long enough answers without what it waits for",
+        (
+            Edit(
+                "nova_stream/api/positions.py",
+                "                    raise _not_reached(token, reached, timeout)",
+                "                    return",
+            ),
+        ),
+    ),
+    Mutation(
+        "two owners of every partition",
+        "neither positions nor versions are looked at",
+        (
+            _NO_GAP,
+            Edit(
+                _ADMISSION,
+                '        position = row["next_offset"]\n        changes',
+                "        position = chunk.start\n        changes",
+            ),
+            Edit(
+                _SQL,
+                'f"({change}.version, {change}.version_minor) > (t.version, t.version_minor)"',
+                'f"{change}.version IS NOT NULL"',
+            ),
+        ),
+    ),
+    Mutation(
+        "postgres stopped",
+        "a flush that has no answer for four seconds is taken for done",
+        (
+            _NO_GAP,
+            Edit(
+                "nova_stream/stream/flusher.py",
+                "                await self._commit(batch, lane)\n            except",
+                "                await asyncio.wait_for(self._commit(batch, lane), 4)\n"
+                "            except TimeoutError:\n"
+                "                lane.disconnect()\n"
+                "                for item in batch:\n"
+                "                    done = AppliedChunk(item.chunk.end, 0)\n"
+                "                    item.future.done() or item.future.set_result(done)\n"
+                "                return\n"
+                "            except",
+            ),
+        ),
+    ),
+    Mutation(
+        "postgres killed in its recovery",
+        "caches are written in a transaction of their own",
+        (
+            Edit(
+                _FLUSH,
+                "            await self._refresh_caches()\n",
+                "            if whole:\n"
+                "                await self._finish(admitted)\n"
+                "            await connection.execute(sql.COMMIT)\n"
+                "            await connection.execute(sql.BEGIN)\n"
+                "            await self._refresh_caches()\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "broker stopped for 60 s",
+        "a worker that is given a partition begins at the log's end",
+        _FROM_THE_END,
+    ),
+    Mutation(
+        "broker half open",
+        "a read with a token does not wait",
+        (
+            Edit(
+                "nova_stream/api/own_writes.py",
+                "        await while_there(request, parts.watch.wait(token, timeout, caller))\n",
+                "        del caller\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "postgres out of disk",
+        "a full disk is taken for the record's fault",
+        (Edit(_FAULTS, '"40", "53", "55"', '"40", "55"'),),
+    ),
+    Mutation(
+        "failover to a standby",
+        "a commit waits for no disk and no standby, and a gap is not noticed",
+        (
+            _NO_GAP,
+            Edit(
+                _SQL,
+                'BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"',
+                'BEGIN = "BEGIN; SET LOCAL synchronous_commit = off"',
+            ),
+        ),
+    ),
+    Mutation(
+        "upgrade beside an old worker",
+        "a migration adds a column that the worker before does not fill",
+        (
+            Edit(
+                "",
+                "",
+                "\n\n_upgrade = upgrade\n\n\ndef upgrade() -> None:\n    _upgrade()\n"
+                "    op.execute('ALTER TABLE stream_topics ADD COLUMN shard int')\n"
+                "    op.execute('ALTER TABLE agent_stats_partials ADD COLUMN shard int'\n"
+                "        ' NOT NULL DEFAULT 0')\n"
+                "    op.execute('ALTER TABLE agent_stats_partials ALTER shard DROP DEFAULT')\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "rebalance storm",
+        "a worker that is given a partition begins at the log's end",
+        _FROM_THE_END,
+    ),
+    Mutation(
+        "clock steps of an hour",
+        "the scheduler sleeps by the wall clock",
+        (
+            Edit(
+                _SCHEDULER,
+                "if self._quiet is None or time.monotonic() - self._looked_at >= self._look_every:",
+                "if self._quiet is None:",
+            ),
+            Edit(_SCHEDULER, "return since <= now < until", "return since.year and now < until"),
+        ),
+    ),
+    Mutation(
+        "S3 away in a compaction",
+        "rows are emptied before their archive is written",
+        (
+            Edit(
+                _COMPACTION,
+                "        await self._archive.put(name, source)\n",
+                "        await self._empty(object_id, self._context.now, source)\n"
+                "        await self._archive.put(name, source)\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "clean restarts",
+        "the position moves one record too far",
+        (
+            Edit(
+                _ADMISSION,
+                "next_offset=max(position, chunk.end),",
+                "next_offset=max(position, chunk.end + (chunk.end % 50 == 7)),",
+            ),
+        ),
+    ),
+    Mutation(
+        "API killed while mutations wait",
+        "an event is acknowledged before Kafka has it",
+        (
+            Edit(
+                "nova_stream/publish/bulk.py",
+                "        while self._on_the_way:\n            await self._wait()\n",
+                "",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The clients in Python and TypeScript, against a stack that runs."""

@@ -1,0 +1,135 @@
+"""The TypeScript client: its types are the API's, its tests pass against a whole stack, its package
+has what its examples need. Node comes with the development packages; without npm's packages the
+tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from nova_stream.api.app import create_app
+from nova_stream.settings import Settings, load_settings
+from tests.npm import node_and_npm, packages_of
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "clients" / "typescript"
+EXAMPLES = [
+    (page, number, text)
+    for page in (CLIENT / "README.md", ROOT / "docs" / "clients.md")
+    for number, text in enumerate(
+        re.findall(r"^```typescript\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    )
+]
+
+
+class Workshop:
+    """A copy of the client with its packages, and the programs that work on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.packages = packages_of(CLIENT)
+        self.node, self.npm = node_and_npm()
+        kept = shutil.ignore_patterns("node_modules", "dist", "build")
+        shutil.copytree(CLIENT, folder, dirs_exist_ok=True, ignore=kept)
+        (folder / "node_modules").symlink_to(self.packages)
+
+    def run(
+        self, *words: str, folder: Path | None = None, env: dict[str, str] | None = None
+    ) -> str:
+        """What a program writes, which ends well."""
+        path = f"{Path(self.node).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            words,
+            cwd=folder or self.folder,
+            env={**os.environ, **(env or {}), "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("typescript"))
+
+
+@pytest.fixture(scope="module")
+def user(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of a user who has installed the package that `npm pack` makes."""
+    project = tmp_path_factory.mktemp("project")
+    (packed,) = json.loads(workshop.run(*workshop.npm, "pack", "--json", "--silent"))
+    modules = project / "node_modules"
+    modules.mkdir()
+    with tarfile.open(workshop.folder / packed["filename"]) as archive:
+        archive.extractall(project, filter="data")
+    (project / "package").rename(modules / "nova-stream")
+    for name in (*json.loads((CLIENT / "package.json").read_text())["dependencies"], "@types"):
+        (modules / name).symlink_to(workshop.packages / name)
+    helpers = "openapi-typescript-helpers"
+    (modules / helpers).symlink_to(workshop.packages / helpers)
+    (project / "package.json").write_text('{"type": "module"}')
+    return project
+
+
+def environment(stack: Settings) -> dict[str, str]:
+    assert stack.api_token is not None
+    return {"NOVA_API_URL": stack.api_url, "NOVA_API_TOKEN": stack.api_token.get_secret_value()}
+
+
+def test_its_types_are_those_of_the_api(workshop: Workshop) -> None:
+    document = create_app(load_settings()).openapi()
+    (workshop.folder / "openapi.json").write_text(json.dumps(document), encoding="utf-8")
+    before = (CLIENT / "src" / "schema.ts").read_text(encoding="utf-8")
+    workshop.run(*workshop.npm, "run", "types")
+    made = (workshop.folder / "src" / "schema.ts").read_text(encoding="utf-8")
+    assert made == before, "the API has changed: make client-types"
+
+
+def test_its_tests_pass_against_a_stack(workshop: Workshop, nova_stack: Settings) -> None:
+    said = workshop.run(*workshop.npm, "test", env=environment(nova_stack))
+    assert "fail 0" in said, said
+    assert re.search(r"pass [1-9]", said), said
+
+
+def test_its_package_has_what_a_user_needs_and_nothing_else(user: Path) -> None:
+    found = {path.name for path in (user / "node_modules" / "nova-stream").rglob("*")}
+    modules = ("index", "client", "follow", "problem", "schema")
+    built = {f"{name}{end}" for name in modules for end in (".js", ".d.ts")}
+    assert found == built | {"dist", "package.json", "README.md", "LICENSE"}
+
+
+def test_its_examples_run_as_pasted(workshop: Workshop, user: Path, nova_stack: Settings) -> None:
+    assert len(EXAMPLES) >= 3
+    files = []
+    for page, number, text in EXAMPLES:
+        file = user / f"{page.stem.lower()}-{number}.mts"
+        file.write_text(text, encoding="utf-8")
+        files.append(file.name)
+    tsc = str(workshop.packages / "typescript" / "bin" / "tsc")
+    checks = ["--strict", "--module", "nodenext", "--target", "es2022", "--types", "node"]
+    workshop.run(workshop.node, tsc, *checks, *files, folder=user)
+    for name in files:
+        made = Path(name).with_suffix(".mjs").name
+        workshop.run(workshop.node, made, folder=user, env=environment(nova_stack))
+
+
+def test_what_is_pinned_names_no_server() -> None:
+    lock = json.loads((CLIENT / "package-lock.json").read_text())
+    packages = {name: found for name, found in lock["packages"].items() if name}
+    assert packages
+    for name, found in packages.items():
+        assert "resolved" not in found, name
+        assert found["integrity"].startswith("sha512-"), name

@@ -1,0 +1,186 @@
+"""``nova-stream status``, ``agents`` and ``builds``, run as people run them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import pytest
+
+from nova_stream.cli.main import run
+from nova_stream.local.ports import free_port
+from nova_stream.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
+Command = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+def at(second: int) -> str:
+    return f"2026-02-20T12:00:{second:02d}.000Z"
+
+
+def line(entity: str, id_: str, **fields: Any) -> dict[str, Any]:
+    return {"entity": entity, "after": {"id": id_, **fields}}
+
+
+def task(id_: str, status: str, **fields: Any) -> dict[str, Any]:
+    return line("tasks", id_, buildId="b-1", agent="MARS", status=status, **fields)
+
+
+#: A build that failed, with a task that says why and one whose execution does.
+LINES = [
+    line("agents", "a-1", name="MARS", role="docs", createdAt=at(0)),
+    line("builds", "b-1", prdName="Search", status="failed", startedAt=at(1), completedAt=at(9)),
+    line("builds", "b-2", prdName="Upload", status="running", startedAt=at(2)),
+    task("t-1", "done", title="Plan", createdAt=at(1), attempts=1),
+    task("t-2", "failed", title="Do", createdAt=at(2), attempts=3, error="rate\x1blimit"),
+    task("t-3", "failed", title="Test", createdAt=at(3)),
+    line("executions", "x-1", taskId="t-3", agent="MARS", duration=1500, timestamp=at(4)),
+    line(
+        "executions", "x-2", taskId="t-3", agent="MARS", duration=500, timestamp=at(5), error="gate"
+    ),
+]
+
+
+@pytest.fixture
+async def command(
+    nova_settings: Settings,
+    nova_kafka: str,
+    apply_lines: ApplyLines,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Command:
+    """Runs a command line on a database with ``LINES``; its status and both outputs."""
+    monkeypatch.setenv("NOVA_DATABASE_URL", nova_settings.database_url.get_secret_value())
+    monkeypatch.setenv("NOVA_KAFKA_BROKERS", nova_kafka)
+    monkeypatch.setenv("NOVA_TOPIC_PREFIX", nova_settings.topic_prefix)
+    monkeypatch.setenv("NOVA_CONSUMER_GROUP", nova_settings.topic_prefix)
+    await apply_lines(LINES)
+
+    async def run_it(*words: str) -> tuple[int, str, str]:
+        status = await asyncio.to_thread(run, words)
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return run_it
+
+
+async def test_agents(command: Command) -> None:
+    status, out, err = await command("agents")
+    assert (status, err) == (0, "")
+    head, row = out.splitlines()
+    assert head.split() == [
+        *("agent", "tasks", "done", "failed", "success"),
+        *("mean", "status", "last", "active", "role"),
+    ]
+    assert row.split() == [
+        "MARS",
+        *["3", "1", "2", "33.33", "%", "1.0", "s", "idle"],
+        at(5),
+        "docs",
+    ]
+
+    (item,) = json.loads((await command("agents", "--json"))[1])["items"]
+    assert (item["agentName"], item["failedTasks"], item["avgDuration"]) == ("MARS", 2, 1000)
+    one = json.loads((await command("agents", "MARS", "--json"))[1])
+    assert one == {**item, "otherAgentIds": []}
+
+
+async def test_agents_of_a_range(command: Command) -> None:
+    ranged = ("--from", at(5), "--to", "2026-02-20T12:01")
+    found = json.loads((await command("agents", *ranged, "--json"))[1])
+    assert (found["from"], found["to"]) == (at(5), "2026-02-20T12:01:00.000Z")
+    (item,) = found["items"]
+    assert (item["executions"], item["p95Duration"]) == (1, 500)
+    one = json.loads((await command("agents", "MARS", *ranged, "--json"))[1])
+    assert item.items() <= one.items()
+
+    status, out, _ = await command("agents", *ranged)
+    assert status == 0
+    assert [row.split()[0] for row in out.splitlines()] == ["agent", "MARS", "(all)", "from"]
+    text = (await command("agents", "MARS", *ranged))[1]
+    assert "\np95         500 ms\n" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["MARS", "--to", "1h"], "--to needs --from"),
+        (["--from", "1h", "--to", "2h"], "--from '1h' must be before --to"),
+        (["--from", "yesterday"], "--from 'yesterday' is not a time; give ISO 8601"),
+    ],
+)
+async def test_a_range_that_is_none(command: Command, words: list[str], says: str) -> None:
+    status, out, err = await command("agents", *words)
+    assert (status, out) == (2, "")
+    assert says in err
+
+
+async def test_builds(command: Command) -> None:
+    status, out, err = await command("builds")
+    assert (status, err) == (0, "")
+    assert [row.split()[0] for row in out.splitlines()] == ["id", "b-2", "b-1"]
+
+    for words, ids in (
+        (["--status", "failed"], ["b-1"]),
+        (["--agent", "MARS"], ["b-1"]),
+        (["--text", "upl"], ["b-2"]),
+        (["--from", at(2)], ["b-2"]),
+        (["--limit", "1"], ["b-2"]),
+        (["--status", "completed"], []),
+    ):
+        found = json.loads((await command("builds", *words, "--json"))[1])["items"]
+        assert [item["id"] for item in found] == ids, words
+    assert "there are more" in (await command("builds", "--limit", "1"))[1]
+    assert (await command("builds", "--status", "completed"))[1] == "no builds\n"
+
+
+async def test_a_build_says_why_it_failed(command: Command) -> None:
+    status, out, _ = await command("builds", "b-1")
+    assert status == 0
+    assert "took        8.0 s" in out
+    assert out[out.index("failed tasks") :].splitlines()[1:] == [
+        "  t-2 (MARS): rate\\x1blimit",
+        "  t-3 (MARS): no error is given; gate (nova-stream executions show x-2)",
+    ]
+    found = json.loads((await command("builds", "b-1", "--json"))[1])
+    assert [task["id"] for task in found["build"]["tasks"]] == ["t-1", "t-2", "t-3"]
+    assert found["lastExecutions"]["t-3"]["id"] == "x-2"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["agents", "VENUS"], 1, "no registered agent is called 'VENUS'"),
+        (["builds", "b-9"], 1, "there is no build 'b-9'; nova-stream builds lists them"),
+        (["builds", "b-1", "--status", "failed"], 2, "an ID names one build already"),
+    ],
+)
+async def test_what_is_not_there(
+    command: Command, words: list[str], status: int, says: str
+) -> None:
+    found, out, err = await command(*words)
+    assert (found, out) == (status, "")
+    assert err.startswith(f"error: {says}")
+
+
+async def test_status(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out, _ = await command("status", "--json")
+    found = json.loads(out)
+    assert status == 1  # no worker runs
+    assert (found["stream"]["databaseState"], found["stream"]["kafkaState"]) == ("up", "up")
+    assert (found["stream"]["workers"], found["alerts"]) == (0, [])
+    assert [job["name"] for job in found["jobs"]][-1] == "healthCheck"
+    text = (await command("status"))[1]
+    assert "NONE; nova-stream worker\n" in text
+    assert "\nhealthCheck " in text
+
+    monkeypatch.setenv("NOVA_DATABASE_URL", f"postgresql://u:pw@127.0.0.1:{free_port()}/nova")
+    status, text, _ = await command("status")
+    assert status == 1
+    assert "\nPostgres  REFUSES CONNECTIONS: 127.0.0.1:" in text
+    assert "pw" not in text
