@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Self, TypeVar
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import BrokerResponseError, KafkaError, for_code
+from aiokafka.errors import BrokerResponseError, KafkaConnectionError, KafkaError, for_code
 from aiokafka.protocol.admin import CreatePartitionsRequest, CreateTopicsRequest
 
 from nova_stream.errors import TopicError
 from nova_stream.kafka import queries
 from nova_stream.kafka.faults import told, unavailable
 from nova_stream.kafka.model import FoundTopic, Group, Key, Log, OpenTransaction
-from nova_stream.kafka.opening import opened
+from nova_stream.kafka.opening import Client, opened
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 
@@ -42,7 +42,8 @@ class KafkaAdmin:
     def __init__(self, settings: Settings, limit: float = _LIMIT_S) -> None:
         self._settings = settings
         self._limit = limit
-        self._client: AIOKafkaClient | None = None
+        self._client: Client | None = None
+        self._closed = False
         self._lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -52,7 +53,8 @@ class KafkaAdmin:
         await self.close()
 
     async def close(self) -> None:
-        """End the connections; another question would make new ones."""
+        """End the connections; whoever still asks, or asks again, is told that nobody answers."""
+        self._closed = True
         client, self._client = self._client, None
         if client is not None:
             await _end(client)
@@ -180,10 +182,10 @@ class KafkaAdmin:
                 await self._drop(client)
             raise unavailable(error, self._settings) from None
 
-    async def _connected(self) -> AIOKafkaClient:
+    async def _connected(self) -> Client:
         async with self._lock:
             if self._client is None:
-                client = AIOKafkaClient(
+                client = Client(
                     **client_options(self._settings),
                     client_id="nova-stream-admin",
                     request_timeout_ms=int(self._limit * 1000),
@@ -191,19 +193,21 @@ class KafkaAdmin:
                 )
                 try:
                     await opened(client.bootstrap())
+                    if self._closed:
+                        raise KafkaConnectionError("the client was closed meanwhile")
                 except BaseException:
                     await _end(client)
                     raise
                 self._client = client
             return self._client
 
-    async def _drop(self, client: AIOKafkaClient) -> None:
+    async def _drop(self, client: Client) -> None:
         if self._client is client:
             self._client = None
             await _end(client)
 
 
-async def _end(client: AIOKafkaClient) -> None:
+async def _end(client: Client) -> None:
     # A peer that does not answer would hold up the farewell of TLS.
     with contextlib.suppress(TimeoutError, KafkaError, OSError):
         async with asyncio.timeout(_CLOSE_LIMIT_S):

@@ -1,26 +1,51 @@
-"""Opening a client of aiokafka so that nothing stays open when whoever wants it gives up."""
+"""Opening and closing clients of aiokafka so that no connection stays open behind them.
+
+aiokafka loses a connection in two places. ``bootstrap`` asks its first question on one that nobody
+else knows, and does not close it when it is cut off; and a connection that is being made while
+``close`` runs is filed afterwards, where nobody closes it any more.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
+from traceback import walk_tb
 from typing import Any
 
-#: Seconds for an opening that nobody waits for any more.
-_LIMIT_S = 1.0
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError
 
 
 async def opened(opening: Coroutine[Any, Any, None]) -> None:
-    """Await a client's ``bootstrap`` or ``start``.
+    """Await a client's ``bootstrap`` or ``start``; cut off, it leaves no connection open.
 
-    Cancelled, it gives the opening a second to end before it passes the cancellation on: aiokafka
-    leaves the connection open whose first question is cut off, where ``close`` cannot find it.
+    What the client itself knows is left to its own ``close`` or ``stop``.
     """
-    task = asyncio.create_task(opening)
     try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=_LIMIT_S)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await opening
+    except BaseException as error:
+        # Only the frame that was cut off still knows its connection.
+        for frame, _ in walk_tb(error.__traceback__):
+            for value in frame.f_locals.values():
+                if isinstance(value, AIOKafkaConnection):
+                    value.close()
         raise
+
+
+class Client(AIOKafkaClient):
+    """aiokafka's client, for several who ask at once; after ``close`` it opens nothing more."""
+
+    _ended = False
+
+    async def close(self) -> None:
+        """Close all connections, those too that are just being made."""
+        self._ended = True
+        await super().close()
+
+    async def _get_conn(self, node_id: Any, *, group: int = ConnectionGroup.DEFAULT) -> Any:
+        connection = None if self._ended else await super()._get_conn(node_id, group=group)
+        if self._ended:
+            if connection is not None:
+                connection.close(reason=CloseReason.SHUTDOWN)
+            raise KafkaConnectionError("the client was closed meanwhile")
+        return connection

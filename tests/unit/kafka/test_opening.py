@@ -1,51 +1,28 @@
-"""Clients are opened to the end, or not at all."""
+"""Clients that are cut off while they open, or closed while they connect, leave nothing open."""
 
 from __future__ import annotations
 
 import asyncio
+from unittest import mock
 
+import aiokafka.client
 import pytest
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError
 
-from nova_stream.kafka import opening
-from nova_stream.kafka.opening import opened
-
-
-class Client:
-    """One whose opening asks a question and notes how that ended."""
-
-    def __init__(self, answer: asyncio.Event) -> None:
-        self.ended = "not at all"
-        self._answer = answer
-
-    async def start(self) -> None:
-        try:
-            await self._answer.wait()
-            self.ended = "answered"
-        except asyncio.CancelledError:
-            self.ended = "cut off"
-            raise
+from nova_stream.kafka.opening import Client, opened
 
 
-async def test_an_opening_that_nobody_waits_for_gets_its_answer() -> None:
-    answer = asyncio.Event()
-    client = Client(answer)
-    waiting = asyncio.create_task(opened(client.start()))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.sleep(0)
-    answer.set()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert client.ended == "answered"
+async def _cut_off(connection: AIOKafkaConnection) -> None:
+    await asyncio.sleep(3600)
 
 
-async def test_one_without_an_answer_is_cut_off_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_LIMIT_S", 0.01)
-    client = Client(asyncio.Event())
+async def test_a_connection_of_the_cut_off_frame_is_closed() -> None:
+    connection = mock.create_autospec(AIOKafkaConnection, instance=True)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await opened(client.start())
-    assert client.ended == "cut off"
+            await opened(_cut_off(connection))
+    connection.close.assert_called_once_with()
 
 
 async def test_its_error_is_passed_on() -> None:
@@ -54,3 +31,28 @@ async def test_its_error_is_passed_on() -> None:
 
     with pytest.raises(ConnectionRefusedError):
         await opened(start())
+
+
+async def test_a_connection_made_while_the_client_closes_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, made = asyncio.Event(), asyncio.Event()
+    connection = mock.create_autospec(AIOKafkaConnection, instance=True)
+
+    async def create_conn(*_args: object, **_options: object) -> AIOKafkaConnection:
+        asked.set()
+        await made.wait()
+        return connection
+
+    monkeypatch.setattr(aiokafka.client, "create_conn", create_conn)
+    client = Client()
+    monkeypatch.setattr(client.cluster, "broker_metadata", mock.Mock())
+    connecting = asyncio.create_task(client.ready(1))
+    await asked.wait()
+    await client.close()
+    made.set()
+    with pytest.raises(KafkaConnectionError):
+        await connecting
+    connection.close.assert_called_once()
+    with pytest.raises(KafkaConnectionError):
+        await client.ready(1)
