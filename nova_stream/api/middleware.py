@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nova_stream.api import refusals
 from nova_stream.api.auth.access import ACCESS, Access
 from nova_stream.api.auth.rate_limit import RateLimit, counted_address
 from nova_stream.api.auth.tokens import Tokens, secret_of
@@ -148,18 +149,9 @@ def _guard_open(headers: Headers, origins: Collection[str]) -> None:
     host = headers.get("host", "")
     origin = headers.get("origin")
     if not _is_loopback(f"//{host}"):
-        raise ProblemError(
-            403,
-            "foreign-host",
-            "Without a configured token only 127.0.0.1 and localhost are served; "
-            "set NOVA_API_TOKEN.",
-        )
+        raise refusals.foreign_host()
     if origin is not None and origin not in origins and _host_of(origin) != host:
-        raise ProblemError(
-            403,
-            "foreign-origin",
-            "Without a configured token pages of other origins are not served; set NOVA_API_TOKEN.",
-        )
+        raise refusals.foreign_origin()
 
 
 def _refuse_forwarded(headers: Headers) -> None:
@@ -168,12 +160,7 @@ def _refuse_forwarded(headers: Headers) -> None:
     """
     for name in headers:
         if name in _FORWARDED or name.startswith(_FORWARDED_PREFIX):
-            raise ProblemError(
-                403,
-                "forwarded",
-                f"The header {name} says that a proxy forwards this request. Without a configured "
-                "token only this machine is served; set NOVA_API_TOKEN.",
-            )
+            raise refusals.forwarded(name)
 
 
 class SizeLimit:

@@ -57,6 +57,34 @@ def lacking(needed: Iterable[str], scopes: Iterable[str]) -> ProblemError:
     )
 
 
+def foreign_host() -> ProblemError:
+    """Without tokens: the request names another host than this machine."""
+    return ProblemError(
+        403,
+        "foreign-host",
+        "Without a configured token only 127.0.0.1 and localhost are served; set NOVA_API_TOKEN.",
+    )
+
+
+def foreign_origin() -> ProblemError:
+    """Without tokens: a page of another origin sent the request."""
+    return ProblemError(
+        403,
+        "foreign-origin",
+        "Without a configured token pages of other origins are not served; set NOVA_API_TOKEN.",
+    )
+
+
+def forwarded(header: str) -> ProblemError:
+    """Without tokens: ``header`` says that a proxy hands the request on."""
+    return ProblemError(
+        403,
+        "forwarded",
+        f"The header {header} says that a proxy forwards this request. Without a configured "
+        "token only this machine is served; set NOVA_API_TOKEN.",
+    )
+
+
 def untold() -> ProblemError:
     """The audit trail takes no line, and nothing is done without one."""
     return ProblemError(

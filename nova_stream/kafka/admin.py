@@ -193,11 +193,12 @@ class KafkaAdmin:
                 )
                 try:
                     await opened(client.bootstrap())
-                    if self._closed:
-                        raise KafkaConnectionError("the client was closed meanwhile")
                 except BaseException:
                     await _end(client)
                     raise
+                if self._closed:
+                    await _end(client)
+                    raise KafkaConnectionError("the client was closed meanwhile")
                 self._client = client
             return self._client
 

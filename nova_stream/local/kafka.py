@@ -48,7 +48,7 @@ class LocalKafka(LocalServer):
         return f"{HOST}:{self._port}"
 
     def install(self) -> None:
-        """Fetch Kafka's jars into the user's cache, once (43 MB), and look for a Java."""
+        """Fetch Kafka's jars into the user's cache, once (45 MB), and look for a Java."""
         find_java()
         jars.install(progress=self._progress)
 

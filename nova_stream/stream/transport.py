@@ -528,6 +528,12 @@ def chunk_transport(app: faust.App, source: Source) -> Transport:
     return transport
 
 
+def crashed(app: faust.App) -> asyncio.Event:
+    """Set once Faust has given up; ``app.crash_reason`` says why."""
+    event: asyncio.Event = app._crashed
+    return event
+
+
 def _say_gone(tp: TP, position: int, begin: int) -> None:
     _log.error(
         "records are gone from the log before they were read",

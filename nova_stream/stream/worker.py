@@ -34,7 +34,7 @@ from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.pumps import Pumps, decoders_of
 from nova_stream.stream.schema_wait import SchemaWait
 from nova_stream.stream.spans import FlushSpans
-from nova_stream.stream.transport import Source
+from nova_stream.stream.transport import Source, crashed
 from nova_stream.telemetry import get_logger
 from nova_stream.tracing import tracer_of
 
@@ -213,7 +213,7 @@ class Worker:
         waits = [
             asyncio.create_task(self._stop.wait()),
             asyncio.create_task(self._rebuild.wait()),
-            asyncio.create_task(app._crashed.wait()),
+            asyncio.create_task(crashed(app).wait()),
         ]
         try:
             await asyncio.wait({*waits, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -229,7 +229,7 @@ class Worker:
                     part=task.get_name(),
                     exc_info=task.exception(),
                 )
-        if app._crashed.is_set():
+        if crashed(app).is_set():
             _log.error("Faust stopped", reason=repr(app.crash_reason))
         return Outcome.REBUILD
 

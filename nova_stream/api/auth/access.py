@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import MutableMapping
 from typing import Any, Literal, cast
 
-from nova_stream.api import refusals
 from nova_stream.api.auth.tokens import Caller, Tokens
 from nova_stream.scopes import Scope
 
@@ -40,15 +39,18 @@ class Access:
         self.changed: Counter[str] = Counter()
 
     def check(self, *scopes: Scope, confirm: Confirm = "fresh") -> None:
-        """As ``Tokens.check``, of the request's token."""
+        """Allow what one of ``scopes`` allows, if the request's token has it.
+
+        Raises ProblemError 401 or 403 unless it has, 503 or SchemaVersionError while Postgres
+        cannot tell.
+        """
         self.caller = caller = self._tokens.identify(self.secret)
         if _ACTING.issuperset(scopes):
             self.acts |= set(scopes)
         if caller is None:
             self.granted |= set(scopes)
-        elif caller.scopes.isdisjoint(scopes):
-            raise refusals.lacking(scopes, caller.scopes)
         else:
+            caller.need(scopes)
             self.granted |= caller.scopes.intersection(scopes)
         self._allowed.append((scopes, confirm))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -41,6 +41,11 @@ class Caller(NamedTuple):
     name: str
     scopes: frozenset[str]
     expires_at: datetime | None = None
+
+    def need(self, scopes: Collection[Scope]) -> None:
+        """Raise ProblemError 403 unless it has one of ``scopes``."""
+        if self.scopes.isdisjoint(scopes):
+            raise refusals.lacking(scopes, self.scopes)
 
 
 class _Token(NamedTuple):
@@ -137,8 +142,8 @@ class Tokens:
     def check(self, given: str | None, *scopes: Scope) -> Caller | None:
         """As ``identify``; raises ProblemError 403 unless the token has one of ``scopes``."""
         caller = self.identify(given)
-        if caller is not None and caller.scopes.isdisjoint(scopes):
-            raise refusals.lacking(scopes, caller.scopes)
+        if caller is not None:
+            caller.need(scopes)
         return caller
 
     def _why_unknown(self) -> Exception:
