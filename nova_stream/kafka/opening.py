@@ -32,7 +32,7 @@ async def opened(opening: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-class Client(AIOKafkaClient):
+class Client(AIOKafkaClient):  # type: ignore[misc]
     """aiokafka's client, for several who ask at once; after ``close`` it opens nothing more."""
 
     _ended = False
