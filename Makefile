@@ -73,7 +73,7 @@ check: setup ## ruff, format, mypy, imports, schemas against code, models and sc
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m nova_stream.events.schemas --check
+	@$(BIN)/python -m tools.schemas --check
 	@$(BIN)/python -m tests.check_migrations
 
 format: setup ## bring the code into form

@@ -1,7 +1,7 @@
 """Kafka's jars: fetched by jgo, checked against sums that stand in this package, cached per user.
 
 ``kafka-jars.lock`` has a line a jar: ``group:artifact:version sha256 size``. ``python -m
-nova_stream.local.relock`` writes it anew when the version changes.
+tools.kafka_jars`` writes it anew when the version changes.
 """
 
 from __future__ import annotations

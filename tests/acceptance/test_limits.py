@@ -19,13 +19,14 @@ import httpx
 import pytest
 
 from nova_stream.api.app import ROUTES
-from nova_stream.api.budget.budget import MB, budgets_of
+from nova_stream.api.budget.budget import MB
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.local.ports import free_port
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.storage.database import connect
 from tests.acceptance.harness import Stack, stopped_at_the_end, until
 from tests.acceptance.test_broker_kills import ready, start_api
+from tools.limits_page import budgets_of
 
 _log = logging.getLogger(__name__)
 

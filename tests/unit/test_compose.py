@@ -21,13 +21,13 @@ from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.cli.main import app
 from nova_stream.jobs.engine.metrics import JobMetrics
-from nova_stream.local import relock
 from nova_stream.local.jars import read_lock
 from nova_stream.local.kafka_config import MESSAGE_MAX_BYTES
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.access.grants import Role
 from nova_stream.stream.metrics import Metrics
 from nova_stream.testing import containers
+from tools import kafka_jars
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -154,7 +154,7 @@ def test_kafka_is_of_one_version_everywhere() -> None:
     image = SERVICES["kafka"]["image"].partition(":")[2]
     brokers = {jar.version for jar in read_lock() if jar.group == "org.apache.kafka"}
     assert brokers == {image}
-    assert relock.KAFKA.endswith(f":{image}")
+    assert kafka_jars.KAFKA.endswith(f":{image}")
     assert f"`apache/kafka:{image}`" in (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 
 

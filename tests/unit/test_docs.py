@@ -286,7 +286,7 @@ def test_examples_of_testing_are_python() -> None:
 
 CODE = sorted(
     file
-    for folder in ("nova_stream", "tests", "benchmarks", "deploy")
+    for folder in ("nova_stream", "tools", "tests", "benchmarks", "deploy")
     for file in (ROOT / folder).rglob("*")
     if file.suffix in {".py", ".js", ".css", ".sh"} and "vendor" not in file.parts
 )

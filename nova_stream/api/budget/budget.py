@@ -7,12 +7,10 @@ larger answers, and lets only as many requests work at a time as there is room i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from fastapi import Depends, Request
-from fastapi.routing import APIRoute
 
 from nova_stream.api.parameters import refuse_unknown
 from nova_stream.api.problems import ProblemError
@@ -128,27 +126,6 @@ def _check_query(query: bytes, budget: Budget) -> None:
             f"The query has {len(query):,} bytes; at most {budget.query >> 10} kB are taken"
             f"{aside}.",
         )
-
-
-def budget_of(route: APIRoute) -> Budget | None:
-    """What a route declares; of several the last, which is the route's own."""
-    found = [getattr(dependency.dependency, "budget", None) for dependency in route.dependencies]
-    return next((budget for budget in reversed(found) if budget is not None), None)
-
-
-def budgets_of(routes: Iterable[Any]) -> dict[str, Budget]:
-    """The budgets of all routes as ``METHOD /path``; KeyError for a route without one."""
-    found = {}
-    for route in routes:
-        if not isinstance(route, APIRoute) or not route.include_in_schema:
-            continue
-        budget = budget_of(route)
-        for method in route.methods or ():
-            name = f"{method} {route.path.replace(':path}', '}')}"
-            if budget is None:
-                raise KeyError(name)
-            found[name] = budget
-    return found
 
 
 def too_large(limit: int) -> ProblemError:

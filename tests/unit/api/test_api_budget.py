@@ -15,8 +15,7 @@ from starlette.types import ASGIApp, Message
 from nova_stream.api.app import ROUTES
 from nova_stream.api.budget import room
 from nova_stream.api.budget import spending as mechanism
-from nova_stream.api.budget.budget import CALLER, CUT, MB, Budget, budgets_of, within
-from nova_stream.api.budget.page import PAGE, page
+from nova_stream.api.budget.budget import CALLER, CUT, MB, Budget, within
 from nova_stream.api.budget.request_body import read_json
 from nova_stream.api.budget.room import Room, Rooms
 from nova_stream.api.budget.spending import (
@@ -29,6 +28,7 @@ from nova_stream.api.budget.spending import (
 from nova_stream.api.convex.backend import FUNCTIONS
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.api.middleware import RequestMiddleware
+from tools.limits_page import PAGE, budgets_of, page
 
 SMALL = Budget(body=MB, values=100, answer=1000, seconds=0.2, memory=60)
 
@@ -51,7 +51,7 @@ def test_a_route_without_a_budget_is_told() -> None:
 
 def test_the_page_tells_what_is_declared() -> None:
     text = PAGE.read_text()
-    assert page(text) == text, "run: python -m nova_stream.api.budget.page"
+    assert page(text) == text, "run: python -m tools.limits_page"
 
 
 def rooms(size: int = 100) -> Rooms:

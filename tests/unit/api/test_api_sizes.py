@@ -12,10 +12,11 @@ import pytest
 from fastapi.routing import APIRoute
 
 from nova_stream.api.app import ROUTES, create_app
-from nova_stream.api.budget.budget import KB, UNDECLARED, budget_of, budgets_of
+from nova_stream.api.budget.budget import KB, UNDECLARED
 from nova_stream.api.own_writes import own_writes
 from nova_stream.settings import load_settings
 from tests.unit.api.test_api_app import NOWHERE, connect
+from tools.limits_page import budget_of, budgets_of
 
 TOKEN = {"Authorization": "Bearer all"}
 ALL = [route for module in ROUTES for route in module.router.routes]

@@ -20,8 +20,8 @@ from nova_stream.events.decode import decode
 from nova_stream.events.documents import DOCUMENTS as STRUCTS
 from nova_stream.events.documents import RULES, camel_case
 from nova_stream.events.encode import validate_document
-from nova_stream.events.json_schema import record_schema
-from nova_stream.events.schemas import differing_files, main, schema_files, write_schemas
+from tools.json_schema import record_schema
+from tools.schemas import differing_files, main, schema_files, write_schemas
 
 from .helpers import (
     DOCUMENTS,
@@ -173,7 +173,7 @@ def test_checking_names_the_file_that_differs(
 
 
 def test_the_check_runs_as_a_program() -> None:
-    command = [sys.executable, "-m", "nova_stream.events.schemas", str(FOLDER), "--check"]
+    command = [sys.executable, "-m", "tools.schemas", str(FOLDER), "--check"]
     assert subprocess.run(command, check=False).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""Writes ``schemas/``: ``python -m nova_stream.events.schemas [FOLDER] [--check]``."""
+"""Writes ``schemas/``: ``python -m tools.schemas [FOLDER] [--check]``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nova_stream.events.asyncapi import asyncapi_document
 from nova_stream.events.change import Entity
-from nova_stream.events.json_schema import record_schema
+from tools.asyncapi import asyncapi_document
+from tools.json_schema import record_schema
 
 
 def schema_files() -> dict[str, str]:
@@ -47,9 +47,7 @@ def differing_files(folder: Path) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 1 when ``--check`` finds a file that differs."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nova_stream.events.schemas", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m tools.schemas", description=__doc__)
     parser.add_argument("folder", nargs="?", default="schemas", type=Path)
     parser.add_argument("--check", action="store_true", help="change nothing, only compare")
     options = parser.parse_args(arguments)

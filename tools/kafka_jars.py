@@ -1,6 +1,6 @@
 """Writes ``kafka-jars.lock`` anew: resolves Kafka's dependencies and pins every jar's sum.
 
-For maintainers, when the version of Kafka changes: ``python -m nova_stream.local.relock``, then
+For maintainers, when the version of Kafka changes: ``python -m tools.kafka_jars``, then
 review the difference. Running it trusts what the Maven repository serves at that moment.
 """
 

@@ -1,15 +1,18 @@
 """docs/limits.md: what every route and every function of the main app may cost.
 
-``python -m nova_stream.api.budget.page`` writes the tables anew from what the routes declare.
+``python -m tools.limits_page`` writes the tables anew from what the routes declare.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from fastapi.routing import APIRoute
 
 from nova_stream.api.app import ROUTES
-from nova_stream.api.budget.budget import KB, MB, Budget, budgets_of
+from nova_stream.api.budget.budget import KB, MB, Budget
 from nova_stream.api.convex.backend import FUNCTIONS
 
 PAGE = Path("docs/limits.md")
@@ -37,6 +40,27 @@ def page(text: str) -> str:
         *_table("function", functions),
     ]
     return "\n".join([f"{before}{_BEGIN}", *tables, f"{_END}{after}"])
+
+
+def budget_of(route: APIRoute) -> Budget | None:
+    """What a route declares; of several the last, which is the route's own."""
+    found = [getattr(dependency.dependency, "budget", None) for dependency in route.dependencies]
+    return next((budget for budget in reversed(found) if budget is not None), None)
+
+
+def budgets_of(routes: Iterable[Any]) -> dict[str, Budget]:
+    """The budgets of all routes as ``METHOD /path``; KeyError for a route without one."""
+    found = {}
+    for route in routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
+        budget = budget_of(route)
+        for method in route.methods or ():
+            name = f"{method} {route.path.replace(':path}', '}')}"
+            if budget is None:
+                raise KeyError(name)
+            found[name] = budget
+    return found
 
 
 def _table(what: str, budgets: Mapping[str, Budget]) -> Iterable[str]:

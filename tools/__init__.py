@@ -1,0 +1,1 @@
+"""What makes files that are checked in: for maintainers, not part of the installed package."""
