@@ -14,6 +14,8 @@ HOST = "127.0.0.1"
 #: Where free ports are looked for: below the range from which systems take the ports of outgoing
 #: connections, so that a free port cannot be lost to one between looking and listening.
 RANGE = range(20000, 30000)
+#: Ports that are tried where one is preferred.
+_TRIES = 100
 
 
 def is_free(port: int) -> bool:
@@ -65,13 +67,13 @@ def read_port(path: Path) -> int | None:
         return None
 
 
-def next_free_port(start: int, *, tries: int = 100) -> int:
-    """The first free port from ``start`` upwards; raises LocalStackError after ``tries``."""
-    for port in range(start, min(start + tries, 65536)):
+def next_free_port(start: int) -> int:
+    """The first free port from ``start`` upwards; raises LocalStackError after some."""
+    for port in range(start, min(start + _TRIES, 65536)):
         if is_free(port):
             return port
     raise LocalStackError(
-        f"no free port on {HOST} between {start} and {start + tries - 1}; give another one"
+        f"no free port on {HOST} between {start} and {start + _TRIES - 1}; give another one"
     )
 
 

@@ -215,25 +215,24 @@ async def timed_then_untimed(
     place: ListPlace,
     *,
     before: Sequence[Any] = (),
-    after: Sequence[Any] = (),
 ) -> Rows:
     """The rows after a place: first those with a time, then those without.
 
-    The statements take ``before``, the place (time and id; id alone), one row more than is wanted,
-    and ``after``. Needs a snapshot.
+    The statements take ``before``, the place (time and id; id alone), and one row more than is
+    wanted. Needs a snapshot.
     """
     timed, untimed = statements
     found = Rows([], 0, more=False)
     last: str | None = place.id
     if place.time is not None:
-        arguments = (*before, place.time, place.id, bounds.rows + 1, *after)
+        arguments = (*before, place.time, place.id, bounds.rows + 1)
         found = await fetch_within(connection, timed, *arguments, **bounds._asdict())
         last = None
     if found.more:
         return found
     # One at least is asked for: it tells whether there are more.
     left = Bounds(max(1, bounds.rows - len(found.rows)), max(1, bounds.size - found.size))
-    arguments = (*before, last, left.rows + 1, *after)
+    arguments = (*before, last, left.rows + 1)
     rest = await fetch_within(connection, untimed, *arguments, **left._asdict())
     rows = [*found.rows, *rest.rows]
     full = found.size >= bounds.size and found.rows

@@ -8,5 +8,5 @@ export const html = htm.bind(createElement);
 export { render };
 export { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "../vendor/preact-hooks.js";
 export { batch, computed, effect, signal } from "../vendor/signals.js";
-export { LocationProvider, Route, Router, useLocation, useRoute } from "../vendor/preact-iso-router.js";
+export { LocationProvider, Route, Router, useLocation } from "../vendor/preact-iso-router.js";
 export { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "../vendor/virtual-core.js";
