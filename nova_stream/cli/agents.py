@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import Json, Limit, duration_text, print_fields, print_json, print_table
+from nova_stream.cli.start import on_database, prepare_quiet
+from nova_stream.cli.tables import Json, Limit, duration_text, print_fields, print_json, print_list
 from nova_stream.cli.times import From, To, time_range
 from nova_stream.errors import NovaStreamError
 
 if TYPE_CHECKING:
-    from nova_stream.settings import Settings
+    from nova_stream.storage.database import Connection
     from nova_stream.storage.stats.buckets import Range
-    from nova_stream.storage.stats.range_rows import AgentRange, AgentsRange, Figures
+    from nova_stream.storage.stats.range_rows import AgentRange, Figures
     from nova_stream.storage.stats.rows import AgentStats, NamedAgentStats
 
 #: More than all rows have.
@@ -64,70 +64,49 @@ def agents(
     settings = prepare_quiet()
     asked = time_range(start, to, system_clock())
     if name is not None:
-        _show_one(
-            asyncio.run(_one(settings, name, asked, unregistered=unregistered)), as_json=as_json
-        )
-    elif asked is None:
-        rows, more = asyncio.run(_all(settings, limit, unregistered=unregistered))
+        read = partial(_one, name=name, asked=asked, unregistered=unregistered)
+        _show_one(on_database(settings, "agents", read), as_json=as_json)
+        return
+    from nova_stream.storage.stats.ranges import agents_range
+    from nova_stream.storage.stats.read import Bounds, agents_stats
+
+    bounds = Bounds(limit, _BYTES)
+    if asked is None:
+        every = partial(agents_stats, bounds=bounds, unregistered=unregistered)
+        rows, end = on_database(settings, "agents", every)
         if as_json:
             print_json({"items": rows})
         else:
-            _print(_ALL_TIME, [_row(row) for row in rows], more=more)
+            _print(_ALL_TIME, [_row(row) for row in rows], more=end is not None)
     else:
-        found, more = asyncio.run(_ranged(settings, asked, limit, unregistered=unregistered))
+        ranged = partial(
+            agents_range, asked=asked, bounds=bounds, after=None, unregistered=unregistered
+        )
+        found, end = on_database(settings, "agents", ranged)
         if as_json:
             print_json(found)
         else:
             rows_ = [_range_row(row.agent_name, row, row.role) for row in found.items]
-            _print(_RANGE, [*rows_, _range_row("(all)", found.overall, None)], more=more)
+            rows_.append(_range_row("(all)", found.overall, None))
+            _print(_RANGE, rows_, more=end is not None)
             typer.echo(f"from {found.from_} to before {found.to}")
 
 
 def _print(columns: tuple[str, ...], rows: list[tuple[object, ...]], *, more: bool) -> None:
-    if rows:
-        print_table(columns, rows, right=set(columns) - {"agent", "status", "last active", "role"})
-    else:
-        typer.echo("no agents")
-    if more:
-        typer.echo("there are more; --limit N shows up to N")
-
-
-async def _all(
-    settings: Settings, limit: int, *, unregistered: bool
-) -> tuple[list[AgentStats], bool]:
-    from nova_stream.storage.database import open_session
-    from nova_stream.storage.stats.read import Bounds, agents_stats
-
-    async with open_session(settings, "agents") as connection:
-        rows, end = await agents_stats(connection, Bounds(limit, _BYTES), unregistered=unregistered)
-    return rows, end is not None
-
-
-async def _ranged(
-    settings: Settings, asked: Range, limit: int, *, unregistered: bool
-) -> tuple[AgentsRange, bool]:
-    from nova_stream.storage.database import open_session
-    from nova_stream.storage.stats.ranges import agents_range
-    from nova_stream.storage.stats.read import Bounds
-
-    async with open_session(settings, "agents") as connection:
-        bounds = Bounds(limit, _BYTES)
-        found, end = await agents_range(connection, asked, bounds, None, unregistered=unregistered)
-    return found, end is not None
+    right = set(columns) - {"agent", "status", "last active", "role"}
+    print_list(rows, columns, tuple, as_json=False, none="no agents", right=right, more=more)
 
 
 async def _one(
-    settings: Settings, name: str, asked: Range | None, *, unregistered: bool
+    connection: Connection, name: str, asked: Range | None, *, unregistered: bool
 ) -> NamedAgentStats | AgentRange:
-    from nova_stream.storage.database import open_session
     from nova_stream.storage.stats import ranges, read
 
     found: NamedAgentStats | AgentRange | None
-    async with open_session(settings, "agents") as connection:
-        if asked is None:
-            found = await read.agent_stats(connection, name, unregistered=unregistered)
-        else:
-            found = await ranges.agent_range(connection, asked, name, unregistered=unregistered)
+    if asked is None:
+        found = await read.agent_stats(connection, name, unregistered=unregistered)
+    else:
+        found = await ranges.agent_range(connection, asked, name, unregistered=unregistered)
     if found is None:
         hint = "" if unregistered else "; --unregistered shows what counts under it all the same"
         raise NovaStreamError(f"no registered agent is called {name!r}{hint}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, print_list
 from nova_stream.cli.trail_line import account, told
 from nova_stream.errors import UsageError
@@ -38,7 +39,10 @@ def show_list(
 ) -> None:
     """List the alerts that are open, the newest first. Times are UTC."""
     settings = prepare_quiet()
-    found = asyncio.run(_find(settings, ended=every))
+    from nova_stream.storage.jobs.read import alerts
+
+    read = partial(alerts, limit=_MOST, is_open=None if every else True)
+    found, _ = on_database(settings, "alerts", read)
     columns = ("id", "kind", "subject", "began at", "ended at", "seen to by", "message")
     print_list(found, columns, _row, as_json=as_json, none="no alerts")
 
@@ -65,14 +69,6 @@ def _row(alert: Alert) -> tuple[object, ...]:
     ended = alert.ended_at or "open"
     who = alert.acknowledged_by or ""
     return (alert.id, alert.kind, alert.subject, alert.began_at, ended, who, alert.message)
-
-
-async def _find(settings: Settings, *, ended: bool) -> list[Alert]:
-    from nova_stream.storage.database import open_session
-    from nova_stream.storage.jobs.read import alerts
-
-    async with open_session(settings, "alerts") as connection:
-        return (await alerts(connection, _MOST, is_open=None if ended else True))[0]
 
 
 async def _acknowledge(settings: Settings, number: int, by: str | None) -> Alert:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import Json, print_list, time_text
+from nova_stream.cli.tables import Json, print_count, print_list, time_text
 from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
@@ -56,7 +56,7 @@ def restore(
     if (day is None) == (execution is None):
         raise UsageError("give either a day or --id")
     count = asyncio.run(_restore(settings, _day(day) if day else None, execution or ""))
-    typer.echo(f'{{"restored": {count}}}' if as_json else f"restored {count}")
+    print_count("restored", count, as_json=as_json)
 
 
 async def _restore(settings: Settings, day: date | None, execution: str) -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
-from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import (
     Json,
     Limit,
     duration_text,
     print_fields,
     print_json,
+    print_list,
     print_table,
     printable,
 )
@@ -22,7 +23,7 @@ from nova_stream.cli.times import From, To, time_range
 from nova_stream.errors import NovaStreamError, UsageError
 
 if TYPE_CHECKING:
-    from nova_stream.settings import Settings
+    from nova_stream.storage.database import Connection
     from nova_stream.storage.lists.rows import ListedExecution
     from nova_stream.storage.lists.statements import Question
     from nova_stream.storage.stats.rows import Build, BuildWithTasks, Task
@@ -37,7 +38,7 @@ _MILLISECONDS = 1000
 _State = Literal["pending", "running", "completed", "failed"]
 
 
-class _Found(NamedTuple):
+class _BuildWithErrors(NamedTuple):
     """A build, and the newest execution of its failed tasks, by the tasks' ids."""
 
     build: BuildWithTasks
@@ -73,64 +74,53 @@ def builds(
         raise UsageError("an ID names one build already: leave out the options that choose builds")
     settings = prepare_quiet()
     if build is not None:
-        _show(asyncio.run(_one(settings, build)), as_json=as_json)
+        _show(on_database(settings, "builds", partial(_one, id_=build)), as_json=as_json)
         return
     from nova_stream.storage.lists.catalogue import BUILDS
     from nova_stream.storage.lists.statements import OpenRange, Question
 
     asked = time_range(start, to, system_clock())
     times = OpenRange() if asked is None else OpenRange(*map(isoformat, asked))
-    rows, more = asyncio.run(_list(settings, Question(BUILDS, given, times, documents=True), limit))
-    if as_json:
-        print_json({"items": rows})
-        return
-    if rows:
-        columns = ("id", "status", "started at", "took", "name", "error")
-        print_table(columns, [_row(row) for row in rows])
-    else:
-        typer.echo("no builds")
-    if more:
-        typer.echo("there are more; --limit N shows up to N")
+    question = Question(BUILDS, given, times, documents=True)
+    rows, more = on_database(settings, "builds", partial(_list, question=question, limit=limit))
+    columns = ("id", "status", "started at", "took", "name", "error")
+    print_list(rows, columns, _row, as_json=as_json, none="no builds", more=more)
 
 
-async def _list(settings: Settings, question: Question, limit: int) -> tuple[list[Build], bool]:
+async def _list(connection: Connection, question: Question, limit: int) -> tuple[list[Build], bool]:
     """The newest builds that are wanted: of pages that hold few, as many as it takes."""
-    from nova_stream.storage.database import open_session
     from nova_stream.storage.lists.read import read_page
     from nova_stream.storage.stats.read import Bounds
 
     rows: list[Build] = []
-    async with open_session(settings, "builds") as connection:
-        page = await read_page(connection, question, Bounds(limit, _BYTES))
+    page = await read_page(connection, question, Bounds(limit, _BYTES))
+    rows += page.rows
+    while page.next is not None and len(rows) < limit:
+        bounds = Bounds(limit - len(rows), _BYTES)
+        page = await read_page(connection, question, bounds, page.next)
         rows += page.rows
-        while page.next is not None and len(rows) < limit:
-            bounds = Bounds(limit - len(rows), _BYTES)
-            page = await read_page(connection, question, bounds, page.next)
-            rows += page.rows
     return rows, page.next is not None
 
 
-async def _one(settings: Settings, id_: str) -> _Found:
-    from nova_stream.storage.database import open_session
+async def _one(connection: Connection, id_: str) -> _BuildWithErrors:
     from nova_stream.storage.lists.catalogue import EXECUTIONS
     from nova_stream.storage.lists.read import read_page
     from nova_stream.storage.lists.statements import Question
     from nova_stream.storage.stats.read import Bounds, build
 
-    async with open_session(settings, "builds") as connection:
-        found = await build(connection, id_, Bounds(_ROWS, _BYTES))
-        if found is None:
-            raise NovaStreamError(f"there is no build {id_!r}; nova-stream builds lists them")
-        last = {}
-        for task in [task for task in found[0].tasks if task.status == "failed"][:_EXPLAINED]:
-            asked = Question(EXECUTIONS, {"task": task.id}, documents=True)
-            page = await read_page(connection, asked, Bounds(1, _BYTES))
-            if page.rows:
-                last[task.id] = page.rows[0]
-    return _Found(found[0], last)
+    found = await build(connection, id_, Bounds(_ROWS, _BYTES))
+    if found is None:
+        raise NovaStreamError(f"there is no build {id_!r}; nova-stream builds lists them")
+    last = {}
+    for task in [task for task in found[0].tasks if task.status == "failed"][:_EXPLAINED]:
+        asked = Question(EXECUTIONS, {"task": task.id}, documents=True)
+        page = await read_page(connection, asked, Bounds(1, _BYTES))
+        if page.rows:
+            last[task.id] = page.rows[0]
+    return _BuildWithErrors(found[0], last)
 
 
-def _show(found: _Found, *, as_json: bool) -> None:
+def _show(found: _BuildWithErrors, *, as_json: bool) -> None:
     build, last = found
     if as_json:
         print_json({"build": build, "lastExecutions": last})

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import Json, print_json, print_table, printable
+from nova_stream.cli.tables import Json, print_count, print_json, print_table, printable
 from nova_stream.cli.trail_line import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
+    from nova_stream.settings import Settings
     from nova_stream.storage.dead_letters.read import DeadLetter, WholeDeadLetter
+    from nova_stream.storage.dead_letters.store import DeadLetterStore
 
 app = typer.Typer(
     help="Records that could not be applied: inspect, publish again, discard.",
@@ -29,6 +32,9 @@ _LARGEST = 2**63 - 1
 _BATCH = b"nova-stream: a record batch"
 #: Letters that a line of the audit trail names; more are counted.
 _NAMED = 20
+_Id = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Its number, as listed.")
+]
 _Ids = Annotated[
     list[int] | None,
     typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Their numbers, as listed."),
@@ -62,9 +68,7 @@ def show_list(
 
 @app.command("show")
 def show(
-    number: Annotated[
-        int, typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Its number, as listed.")
-    ],
+    number: _Id,
     *,
     raw: Annotated[
         bool, typer.Option("--raw", metavar="", help="Write the value's bytes, and nothing else.")
@@ -91,22 +95,17 @@ def retry(
     They keep their versions, so that they can never overwrite something newer. What fails again
     becomes a new dead letter.
     """
-    _answer("retried", asyncio.run(_retry(numbers, every=every, reason=reason)), as_json=as_json)
+    count = asyncio.run(_on_chosen("retry", _republish, numbers, every=every, reason=reason))
+    print_count("retried", count, as_json=as_json)
 
 
 @app.command("unpack")
-def unpack(
-    number: Annotated[
-        int, typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Its number, as listed.")
-    ],
-    *,
-    as_json: Json = False,
-) -> None:
+def unpack(number: _Id, *, as_json: Json = False) -> None:
     """Publish the records of a batch that was kept as one letter.
 
     They keep their versions, as with `retry`. The whole batch is decompressed in memory.
     """
-    _answer("unpacked", asyncio.run(_unpack(number)), as_json=as_json)
+    print_count("unpacked", asyncio.run(_unpack(number)), as_json=as_json)
 
 
 @app.command("discard")
@@ -114,9 +113,8 @@ def discard(
     numbers: _Ids = None, *, every: _All = False, reason: _Reason = None, as_json: Json = False
 ) -> None:
     """Set dead letters aside; their bytes are kept."""
-    _answer(
-        "discarded", asyncio.run(_discard(numbers, every=every, reason=reason)), as_json=as_json
-    )
+    count = asyncio.run(_on_chosen("discard", _set_aside, numbers, every=every, reason=reason))
+    print_count("discarded", count, as_json=as_json)
 
 
 async def _find(
@@ -145,17 +143,34 @@ async def _read(number: int) -> WholeDeadLetter:
         return whole(found)
 
 
-async def _retry(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
-    from nova_stream.republish import republish
+async def _on_chosen(
+    action: str,
+    act: Callable[[Settings, DeadLetterStore, list[int]], Awaitable[object]],
+    numbers: list[int] | None,
+    *,
+    every: bool,
+    reason: str | None,
+) -> int:
+    """How many letters were chosen, after ``act`` on them."""
     from nova_stream.storage.dead_letters.store import open_store
 
     settings = prepare_quiet()
     _check_choice(numbers, every=every, reason=reason)
     async with open_store(settings) as store:
         chosen = numbers or await store.open_ids(reason)
-        async with told(settings, "dead-letters retry", _named(chosen)):
-            await republish(settings, store, chosen)
+        async with told(settings, f"dead-letters {action}", _named(chosen)):
+            await act(settings, store, chosen)
     return len(set(chosen))
+
+
+async def _republish(settings: Settings, store: DeadLetterStore, chosen: list[int]) -> None:
+    from nova_stream.republish import republish
+
+    await republish(settings, store, chosen)
+
+
+async def _set_aside(_settings: Settings, store: DeadLetterStore, chosen: list[int]) -> None:
+    await store.discard(chosen)
 
 
 async def _unpack(number: int) -> int:
@@ -170,18 +185,6 @@ async def _unpack(number: int) -> int:
         return await unpack(settings, store, number)
 
 
-async def _discard(numbers: list[int] | None, *, every: bool, reason: str | None) -> int:
-    from nova_stream.storage.dead_letters.store import open_store
-
-    settings = prepare_quiet()
-    _check_choice(numbers, every=every, reason=reason)
-    async with open_store(settings) as store:
-        chosen = numbers or await store.open_ids(reason)
-        async with told(settings, "dead-letters discard", _named(chosen)):
-            await store.discard(chosen)
-    return len(set(chosen))
-
-
 def _check_choice(numbers: list[int] | None, *, every: bool, reason: str | None) -> None:
     if bool(numbers) == every:
         raise UsageError("give either the numbers of dead letters or --all")
@@ -193,10 +196,6 @@ def _named(numbers: list[int]) -> str:
     """Dead letters as the audit trail names them."""
     shown = ", ".join(str(number) for number in numbers[:_NAMED])
     return shown if len(numbers) <= _NAMED else f"{shown} and {len(numbers) - _NAMED} more"
-
-
-def _answer(verb: str, count: int, *, as_json: bool) -> None:
-    typer.echo(f'{{"{verb}": {count}}}' if as_json else f"{verb} {count}")
 
 
 def _row(letter: DeadLetter) -> tuple[object, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, print_json, print_list, seconds_text
 from nova_stream.cli.times import instant as parse_instant
 from nova_stream.cli.trail_line import told
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from nova_stream.jobs.engine.ledger import Ledger
     from nova_stream.jobs.engine.runner import RunEnd
     from nova_stream.settings import Settings
+    from nova_stream.storage.database import Connection
     from nova_stream.storage.jobs.rows import JobOverview, Run
 
 app = typer.Typer(
@@ -34,7 +37,8 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="A job, as `jobs list
 @app.command("list")
 def show_list(*, as_json: Json = False) -> None:
     """List the jobs with their schedule, next and last run. Times are UTC."""
-    found = asyncio.run(_list(prepare_quiet()))
+    settings = prepare_quiet()
+    found = on_database(settings, "jobs", partial(_list, settings))
     columns = ("job", "schedule", "next run", "last run", "outcome", "took", "paused")
     print_list(found, columns, _overview_row, as_json=as_json, none="no jobs")
 
@@ -90,7 +94,7 @@ def history(
     """List runs and slots without a run, the newest first. Times are UTC."""
     settings = prepare_quiet()
     job = None if name is None else _job(name).name
-    lines = asyncio.run(_history(settings, job, limit))
+    lines = on_database(settings, "jobs", partial(_history, job=job, limit=limit))
     columns = ("run", "job", "slot", "outcome", "started", "took", "attempt", "worker", "result")
     print_list(lines, columns, _row, as_json=as_json, none="no runs")
 
@@ -105,35 +109,23 @@ def pause(
     as_json: Json = False,
 ) -> None:
     """Run no more slots of a job until it is resumed; the ledger notes each as skipped."""
-    settings = prepare_quiet()
-    job = _job(name)
-
-    async def work(ledger: Ledger) -> None:
-        async with told(settings, "jobs pause", job.name):
-            await ledger.pause(job.name, reason)
-
-    asyncio.run(_with_ledger(settings, work))
+    settings, job = prepare_quiet(), _job(name).name
+    asyncio.run(_on_ledger(settings, "pause", job, lambda ledger: ledger.pause(job, reason)))
     if as_json:
-        print_json({"name": job.name, "paused": True})
+        print_json({"name": job, "paused": True})
     else:
-        typer.echo(f"{job.name} is paused; resume it with: nova-stream jobs resume {job.name}")
+        typer.echo(f"{job} is paused; resume it with: nova-stream jobs resume {job}")
 
 
 @app.command("resume")
 def resume(name: _Name, *, as_json: Json = False) -> None:
     """Run a paused job's slots again, from the next one on."""
-    settings = prepare_quiet()
-    job = _job(name)
-
-    async def work(ledger: Ledger) -> None:
-        async with told(settings, "jobs resume", job.name):
-            await ledger.resume(job.name)
-
-    asyncio.run(_with_ledger(settings, work))
+    settings, job = prepare_quiet(), _job(name).name
+    asyncio.run(_on_ledger(settings, "resume", job, lambda ledger: ledger.resume(job)))
     if as_json:
-        print_json({"name": job.name, "paused": False})
+        print_json({"name": job, "paused": False})
     else:
-        typer.echo(f"{job.name} runs again")
+        typer.echo(f"{job} runs again")
 
 
 @app.command("undo")
@@ -153,13 +145,11 @@ def undo(
         typer.echo(f"put back {restored}")
 
 
-async def _list(settings: Settings) -> list[JobOverview]:
+async def _list(settings: Settings, connection: Connection) -> list[JobOverview]:
     from nova_stream.clock import system_clock
     from nova_stream.jobs.overview import job_overviews
-    from nova_stream.storage.database import open_session
 
-    async with open_session(settings, "jobs") as connection:
-        return await job_overviews(settings, _all_jobs(), connection, system_clock())
+    return await job_overviews(settings, _all_jobs(), connection, system_clock())
 
 
 async def _run(
@@ -173,14 +163,12 @@ async def _run(
         return await run_manually(settings, job, dry_run=dry_run, as_of=as_of)
 
 
-async def _history(settings: Settings, job: str | None, limit: int) -> list[Run]:
-    from nova_stream.storage.database import open_session
+async def _history(connection: Connection, job: str | None, limit: int) -> list[Run]:
     from nova_stream.storage.jobs.read import newest_runs, runs
 
-    async with open_session(settings, "jobs") as connection:
-        if job is None:
-            return await newest_runs(connection, limit)
-        return (await runs(connection, job, limit))[0]
+    if job is None:
+        return await newest_runs(connection, limit)
+    return (await runs(connection, job, limit))[0]
 
 
 async def _undo(settings: Settings, number: int) -> int:
@@ -200,14 +188,17 @@ async def _undo(settings: Settings, number: int) -> int:
         return await undoable[name](settings, number)
 
 
-async def _with_ledger(settings: Settings, work: Any) -> None:
+async def _on_ledger(
+    settings: Settings, action: str, job: str, act: Callable[[Ledger], Awaitable[None]]
+) -> None:
     from nova_stream.clock import system_clock
     from nova_stream.jobs.engine.ledger import Ledger
 
     ledger = Ledger(settings, _all_jobs(), system_clock)
     try:
         await ledger.check()
-        await work(ledger)
+        async with told(settings, f"jobs {action}", job):
+            await act(ledger)
     finally:
         ledger.close()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -14,6 +16,9 @@ from nova_stream.local.stack_env import made_by_stack
 if TYPE_CHECKING:
     from nova_stream.local.stack_env import FoundStack
     from nova_stream.settings import Settings
+    from nova_stream.storage.database import Connection
+
+T = TypeVar("T")
 
 #: What says where Kafka and Postgres are: who gives one of them means no stack of `dev`.
 _PLACES = {"NOVA_KAFKA_BROKERS", "NOVA_DATABASE_URL"}
@@ -116,3 +121,20 @@ def prepare_quiet(*, tell: bool = True) -> Settings:
     if settings.log_level != "debug":
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
     return settings
+
+
+def on_database(
+    settings: Settings, application: str, work: Callable[[Connection], Awaitable[T]]
+) -> T:
+    """What ``work`` gives, over a connection of its own that is named ``application``.
+
+    Raises DatabaseUnavailableError, SchemaVersionError, or what ``work`` raises.
+    """
+
+    async def run() -> T:
+        from nova_stream.storage.database import open_session
+
+        async with open_session(settings, application) as connection:
+            return await work(connection)
+
+    return asyncio.run(run())

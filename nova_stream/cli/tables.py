@@ -48,14 +48,26 @@ def print_list(
     *,
     as_json: bool,
     none: str,
+    right: Collection[str] = (),
+    more: bool = False,
 ) -> None:
-    """Print ``items`` as JSON, or a row each; ``none`` is what is said where there are none."""
+    """Print ``items`` as JSON, or a row each; ``none`` is what is said where there are none, and
+    where there are ``more`` than these, that is said.
+    """
     if as_json:
         print_json({"items": items})
-    elif items:
-        print_table(columns, [row(item) for item in items])
+        return
+    if items:
+        print_table(columns, [row(item) for item in items], right)
     else:
         typer.echo(none)
+    if more:
+        typer.echo("there are more; --limit N shows up to N")
+
+
+def print_count(verb: str, count: int, *, as_json: bool) -> None:
+    """Print to how many of them something was done."""
+    typer.echo(f'{{"{verb}": {count}}}' if as_json else f"{verb} {count}")
 
 
 def print_fields(fields: Sequence[tuple[str, object]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, print_json, print_list, time_text
 from nova_stream.errors import NovaStreamError, UsageError
 from nova_stream.scopes import NAMES
@@ -133,7 +132,8 @@ def show_list(*, as_json: Json = False) -> None:
     from nova_stream.storage.access import tokens as token_store
 
     now = system_clock()
-    found = [_fields(token, now) for token in _on_database(settings, token_store.list_all)]
+    stored = on_database(settings, "tokens", token_store.list_all)
+    found = [_fields(token, now) for token in stored]
     columns = ("name", "scopes", "state", "created at", "ends at", "last used at")
     print_list(found, columns, _row, as_json=as_json, none="no tokens are stored")
 
@@ -180,17 +180,7 @@ def _act(
             await trail_store.add(connection, [line])
             return found
 
-    return _on_database(settings, run)
-
-
-def _on_database(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
-    async def run() -> T:
-        from nova_stream.storage.database import open_session
-
-        async with open_session(settings, "tokens") as connection:
-            return await work(connection)
-
-    return asyncio.run(run())
+    return on_database(settings, "tokens", run)
 
 
 def _days(expires: str) -> int | None:

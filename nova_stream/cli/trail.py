@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nova_stream.cli.start import prepare_quiet
+from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, print_list
 
 if TYPE_CHECKING:
-    from nova_stream.settings import Settings
     from nova_stream.storage.access.trail import TrailRow
 
 
@@ -30,21 +29,13 @@ def trail(
     at, and what was refused. Times are UTC.
     """
     settings = prepare_quiet()
-    rows = asyncio.run(_rows(settings, limit, token, refused=True if refused else None))
+    from nova_stream.storage.access import trail as trail_store
+
+    read = partial(trail_store.page, limit=limit, token=token, refused=True if refused else None)
+    rows, _ = on_database(settings, "trail", read)
     columns = ("id", "at", "times", "token", "address", "action", "object", "outcome")
     none = "the audit trail has no such line" if token or refused else "nothing yet"
     print_list(rows, columns, _shown, as_json=as_json, none=none)
-
-
-async def _rows(
-    settings: Settings, limit: int, token: str | None, *, refused: bool | None
-) -> list[TrailRow]:
-    from nova_stream.storage.access import trail as trail_store
-    from nova_stream.storage.database import open_session
-
-    async with open_session(settings, "trail") as connection:
-        found, _ = await trail_store.page(connection, limit, token=token, refused=refused)
-        return found
 
 
 def _shown(row: TrailRow) -> tuple[object, ...]:
