@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -16,10 +18,13 @@ from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NextCursor, in_path_or_query
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, PartsOf, parts_of
+from nova_stream.api.state import PREFIX, Parts, PartsOf, parts_of
+from nova_stream.storage.database import Connection
 from nova_stream.storage.lists import entities
 from nova_stream.storage.lists.rows import TaskWithExecutions
 from nova_stream.storage.stats import read
+
+T = TypeVar("T")
 
 router = APIRouter(prefix=PREFIX, tags=["lists"])
 _DOCUMENTS = [needs("documents"), within(TASKS), own_writes]
@@ -37,6 +42,19 @@ _ExecutionCursor = Annotated[
 _BY_QUERY = "The same with the id in the query: for any id."
 
 
+async def _found(
+    parts: Parts, kind: str, id_: str, read: Callable[[Connection, str], Awaitable[T | None]]
+) -> T:
+    """What ``read`` finds by an id; raises ProblemError 404 where that is nothing."""
+    found = None
+    if "\x00" not in id_:  # which Postgres has in no id
+        async with parts.database.connection() as connection:
+            found = await read(connection, id_)
+    if found is None:
+        raise ProblemError(404, f"unknown-{kind}", f"No {kind} has this ID.")
+    return found
+
+
 @in_path_or_query(
     router,
     "/builds/{id:path}",
@@ -52,15 +70,9 @@ async def build(
     cursor: NextCursor = None,
 ) -> Response:
     """A build with its tasks, by phase and creation; where there are many, `nextCursor` goes on."""
-    found = None
-    after = decode_task(cursor)
-    if "\x00" not in id:
-        bounds = read.Bounds(limit, TASKS.row_bytes)
-        async with parts.database.connection() as connection:
-            found = await read.build(connection, id, bounds, after)
-    if found is None:
-        raise ProblemError(404, "unknown-build", "No build has this ID.")
-    whole, end = found
+    bounds = read.Bounds(limit, TASKS.row_bytes)
+    page = partial(read.build, bounds=bounds, after=decode_task(cursor))
+    whole, end = await _found(parts, "build", id, page)
     return answer(msgspec.structs.replace(whole, next_cursor=encode_task(end)))
 
 
@@ -81,15 +93,13 @@ async def task(
     """A task with its executions, newest first; title, output and errors are there with the scope
     documents.
     """
-    documents = sees_documents(request)
-    place = decode_page(cursor)
-    found = None
-    if "\x00" not in id:
-        bounds = read.Bounds(limit, PAGE.row_bytes)
-        async with parts_of(request).database.connection() as connection:
-            found = await entities.task(connection, id, bounds, place, documents=documents)
-    if found is None:
-        raise ProblemError(404, "unknown-task", "No task has this ID.")
+    page = partial(
+        entities.task,
+        bounds=read.Bounds(limit, PAGE.row_bytes),
+        cursor=decode_page(cursor),
+        documents=sees_documents(request),
+    )
+    found = await _found(parts_of(request), "task", id, page)
     executions = found.executions
     return answer(
         TaskWithExecutions(
@@ -118,12 +128,7 @@ async def execution(
     """
     documents = sees_documents(request)
     parts = parts_of(request)
-    found = None
-    if "\x00" not in id:
-        async with parts.database.connection() as connection:
-            found = await entities.execution(connection, id, documents=documents)
-    if found is None:
-        raise ProblemError(404, "unknown-execution", "No execution has this ID.")
+    found = await _found(parts, "execution", id, partial(entities.execution, documents=documents))
     if documents and found.archived:
         found = await with_archived(found, parts.settings, parts.archive)
     return answer(found)
@@ -142,11 +147,5 @@ async def user(
     id: Annotated[str, Field(examples=["u0185"])],  # noqa: A002 - as the path names it
 ) -> Response:
     """A user; the e-mail address is there with the scope documents."""
-    documents = sees_documents(request)
-    found = None
-    if "\x00" not in id:
-        async with parts_of(request).database.connection() as connection:
-            found = await entities.user(connection, id, documents=documents)
-    if found is None:
-        raise ProblemError(404, "unknown-user", "No user has this ID.")
-    return answer(found)
+    whole = partial(entities.user, documents=sees_documents(request))
+    return answer(await _found(parts_of(request), "user", id, whole))
