@@ -17,6 +17,7 @@ from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
 from nova_stream.storage.apply.positions import StoppedPartition
 from nova_stream.storage.apply.sources import MovedSource
+from nova_stream.storage.database import read_committed
 from nova_stream.storage.jobs.alerts import AlertStore, MissedFacts, RunFacts
 from nova_stream.storage.jobs.rows import Alert, AlertKind, Outcome
 from nova_stream.telemetry import get_logger
@@ -225,13 +226,12 @@ class Alerts:
         raises; the next check finds the same.
         """
         now = self._clock()
-        async with self._session.use() as connection:
+        async with self._session.use() as connection, read_committed(connection):
             store = AlertStore(connection)
-            async with store.transaction():
-                if not await store.try_lock():
-                    return
-                found = await self._conditions(store, now)
-                await self._reconcile(store, found, now)
+            if not await store.try_lock():
+                return
+            found = await self._conditions(store, now)
+            await self._reconcile(store, found, now)
 
     async def state(self) -> tuple[dict[str, float], list[Alert]]:
         """How many seconds jobs are overdue, and the open alerts; raises as ``check`` does."""

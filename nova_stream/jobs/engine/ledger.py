@@ -18,7 +18,7 @@ from nova_stream.jobs.engine.job import Job, MissedSlots
 from nova_stream.jobs.engine.run import Claim, DueJobs, Kind, Settlement, worker_name
 from nova_stream.jobs.engine.session import Session
 from nova_stream.settings import Settings
-from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.database import Connection, connect, read_committed
 from nova_stream.storage.jobs.ledger import JobLine, JobState, JobStore, Orphan, RunResult
 from nova_stream.storage.jobs.rows import Outcome
 
@@ -56,6 +56,11 @@ class Ledger:
         async with self._session.use() as connection:
             yield JobStore(connection)
 
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[JobStore]:
+        async with self._session.use() as connection, read_committed(connection):
+            yield JobStore(connection)
+
     async def check(self) -> None:
         """Raise SchemaVersionError unless the database has the schema of this version."""
         await self._session.check_schema()
@@ -67,7 +72,7 @@ class Ledger:
         of a new schedule, once the old one's are accounted for.
         """
         now = self._clock()
-        async with self.store() as store, store.transaction():
+        async with self._transaction() as store:
             for line in self._lines:
                 await store.insert_job(line, now)
                 state = await store.lock(line.job)
@@ -100,7 +105,7 @@ class Ledger:
     async def resume(self, job: str) -> None:
         """Run slots again from now on; those of the pause get their lines."""
         now = self._clock()
-        async with self.store() as store, store.transaction():
+        async with self._transaction() as store:
             state = await store.lock(job)
             if state is None or state.paused_at is None:
                 return
@@ -129,7 +134,7 @@ class Ledger:
         """
         settled = Settlement()
         former: dict[int, str] = {}
-        async with self.store() as store, store.transaction():
+        async with self._transaction() as store:
             state = await store.lock(name)
             if state is None or not state.active:
                 return settled

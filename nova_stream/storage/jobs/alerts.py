@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 from nova_stream.storage import locks
 from nova_stream.storage.apply.positions import StoppedPartition, stopped
 from nova_stream.storage.apply.sources import MovedSource, noticed
-from nova_stream.storage.database import Connection, read_committed
+from nova_stream.storage.database import Connection
 from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, alert_of
 
 #: One worker at a time looks; the others leave it to that one.
@@ -146,10 +145,6 @@ class AlertStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """A transaction in which every statement sees what was committed before it."""
-        return read_committed(self._connection)
 
     async def try_lock(self) -> bool:
         """Whether this transaction is the only one that looks now."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from nova_stream.storage.database import Connection, read_committed
+from nova_stream.storage.database import Connection
 from nova_stream.storage.jobs import ledger_sql
 
 
@@ -83,10 +81,6 @@ class JobStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """A transaction in which every statement sees what was committed before it."""
-        return read_committed(self._connection)
 
     # -- jobs --------------------------------------------------------------------------------------
 
