@@ -10,9 +10,8 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
-from nova_stream.storage.stats.rows import Time
+from nova_stream.storage.stats.rows import Time, times_as_text
 
 #: The outcome of what is about to be done; a line with what came of it follows.
 BEGUN = "begun"
@@ -126,10 +125,7 @@ async def page(
     number after which the next page goes on.
     """
     rows = await connection.fetch(_PAGE, before or _LARGEST, token, refused, limit + 1)
-    found = [
-        TrailRow(**{**row, "at": time_text(row["at"]), "until": time_text(row["until"])})
-        for row in rows[:limit]
-    ]
+    found = [TrailRow(**times_as_text(row)) for row in rows[:limit]]
     return found, found[-1].id if len(rows) > limit else None
 
 

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters import sql
 from nova_stream.storage.dead_letters.insert import read_headers
-from nova_stream.storage.stats.rows import Time
+from nova_stream.storage.stats.rows import Time, times_as_text
 
 State = Literal["open", "retried", "discarded"]
 
@@ -121,12 +119,7 @@ def whole(row: Mapping[str, Any]) -> WholeDeadLetter:
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        name: time_text(value) if isinstance(value, datetime) else value
-        for name, value in row.items()
-    }
-    shown["key"] = _text(shown["key"])
-    return shown
+    return times_as_text(row) | {"key": _text(row["key"])}
 
 
 def _text(data: bytes | None) -> str | None:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
 from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, Outcome, Run, alert_of
+from nova_stream.storage.stats.rows import times_as_text
 
 _COLUMNS = """
     id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
@@ -178,7 +178,7 @@ def _by_job(rows: list[asyncpg.Record]) -> dict[str, Run]:
 
 
 def _run(row: asyncpg.Record) -> Run:
-    fields = _shown(row)
+    fields = times_as_text(dict(row))
     for name in ("counts", "result"):
         if fields[name] is not None:
             fields[name] = msgspec.json.decode(fields[name])
@@ -198,10 +198,3 @@ def _state(row: asyncpg.Record) -> Any:
     if row["outcome"] is not None:
         return "ended"
     return "pending" if row["started_at"] is None else "running"
-
-
-def _shown(row: asyncpg.Record) -> dict[str, Any]:
-    return {
-        name: time_text(value) if isinstance(value, datetime) else value
-        for name, value in row.items()
-    }

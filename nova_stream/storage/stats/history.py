@@ -13,7 +13,7 @@ from nova_stream.clock import EPOCH
 from nova_stream.events.times import time_text
 from nova_stream.formulas import mean_duration
 from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.stats.read import shown
+from nova_stream.storage.stats.read import read_row, shown
 from nova_stream.storage.stats.rows import Time
 
 _AGENT_NAMES = """
@@ -157,8 +157,6 @@ async def builds_history(
     the place after which there are more.
     """
     found = await connection.fetch(_BUILDS, since, *(after or (None, None)), rows + 1)
-    items = [
-        BuildHistory(**{name: shown(value) for name, value in row.items()}) for row in found[:rows]
-    ]
+    items = [read_row(BuildHistory, row) for row in found[:rows]]
     more = len(found) > rows
     return items, RunPlace(items[-1].taken_at, items[-1].run_id) if more else None

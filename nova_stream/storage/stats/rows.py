@@ -6,9 +6,13 @@ without ``.0``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
+
+from nova_stream.events.times import time_text
 
 Time = Annotated[
     str,
@@ -143,3 +147,11 @@ class ListPlace(msgspec.Struct, frozen=True):
 
     time: str | None
     id: str
+
+
+def times_as_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's values, its times as they are written out."""
+    return {
+        name: time_text(value) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }
