@@ -3,8 +3,8 @@
 import { toAgent, useParameters } from "../address.js";
 import { duration, integer, NOTHING, percent, plural } from "../format.js";
 import { html, useLocation } from "../lib.js";
-import { Ago, Badge, Choice, Empty, Figure } from "../parts/common.js";
-import { Filter } from "../parts/filter.js";
+import { Ago, Badge, Empty, Figure } from "../parts/common.js";
+import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { RangePicker } from "../parts/range.js";
 import { Bars } from "../parts/sparks.js";
@@ -71,7 +71,7 @@ function chosen(query) {
 }
 
 export function Agents() {
-  const { query, change } = useParameters();
+  const { query } = useParameters();
   const { route } = useLocation();
   const histories = useHistories();
   const columns = [
@@ -97,8 +97,7 @@ export function Agents() {
         <${Filter} label="Name or role" />
         <${RangePicker} />
         ${!ranged && html`
-          <${Choice} label="Agents of which status" options=${STATUSES} value=${query.status || "all"}
-            onChoose=${(status) => change({ status: status === "all" ? null : status })} />
+          <${FilterChoice} name="status" label="Agents of which status" options=${STATUSES} />
           <${SortList} columns=${columns} sort=${sort} label="Order of the agents" />`}
       </div>
       ${ranged && html`<${AgentsInRange} />`}

@@ -1,10 +1,10 @@
 // Builds, newest first; those that hang are marked.
 
-import { toBuild, useParameters } from "../address.js";
+import { toBuild } from "../address.js";
 import { duration, NOTHING, roughly } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge, Choice } from "../parts/common.js";
-import { Filter } from "../parts/filter.js";
+import { Ago, Badge } from "../parts/common.js";
+import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
@@ -43,13 +43,11 @@ export const COLUMNS = [
 ];
 
 export function Builds() {
-  const { query, change } = useParameters();
   const list = useList("/api/v1/builds", ["status", "agent", "q"], "documents");
   return html`
     <${Page} title="Builds">
       <div class="filters">
-        <${Choice} label="Builds of which status" options=${STATUSES} value=${query.status || "all"}
-          onChoose=${(status) => change({ status: status === "all" ? null : status, cursor: null })} />
+        <${FilterChoice} name="status" label="Builds of which status" options=${STATUSES} />
         <${Filter} label="Name, PRD or ID" />
         <${Filter} name="agent" label="With a task of the agent" />
         <${RangePicker} />

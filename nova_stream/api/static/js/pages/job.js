@@ -1,9 +1,10 @@
 // One job: how it is doing, and its runs.
 
-import { toJob, toRun, useParameters } from "../address.js";
+import { toJob, toRun } from "../address.js";
 import { duration, percent, plural, words } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge, Choice, Facts, Section, Until, When } from "../parts/common.js";
+import { Ago, Badge, Facts, Section, Until, When } from "../parts/common.js";
+import { FilterChoice } from "../parts/filter.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { useResource } from "../resources.js";
@@ -30,11 +31,9 @@ function Summary({ run }) {
 }
 
 function Runs({ name }) {
-  const { query, change } = useParameters();
   const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["outcome"], "stats");
   return html`
-    <${Section} id="runs" title="Runs" tools=${html`<${Choice} label="Runs of which outcome" options=${OUTCOMES}
-      value=${query.outcome || "all"} onChoose=${(outcome) => change({ outcome: outcome === "all" ? null : outcome, cursor: null })} />`}>
+    <${Section} id="runs" title="Runs" tools=${html`<${FilterChoice} name="outcome" label="Runs of which outcome" options=${OUTCOMES} />`}>
       <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${runsOf(name)} keyOf=${(run) => run.runId}
         rowAttributes=${(run) => ({ "data-run": run.runId })} />
     <//>`;

@@ -3,7 +3,8 @@
 import { toLetter, useParameters, withParameters } from "../address.js";
 import { size, words } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Choice } from "../parts/common.js";
+import { Ago } from "../parts/common.js";
+import { FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, ROWS } from "../parts/paging.js";
 import { useResource } from "../resources.js";
@@ -19,14 +20,13 @@ const COLUMNS = [
 ];
 
 export function Letters() {
-  const { query, change } = useParameters();
+  const { query } = useParameters();
   const state = query.state || "open";
   const path = withParameters("/api/v1/dead-letters", { state, limit: ROWS, cursor: query.cursor });
   const list = useResource(path, 2000, "admin");
   return html`
     <${Page} title="Dead letters">
-      <div class="filters"><${Choice} label="Dead letters of which state" options=${STATES} value=${state}
-        onChoose=${(name) => change({ state: name === "open" ? null : name, cursor: null })} /></div>
+      <div class="filters"><${FilterChoice} name="state" label="Dead letters of which state" options=${STATES} /></div>
       <${List} list=${list} what="Dead letters" none="No open dead letters." good name="letters" columns=${COLUMNS} />
     <//>`;
 }

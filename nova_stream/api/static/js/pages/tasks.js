@@ -1,10 +1,10 @@
 // All tasks, newest first.
 
-import { toAgent, toBuild, toTask, useParameters } from "../address.js";
+import { toAgent, toBuild, toTask } from "../address.js";
 import { integer } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge, Choice } from "../parts/common.js";
-import { Filter } from "../parts/filter.js";
+import { Ago, Badge } from "../parts/common.js";
+import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
@@ -25,13 +25,11 @@ export const TASK = {
 const COLUMNS = [TASK.id, TASK.status, TASK.agent, TASK.build, TASK.attempts, TASK.createdAt, TASK.error];
 
 export function Tasks() {
-  const { query, change } = useParameters();
   const list = useList("/api/v1/tasks", ["status", "agent", "build", "q"], "stats or documents");
   return html`
     <${Page} title="Tasks">
       <div class="filters">
-        <${Choice} label="Tasks of which status" options=${STATUSES} value=${query.status || "all"}
-          onChoose=${(status) => change({ status: status === "all" ? null : status, cursor: null })} />
+        <${FilterChoice} name="status" label="Tasks of which status" options=${STATUSES} />
         <${Filter} label="Title or ID" />
         <${Filter} name="agent" label="Agent" />
         <${Filter} name="build" label="Build (ID)" />

@@ -1,9 +1,9 @@
 // The audit trail: who did what, and what was refused.
 
-import { useParameters } from "../address.js";
 import { integer, NOTHING } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge, Choice } from "../parts/common.js";
+import { Ago, Badge } from "../parts/common.js";
+import { FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 
@@ -20,12 +20,10 @@ const COLUMNS = [
 ];
 
 export function Trail() {
-  const { query, change } = useParameters();
   const list = useList("/api/v1/trail", ["refused"], "admin");
   return html`
     <${Page} title="Audit trail">
-      <div class="filters"><${Choice} label="Which lines of the trail" options=${SHOWN} value=${query.refused || "all"}
-        onChoose=${(shown) => change({ refused: shown === "all" ? null : shown, cursor: null })} /></div>
+      <div class="filters"><${FilterChoice} name="refused" label="Which lines of the trail" options=${SHOWN} /></div>
       <${List} list=${list} what="Lines of the trail" none="Nothing was done yet." name="trail" columns=${COLUMNS} />
     <//>`;
 }

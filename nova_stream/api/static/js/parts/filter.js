@@ -2,6 +2,7 @@
 
 import { useParameters } from "../address.js";
 import { html, useEffect, useRef } from "../lib.js";
+import { Choice } from "./common.js";
 
 const PAUSE = 250; // milliseconds after the last key
 
@@ -22,4 +23,13 @@ export function Filter({ name = "q", label }) {
   return html`
     <label class="filter"><span>${label}</span>
       <input type="search" ref=${field} name=${name} defaultValue=${given} autocomplete="off" spellcheck="false" onInput=${input} /></label>`;
+}
+
+/** Buttons of which one is chosen: the one that the parameter ``name`` says, else the first. */
+export function FilterChoice({ name, label, options }) {
+  const { query, change } = useParameters();
+  const usual = options[0][0];
+  return html`
+    <${Choice} label=${label} options=${options} value=${query[name] || usual}
+      onChoose=${(chosen) => change({ [name]: chosen === usual ? null : chosen, cursor: null })} />`;
 }
