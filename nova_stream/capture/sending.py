@@ -7,26 +7,24 @@ a dead letter with its bytes, and hinders no other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from nova_stream.capture.mapping import Rejection
 from nova_stream.capture.metrics import CaptureMetrics
 from nova_stream.clock import Clock, to_millis
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Version
-from nova_stream.events.encode import cloudevents_headers, encode_key
-from nova_stream.events.json_text import encode_json
 from nova_stream.events.lines import ChangeLine
 from nova_stream.kafka.records import MAX_RECORD_BYTES, RecordMaker
+from nova_stream.publish.change_records import change_record
 from nova_stream.publish.publisher import ChangePublisher
-from nova_stream.publish.raw import RawPublisher, RawRecord
+from nova_stream.publish.raw import BY_KEY, RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 SOURCE_NAME = "convex"
-#: Beyond every topic's partitions, so that the key decides.
-_BY_KEY = 2**31 - 1
 
 
 class Sender:
@@ -92,20 +90,22 @@ class Sender:
 
     def _record(self, change: Rejection) -> RawRecord:
         ts_ms = to_millis(self._clock()) if change.ts_ms is None else change.ts_ms
-        value = _value_of(change, change.document, ts_ms)
-        if len(value) > MAX_RECORD_BYTES:
-            told = f"a document of {len(value)} bytes, too large for a record; it is in Convex"
-            value = _value_of(change, told, ts_ms)
-        headers = cloudevents_headers(
+        make = partial(
+            change_record,
+            (self._settings.topic(change.entity), BY_KEY),
             change.entity,
             change.op,
             change.id,
             Version(change.seq),
+            {"seq": change.seq},
             ts_ms=ts_ms,
             source_name=SOURCE_NAME,
         )
-        topic = self._settings.topic(change.entity)
-        return RawRecord(topic, _BY_KEY, encode_key(change.id), value, headers)
+        record = make(after=change.document)
+        size = len(record.value or b"")
+        if size <= MAX_RECORD_BYTES:
+            return record
+        return make(after=f"a document of {size} bytes, too large for a record; it is in Convex")
 
     def _count(self, lines: Iterable[ChangeLine], rejected: Iterable[Rejection]) -> None:
         for line in lines:
@@ -125,17 +125,3 @@ class Sender:
                     error=str(change.reason),
                     then="others of this kind are counted, not named",
                 )
-
-
-def _value_of(change: Rejection, after: object, ts_ms: int) -> bytes:
-    """The change record as the publisher would make it, unchecked."""
-    source = {
-        "connector": "nova",
-        "name": SOURCE_NAME,
-        "seq": change.seq,
-        "minor": 0,
-        "ts_ms": ts_ms,
-    }
-    return encode_json(
-        {"op": change.op, "ts_ms": ts_ms, "before": None, "after": after, "source": source}
-    )

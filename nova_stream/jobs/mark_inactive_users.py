@@ -15,15 +15,13 @@ from nova_stream.events.times import time_text
 from nova_stream.jobs.engine.batches import BATCH, batch, connected, run_of
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.publish.raw import RawPublisher, RawRecord
+from nova_stream.publish.raw import BY_KEY, RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance import inactivity
 from nova_stream.storage.maintenance.inactivity import InactivityEvent
 
 _TIMEOUT_S = 10.0
-#: Beyond every topic's partitions, so that the key decides.
-_BY_KEY = 2**31 - 1
 _HEADERS = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
 
@@ -103,7 +101,7 @@ async def send(settings: Settings, events: Sequence[InactivityEvent]) -> None:
     async with RawPublisher(settings) as publisher:
         await publisher.send(
             [
-                RawRecord(topic, _BY_KEY, encode_key(e.profile_id), _body(e), list(_HEADERS))
+                RawRecord(topic, BY_KEY, encode_key(e.profile_id), _body(e), list(_HEADERS))
                 for e in events
             ]
         )

@@ -7,10 +7,11 @@ from collections import Counter
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.jobs.engine.batches import batch, connected, run_of, whole
+from nova_stream.jobs.engine.batches import batch, connected, run_of
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.storage.audit import repair
 from nova_stream.storage.audit.audit import Difference
+from nova_stream.storage.stats.read import shown
 
 #: Its name in the registry; the status shows its last audit.
 NAME = "refreshBuildStats"
@@ -56,8 +57,8 @@ async def run_once(context: JobContext) -> Result:
         completed_builds=figures["completed_builds"],
         failed_builds=figures["failed_builds"],
         running_builds=figures["running_builds"],
-        success_rate=whole(figures["success_rate"]),
-        avg_duration_ms=whole(figures["avg_duration_ms"]),
+        success_rate=shown(figures["success_rate"]),
+        avg_duration_ms=shown(figures["avg_duration_ms"]),
         timestamp=time_text(context.now),
         drift=drift,
         drift_by_figure=dict(Counter(d.figure for d in found.differences)),

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from nova_stream.events.change import SNAPSHOT_MINOR, Entity, Version, VersionKind
-from nova_stream.events.encode import cloudevents_headers, encode_key
-from nova_stream.events.envelope import VERSION_HEADER
-from nova_stream.events.json_text import encode_json, parse_json
+from nova_stream.events.json_text import parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.events.times import time_text
-from nova_stream.publish.raw import RawPublisher, RawRecord
+from nova_stream.publish.change_records import change_record
+from nova_stream.publish.raw import BY_KEY, RawPublisher, RawRecord
 from nova_stream.storage.maintenance.stalled import StalledBuild
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ STALL_ACTIVITY = re.compile("stalled-[0-9a-f]{32}")
 _SOURCE = "nova-stream"
 #: Characters of a document from which on a record has no room for it twice.
 _LARGE = 1_000_000
-#: Beyond every topic's partitions, so that the key decides.
-_BY_KEY = 2**31 - 1
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -123,7 +120,7 @@ class StallPublisher:
         """Publish activities, then failures: a build that has failed has its activity, wherever
         this ends. Raises what publishing raises; to say it again is safe.
         """
-        await self._send(self._activities, [_Statement(v.activity, _BY_KEY) for v in verdicts])
+        await self._send(self._activities, [_Statement(v.activity, BY_KEY) for v in verdicts])
         failures = [
             _Statement(v.failure, v.build.partition, v.build.version_generation) for v in verdicts
         ]
@@ -131,7 +128,7 @@ class StallPublisher:
 
     async def withdraw(self, verdicts: Sequence[Verdict]) -> None:
         """Publish the deletion of activities whose builds did not fail after all."""
-        await self._send(self._activities, [_Statement(v.withdrawal(), _BY_KEY) for v in verdicts])
+        await self._send(self._activities, [_Statement(v.withdrawal(), BY_KEY) for v in verdicts])
 
     async def _send(self, kind: VersionKind, said: Sequence[_Statement]) -> None:
         if kind is VersionKind.SEQ:
@@ -163,27 +160,15 @@ def _raw(
     which one. ``generation`` is that of the source of an lsn.
     """
     assert line.seq is not None
-    ts_ms = line.ts_ms or 0
-    source = {"connector": "nova", "name": _SOURCE, "minor": line.minor, "ts_ms": ts_ms}
-    headers = cloudevents_headers(
+    return change_record(
+        (topic, partition),
         line.entity,
         line.op,
         line.id,
         Version(line.seq, line.minor),
-        ts_ms=ts_ms,
+        {"lsn": line.seq, "generation": generation} if kind is VersionKind.LSN else {},
+        ts_ms=line.ts_ms or 0,
         source_name=_SOURCE,
+        before=line.before,
+        after=line.after,
     )
-    if kind is VersionKind.LSN:
-        source |= {"lsn": line.seq, "generation": generation}
-    else:
-        headers.append((VERSION_HEADER, f"{VersionKind.OFFSET.value}:{line.seq}".encode()))
-    value = encode_json(
-        {
-            "op": line.op,
-            "ts_ms": ts_ms,
-            "before": line.before,
-            "after": line.after,
-            "source": source,
-        }
-    )
-    return RawRecord(topic, partition, encode_key(line.id), value, headers)

@@ -10,6 +10,9 @@ from nova_stream.kafka.producer import Connection
 from nova_stream.kafka.records import partition_of
 from nova_stream.settings import Settings
 
+#: A partition beyond every topic's, so that the key decides.
+BY_KEY = 2**31 - 1
+
 
 class RawRecord(NamedTuple):
     """A record and where it belongs; of a topic with fewer partitions now, its key decides. A

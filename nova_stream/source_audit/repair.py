@@ -20,17 +20,14 @@ from nova_stream.events.change import (
     Version,
     VersionKind,
 )
-from nova_stream.events.encode import Op, cloudevents_headers, encode_key
-from nova_stream.events.envelope import VERSION_HEADER
-from nova_stream.events.json_text import encode_json
+from nova_stream.events.encode import Op
 from nova_stream.events.lines import ChangeLine, change_line
-from nova_stream.publish.raw import RawRecord
+from nova_stream.publish.change_records import change_record
+from nova_stream.publish.raw import BY_KEY, RawRecord
 from nova_stream.source_audit.compare import Difference
 from nova_stream.source_audit.nova import NovaRow, Topic
 
 _SOURCE = "nova-stream"
-#: Beyond every topic's partitions, so that the key decides.
-_BY_KEY = 2**31 - 1
 
 
 class Refusal(NamedTuple):
@@ -102,7 +99,7 @@ def repair_record(
     )
     if line.id != difference.id:
         raise RejectedError("wrong_type", f"its id is read as {line.id!r}")
-    partition = _BY_KEY if row is None else row.partition
+    partition = BY_KEY if row is None else row.partition
     return _record(line, rank, place, to_millis(clock()), partition)
 
 
@@ -120,25 +117,23 @@ def kind_for(entity: Entity, topics: Mapping[Entity, Topic], otherwise: VersionK
 def _record(
     line: ChangeLine, rank: Rank, place: RepairPlace, ts_ms: int, partition: int
 ) -> RawRecord:
-    source: dict[str, Any] = {"name": _SOURCE, "minor": rank.minor, "ts_ms": ts_ms}
-    headers = cloudevents_headers(
+    source: dict[str, Any] = {}
+    if place.kind is not VersionKind.OFFSET:
+        source[place.kind.value] = rank.number
+    if rank.number is None:
+        # Without an lsn it is what a connector writes of its incremental snapshot.
+        source["connector"] = "postgresql"
+    elif place.kind is VersionKind.LSN:
+        source["generation"] = rank.generation
+    return change_record(
+        (place.topic, partition),
         line.entity,
         line.op,
         line.id,
         Version(rank.number or 0, rank.minor),
+        source,
         ts_ms=ts_ms,
         source_name=_SOURCE,
+        before=line.before if line.op == "d" else None,
+        after=line.after,
     )
-    if place.kind is VersionKind.OFFSET:
-        headers.append((VERSION_HEADER, f"{VersionKind.OFFSET.value}:{rank.number}".encode()))
-    else:
-        source[place.kind.value] = rank.number
-    if place.kind is VersionKind.LSN and rank.number is not None:
-        source["generation"] = rank.generation
-    # Without an lsn it is what a connector writes of its incremental snapshot.
-    source["connector"] = "nova" if rank.number is not None else "postgresql"
-    before = line.before if line.op == "d" else None
-    value = encode_json(
-        {"op": line.op, "ts_ms": ts_ms, "before": before, "after": line.after, "source": source}
-    )
-    return RawRecord(place.topic, partition, encode_key(line.id), value, headers)

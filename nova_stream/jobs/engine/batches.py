@@ -1,4 +1,4 @@
-"""What the jobs share: connections, short transactions, and figures as they are written out."""
+"""What the jobs share: connections and short transactions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 #: Rows of a batch: each is one short transaction.
 BATCH = 1000
-
-_EXACT = 2**53
 
 
 @asynccontextmanager
@@ -55,8 +53,3 @@ async def batch(
 def run_of(context: JobContext) -> int:
     """The run's number; 0 where it has none, and then nothing that is written stays."""
     return context.run_id or 0
-
-
-def whole(number: float) -> float:
-    """A figure as JSON shows it: without a fraction where it has none."""
-    return int(number) if number == int(number) and abs(number) < _EXACT else number
