@@ -11,6 +11,7 @@ from nova_stream.jobs.engine.batches import BATCH, batch, connected, run_of
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.settings import Settings
 from nova_stream.storage.maintenance import retention
+from nova_stream.storage.maintenance.place import BatchPlace
 
 
 class Result(msgspec.Struct, rename="camel"):
@@ -31,7 +32,7 @@ async def run_once(context: JobContext) -> Result:
     """
     cutoff = context.now - timedelta(days=context.settings.activity_days)
     async with connected(context, indexes_only=True) as connection:
-        deleted, place, more = 0, retention.ActivityPlace(), True
+        deleted, place, more = 0, BatchPlace(), True
         while more:
             async with batch(context, connection, repeatable=True):
                 done = await retention.archive_activities(

@@ -20,6 +20,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance import inactivity
 from nova_stream.storage.maintenance.inactivity import InactivityEvent
+from nova_stream.storage.maintenance.place import BatchPlace
 
 _TIMEOUT_S = 10.0
 _HEADERS = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
@@ -55,7 +56,7 @@ async def run_once(context: JobContext) -> Result:
                 )
             reactivated, after = reactivated + left.reactivated, left.place
 
-        place, more = inactivity.UserPlace(), True
+        place, more = BatchPlace(), True
         while more:
             async with batch(context, connection, repeatable=True):
                 done = await inactivity.mark(

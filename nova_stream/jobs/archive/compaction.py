@@ -26,8 +26,8 @@ from nova_stream.storage.maintenance.archive import (
     ArchivedRow,
     ArchiveObject,
     ArchiveStore,
-    ExecutionPlace,
 )
+from nova_stream.storage.maintenance.place import BatchPlace
 
 #: An object of a day and run has at most this; what is left goes into another one.
 OBJECT_ROWS = 100_000
@@ -89,7 +89,7 @@ class Compaction:
     # -- archive, verify, empty --------------------------------------------------------------------
 
     async def _compact(self, cutoff: datetime) -> None:
-        place = ExecutionPlace()
+        place = BatchPlace()
         rows, _ = await self._store.hot(cutoff, place, 1)
         while rows:
             day = rows[0].timestamp.astimezone(UTC).date()
@@ -98,8 +98,8 @@ class Compaction:
             rows, _ = await self._store.hot(cutoff, place, 1)
 
     async def _archive_day(
-        self, day: date, cutoff: datetime, place: ExecutionPlace, folder: Path
-    ) -> ExecutionPlace:
+        self, day: date, cutoff: datetime, place: BatchPlace, folder: Path
+    ) -> BatchPlace:
         """Archive a day's documents from ``place`` on, as many as one object holds, and empty
         their rows; where they end.
         """
@@ -134,8 +134,8 @@ class Compaction:
         return place
 
     async def _write(
-        self, path: Path, end: datetime, place: ExecutionPlace
-    ) -> tuple[parquet.Content, ExecutionPlace]:
+        self, path: Path, end: datetime, place: BatchPlace
+    ) -> tuple[parquet.Content, BatchPlace]:
         with parquet.Writer(path) as writer:
             count = 0
             while count < OBJECT_ROWS and writer.size < OBJECT_BYTES:

@@ -15,6 +15,7 @@ import msgspec
 
 from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance import archive_sql
+from nova_stream.storage.maintenance.place import BatchPlace
 
 #: Bytes of stored documents in a batch, compressed as Postgres keeps them.
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -47,13 +48,6 @@ class ArchiveObject(msgspec.Struct, frozen=True, rename="camel"):
     sha256: str | None
     first_id: str | None
     last_id: str | None
-
-
-class ExecutionPlace(NamedTuple):
-    """Where a batch of executions ended: time as Postgres writes it, and id."""
-
-    time: str = "-infinity"
-    id: str = ""
 
 
 class EmptiedBatch(NamedTuple):
@@ -96,8 +90,8 @@ class ArchiveStore:
         return int(await self._connection.fetchval(archive_sql.COUNT_HOT, cutoff))
 
     async def hot(
-        self, cutoff: datetime, place: ExecutionPlace, rows: int
-    ) -> tuple[list[ArchivedRow], ExecutionPlace]:
+        self, cutoff: datetime, place: BatchPlace, rows: int
+    ) -> tuple[list[ArchivedRow], BatchPlace]:
         """The next documents older than ``cutoff``, at most ``rows``, and where they end; none is
         the end.
         """
@@ -108,7 +102,7 @@ class ArchiveStore:
             return [], place
         names = ArchivedRow.__struct_fields__
         documents = [ArchivedRow(**{name: row[name] for name in names}) for row in found]
-        return documents, ExecutionPlace(found[-1]["place"], found[-1]["id"])
+        return documents, BatchPlace(found[-1]["place"], found[-1]["id"])
 
     async def empty(
         self, object_id: int, at: datetime, rows: Sequence[ArchivedRow]

@@ -14,13 +14,7 @@ import msgspec
 
 from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance import sql
-
-
-class UserPlace(NamedTuple):
-    """Where a batch of users ended: time as Postgres writes it, and id."""
-
-    time: str = "-infinity"
-    id: str = ""
+from nova_stream.storage.maintenance.place import BatchPlace
 
 
 class MarkedBatch(NamedTuple):
@@ -28,7 +22,7 @@ class MarkedBatch(NamedTuple):
 
     marked: int
     seen: int
-    place: UserPlace
+    place: BatchPlace
 
 
 class UnmarkedBatch(NamedTuple):
@@ -53,7 +47,7 @@ class InactivityEvent(msgspec.Struct, frozen=True):
 async def mark(
     connection: Connection,
     cutoff: datetime,
-    place: UserPlace,
+    place: BatchPlace,
     rows: int,
     *,
     now: datetime,
@@ -69,7 +63,7 @@ async def mark(
     )
     if row is None:
         return MarkedBatch(0, 0, place)
-    return MarkedBatch(row["marked"], row["seen"], UserPlace(row["last_time"], row["last_id"]))
+    return MarkedBatch(row["marked"], row["seen"], BatchPlace(row["last_time"], row["last_id"]))
 
 
 async def unmark(

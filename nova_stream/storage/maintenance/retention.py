@@ -12,30 +12,24 @@ from nova_stream.errors import UsageError
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, open_session, read_committed
 from nova_stream.storage.maintenance import sql
+from nova_stream.storage.maintenance.place import BatchPlace
 
 _BATCH = 1000
 #: Activities are small: so many take the flush's locks for some 10 ms.
 ARCHIVE_ROWS = 2000
 
 
-class ActivityPlace(NamedTuple):
-    """Where a batch of activities ended: time as Postgres writes it, and id."""
-
-    time: str = "-infinity"
-    id: str = ""
-
-
 class ArchivedBatch(NamedTuple):
     """What a batch did: rows deleted, and where the next one goes on."""
 
     deleted: int
-    place: ActivityPlace
+    place: BatchPlace
 
 
 async def archive_activities(
     connection: Connection,
     cutoff: datetime,
-    place: ActivityPlace,
+    place: BatchPlace,
     *,
     run_id: int,
     rows: int = ARCHIVE_ROWS,
@@ -50,7 +44,7 @@ async def archive_activities(
     )
     if row is None:
         return ArchivedBatch(0, place)
-    return ArchivedBatch(row["deleted"], ActivityPlace(row["last_time"], row["last_id"]))
+    return ArchivedBatch(row["deleted"], BatchPlace(row["last_time"], row["last_id"]))
 
 
 async def forget_activities(connection: Connection, days: int, rows: int = _BATCH) -> int:
