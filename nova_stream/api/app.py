@@ -56,7 +56,7 @@ from nova_stream.api.routes import (
     stream,
     trail,
 )
-from nova_stream.api.state import Parts
+from nova_stream.api.state import ApiServices
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tracing import TracingMiddleware
 from nova_stream.clock import system_clock
@@ -105,7 +105,7 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
     ``publisher`` replaces the one to Kafka (tests). What it opened is closed by the application's
     lifespan. Raises SettingsError for tokens that cannot be read.
     """
-    parts = _wire(settings, publisher or _to_kafka(settings))
+    services = _wire(settings, publisher or _to_kafka(settings))
     app = FastAPI(
         title="nova-stream",
         version=version("nova-stream"),
@@ -114,25 +114,25 @@ def create_app(settings: Settings, *, publisher: PublisherFactory | None = None)
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(parts),
+        lifespan=_lifespan(services),
         # Its own spans tell addresses, which may hold a token; Traced makes ours.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.parts = parts
+    app.state.services = services
     problems.install(app)
     for routes in ROUTES:
         # As they are: include_router would work each out again, for 0.1 s of the first request.
         app.router.routes.extend(routes.router.routes)
     pages.install(app)
-    _surround(app, settings, parts)
+    _surround(app, settings, services)
     _describe(app)
     return app
 
 
-def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
+def _surround(app: FastAPI, settings: Settings, services: ApiServices) -> None:
     """Add what stands around the routes, innermost first."""
-    app.add_middleware(FastPath, ways=stats.fast_paths(), reads=parts.reads)
-    app.add_middleware(Budgets, rooms=parts.rooms)
+    app.add_middleware(FastPath, ways=stats.fast_paths(), reads=services.reads)
+    app.add_middleware(Budgets, rooms=services.rooms)
     app.add_middleware(Compressor)
     paths = [route.path for routes in ROUTES for route in routes.router.routes]
     app.add_middleware(ExactPaths, routes=paths)
@@ -140,9 +140,9 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     app.add_middleware(SizeLimit, limit=EVENTS.body)
     rate = RateLimit(settings.api_rate, settings.api_burst)
     origins = settings.api_cors_origins
-    app.add_middleware(Guard, tokens=parts.tokens, rate=rate, origins=set(origins) - {ANY})
-    app.add_middleware(TrailMiddleware, trail=parts.trail)
-    app.add_middleware(RequestMiddleware, metrics=parts.metrics)
+    app.add_middleware(Guard, tokens=services.tokens, rate=rate, origins=set(origins) - {ANY})
+    app.add_middleware(TrailMiddleware, trail=services.trail)
+    app.add_middleware(RequestMiddleware, metrics=services.metrics)
     if origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
     app.add_middleware(AnswerHeaders)
@@ -153,7 +153,7 @@ def _surround(app: FastAPI, settings: Settings, parts: Parts) -> None:
     app.add_middleware(HeadAsGet)
 
 
-def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
+def _wire(settings: Settings, publisher: PublisherFactory) -> ApiServices:
     postgres = PostgresWatch(settings)
     database = Database(settings, watch=postgres)
     rooms = Rooms.usual(CONNECTIONS)
@@ -164,7 +164,7 @@ def _wire(settings: Settings, publisher: PublisherFactory) -> Parts:
     lazy = Lazy(publisher, _close)
     kafka = KafkaProbe(settings)
     watch = PositionWatch(database, PresentTopics(kafka.topics, settings.topics()))
-    return Parts(
+    return ApiServices(
         rooms=rooms,
         unregistered=KeptAnswer(partial(health.count_unregistered, database)),
         tokens=tokens,
@@ -199,26 +199,26 @@ async def _close(publisher: Publisher) -> None:
     await publisher.close()
 
 
-def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(services: ApiServices) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        parts.postgres.start()
+        services.postgres.start()
         try:
             yield
         finally:
-            await parts.changes.close()
-            await parts.unregistered.close()
-            await parts.convex.close()
-            await parts.watch.close()
-            await parts.tokens.close()
-            parts.ledger.close()
-            await parts.kafka.close()
-            await parts.stream.close()
-            await parts.publisher.close()
-            await parts.trail.close()
-            await parts.guard.close()
-            await parts.database.close()
-            await parts.postgres.close()
+            await services.changes.close()
+            await services.unregistered.close()
+            await services.convex.close()
+            await services.watch.close()
+            await services.tokens.close()
+            services.ledger.close()
+            await services.kafka.close()
+            await services.stream.close()
+            await services.publisher.close()
+            await services.trail.close()
+            await services.guard.close()
+            await services.database.close()
+            await services.postgres.close()
 
     return lifespan
 

@@ -11,13 +11,13 @@ from fastapi import Depends, Query, Request
 from starlette.requests import ClientDisconnect
 
 from nova_stream.api.budget.budget import CALLER
-from nova_stream.api.state import PartsOf
+from nova_stream.api.state import Services
 from nova_stream.publish.position_token import PositionToken
 
 
 async def _own_writes(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     after: Annotated[
         str | None,
         Query(
@@ -36,10 +36,10 @@ async def _own_writes(
     reached = "no"
     try:
         caller = request.scope.get(CALLER, "")
-        await while_there(request, parts.watch.wait(token, timeout, caller))
+        await while_there(request, services.watch.wait(token, timeout, caller))
         reached = "yes"
     finally:
-        parts.metrics.waits.labels(reached).observe(time.monotonic() - started)
+        services.metrics.waits.labels(reached).observe(time.monotonic() - started)
 
 
 async def while_there(request: Request, waiting: Awaitable[None]) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, connect
-from nova_stream.storage.faults import DATABASE_ERRORS, State, state_of
+from nova_stream.storage.faults import DATABASE_ERRORS, PostgresState, state_of
 
 #: Seconds between two questions, and for an answer.
 _EVERY_S = 0.5
@@ -28,7 +28,7 @@ class PostgresWatch:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.state: State = "up"
+        self.state: PostgresState = "up"
         self._settings = settings
         self._connection: Connection | None = None
         self._waiting: set[asyncio.Timeout] = set()
@@ -78,7 +78,7 @@ class PostgresWatch:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ends.wait(), _EVERY_S)
 
-    async def _look(self) -> State:
+    async def _look(self) -> PostgresState:
         question = asyncio.create_task(self._ask())
         try:
             for _ in range(round(_LIMIT_S / _TICK_S)):
@@ -93,7 +93,7 @@ class PostgresWatch:
             return "silent"
         return question.result()
 
-    async def _ask(self) -> State:
+    async def _ask(self) -> PostgresState:
         try:
             if self._connection is None:
                 self._connection = await connect(self._settings, "api watch")

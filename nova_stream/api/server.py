@@ -21,7 +21,7 @@ import uvicorn
 from nova_stream.api.app import create_app
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.connections import Connections
-from nova_stream.api.state import Parts
+from nova_stream.api.state import ApiServices
 from nova_stream.api.tls import Certificate
 from nova_stream.deployment_url import is_loopback
 from nova_stream.errors import (
@@ -69,7 +69,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     def has_tokens() -> bool:
         if not configured and _stores_tokens(settings):
-            app.state.parts.tokens.assume_stored()
+            app.state.services.tokens.assume_stored()
             return True
         return configured
 
@@ -81,7 +81,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         files = _allow_open_files(wanted + others)
         connections = Connections(
             max(_FEWEST, min(wanted, files - others)),
-            app.state.parts.metrics,
+            app.state.services.metrics,
             settings.api_trusted_proxies,
         )
         config = uvicorn.Config(
@@ -105,7 +105,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         if tokens.weak:
             _log.warning("a token is easily guessed", tokens=tokens.weak, then=_STRONG)
         gc.freeze()  # else collections look at all of the program, for 150 ms
-        Server(config, app.state.parts, certificate).run(sockets=[listener])
+        Server(config, app.state.services, certificate).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -114,10 +114,10 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, parts: Parts, certificate: Certificate | None = None
+        self, config: uvicorn.Config, services: ApiServices, certificate: Certificate | None = None
     ) -> None:
         super().__init__(config)
-        self._parts = parts
+        self._services = services
         self._loop: asyncio.AbstractEventLoop | None = None
         self._certificate = certificate
         self._following: asyncio.Task[None] | None = None
@@ -143,8 +143,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._parts.changes.end)
-            self._loop.call_soon_threadsafe(self._parts.watch.end)
+            self._loop.call_soon_threadsafe(self._services.changes.end)
+            self._loop.call_soon_threadsafe(self._services.watch.end)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -29,8 +29,8 @@ PREFIX = "/api/v1"
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The parts of one API."""
+class ApiServices:
+    """What one API works with."""
 
     rooms: Rooms
     unregistered: KeptAnswer[int]
@@ -54,14 +54,14 @@ class Parts:
     archive: asyncio.Semaphore
 
 
-def parts_of(request: Request) -> Parts:
-    """The parts of the API that serves ``request``."""
-    return cast("Parts", request.app.state.parts)
+def services_of(request: Request) -> ApiServices:
+    """What the API that serves ``request`` works with."""
+    return cast("ApiServices", request.app.state.services)
 
 
-async def _parts(request: Request) -> Parts:
-    return parts_of(request)
+async def _services(request: Request) -> ApiServices:
+    return services_of(request)
 
 
 #: A route's parameter.
-PartsOf = Annotated[Parts, Depends(_parts)]
+Services = Annotated[ApiServices, Depends(_services)]

@@ -18,7 +18,7 @@ from nova_stream.kafka.markers import RecordCounter
 from nova_stream.kafka.model import HeldBackRecords, KafkaState, Key
 from nova_stream.kafka.reach import state_of_brokers
 from nova_stream.settings import Settings
-from nova_stream.storage.faults import DATABASE_ERRORS, State, is_away, state_of
+from nova_stream.storage.faults import DATABASE_ERRORS, PostgresState, is_away, state_of
 from nova_stream.storage.stats.status import HeldBack, StreamFacts, StreamStatus, stream_facts
 
 #: Seconds that either of the two may take; then it counts as away.
@@ -46,7 +46,7 @@ class StreamWatch:
         self._admin = KafkaAdmin(settings, _ANSWER_LIMIT_S)
         self._counter = RecordCounter(settings, _PATIENCE_S)
         self._samples: deque[tuple[float, dict[Key, int]]] = deque()
-        self._database_state: State = "up"
+        self._database_state: PostgresState = "up"
         self._kafka_state: KafkaState = "up"
         self._sessions: deque[int] = deque(maxlen=2)
         self._names_sessions = False

@@ -32,7 +32,7 @@ DATABASE_ERRORS = (
 
 #: What Postgres does: it works, it keeps everybody waiting (stopped, or behind a network that is
 #: gone), or it turns everybody away (not running, starting, another password).
-State = Literal["up", "silent", "refusing", "unresolved"]
+PostgresState = Literal["up", "silent", "refusing", "unresolved"]
 
 
 class Fault(Enum):
@@ -49,7 +49,7 @@ def name_of(error: BaseException) -> str:
     return type(error).__name__ if state is None else f"{type(error).__name__} ({state})"
 
 
-def state_of(error: BaseException) -> State:
+def state_of(error: BaseException) -> PostgresState:
     """What an error says of the Postgres that it came from."""
     found: BaseException | None = error
     while found is not None:

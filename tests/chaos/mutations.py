@@ -185,7 +185,7 @@ MUTATIONS = (
         (
             Edit(
                 "nova_stream/api/own_writes.py",
-                "        await while_there(request, parts.watch.wait(token, timeout, caller))\n",
+                "        await while_there(request, services.watch.wait(token, timeout, caller))\n",
                 "        del caller\n",
             ),
         ),

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from nova_stream.api.auth.access import Confirm, access_of
 from nova_stream.api.auth.trailed import acts_as_admin, deed_of
-from nova_stream.api.state import parts_of
+from nova_stream.api.state import services_of
 from nova_stream.scopes import Scope
 from nova_stream.storage.access.trail import BEGUN
 
@@ -36,7 +36,7 @@ def needs(*scopes: Scope, confirm: Confirm = "fresh") -> Any:
         if acts_as_admin(request.scope, access) and not access.begun:
             access.begun = True
             deed = deed_of(request.scope, access, BEGUN, refused=False)
-            await parts_of(request).trail.begin(deed)
+            await services_of(request).trail.begin(deed)
 
     return Depends(check)
 

@@ -84,7 +84,7 @@ class Page(Items[T], Generic[T], frozen=True, kw_only=True):
     prev_cursor: str | None
 
 
-class Found(msgspec.Struct, frozen=True):
+class SearchResult(msgspec.Struct, frozen=True):
     """What a search found, by kind: agents, builds, tasks, executions, users, jobs."""
 
     groups: list[HitGroup]
@@ -137,7 +137,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "WholeExecution": (WholeExecution, examples.WHOLE_EXECUTION),
     "UserList": (Page[ListedUser], examples.USERS),
     "ListedUser": (ListedUser, examples.USER),
-    "Found": (Found, examples.FOUND),
+    "Found": (SearchResult, examples.FOUND),
     "JobList": (Items[JobOverview], operation.JOBS),
     "JobOverview": (JobOverview, operation.JOB),
     "RunList": (Items[Run], operation.RUNS),

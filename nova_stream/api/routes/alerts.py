@@ -13,7 +13,7 @@ from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.parameters import NextCursor, Rows
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.clock import system_clock
 from nova_stream.storage.jobs import read as read_jobs
 from nova_stream.storage.jobs.alerts import AlertStore
@@ -27,7 +27,7 @@ router = APIRouter(prefix=PREFIX, tags=["operation"])
     dependencies=[needs("stats"), within(LINES)],
 )
 async def alerts(
-    parts: PartsOf,
+    services: Services,
     is_open: Annotated[
         bool | None,
         Query(alias="open", description="Only open ones, or only closed ones."),
@@ -37,7 +37,7 @@ async def alerts(
 ) -> Response:
     """Alerts, newest first."""
     before = decode_number(cursor)
-    async with parts.database.connection() as connection:
+    async with services.database.connection() as connection:
         items, end = await read_jobs.alerts(connection, limit, before, is_open=is_open)
     return answer(Items(items, encode_number(end)))
 
@@ -49,7 +49,7 @@ async def alerts(
 )
 async def acknowledge(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     id_: Annotated[int, Path(alias="id", ge=1, le=2**63 - 1, examples=[3])],
 ) -> Response:
     """Say that you see to an alert. It stays open until its condition is gone; whoever was first
@@ -57,7 +57,7 @@ async def acknowledge(
     """
     caller = access_of(request.scope).caller
     who = caller.name if caller is not None else "somebody without a token"
-    async with parts.database.connection() as connection:
+    async with services.database.connection() as connection:
         found = await AlertStore(connection).acknowledge(id_, who, system_clock())
     if found is None:
         raise ProblemError(404, "unknown-alert", f"There is no alert {id_}.")

@@ -17,7 +17,7 @@ from nova_stream.api.convex.errors import FunctionError, RequestError
 from nova_stream.api.convex.functions import Kind
 from nova_stream.api.openapi import examples
 from nova_stream.api.openapi.responses import answer, answers
-from nova_stream.api.state import Parts, PartsOf
+from nova_stream.api.state import ApiServices, Services
 from nova_stream.scopes import Scope
 
 router = APIRouter(tags=["the main app"], dependencies=[within(CALL)])
@@ -87,30 +87,30 @@ _MUTATION: dict[str, Any] = {
 
 
 @router.post("/api/query", **_QUERY)
-async def query(request: Request, parts: PartsOf) -> Response:
+async def query(request: Request, services: Services) -> Response:
     """Call a query of the main app's backend."""
-    return await _call(request, parts, "query")
+    return await _call(request, services, "query")
 
 
 @router.post("/api/mutation", **_MUTATION)
-async def mutation(request: Request, parts: PartsOf) -> Response:
+async def mutation(request: Request, services: Services) -> Response:
     """Call a mutation of the main app's backend; later queries show what it changed."""
-    return await _call(request, parts, "mutation")
+    return await _call(request, services, "mutation")
 
 
 @router.post("/c/{token:path}/api/query", **_QUERY)
-async def query_with_token(request: Request, parts: PartsOf, _token: _Secret) -> Response:
+async def query_with_token(request: Request, services: Services, _token: _Secret) -> Response:
     """The same, with the token in the address."""
-    return await _call(request, parts, "query")
+    return await _call(request, services, "query")
 
 
 @router.post("/c/{token:path}/api/mutation", **_MUTATION)
-async def mutation_with_token(request: Request, parts: PartsOf, _token: _Secret) -> Response:
+async def mutation_with_token(request: Request, services: Services, _token: _Secret) -> Response:
     """The same, with the token in the address."""
-    return await _call(request, parts, "mutation")
+    return await _call(request, services, "mutation")
 
 
-async def _call(request: Request, parts: Parts, kind: Kind) -> Response:
+async def _call(request: Request, services: ApiServices, kind: Kind) -> Response:
     access = access_of(request.scope)
     access.check(*_SCOPES[kind], confirm=_CONFIRM[kind])
     access.about = UNREADABLE
@@ -126,7 +126,7 @@ async def _call(request: Request, parts: Parts, kind: Kind) -> Response:
         access.check(function.scope, confirm=_CONFIRM[kind])
     size = len(await request.body())
     try:
-        value = await parts.convex.run(call.path, kind, call.args, size, changed=access.changed)
+        value = await services.convex.run(call.path, kind, call.args, size, changed=access.changed)
     except FunctionError as error:
         access.outcome = "call-refused"
         return answer(protocol.refused(access.about, error))

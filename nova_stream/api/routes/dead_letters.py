@@ -14,10 +14,10 @@ from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.parameters import NO_NUL, NextCursor, Rows
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.api.state import PREFIX, ApiServices, Services
 from nova_stream.republish import republish
 from nova_stream.storage.dead_letters import read as read_dead_letters
-from nova_stream.storage.dead_letters.read import State
+from nova_stream.storage.dead_letters.read import LetterState
 from nova_stream.storage.dead_letters.store import open_store
 
 router = APIRouter(
@@ -34,16 +34,16 @@ _Word = Query(pattern=NO_NUL)
     "/dead-letters", responses=answers("DeadLetterList", "A page.", links=links.DEAD_LETTERS)
 )
 async def dead_letters(
-    parts: PartsOf,
+    services: Services,
     limit: Rows = 50,
     cursor: NextCursor = None,
     topic: Annotated[str | None, _Word] = None,
     reason: Annotated[str | None, _Word] = None,
-    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+    state: Annotated[LetterState | None, Query(description="Only those in this state.")] = None,
 ) -> Response:
     """Dead letters without their bytes, newest first."""
     before = decode_number(cursor)
-    async with parts.database.connection() as connection:
+    async with services.database.connection() as connection:
         items, end = await read_dead_letters.dead_letters(
             connection, limit, before, topic=topic, reason=reason, state=state
         )
@@ -55,9 +55,9 @@ async def dead_letters(
     responses=answers("WholeDeadLetter", "The letter.", 404),
     dependencies=[_LETTER],
 )
-async def dead_letter(parts: PartsOf, id_: _Id) -> Response:
+async def dead_letter(services: Services, id_: _Id) -> Response:
     """A dead letter with the record's bytes."""
-    return await _letter(parts, id_)
+    return await _letter(services, id_)
 
 
 @router.post(
@@ -65,14 +65,14 @@ async def dead_letter(parts: PartsOf, id_: _Id) -> Response:
     responses=answers("WholeDeadLetter", "The letter.", 404),
     dependencies=[_LETTER],
 )
-async def retry(parts: PartsOf, id_: _Id) -> Response:
+async def retry(services: Services, id_: _Id) -> Response:
     """Publish the original record again, with its original version, so that it can never overwrite
     something newer. What fails again becomes a new dead letter.
     """
-    await _require(parts, id_)
-    async with open_store(parts.settings) as store:
-        await republish(parts.settings, store, [id_])
-    return await _letter(parts, id_)
+    await _require(services, id_)
+    async with open_store(services.settings) as store:
+        await republish(services.settings, store, [id_])
+    return await _letter(services, id_)
 
 
 @router.post(
@@ -80,22 +80,22 @@ async def retry(parts: PartsOf, id_: _Id) -> Response:
     responses=answers("WholeDeadLetter", "The letter.", 404),
     dependencies=[_LETTER],
 )
-async def discard(parts: PartsOf, id_: _Id) -> Response:
+async def discard(services: Services, id_: _Id) -> Response:
     """Set a dead letter aside; its bytes are kept."""
-    await _require(parts, id_)
-    async with open_store(parts.settings) as store:
+    await _require(services, id_)
+    async with open_store(services.settings) as store:
         await store.discard([id_])
-    return await _letter(parts, id_)
+    return await _letter(services, id_)
 
 
-async def _require(parts: Parts, id_: int) -> None:
-    async with parts.database.connection() as connection:
+async def _require(services: ApiServices, id_: int) -> None:
+    async with services.database.connection() as connection:
         if not await read_dead_letters.exists(connection, id_):
             raise _unknown()
 
 
-async def _letter(parts: Parts, id_: int) -> Response:
-    async with parts.database.connection() as connection:
+async def _letter(services: ApiServices, id_: int) -> Response:
+    async with services.database.connection() as connection:
         found = await read_dead_letters.dead_letter(connection, id_)
     if found is None:
         raise _unknown()

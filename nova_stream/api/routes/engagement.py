@@ -11,7 +11,7 @@ from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import ENGAGEMENT, within
 from nova_stream.api.openapi.responses import NOT_MODIFIED, answers
 from nova_stream.api.parameters import bad_parameter, time_of
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.clock import system_clock
 from nova_stream.storage.stats import engagement as stored
 
@@ -27,7 +27,7 @@ _LONGEST = timedelta(days=400)
 @router.get("/engagement", responses=answers("Engagement", "As of the last run.") | NOT_MODIFIED)
 async def engagement(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     from_: Annotated[
         str | None,
         Query(alias="from", description="A day or time (UTC); without it 90 days before `to`."),
@@ -45,7 +45,7 @@ async def engagement(
     start = max(end, date.min + _USUAL) - _USUAL if from_ is None else _day(from_, "from")
     if not timedelta() <= end - start <= _LONGEST:
         raise bad_parameter("from", f"must lie before to, by {_LONGEST.days} days at most")
-    return (await parts.reads.get(stored.engagement, start, end)).answer(request)
+    return (await services.reads.get(stored.engagement, start, end)).answer(request)
 
 
 def _day(text: str, name: str) -> date:

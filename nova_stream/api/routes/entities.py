@@ -18,7 +18,7 @@ from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NextCursor, in_path_or_query
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, Parts, PartsOf, parts_of
+from nova_stream.api.state import PREFIX, ApiServices, Services, services_of
 from nova_stream.storage.database import Connection
 from nova_stream.storage.lists import entities
 from nova_stream.storage.lists.rows import TaskWithExecutions
@@ -43,12 +43,15 @@ _BY_QUERY = "The same with the id in the query: for any id."
 
 
 async def _found(
-    parts: Parts, kind: str, id_: str, read: Callable[[Connection, str], Awaitable[T | None]]
+    services: ApiServices,
+    kind: str,
+    id_: str,
+    read: Callable[[Connection, str], Awaitable[T | None]],
 ) -> T:
     """What ``read`` finds by an id; raises ProblemError 404 where that is nothing."""
     found = None
     if "\x00" not in id_:  # which Postgres has in no id
-        async with parts.database.connection() as connection:
+        async with services.database.connection() as connection:
             found = await read(connection, id_)
     if found is None:
         raise ProblemError(404, f"unknown-{kind}", f"No {kind} has this ID.")
@@ -64,7 +67,7 @@ async def _found(
     dependencies=_DOCUMENTS,
 )
 async def build(
-    parts: PartsOf,
+    services: Services,
     id: Annotated[str, Field(examples=["b0001"])],  # noqa: A002 - as the path names it
     limit: _Tasks = TASKS.rows,
     cursor: NextCursor = None,
@@ -72,7 +75,7 @@ async def build(
     """A build with its tasks, by phase and creation; where there are many, `nextCursor` goes on."""
     bounds = read.Bounds(limit, TASKS.row_bytes)
     page = partial(read.build, bounds=bounds, after=decode_task(cursor))
-    whole, end = await _found(parts, "build", id, page)
+    whole, end = await _found(services, "build", id, page)
     return answer(msgspec.structs.replace(whole, next_cursor=encode_task(end)))
 
 
@@ -99,7 +102,7 @@ async def task(
         cursor=decode_page(cursor),
         documents=sees_documents(request),
     )
-    found = await _found(parts_of(request), "task", id, page)
+    found = await _found(services_of(request), "task", id, page)
     executions = found.executions
     return answer(
         TaskWithExecutions(
@@ -127,10 +130,12 @@ async def execution(
     archive where they lie there.
     """
     documents = sees_documents(request)
-    parts = parts_of(request)
-    found = await _found(parts, "execution", id, partial(entities.execution, documents=documents))
+    services = services_of(request)
+    found = await _found(
+        services, "execution", id, partial(entities.execution, documents=documents)
+    )
     if documents and found.archived:
-        found = await with_archived(found, parts.settings, parts.archive)
+        found = await with_archived(found, services.settings, services.archive)
     return answer(found)
 
 
@@ -148,4 +153,4 @@ async def user(
 ) -> Response:
     """A user; the e-mail address is there with the scope documents."""
     whole = partial(entities.user, documents=sees_documents(request))
-    return answer(await _found(parts_of(request), "user", id, whole))
+    return answer(await _found(services_of(request), "user", id, whole))

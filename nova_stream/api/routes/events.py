@@ -18,7 +18,7 @@ from nova_stream.api.budget.spending import spending_of
 from nova_stream.api.openapi import examples, links
 from nova_stream.api.openapi.responses import Accepted, answer, answers
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
 from nova_stream.events.json_text import parse_json
@@ -80,7 +80,7 @@ _BODY = {
         links=links.PUBLISHED,
     ),
 )
-async def publish(request: Request, parts: PartsOf) -> Response:
+async def publish(request: Request, services: Services) -> Response:
     """Publish one change or a list of them. Of a list with a bad one nothing is sent. `token`
     goes to `?after=` of a read that is to show them.
     """
@@ -91,10 +91,10 @@ async def publish(request: Request, parts: PartsOf) -> Response:
     access.changed.update(line.entity for line in lines)
     # Kafka may be long in answering, and has no use for what they were made of.
     spending_of(request.scope).shrink(3 * len(await request.body()))
-    publisher = await parts.publisher.get()
+    publisher = await services.publisher.get()
     token = await publisher.publish(lines)
     for entity, count in access.changed.items():
-        parts.metrics.published.labels(entity).inc(count)
+        services.metrics.published.labels(entity).inc(count)
     return answer(Accepted(len(lines), token.encode()), 202)
 
 

@@ -15,7 +15,7 @@ from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import Rows, in_path_or_query
 from nova_stream.api.routes.stats import unknown_agent
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.storage.stats import read
 from nova_stream.storage.stats.explain import explain as explained
 from nova_stream.storage.stats.explain_rows import Figure
@@ -40,7 +40,7 @@ _Unregistered = Annotated[bool, Query(description="Also a name that no registere
     responses=answers("Explanation", "The figure.", 404, 504),
 )
 async def explain(
-    parts: PartsOf,
+    services: Services,
     name: Annotated[str, Field(examples=["ANDROMEDA"])],
     figure: _Figure,
     limit: Rows = 50,
@@ -56,9 +56,15 @@ async def explain(
     place = decode_cursor(cursor)
     bounds = read.Bounds(limit, PAGE.row_bytes)
     if "\x00" not in name:  # which Postgres has in no name
-        async with parts.database.connection() as connection:
+        async with services.database.connection() as connection:
             found = await explained(
-                connection, parts.settings, name, figure, bounds, place, unregistered=unregistered
+                connection,
+                services.settings,
+                name,
+                figure,
+                bounds,
+                place,
+                unregistered=unregistered,
             )
     if found is None:
         raise unknown_agent(unregistered=unregistered)

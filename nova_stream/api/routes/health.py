@@ -13,9 +13,9 @@ from nova_stream.api.database import Database
 from nova_stream.api.metrics import CONTENT_TYPE
 from nova_stream.api.openapi.responses import Live, Ready, answer, answers, described_problems
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import Parts, PartsOf
+from nova_stream.api.state import ApiServices, Services
 from nova_stream.errors import NovaStreamError, SchemaVersionError
-from nova_stream.storage.faults import DATABASE_ERRORS, State, is_away, state_of
+from nova_stream.storage.faults import DATABASE_ERRORS, PostgresState, is_away, state_of
 from nova_stream.storage.stats import read
 
 router = APIRouter(tags=["operation"])
@@ -23,7 +23,7 @@ router = APIRouter(tags=["operation"])
 _COUNT_LIMIT_S = 2.5
 
 _OK = "ok"
-_AWAY: dict[State, str] = {
+_AWAY: dict[PostgresState, str] = {
     "silent": "away: no answer",
     "refusing": "away",
     "unresolved": "away: name not known",
@@ -45,12 +45,12 @@ async def live() -> Response:
     dependencies=[within(PROBE)],
     responses=answers("Ready", "Everything answers.", 503, protected=False),
 )
-async def ready(parts: PartsOf) -> Response:
+async def ready(services: Services) -> Response:
     """Whether Postgres and Kafka answer and the schema is this version's. Names that have tasks or
     executions and no registered agent are counted here, too.
     """
-    database, schema, unregistered = await _database(parts)
-    checks = {"database": database, "schema": schema, "kafka": await _kafka(parts)}
+    database, schema, unregistered = await _database(services)
+    checks = {"database": database, "schema": schema, "kafka": await _kafka(services)}
     bad = [f"{name} is {found}" for name, found in checks.items() if found != _OK]
     if bad:
         raise ProblemError(503, "not-ready", "; ".join(bad), checks=checks)
@@ -63,9 +63,9 @@ async def ready(parts: PartsOf) -> Response:
     response_class=PlainTextResponse,
     responses=described_problems(401, 403),
 )
-async def metrics(parts: PartsOf) -> Response:
+async def metrics(services: Services) -> Response:
     """The API's own numbers, for Prometheus."""
-    return Response(parts.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(services.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def count_unregistered(database: Database) -> int:
@@ -76,9 +76,9 @@ async def count_unregistered(database: Database) -> int:
         return await read.count_unregistered(connection)
 
 
-async def _database(parts: Parts) -> tuple[str, str, int]:
+async def _database(services: ApiServices) -> tuple[str, str, int]:
     try:
-        return _OK, _OK, await parts.unregistered.get()
+        return _OK, _OK, await services.unregistered.get()
     except SchemaVersionError:
         return _OK, "not this version's (run: nova-stream migrate)", 0
     except DATABASE_ERRORS as error:
@@ -87,9 +87,9 @@ async def _database(parts: Parts) -> tuple[str, str, int]:
         return _AWAY[state_of(error)], "unknown", 0
 
 
-async def _kafka(parts: Parts) -> str:
+async def _kafka(services: ApiServices) -> str:
     try:
-        await parts.kafka.check()
+        await services.kafka.check()
     except NovaStreamError:
-        return _AWAY[parts.kafka.state]
+        return _AWAY[services.kafka.state]
     return _OK

@@ -19,7 +19,7 @@ from nova_stream.api.cursors import (
 from nova_stream.api.openapi.responses import NOT_MODIFIED, Items, answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NextCursor
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.clock import system_clock
 from nova_stream.errors import BadCursorError
 from nova_stream.storage.database import Connection
@@ -51,7 +51,7 @@ async def _agents_history(
 )
 async def agents_history(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     hours: Annotated[int, Query(ge=1, le=168, description="How far back.")] = 24,
     buckets: Annotated[
         int, Query(ge=1, le=200, description="How many buckets the range has.")
@@ -63,19 +63,19 @@ async def agents_history(
     """
     after = decode_id(cursor) or ""
     # A plot is costly, and every page that is open asks for it: they share it.
-    return (await parts.reads.get(_agents_history, hours, buckets, after)).answer(request)
+    return (await services.reads.get(_agents_history, hours, buckets, after)).answer(request)
 
 
 @router.get("/builds/history", responses=answers("BuildHistoryList", "Oldest first.", 504))
 async def builds_history(
-    parts: PartsOf,
+    services: Services,
     days: Annotated[int, Query(ge=1, le=366, description="How far back.")] = 30,
     cursor: NextCursor = None,
 ) -> Response:
     """The builds' figures over time, as the runs of refreshBuildStats found them."""
     since = system_clock() - timedelta(days=days)
     after = _run_place(cursor)
-    async with parts.database.connection() as connection:
+    async with services.database.connection() as connection:
         items, end = await history.builds_history(connection, since, _RUNS, after)
     following = None if end is None else encode_cursor(ListPlace(end.time, str(end.run_id)))
     return answer(Items(items, following))

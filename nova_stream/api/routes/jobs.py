@@ -17,7 +17,7 @@ from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.parameters import NextCursor, Rows
 from nova_stream.api.problems import ProblemError
-from nova_stream.api.state import PREFIX, Parts, PartsOf
+from nova_stream.api.state import PREFIX, ApiServices, Services
 from nova_stream.clock import EPOCH, system_clock
 from nova_stream.errors import BadCursorError, UsageError
 from nova_stream.events.times import parse_time
@@ -70,9 +70,9 @@ _PAUSE_BODY = _body(
     responses=answers("JobList", "All jobs.", links=links.JOBS),
     dependencies=[needs("stats")],
 )
-async def jobs(parts: PartsOf) -> Response:
+async def jobs(services: Services) -> Response:
     """All jobs: schedule, next and last run, and how they have been doing."""
-    return answer(Items(await _overviews(parts)))
+    return answer(Items(await _overviews(services)))
 
 
 @router.get(
@@ -81,7 +81,7 @@ async def jobs(parts: PartsOf) -> Response:
     dependencies=[needs("stats"), within(LINES)],
 )
 async def runs(
-    parts: PartsOf,
+    services: Services,
     name: _Name,
     limit: Rows = 50,
     cursor: NextCursor = None,
@@ -90,7 +90,7 @@ async def runs(
     """A job's runs and the slots that nobody ran, newest first."""
     _known(name)
     place = _place(cursor)
-    async with parts.database.connection() as connection:
+    async with services.database.connection() as connection:
         items, end = await read_jobs.runs(connection, name, limit, place, outcome)
     following = None
     if end is not None:
@@ -103,10 +103,10 @@ async def runs(
     responses=answers("Run", "The run.", 404),
     dependencies=[needs("stats")],
 )
-async def run(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
+async def run(services: Services, name: _Name, run_id: _RunId) -> Response:
     """One run of a job."""
     _known(name)
-    return answer(await _run(parts, name, run_id))
+    return answer(await _run(services, name, run_id))
 
 
 @router.post(
@@ -116,7 +116,7 @@ async def run(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
     responses=answers("Run", "It is asked for.", 404, 413, status=202, links=links.REQUESTED_RUN),
     dependencies=[needs("admin", confirm="never"), within(ACTION)],
 )
-async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response:
+async def request_run(request: Request, services: Services, name: _Name) -> Response:
     """Have a worker run the job now, also while it is paused; no slot is used up. `Location` is
     where the run can be followed.
     """
@@ -127,8 +127,8 @@ async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response
         raise bad_option("dryRun must be true or false")
     if dry_run:
         access_of(request.scope).about = f"{name}, dry run"
-    number = await parts.ledger.request(name, as_of=_instant(given.get("at")), dry_run=dry_run)
-    response = answer(await _run(parts, name, number), 202)
+    number = await services.ledger.request(name, as_of=_instant(given.get("at")), dry_run=dry_run)
+    response = answer(await _run(services, name, number), 202)
     response.headers["Location"] = f"{PREFIX}/jobs/{name}/runs/{number}"
     return response
 
@@ -139,14 +139,14 @@ async def request_run(request: Request, parts: PartsOf, name: _Name) -> Response
     responses=answers("JobOverview", "The job, paused.", 404, 413),
     dependencies=[needs("admin", confirm="never"), within(ACTION)],
 )
-async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
+async def pause(request: Request, services: Services, name: _Name) -> Response:
     """Run no more slots of the job until it is resumed; runs under way go on."""
     _known(name)
     reason = (await read_options(request, "reason")).get("reason")
     if reason is not None and not (isinstance(reason, str) and sayable(reason)):
         raise bad_option(f"reason must be a text of at most {LONGEST_REASON} letters")
-    await parts.ledger.pause(name, reason)
-    return answer(await _overview(parts, name))
+    await services.ledger.pause(name, reason)
+    return answer(await _overview(services, name))
 
 
 @router.post(
@@ -154,11 +154,11 @@ async def pause(request: Request, parts: PartsOf, name: _Name) -> Response:
     responses=answers("JobOverview", "The job.", 404),
     dependencies=[needs("admin", confirm="never")],
 )
-async def resume(parts: PartsOf, name: _Name) -> Response:
+async def resume(services: Services, name: _Name) -> Response:
     """Run a paused job's slots again, from the next one on."""
     _known(name)
-    await parts.ledger.resume(name)
-    return answer(await _overview(parts, name))
+    await services.ledger.resume(name)
+    return answer(await _overview(services, name))
 
 
 @router.post(
@@ -166,15 +166,15 @@ async def resume(parts: PartsOf, name: _Name) -> Response:
     responses=answers("Restored", "They are back.", 404, 409),
     dependencies=[needs("admin", confirm="never")],
 )
-async def undo(parts: PartsOf, name: _Name, run_id: _RunId) -> Response:
+async def undo(services: Services, name: _Name, run_id: _RunId) -> Response:
     """Put back what a run took away, if its job can; later runs leave it alone for a while."""
     job = _known(name)
-    await _run(parts, name, run_id)
+    await _run(services, name, run_id)
     if job.undo is None:
         undoable = ", ".join(job.name for job in registry.JOBS if job.undo is not None)
         raise ProblemError(409, "not-undoable", f"Only runs of {undoable} can be undone.")
     try:
-        restored = await job.undo(parts.settings, run_id)
+        restored = await job.undo(services.settings, run_id)
     except UsageError as error:
         raise ProblemError(409, "nothing-to-undo", f"{error}.") from None
     return answer(Restored(restored))
@@ -188,17 +188,17 @@ def _known(name: str) -> Job:
     raise ProblemError(404, "unknown-job", f"No job has this name. The jobs are {names}.")
 
 
-async def _overviews(parts: Parts) -> list[JobOverview]:
-    async with parts.database.connection() as connection:
-        return await job_overviews(parts.settings, registry.JOBS, connection, system_clock())
+async def _overviews(services: ApiServices) -> list[JobOverview]:
+    async with services.database.connection() as connection:
+        return await job_overviews(services.settings, registry.JOBS, connection, system_clock())
 
 
-async def _overview(parts: Parts, name: str) -> JobOverview:
-    return next(found for found in await _overviews(parts) if found.name == name)
+async def _overview(services: ApiServices, name: str) -> JobOverview:
+    return next(found for found in await _overviews(services) if found.name == name)
 
 
-async def _run(parts: Parts, name: str, run_id: int) -> Run:
-    async with parts.database.connection() as connection:
+async def _run(services: ApiServices, name: str, run_id: int) -> Run:
+    async with services.database.connection() as connection:
         found = await read_jobs.run(connection, name, run_id)
     if found is None:
         raise ProblemError(404, "unknown-run", f"{name} has no run with this number.")

@@ -14,7 +14,7 @@ from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Page, answer, listed
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NO_NUL, bad_parameter, time_of
-from nova_stream.api.state import PREFIX, parts_of
+from nova_stream.api.state import PREFIX, services_of
 from nova_stream.events.change import BuildStatus, TaskStatus
 from nova_stream.events.times import time_text
 from nova_stream.storage.lists import catalogue
@@ -106,7 +106,7 @@ class _Paging:
         if q is not None:
             given["q" if documents else "id"] = q
         question = Question(listing, given, self.range, documents)
-        async with parts_of(self.request).database.connection() as connection:
+        async with services_of(self.request).database.connection() as connection:
             found = await read_page(connection, question, self.bounds, self.cursor)
         page = Page(found.rows, encode_page(found.next), prev_cursor=encode_page(found.prev))
         if not self.csv:

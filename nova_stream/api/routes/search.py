@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from nova_stream.api.auth.needs import needs, sees_documents
 from nova_stream.api.budget.budget import SEARCH, within
-from nova_stream.api.openapi.responses import Found, answer, answers
+from nova_stream.api.openapi.responses import SearchResult, answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NO_NUL
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.jobs import registry
 from nova_stream.storage.lists import search as store
 
@@ -25,7 +25,7 @@ router = APIRouter(
 @router.get("/search", responses=answers("Found", "What was found.", 504))
 async def search(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     q: Annotated[
         str,
         Query(
@@ -44,9 +44,9 @@ async def search(
     """
     text = q.strip()
     if not text:
-        return answer(Found([]))
+        return answer(SearchResult([]))
     documents = sees_documents(request)
-    async with parts.database.connection() as connection:
+    async with services.database.connection() as connection:
         groups = await store.search(connection, text, limit, documents=documents)
     jobs = store.search_named({job.name: job.description for job in registry.JOBS}, text, limit)
-    return answer(Found([*groups, *([jobs] if jobs else [])]))
+    return answer(SearchResult([*groups, *([jobs] if jobs else [])]))

@@ -14,7 +14,7 @@ from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import in_path_or_query
 from nova_stream.api.ranges import Bucket, From, To, Zone, series_of
 from nova_stream.api.routes.stats import Unregistered, unknown_agent
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats import ranges
 from nova_stream.storage.stats.range_rows import AgentSeries
@@ -50,13 +50,13 @@ async def _agent_series(
 @router.get("/agents/series", responses=_ANSWERS)
 async def agents_series(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     asked: _Asked,
 ) -> Response:
     """What all agents did together, and every name that is no agent's, in each bucket of a
     range.
     """
-    found = await parts.reads.get(_agent_series, None, unregistered=False, **asked)
+    found = await services.reads.get(_agent_series, None, unregistered=False, **asked)
     return found.answer(request)
 
 
@@ -69,7 +69,7 @@ async def agents_series(
 )
 async def agent_series(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     name: Annotated[str, Field(examples=["ANDROMEDA"])],
     asked: _Asked,
     *,
@@ -81,7 +81,7 @@ async def agent_series(
     """
     if "\x00" in name:  # which Postgres has in no name
         raise unknown_agent(unregistered=unregistered)
-    found = await parts.reads.get(_agent_series, name, unregistered=unregistered, **asked)
+    found = await services.reads.get(_agent_series, name, unregistered=unregistered, **asked)
     return found.answer(request)
 
 
@@ -91,8 +91,8 @@ async def agent_series(
 )
 async def builds_series(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     asked: _Asked,
 ) -> Response:
     """The builds that ended in each bucket of a range, empty ones too."""
-    return (await parts.reads.get(ranges.builds_series, **asked)).answer(request)
+    return (await services.reads.get(ranges.builds_series, **asked)).answer(request)

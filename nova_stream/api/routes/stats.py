@@ -17,7 +17,7 @@ from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NextCursor, in_path_or_query
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.ranges import From, To, range_of
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats import ranges, read
 from nova_stream.storage.stats.buckets import Range
@@ -76,7 +76,7 @@ def fast_paths() -> dict[str, tuple[Read, Budget]]:
 )
 async def agents_stats(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     limit: Annotated[int, Query(ge=1, le=AGENTS.rows, description="Rows a page.")] = AGENTS.rows,
     cursor: NextCursor = None,
     start: From = None,
@@ -90,9 +90,11 @@ async def agents_stats(
     place = decode_agent(cursor)
     asked = range_of(start, to)
     if asked is None:
-        found = await parts.reads.get(_agents, limit, place, unregistered=unregistered)
+        found = await services.reads.get(_agents, limit, place, unregistered=unregistered)
     else:
-        found = await parts.reads.get(_agents_range, asked, limit, place, unregistered=unregistered)
+        found = await services.reads.get(
+            _agents_range, asked, limit, place, unregistered=unregistered
+        )
     return found.answer(request)
 
 
@@ -105,7 +107,7 @@ async def agents_stats(
     responses=answers("NamedAgentStats", "The agent.", 404, 504, of_range="AgentRange"),
 )
 async def agent_stats(
-    parts: PartsOf,
+    services: Services,
     name: Annotated[str, Field(examples=["ANDROMEDA"])],
     start: From = None,
     to: To = None,
@@ -118,7 +120,7 @@ async def agent_stats(
     asked = range_of(start, to)
     found: NamedAgentStats | AgentRange | None = None
     if "\x00" not in name:  # which Postgres has in no name
-        async with parts.database.connection() as connection:
+        async with services.database.connection() as connection:
             if asked is None:
                 found = await read.agent_stats(connection, name, unregistered=unregistered)
             else:
@@ -135,14 +137,14 @@ async def agent_stats(
     dependencies=[within(FIGURES)],
 )
 async def build_stats(
-    request: Request, parts: PartsOf, start: From = None, to: To = None
+    request: Request, services: Services, start: From = None, to: To = None
 ) -> Response:
     """The figures of all builds, or of those that ended in a range of time."""
     asked = range_of(start, to)
     if asked is None:
-        found = await parts.reads.get(read.build_stats)
+        found = await services.reads.get(read.build_stats)
     else:
-        found = await parts.reads.get(ranges.builds_range, asked)
+        found = await services.reads.get(ranges.builds_range, asked)
     return found.answer(request)
 
 
@@ -151,9 +153,9 @@ async def build_stats(
     responses=answers("Overview", "The figures of the whole platform.", 504) | NOT_MODIFIED,
     dependencies=[within(FIGURES)],
 )
-async def overview(request: Request, parts: PartsOf) -> Response:
+async def overview(request: Request, services: Services) -> Response:
     """The figures of the whole, as one state."""
-    return (await parts.reads.get(read.overview)).answer(request)
+    return (await services.reads.get(read.overview)).answer(request)
 
 
 def unknown_agent(*, unregistered: bool) -> ProblemError:

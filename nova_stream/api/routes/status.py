@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import FIGURES, within
 from nova_stream.api.openapi.responses import answer, answers
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 
 router = APIRouter(
     prefix=PREFIX,
@@ -17,8 +17,8 @@ router = APIRouter(
 
 
 @router.get("/stream/status", responses=answers("StreamStatus", "Its state."))
-async def stream_status(parts: PartsOf) -> Response:
+async def stream_status(services: Services) -> Response:
     """Lag, throughput, freshness and the last audits. What Kafka or Postgres cannot tell at the
     moment is null; it answers within two seconds while Kafka is away.
     """
-    return answer(await parts.stream.look())
+    return answer(await services.stream.look())

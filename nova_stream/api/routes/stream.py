@@ -18,7 +18,7 @@ from nova_stream.api.live.event_log import EventFilter
 from nova_stream.api.openapi.responses import answers
 from nova_stream.api.parameters import bad_parameter
 from nova_stream.api.refusals import lacking
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.scopes import SCOPES
 from nova_stream.scopes import Scope as Right
 
@@ -94,7 +94,7 @@ def _responses() -> dict[int | str, dict[str, Any]]:
 @router.get("/stream", response_class=StreamingResponse, responses=_responses())
 async def stream(
     request: Request,
-    parts: PartsOf,
+    services: Services,
     events: Annotated[
         str | None,
         Query(description=f"Only these, separated by commas: {', '.join(EVENTS)}."),
@@ -120,13 +120,13 @@ async def stream(
     wanted = EventFilter(kinds, _names(agents))
     given = last_event_id or last_id
     scopes = [scope for scope in SCOPES if scope in access.granted]
-    client = parts.changes.join(
+    client = services.changes.join(
         wanted,
         given,
-        allowed=lambda: parts.tokens.allows(access.secret, *scopes),
+        allowed=lambda: services.tokens.allows(access.secret, *scopes),
         caller=request.scope.get(CALLER, ""),
     )
-    return _EventStream(parts.changes, client, resumes=given is not None)
+    return _EventStream(services.changes, client, resumes=given is not None)
 
 
 def _kinds(events: str | None) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from nova_stream.api.budget.budget import LINES, PROBE, within
 from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.openapi.responses import Items, TokenRights, answer, answers
 from nova_stream.api.parameters import NO_NUL, NextCursor, Rows
-from nova_stream.api.state import PREFIX, PartsOf
+from nova_stream.api.state import PREFIX, Services
 from nova_stream.events.times import time_text
 from nova_stream.scopes import SCOPES
 from nova_stream.storage.access import trail as trail_store
@@ -26,7 +26,7 @@ router = APIRouter(prefix=PREFIX, tags=["access"])
     dependencies=[needs("admin"), within(LINES)],
 )
 async def trail(
-    parts: PartsOf,
+    services: Services,
     limit: Rows = 50,
     cursor: NextCursor = None,
     token: Annotated[
@@ -41,8 +41,8 @@ async def trail(
     what was refused. It only grows.
     """
     before = decode_number(cursor)
-    await parts.trail.flush()
-    async with parts.database.connection() as connection:
+    await services.trail.flush()
+    async with services.database.connection() as connection:
         items, end = await trail_store.page(connection, limit, before, token=token, refused=refused)
     return answer(Items(items, encode_number(end)))
 

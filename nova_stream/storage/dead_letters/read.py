@@ -15,7 +15,7 @@ from nova_stream.storage.dead_letters import sql
 from nova_stream.storage.dead_letters.insert import read_headers
 from nova_stream.storage.stats.rows import Time, times_as_text
 
-State = Literal["open", "retried", "discarded"]
+LetterState = Literal["open", "retried", "discarded"]
 
 _LARGEST = 2**63 - 1
 #: Bytes of a value that is told as text, too.
@@ -30,7 +30,7 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """
 
     id: int
-    state: State
+    state: LetterState
     topic: str
     partition: int
     offset: int
@@ -73,7 +73,7 @@ async def dead_letters(
     *,
     topic: str | None = None,
     reason: str | None = None,
-    state: State | None = None,
+    state: LetterState | None = None,
 ) -> tuple[list[DeadLetter], int | None]:
     """A page of dead letters, newest first, and the number after which the next page goes on."""
     rows = await connection.fetch(sql.PAGE, topic, reason, state, before or _LARGEST, limit + 1)
@@ -82,7 +82,7 @@ async def dead_letters(
 
 
 async def count_dead_letters(
-    connection: Connection, *, topic: str | None, reason: str | None, state: State | None
+    connection: Connection, *, topic: str | None, reason: str | None, state: LetterState | None
 ) -> int:
     """How many dead letters there are of this kind."""
     number: int = await connection.fetchval(sql.COUNT, topic, reason, state)

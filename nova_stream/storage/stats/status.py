@@ -15,7 +15,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.dead_letters.sql import COUNT_OPEN
-from nova_stream.storage.faults import State
+from nova_stream.storage.faults import PostgresState
 from nova_stream.storage.stats.rows import Time
 
 #: $1 jobs: the newest run of each that went well. Only workers' roles can write a result.
@@ -88,7 +88,7 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     database_up: bool
     database_state: Annotated[
-        State,
+        PostgresState,
         msgspec.Meta(
             description="silent: no answer; refusing: it accepts no connections; unresolved: the "
             "host's name is not known."

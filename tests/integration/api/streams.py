@@ -35,14 +35,14 @@ async def listening(app: FastAPI, **headers: str) -> AsyncIterator[httpx.AsyncCl
     """A client of ``app`` over a socket: an answer can be read while it is made."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    server = Server(config, app.state.parts)
+    server = Server(config, app.state.services)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=address, headers=headers, timeout=LIMIT) as client:
             yield client
     finally:
-        app.state.parts.changes.end()
+        app.state.services.changes.end()
         server.should_exit = True
         await asyncio.wait_for(task, LIMIT)
 

@@ -144,7 +144,7 @@ async def test_a_stream_gives_nothing_that_was_read_after_a_token_was_made(
 
 async def test_what_was_learned_at_the_start_is_known(nova_settings: Settings) -> None:
     async with serving(nova_settings) as (app, client, stall):
-        app.state.parts.tokens.assume_stored()
+        app.state.services.tokens.assume_stored()
         stall.hold()
         assert (await client.get("/api/v1/overview")).status_code == 401
         assert (await client.get("/health/live")).status_code == 200

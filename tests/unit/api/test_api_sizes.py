@@ -146,7 +146,7 @@ async def test_pages_take_none_of_the_room_of_requests() -> None:
         return {"type": "http.request"}
 
     async def send(message: Any) -> None:
-        held.append(app.state.parts.rooms.working.held)
+        held.append(app.state.services.rooms.working.held)
 
     for path in PAGES:
         await app(

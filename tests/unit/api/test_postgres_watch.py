@@ -15,7 +15,7 @@ from nova_stream.api.database import Database
 from nova_stream.api.postgres_watch import PostgresWatch
 from nova_stream.local.ports import free_port
 from nova_stream.settings import load_settings
-from nova_stream.storage.faults import State
+from nova_stream.storage.faults import PostgresState
 
 
 class AnsweringPostgres:
@@ -53,7 +53,7 @@ async def watching(port: int) -> AsyncIterator[PostgresWatch]:
         await watch.close()
 
 
-async def until_it_is(watch: PostgresWatch, state: State) -> None:
+async def until_it_is(watch: PostgresWatch, state: PostgresState) -> None:
     async with asyncio.timeout(5):
         while watch.state != state:  # noqa: ASYNC110 - nobody tells it
             await asyncio.sleep(0.01)
