@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from nova_stream.clock import to_millis
 from nova_stream.database_url import DatabaseUrl, Host
@@ -234,7 +235,8 @@ async def open_session(
 @asynccontextmanager
 async def snapshot(connection: Connection) -> AsyncIterator[None]:
     """A transaction that only reads, all of whose statements see the same moment."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+    async with _ended(transaction, keep=True):
         yield
 
 
@@ -242,10 +244,17 @@ async def snapshot(connection: Connection) -> AsyncIterator[None]:
 async def read_committed(connection: Connection, *, keep: bool = True) -> AsyncIterator[None]:
     """A transaction in which every statement sees what was committed before it.
 
-    Rolled back when its body raises, and at its end unless it is to ``keep`` what was done. On a
-    connection that broke, asyncpg's own would raise anew and a cancellation would be lost.
+    Rolled back when its body raises, and at its end unless it is to ``keep`` what was done.
     """
-    transaction = connection.transaction(isolation="read_committed")
+    async with _ended(connection.transaction(isolation="read_committed"), keep=keep):
+        yield
+
+
+@asynccontextmanager
+async def _ended(transaction: Transaction, *, keep: bool) -> AsyncIterator[None]:
+    """As asyncpg's own; but that would raise anew on a connection that broke, and a cancellation
+    would be lost.
+    """
     await transaction.start()
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -84,7 +85,8 @@ class Flush:
                 await self._finish(admitted)
             await connection.execute(sql.COMMIT)
         except BaseException:
-            if not connection.is_closed():
+            # On a connection that broke it fails, which must not hide a cancellation.
+            with contextlib.suppress(Exception):
                 await connection.execute(sql.ROLLBACK)
             raise
         return admitted if whole else None
