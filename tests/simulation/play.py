@@ -1,0 +1,82 @@
+"""One history, from its seed to its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from random import Random
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from nova_stream.stream import flusher, letter_limit, pumps, transport
+from nova_stream.stream import worker as stream_worker
+from tests.simulation import stream_plan, worker
+from tests.simulation.loop import StuckError, VirtualLoop, VirtualTime
+from tests.simulation.stream_plan import Step
+from tests.simulation.stream_world import StreamWorld
+from tests.simulation.worker import NOTHING
+
+#: What is simulated, by name: who makes the plan of a seed, and who plays it.
+_WORLDS: dict[str, tuple[Any, Any]] = {"stream": (stream_plan.plan, StreamWorld)}
+KINDS = tuple(_WORLDS)
+
+
+class Verdict(NamedTuple):
+    """What came of a history; ``fault`` is None where all was right."""
+
+    kind: str
+    seed: int
+    fault: str | None
+    steps: list[Step]
+    struck: list[str]
+
+
+def play(kind: str, seed: int, keep: Collection[int] | None = None) -> Verdict:
+    """Play the history of a seed, or only those steps of it whose places are given."""
+    make_plan, world_of = _WORLDS[kind]
+    plan = make_plan(seed)
+    if keep is not None:
+        plan = plan._replace(steps=[step for n, step in enumerate(plan.steps) if n in keep])
+    loop = VirtualLoop(Random(f"order {seed}"))
+    world = world_of(plan, Random(f"delays {seed}"))
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(world.play())
+        fault = world.fault
+    except StuckError as error:
+        fault = world.fault or str(error)
+    finally:
+        _end(loop)
+    return Verdict(kind, seed, fault, plan.steps, world.wire.struck)
+
+
+def _end(loop: VirtualLoop) -> None:
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=100))
+    loop.close()
+    asyncio.set_event_loop(None)
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """The product with virtual time, with our Postgres and without logs."""
+    time: Any = VirtualTime(lambda: asyncio.get_running_loop().time())
+    modules = (transport, pumps, flusher, letter_limit, stream_worker)
+    patches = [patch.object(m, "_log", NOTHING) for m in modules]
+    patches += [patch.object(m, "time", time) for m in (transport, pumps, flusher)]
+    patches += [
+        patch.object(stream_worker, "connect", worker.connect),
+        patch.object(flusher, "gc", SimpleNamespace(collect=lambda: 0)),
+    ]
+    with ExitStack() as stack:
+        for each in patches:
+            stack.enter_context(each)
+        gc.disable()
+        stack.callback(gc.enable)
+        yield

@@ -1,0 +1,232 @@
+"""One worker of the stream: the product's parts, put together as ``stream/worker.py`` does it.
+
+Its fetch loop and its agents' iterations, which are Faust's, stand here in their plainest form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from nova_stream.events.change import Entity
+from nova_stream.kafka.model import FoundTopic
+from nova_stream.settings import Settings, load_settings
+from nova_stream.stream import worker as product
+from nova_stream.stream.flusher import Flusher
+from nova_stream.stream.intake import Budget, Intake
+from nova_stream.stream.letter_limit import LetterLimit
+from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.pumps import Pumps, decoders_of
+from nova_stream.stream.transport import Source
+from tests.simulation.connection import Connection, Wire
+from tests.simulation.kafka import Broker, SimulatedConsumer, life_of
+from tests.simulation.loop import OWNER, Tasks
+
+STARTED = datetime(2026, 2, 20, 12, tzinfo=UTC)
+
+_SETTINGS = load_settings()
+_DECODERS = decoders_of(_SETTINGS, None)
+
+
+class Nothing:
+    """In the place of metrics and logs."""
+
+    def __getattr__(self, _: str) -> Any:
+        return self
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return self
+
+
+NOTHING: Any = Nothing()
+
+
+class Process(Tasks):
+    """What can be killed: its tasks end where they are, and nothing of it reaches anybody."""
+
+    def __init__(self, wire: Wire, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.alive = True
+        self.ahead = 0.0
+        self.faults: list[str] = []
+        #: Called when it was killed, with the seconds until it is to be started again.
+        self.died: Callable[[float], None] | None = None
+        self.random = wire.random
+        self._wire = wire
+        self._connections: list[Connection] = []
+
+    def clock(self) -> datetime:
+        """The process's own clock, which may be wrong."""
+        return STARTED + timedelta(seconds=asyncio.get_running_loop().time() + self.ahead)
+
+    def start(self, work: Any) -> None:
+        token = OWNER.set(self)
+        asyncio.get_running_loop().create_task(work).add_done_callback(self._ended)
+        OWNER.reset(token)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self.alive and not task.cancelled():
+            self.faults.append(f"{self.name} ended: {task.exception()!r}")
+
+    async def connect(self, application: str) -> Connection:
+        if not self.alive:
+            raise ConnectionRefusedError("this process is dead")
+        connection = await self._wire.connect(self, application)
+        self._connections.append(connection)
+        return connection
+
+    def kill(self, down: float = 0.5) -> None:
+        """As by SIGKILL. What it had asked of Postgres is noticed there soon."""
+        if not self.alive:
+            return
+        self.alive = False
+        if self.died is not None:
+            self.died(down)
+        for connection in self._connections:
+            connection.abandon(self._wire.random.choice((0.0, 0.0, 0.01, 2.0)))
+        self.cancel()
+
+
+async def connect(settings: Any, application: str, **_: Any) -> Connection:
+    """In the place of ``storage.database.connect``: the settings name the process."""
+    found: Connection = await settings.process.connect(application)
+    return found
+
+
+class StreamWorker(product.Worker):
+    """A worker in one process; ``wanted`` are the partitions that the group has given it."""
+
+    def __init__(self, process: Process, broker: Broker, topics: dict[str, Entity]) -> None:
+        self.process = process
+        self.wanted: set[TP] = set()
+        self.changed = asyncio.Event()
+        self.consumer: SimulatedConsumer | None = None
+        self._broker = broker
+        self._topics = topics
+        self._settings: Any = SimpleNamespace(process=process)
+        self._metrics = NOTHING
+        self._budget = Budget(100_000)
+        self._rebuild = asyncio.Event()
+        self._admin: Any = broker
+        self._lookup = None
+        self._lookup_lock = asyncio.Lock()
+        self._found: dict[str, FoundTopic] = {}
+        self.tables = PartialTables({})
+        self.stored: dict[Entity, dict[Any, Any]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def main(self) -> None:
+        """Live until killed; built anew when a topic was."""
+        while True:
+            await product._patiently("Kafka and Postgres", self._recognise_all)
+            self._rebuild.clear()
+            await self._live()
+
+    async def _recognise_all(self) -> None:
+        with self._broker.looked_at():
+            self._found = await self._broker.describe(list(self._topics))
+            for topic, found in self._found.items():
+                await self._recognise(topic, found)
+
+    async def _live(self) -> None:
+        self.stored = {entity: {} for entity in self._topics.values()}
+        self.tables = tables = PartialTables(self.stored)
+        source = Source(
+            entities=self._topics,
+            budget=self._budget,
+            read_positions=self._read_positions,
+            restart_topic=self._restart_topic,
+            wake_wanted=tables.due,
+            forget=tables.forget,
+            chunks=True,
+        )
+        lives = {topic: life_of(found.id) for topic, found in self._found.items()}
+        random = self.process.random
+        self.consumer = consumer = SimulatedConsumer(source, self._broker, lives, random)
+        flusher = Flusher(
+            lambda: connect(self._settings, "flush"),  # type: ignore[arg-type, return-value]
+            tables.expected,
+            NOTHING,
+            self.process.clock,
+            limit=20,
+        )
+        pumps = Pumps(
+            flusher,
+            tables,
+            NOTHING,
+            _DECODERS,
+            reread=consumer.seek_again,
+            acknowledge=consumer.acknowledge,
+            chunk_records=4,
+            limit=LetterLimit(_SETTINGS, NOTHING, self._note_stop, asyncio.get_running_loop().time),
+        )
+        app: Any = SimpleNamespace(consumer=consumer)
+        works = [
+            flusher.run(),
+            pumps.failed(),
+            self._watch_topics(),
+            self._watch_positions(app),
+            self._follow_group(consumer, pumps),
+        ]
+        tasks = [asyncio.ensure_future(work) for work in works]
+        rebuild = asyncio.ensure_future(self._rebuild.wait())
+        done, _ = await asyncio.wait({*tasks, rebuild}, return_when=asyncio.FIRST_COMPLETED)
+        self.process.faults += [
+            f"a part of {self.process.name} ended: {'' if t.cancelled() else t.exception()!r}"
+            for t in done - {rebuild, tasks[2]}
+        ]
+        await consumer.on_partitions_revoked(set())
+        for task in [*tasks, rebuild, *([self._reading] if self._reading else [])]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._lookup is not None:
+            self._lookup.terminate()
+
+    # -- what Faust does ---------------------------------------------------------------------------
+
+    async def _follow_group(self, consumer: SimulatedConsumer, pumps: Pumps) -> None:
+        while True:
+            await self._rebalance(consumer, pumps)
+            await self.changed.wait()
+
+    async def _rebalance(self, consumer: SimulatedConsumer, pumps: Pumps) -> None:
+        self.changed.clear()
+        consumer.flow_active = False
+        consumer.can_resume_flow.clear()
+        await consumer.on_partitions_revoked(consumer.assignment())
+        if self._reading is not None:
+            self._reading.cancel()  # the fetch goes on in its thread, left behind
+        await self._broker_time()
+        consumer.app.consumer_generation_id += 1
+        consumer.assign(self.wanted)
+        await consumer.seek_to_committed()
+        consumer.flow_active = True
+        consumer.can_resume_flow.set()
+        self._reading = asyncio.ensure_future(self._read(consumer, pumps))
+
+    async def _broker_time(self) -> None:
+        await asyncio.sleep(self.process.random.choice((0.0, 0.01, 0.3)))
+
+    async def _read(self, consumer: SimulatedConsumer, pumps: Pumps) -> None:
+        agents: asyncio.Queue[Intake] = asyncio.Queue()
+        iterating = asyncio.ensure_future(self._iterate(agents, pumps))
+        try:
+            while True:
+                async for _, message in consumer.getmany(1.0):
+                    agents.put_nowait(message.value)
+        finally:
+            iterating.cancel()  # Faust drops its queues at a rebalance
+
+    async def _iterate(self, agents: asyncio.Queue[Intake], pumps: Pumps) -> None:
+        while True:
+            pumps.on_announcement(await agents.get())
+
+
+def settings() -> Settings:
+    return _SETTINGS

@@ -1,0 +1,25 @@
+"""Histories in virtual time: the length that every run has, and what they must catch."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.play import KINDS, play, simulated
+from tests.simulation.shrink import shrink
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_committed_transaction_is_as_the_model_has_it(kind: str) -> None:
+    with simulated():
+        faults = {seed: found for seed in range(150) if (found := play(kind, seed).fault)}
+    assert faults == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_gives_the_same_history_again(kind: str) -> None:
+    with simulated():
+        assert [play(kind, 7), play(kind, 8)] == [play(kind, 7), play(kind, 8)]
+
+
+def test_of_a_history_the_steps_are_left_without_which_it_does_not_fail() -> None:
+    assert shrink(40, lambda kept: {3, 17, 18} <= kept) == [3, 17, 18]
