@@ -89,6 +89,11 @@ class Connection:
         self._session = Session(wire.database, f"nova-stream {application}")
         self._broken = False
 
+    @property
+    def application(self) -> str:
+        """Its name in pg_stat_activity."""
+        return self._session.application
+
     # -- what the product calls ------------------------------------------------------------------
 
     def is_closed(self) -> bool:

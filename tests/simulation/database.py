@@ -67,7 +67,7 @@ class Transaction:
         self.over = False
         self.failed = False
         self._written: dict[str, dict[Any, Row | None]] = {}
-        self._held: list[Name] = []
+        self._held: dict[Name, None] = {}
         self._waits_for: Name | None = None
 
     def get(self, table: str, key: Any) -> Row | None:
@@ -89,26 +89,37 @@ class Transaction:
         assert self.database.holders.get((table, key)) is self, "written without its lock"
         self._written.setdefault(table, {})[key] = row
 
+    async def claim(self, table: str, key: Any) -> bool:
+        """Lock the place of a new row; False where there is a row, whoever has locked that."""
+        while self.get(table, key) is None:
+            if self._try((table, key)):
+                return True
+            await self._wait((table, key))
+        return False
+
     async def lock(self, table: str, key: Any) -> Row | None:
         """Lock a row, or the place of one; gives the row as it is then."""
-        name: Name = (table, key)
-        holders = self.database.holders
-        while (holder := holders.get(name)) is not self:
-            if holder is None:
-                holders[name] = self
-                self._held.append(name)
-                break
-            self._refuse_circle(holder)
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.database.waiters.setdefault(name, deque()).append(future)
-            self._waits_for = name
-            try:
-                await future
-            finally:
-                self._waits_for = None
-            if self.over:
-                raise asyncpg.ConnectionDoesNotExistError("the session was ended")
+        while not self._try((table, key)):
+            await self._wait((table, key))
         return self.get(table, key)
+
+    def _try(self, name: Name) -> bool:
+        holder = self.database.holders.setdefault(name, self)
+        if holder is self and name not in self._held:
+            self._held[name] = None
+        return holder is self
+
+    async def _wait(self, name: Name) -> None:
+        self._refuse_circle(self.database.holders[name])
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.database.waiters.setdefault(name, deque()).append(future)
+        self._waits_for = name
+        try:
+            await future
+        finally:
+            self._waits_for = None
+        if self.over:
+            raise asyncpg.ConnectionDoesNotExistError("the session was ended")
 
     def _refuse_circle(self, holder: Transaction | None) -> None:
         while holder is not None and holder._waits_for is not None:

@@ -11,16 +11,21 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from nova_stream.jobs.engine import ledger, runner, scheduler, session
 from nova_stream.stream import flusher, letter_limit, pumps, transport
 from nova_stream.stream import worker as stream_worker
-from tests.simulation import stream_plan, worker
+from tests.simulation import jobs_plan, stream_plan
+from tests.simulation.jobs_world import JobsWorld
 from tests.simulation.loop import StuckError, VirtualLoop, VirtualTime
-from tests.simulation.stream_plan import Step
+from tests.simulation.process import Errors, connect
+from tests.simulation.steps import Step
 from tests.simulation.stream_world import StreamWorld
-from tests.simulation.worker import NOTHING
 
 #: What is simulated, by name: who makes the plan of a seed, and who plays it.
-_WORLDS: dict[str, tuple[Any, Any]] = {"stream": (stream_plan.plan, StreamWorld)}
+_WORLDS: dict[str, tuple[Any, Any]] = {
+    "stream": (stream_plan.plan, StreamWorld),
+    "jobs": (jobs_plan.plan, JobsWorld),
+}
 KINDS = tuple(_WORLDS)
 
 
@@ -67,12 +72,15 @@ def _end(loop: VirtualLoop) -> None:
 def simulated() -> Iterator[None]:
     """The product with virtual time, with our Postgres and without logs."""
     time: Any = VirtualTime(lambda: asyncio.get_running_loop().time())
-    modules = (transport, pumps, flusher, letter_limit, stream_worker)
-    patches = [patch.object(m, "_log", NOTHING) for m in modules]
-    patches += [patch.object(m, "time", time) for m in (transport, pumps, flusher)]
+    logging = (transport, pumps, flusher, letter_limit, stream_worker, scheduler, runner)
+    patches: list[Any] = [patch.object(module, "_log", Errors()) for module in logging]
+    timed = (transport, pumps, flusher, scheduler, runner)
+    patches += [patch.object(module, "time", time) for module in timed]
+    connecting = (stream_worker, session, ledger, runner)
+    patches += [patch.object(module, "connect", connect) for module in connecting]
     patches += [
-        patch.object(stream_worker, "connect", worker.connect),
         patch.object(flusher, "gc", SimpleNamespace(collect=lambda: 0)),
+        patch.object(runner, "random", SimpleNamespace(uniform=lambda low, _: low)),
     ]
     with ExitStack() as stack:
         for each in patches:

@@ -270,7 +270,7 @@ async def insert_letters(tx: Transaction, *columns: Sequence[Any]) -> list[Row]:
     topics, partitions, offsets, generations, *_, reasons, _messages = columns
     for n, topic in enumerate(topics):
         key = (topic, generations[n], partitions[n], offsets[n])
-        if tx.get(LETTERS, key) is None and await tx.lock(LETTERS, key) is None:
+        if await tx.claim(LETTERS, key):
             tx.put(LETTERS, key, {"reason": reasons[n]})
     return []
 

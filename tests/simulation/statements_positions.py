@@ -13,7 +13,7 @@ TOPICS, POSITIONS = "stream_topics", "stream_positions"
 
 async def ensure_topics(tx: Transaction, topics: Sequence[str]) -> list[Row]:
     for topic in sorted(topics):
-        if tx.get(TOPICS, topic) is None and await tx.lock(TOPICS, topic) is None:
+        if await tx.claim(TOPICS, topic):
             made = {"topic_id": None, "generation": 0, "version_kind": None, "flattened": False}
             tx.put(TOPICS, topic, made)
     return []
@@ -26,7 +26,7 @@ async def ensure_positions(
         if tx.get(POSITIONS, key) is not None:
             continue
         topic = await tx.lock(TOPICS, key[0])
-        if topic is not None and await tx.lock(POSITIONS, key) is None:
+        if topic is not None and await tx.claim(POSITIONS, key):
             row = {"generation": topic["generation"], "next_offset": 0, "epoch": 0}
             tx.put(POSITIONS, key, row)
     return []

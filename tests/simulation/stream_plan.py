@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from tests.simulation.connection import FAULTS
+from tests.simulation.steps import Step
 
 ENTITIES = ("agents", "builds", "tasks", "executions")
 NAMES = ("MARS", "VEGA", "RIGEL")
@@ -17,17 +18,6 @@ _START_MS = 1_771_588_800_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: In virtual seconds: as long as records and faults come.
 LENGTH = 8.0
-
-
-class Step(NamedTuple):
-    """One thing that happens, at a time or, where it strikes a call, at the number of that."""
-
-    kind: str
-    at: float
-    arguments: tuple[Any, ...]
-
-    def __str__(self) -> str:
-        return f"{self.at:8.3f}  {self.kind} {' '.join(map(str, self.arguments))}"
 
 
 class Record(NamedTuple):

@@ -14,10 +14,12 @@ from tests.simulation.connection import Fault, Wire
 from tests.simulation.database import Database
 from tests.simulation.kafka import Broker, life_of
 from tests.simulation.model import Model, Published
+from tests.simulation.process import Process
 from tests.simulation.statements_flush import BUILD_CACHE, LETTERS, NAME_CACHE
 from tests.simulation.statements_positions import POSITIONS, TOPICS
-from tests.simulation.stream_plan import LENGTH, Plan, Record, Step, encode
-from tests.simulation.worker import Process, StreamWorker
+from tests.simulation.steps import Step
+from tests.simulation.stream_plan import LENGTH, Plan, Record, encode
+from tests.simulation.worker import StreamWorker
 
 HANDLERS = statements_positions.HANDLERS | statements_flush.HANDLERS
 #: Virtual seconds in which all must be right again once nothing goes wrong any more.

@@ -6,8 +6,6 @@ Its fetch loop and its agents' iterations, which are Faust's, stand here in thei
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +13,7 @@ from faust.types import TP
 
 from nova_stream.events.change import Entity
 from nova_stream.kafka.model import FoundTopic
-from nova_stream.settings import Settings, load_settings
+from nova_stream.settings import load_settings
 from nova_stream.stream import worker as product
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget, Intake
@@ -23,80 +21,11 @@ from nova_stream.stream.letter_limit import LetterLimit
 from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.pumps import Pumps, decoders_of
 from nova_stream.stream.transport import Source
-from tests.simulation.connection import Connection, Wire
 from tests.simulation.kafka import Broker, SimulatedConsumer, life_of
-from tests.simulation.loop import OWNER, Tasks
-
-STARTED = datetime(2026, 2, 20, 12, tzinfo=UTC)
+from tests.simulation.process import NOTHING, Process, connect
 
 _SETTINGS = load_settings()
 _DECODERS = decoders_of(_SETTINGS, None)
-
-
-class Nothing:
-    """In the place of metrics and logs."""
-
-    def __getattr__(self, _: str) -> Any:
-        return self
-
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        return self
-
-
-NOTHING: Any = Nothing()
-
-
-class Process(Tasks):
-    """What can be killed: its tasks end where they are, and nothing of it reaches anybody."""
-
-    def __init__(self, wire: Wire, name: str) -> None:
-        super().__init__()
-        self.name = name
-        self.alive = True
-        self.ahead = 0.0
-        self.faults: list[str] = []
-        #: Called when it was killed, with the seconds until it is to be started again.
-        self.died: Callable[[float], None] | None = None
-        self.random = wire.random
-        self._wire = wire
-        self._connections: list[Connection] = []
-
-    def clock(self) -> datetime:
-        """The process's own clock, which may be wrong."""
-        return STARTED + timedelta(seconds=asyncio.get_running_loop().time() + self.ahead)
-
-    def start(self, work: Any) -> None:
-        token = OWNER.set(self)
-        asyncio.get_running_loop().create_task(work).add_done_callback(self._ended)
-        OWNER.reset(token)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if self.alive and not task.cancelled():
-            self.faults.append(f"{self.name} ended: {task.exception()!r}")
-
-    async def connect(self, application: str) -> Connection:
-        if not self.alive:
-            raise ConnectionRefusedError("this process is dead")
-        connection = await self._wire.connect(self, application)
-        self._connections.append(connection)
-        return connection
-
-    def kill(self, down: float = 0.5) -> None:
-        """As by SIGKILL. What it had asked of Postgres is noticed there soon."""
-        if not self.alive:
-            return
-        self.alive = False
-        if self.died is not None:
-            self.died(down)
-        for connection in self._connections:
-            connection.abandon(self._wire.random.choice((0.0, 0.0, 0.01, 2.0)))
-        self.cancel()
-
-
-async def connect(settings: Any, application: str, **_: Any) -> Connection:
-    """In the place of ``storage.database.connect``: the settings name the process."""
-    found: Connection = await settings.process.connect(application)
-    return found
 
 
 class StreamWorker(product.Worker):
@@ -122,11 +51,10 @@ class StreamWorker(product.Worker):
         self._reading: asyncio.Task[None] | None = None
 
     async def main(self) -> None:
-        """Live until killed; built anew when a topic was."""
-        while True:
-            await product._patiently("Kafka and Postgres", self._recognise_all)
-            self._rebuild.clear()
-            await self._live()
+        """Live until killed, or until a topic was made again: then another takes its place."""
+        await product._patiently("Kafka and Postgres", self._recognise_all)
+        await self._live()
+        self.process.kill(0.1)
 
     async def _recognise_all(self) -> None:
         with self._broker.looked_at():
@@ -226,7 +154,3 @@ class StreamWorker(product.Worker):
     async def _iterate(self, agents: asyncio.Queue[Intake], pumps: Pumps) -> None:
         while True:
             pumps.on_announcement(await agents.get())
-
-
-def settings() -> Settings:
-    return _SETTINGS
