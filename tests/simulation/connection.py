@@ -38,7 +38,7 @@ FAULTS = (
     "killed_before",
     "killed_after",
     "killed_late",
-    "stopped",  # SIGSTOP, and on
+    "stopped",  # SIGSTOP of the whole process before it, and SIGCONT
     "deadlock",
     "restarted_before",  # Postgres goes away, and comes back
     "restarted_after",
@@ -49,6 +49,8 @@ class Client(Protocol):
     """The process that a connection belongs to."""
 
     def kill(self) -> None: ...
+
+    def freeze(self, seconds: float) -> None: ...
 
 
 class Wire:
@@ -135,6 +137,11 @@ class Connection:
         elif not self._session.over:
             asyncio.get_running_loop().call_later(seconds, self._session.end)
 
+    def leave_alone(self) -> None:
+        """The client does nothing for longer than a session may in its transaction."""
+        if self._session.transaction is not None:
+            self._session.end()
+
     async def _run(self, statement: str, arguments: tuple[Any, ...]) -> Any:
         wire = self._wire
         if self._broken:
@@ -167,9 +174,8 @@ class Connection:
                 self.abandon(fault.seconds)
                 await self._kill()
             case "stopped":
-                if fault.seconds > IDLE_LIMIT and self._session.transaction is not None:
-                    asyncio.get_running_loop().call_later(IDLE_LIMIT, self._session.end)
-                await asyncio.sleep(fault.seconds)
+                self._client.freeze(fault.seconds)
+                await asyncio.sleep(0)
                 self._refuse_broken()
             case "deadlock":
                 if self._wire.handlers[statement][0] in ENDS:

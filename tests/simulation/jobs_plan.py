@@ -42,6 +42,9 @@ def plan(seed: int) -> Plan:
         kind = random.choice(("kill", "stop"))
         steps.append(Step(kind, _any_time(random), (random.randrange(workers), down)))
     for _ in range(random.choice((0, 0, 1, 2))):
+        seconds = random.choice((3.0, 12.0, 25.0, 60.0))
+        steps.append(Step("freeze", _any_time(random), (random.randrange(workers), seconds)))
+    for _ in range(random.choice((0, 0, 1, 2))):
         ahead = random.choice((-3600.0, -70.0, 70.0, 3600.0))
         steps.append(Step("clock", _any_time(random), (random.randrange(workers), ahead)))
     for kind in ("pause", "resume", "request"):

@@ -85,6 +85,8 @@ class JobsWorld:
         match step.kind:
             case "kill":
                 self._processes[step.arguments[0]].kill(step.arguments[1])
+            case "freeze":
+                self._processes[step.arguments[0]].freeze(step.arguments[1])
             case "stop":
                 number, down = step.arguments
                 process = self._processes[number]
@@ -231,12 +233,26 @@ class JobsWorld:
                 yield f"{what} is {outcome} and did nothing"
             elif outcome in _NOT_RUN and number:
                 yield f"{what} is {outcome} and was run"
-            if number > run["attempt"] or (number > 1 and not self.plan.steps):
+            if number > run["attempt"]:
                 yield f"{what} was done {number} times in {run['attempt']} attempts"
+        again = sum(number - 1 for number in wrote.values())
+        failed = sum(run["outcome"] in ("failed", "timed_out") for run in tables[RUNS].values())
+        # What strikes a worker strikes a run of each job, and one that somebody asked for.
+        most = 4 * self._disturbances()
+        if again > most or failed > most:
+            yield f"{again} runs were done again and {failed} failed, at most {most} may"
         for job in JOBS:
             line = tables[LINES].get(job)
             if line is None or now - line["accounted_to"] > _MINUTE + _RUNS:
                 yield f"{job} is not looked after: {line}"
+
+    def _disturbances(self) -> int:
+        """How often something happened after which a run may fail, or be done again."""
+        innocent = ("clock", "pause", "resume", "request", "strike")
+        return len(self.wire.struck) + sum(
+            step.kind not in innocent and step.arguments[-1] not in (5.0, 20.0, 70.0)
+            for step in self.plan.steps
+        )
 
 
 def minutes_between(after: datetime, until: datetime) -> int:

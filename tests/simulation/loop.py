@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from heapq import heappop
 from random import Random
 from typing import Any
 
@@ -23,6 +24,8 @@ class Tasks:
     def __init__(self) -> None:
         # In the order in which they were made: a set's is another in every play.
         self.tasks: dict[asyncio.Task[Any], None] = {}
+        #: Whether its code does not run for now, as under SIGSTOP.
+        self.frozen = False
 
     def cancel(self) -> None:
         for task in list(self.tasks):
@@ -38,6 +41,11 @@ def of_nobody(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         OWNER.reset(token)
 
 
+def _is_frozen(handle: Any) -> bool:
+    owner = handle._context.get(OWNER)
+    return owner is not None and owner.frozen
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs what is ready in an order that ``random`` decides; ``time`` moves only between timers.
 
@@ -46,12 +54,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
     """
 
     _ready: deque[asyncio.Handle]
+    _scheduled: list[Any]
 
     def __init__(self, random: Random) -> None:
         super().__init__()
         self._now = 0.0
         self._random = random
         self._selector = self
+        #: What is ready of processes that are frozen.
+        self._held: list[asyncio.Handle] = []
         self.set_task_factory(self._make_task)
 
     def time(self) -> float:
@@ -59,14 +70,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[Any]:
         """Called by asyncio before it runs what is ready."""
+        if self._held and not all(map(_is_frozen, self._held)):
+            timeout = 0.0
         if timeout is None:
             raise StuckError("everybody waits, and no timer runs")
         self._now += timeout
-        if len(self._ready) > 1:
-            ready = list(self._ready)
+        while self._scheduled and self._scheduled[0].when() <= self._now:
+            handle = heappop(self._scheduled)
+            handle._scheduled = False
+            self._ready.append(handle)
+        ready = [*self._held, *self._ready]
+        self._held = [handle for handle in ready if _is_frozen(handle)]
+        if self._held:
+            ready = [handle for handle in ready if not _is_frozen(handle)]
+        if len(ready) > 1:
             self._random.shuffle(ready)
-            self._ready.clear()
-            self._ready.extend(ready)
+        self._ready.clear()
+        self._ready.extend(ready)
         return []
 
     def _process_events(self, _events: list[Any]) -> None: ...

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.simulation.connection import Connection, Wire
+from tests.simulation.connection import IDLE_LIMIT, Connection, Wire
 from tests.simulation.loop import OWNER, Tasks
 
 #: What time it is when a history begins.
@@ -71,11 +71,23 @@ class Process(Tasks):
         self._connections.append(connection)
         return connection
 
+    def freeze(self, seconds: float) -> None:
+        """As by SIGSTOP, and after a while by SIGCONT."""
+        token = OWNER.set(None)
+        loop = asyncio.get_running_loop()
+        self.frozen = True
+        loop.call_later(seconds, setattr, self, "frozen", False)
+        if seconds > IDLE_LIMIT:
+            for connection in self._connections:
+                loop.call_later(IDLE_LIMIT, connection.leave_alone)
+        OWNER.reset(token)
+
     def kill(self, down: float = 0.5) -> None:
         """As by SIGKILL. What it had asked of Postgres is noticed there soon."""
         if not self.alive:
             return
         self.alive = False
+        self.frozen = False
         if self.died is not None:
             self.died(down)
         for connection in self._connections:

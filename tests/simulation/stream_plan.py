@@ -172,6 +172,14 @@ def _faults(random: Random, partitions: dict[str, int], workers: int) -> list[St
         found.append(Step("kill", _any_time(random), (random.randrange(workers), down)))
     for _ in range(random.choice((0, 0, 0, 1))):
         found.append(Step("recreate", _any_time(random), (random.choice(list(partitions)),)))
+    if random.random() < 0.1:  # while what was read first waits for Postgres
+        found.append(
+            Step("recreate", round(random.random(), 3), (random.choice(list(partitions)),))
+        )
+        found.append(Step("strike", 0.0, (random.randrange(15, 60), "restarted_before", 3.0)))
+    for _ in range(random.choice((0, 0, 1))):
+        seconds = random.choice((0.5, 3.0, 7.0, 12.0))
+        found.append(Step("freeze", _any_time(random), (random.randrange(workers), seconds)))
     for _ in range(random.choice((0, 0, 1, 2))):
         entity = random.choice(list(partitions))
         place = random.randrange(partitions[entity])

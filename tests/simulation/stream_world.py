@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -11,11 +12,17 @@ from faust.types import TP
 from nova_stream.events.change import Entity
 from tests.simulation import statements_flush, statements_positions
 from tests.simulation.connection import Fault, Wire
-from tests.simulation.database import Database
+from tests.simulation.database import Database, Row
 from tests.simulation.kafka import Broker, life_of
 from tests.simulation.model import Model, Published
 from tests.simulation.process import Process
-from tests.simulation.statements_flush import BUILD_CACHE, LETTERS, NAME_CACHE
+from tests.simulation.statements_flush import (
+    BUILD_CACHE,
+    BUILD_PARTIALS,
+    LETTERS,
+    NAME_CACHE,
+    NAME_PARTIALS,
+)
 from tests.simulation.statements_positions import POSITIONS, TOPICS
 from tests.simulation.steps import Step
 from tests.simulation.stream_plan import LENGTH, Plan, Record, encode
@@ -51,6 +58,7 @@ class StreamWorld:
         self._published: dict[tuple[str, int, int, int], tuple[Published, str | None]] = {}
         self._texts: dict[tuple[str, str], str | None] = {}
         self._read: dict[tuple[str, int, int], int] = {}
+        self._stood: dict[tuple[str, int, int], int] = {}
         self._workers: dict[int, StreamWorker] = {}
         self._owners: dict[TP, tuple[int, ...]] = {}
         self._remaking: set[str] = set()
@@ -88,9 +96,11 @@ class StreamWorld:
             case "assign":
                 for entity, place, owners in step.arguments:
                     self._owners[TP(topic_of(entity), place)] = owners
-                self._tell()
+                self._tell(again=0.3)
             case "kill":
                 self._workers[step.arguments[0]].process.kill(step.arguments[1])
+            case "freeze":
+                self._workers[step.arguments[0]].process.freeze(step.arguments[1])
             case "recreate":
                 self._make_again(topic_of(step.arguments[0]))
             case "marker":
@@ -149,16 +159,18 @@ class StreamWorld:
         return {tp for tp, owners in self._owners.items() if number in owners}
 
     def _share_out(self) -> None:
-        """Every partition has one owner."""
-        for topic, _ in self._topics.items():
+        """Every partition has one owner; the one that it has already, where it is one."""
+        for topic in self._topics:
             for place in range(self.plan.partitions[topic.removeprefix("nova.")]):
-                owner = self._random.randrange(self.plan.workers)
-                self._owners[TP(topic, place)] = (owner,)
+                if len(self._owners.get(TP(topic, place), ())) != 1:
+                    owner = self._random.randrange(self.plan.workers)
+                    self._owners[TP(topic, place)] = (owner,)
 
-    def _tell(self) -> None:
+    def _tell(self, again: float = 0.0) -> None:
+        """Tell workers what is theirs; ``again``: how often also those for whom nothing changes."""
         for number, worker in self._workers.items():
             wanted = self._share(number)
-            if wanted != worker.wanted or self._random.random() < 0.3:
+            if wanted != worker.wanted or self._random.random() < again:
                 worker.wanted = wanted
                 worker.changed.set()
 
@@ -183,6 +195,10 @@ class StreamWorld:
             life = self._life(topic)
             place = (topic, partition, life)
             done = self._read.get(place, 0)
+            life_and_place = (topic, partition, row["generation"])
+            if row["next_offset"] < self._stood.get(life_and_place, 0):
+                self._note([f"{topic}[{partition}] went back to {row['next_offset']}"])
+            self._stood[life_and_place] = row["next_offset"]
             if row["next_offset"] > self.broker.logs[place].end:
                 self._note([f"{topic}[{partition}] stands behind the end of its log"])
                 return
@@ -198,7 +214,7 @@ class StreamWorld:
         if self.model.rows.get(record.entity, {}).get(record.id) is record:
             self._texts[record.entity, record.id] = text
 
-    def _differences(self) -> Any:
+    def _differences(self) -> Iterator[str]:
         tables = self.database.tables
         for entity in self._topics.values():
             rows = tables[entity]
@@ -229,8 +245,20 @@ class StreamWorld:
             await asyncio.sleep(0.3)
             for worker in self._workers.values():
                 self._note(worker.process.faults)
+        self._note(list(self._tables_differ()))
         if self.database.deadlocks:
             self._note(["workers waited for each other in a circle"])
+
+    def _tables_differ(self) -> Iterator[str]:
+        """Whether what a worker keeps of its partitions is what Postgres has of them."""
+        for worker in self._workers.values():
+            for (topic, partition), (offset, epoch) in worker.tables.expected.items():
+                row = self.database.tables[POSITIONS][topic, partition]
+                if (row["next_offset"], row["epoch"]) == (offset, epoch):
+                    found = worker.kept(topic, partition)
+                    partials = _partials_of(self.database, topic, partition)
+                    if found != partials:
+                        yield f"table of {topic}[{partition}]: {_difference(partials, found)}"
 
     def _open(self) -> list[str]:
         """What is still to be done."""
@@ -246,6 +274,14 @@ class StreamWorld:
             f"{w.process.name} is down" for w in self._workers.values() if not w.process.alive
         ]
         return found
+
+
+def _partials_of(database: Database, topic: str, partition: int) -> dict[str, Row]:
+    names, builds = database.tables[NAME_PARTIALS], database.tables[BUILD_PARTIALS]
+    found = {key[0]: row for key, row in names.items() if key[1:] == (topic, partition)}
+    if (topic, partition) in builds:
+        found[""] = builds[topic, partition]
+    return found
 
 
 def _difference(expected: dict[Any, Any], found: dict[Any, Any]) -> str:

@@ -6,6 +6,7 @@ Its fetch loop and its agents' iterations, which are Faust's, stand here in thei
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,6 +117,15 @@ class StreamWorker(product.Worker):
         if self._lookup is not None:
             self._lookup.terminate()
 
+    def kept(self, topic: str, partition: int) -> dict[str, Any]:
+        """The figures of a partition in its table, with what waits to be written there."""
+        entity = self._topics[topic]
+        tables, key = self.tables, (topic, partition)
+        if key in tables._staged:
+            tables.write(entity, key, 0.0)
+        table = self.stored[entity].items()
+        return {name: _numbers(row) for (place, name), row in table if place == partition}
+
     # -- what Faust does ---------------------------------------------------------------------------
 
     async def _follow_group(self, consumer: SimulatedConsumer, pumps: Pumps) -> None:
@@ -154,3 +164,7 @@ class StreamWorker(product.Worker):
     async def _iterate(self, agents: asyncio.Queue[Intake], pumps: Pumps) -> None:
         while True:
             pumps.on_announcement(await agents.get())
+
+
+def _numbers(row: Any) -> dict[str, Any]:
+    return {name: Decimal(n) if isinstance(n, str) else n for name, n in row.items()}
