@@ -1,4 +1,4 @@
-"""``python -m tests.simulation [--seeds FROM:TO] [--seconds N] [--keep N,N,…]``."""
+"""``python -m tests.simulation [--seeds FROM:TO] [--seconds N] [--keep N,N,…] [--sweep]``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.simulation.play import KINDS, Verdict, play, simulated
+from tests.simulation.play import KINDS, Verdict, play, simulated, sweep
 from tests.simulation.shrink import shrink
 
 #: Garbage lies about until so many histories have been played: collecting takes longer than one.
@@ -23,6 +23,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="end after so long, whatever the seeds")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--keep", help="the places of those steps that are played: all others not")
+    parser.add_argument(
+        "--sweep", action="store_true", help="every kind of fault at every statement of a history"
+    )
     given = parser.parse_args()
     first, _, last = given.seeds.partition(":")
     seeds = range(int(first), int(last) if last else int(first) + 1)
@@ -32,6 +35,8 @@ def main() -> int:
             verdict = play(given.kinds[0], seeds[0], keep)
             _show(verdict)
             return 1 if verdict.fault else 0
+        if given.sweep:
+            return _sweep_all(seeds, given.kinds, given.seconds)
         return _play_all(seeds, given.kinds, given.seconds)
 
 
@@ -52,6 +57,22 @@ def _play_all(seeds: range, kinds: list[str], seconds: float | None) -> int:
         f"{played} histories of {steps} steps in {took:.1f} s, {played / took * 60:.0f} a minute: "
         f"{len(bad)} with a fault"
     )
+    return 1 if bad else 0
+
+
+def _sweep_all(seeds: range, kinds: list[str], seconds: float | None) -> int:
+    began = time.monotonic()
+    played = bad = 0
+    for verdict in (found for seed in seeds for kind in kinds for found in sweep(kind, seed)):
+        played += 1
+        if verdict.fault is not None:
+            bad += 1
+            _show(verdict)
+        if played % _COLLECT_EVERY == 0:
+            gc.collect()
+        if seconds is not None and time.monotonic() > began + seconds:
+            break
+    print(f"{played} histories in {time.monotonic() - began:.1f} s: {bad} with a fault")
     return 1 if bad else 0
 
 

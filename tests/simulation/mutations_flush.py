@@ -135,7 +135,7 @@ def _none(_: Any) -> Any:
 
 MUTATIONS = [
     Mutation("positions are not checked", 500, Admission, "_lock", _positions_not_checked),
-    Mutation("a topic's generation is ignored", 1000, Admission, "_lock", _generation_ignored),
+    Mutation("a topic's generation is ignored", 2000, Admission, "_lock", _generation_ignored),
     Mutation("the position moves too far", 20, Admission, "_admit_chunk", _moved_too_far),
     Mutation("the fold keeps the older version", 20, flush, "newest", _older_kept),
     Mutation("of equal versions the last is kept", 200, flush, "newest", _last_of_equal_kept),

@@ -6,8 +6,8 @@ from typing import Any
 
 from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.apply.admission import Admission
+from nova_stream.stream import pumps
 from nova_stream.stream.intake import Intake
-from nova_stream.stream.pumps import Pumps
 from nova_stream.stream.transport import ChunkConsumer
 from nova_stream.stream.worker import Worker
 from tests.simulation.mutation import Mutation
@@ -30,29 +30,18 @@ def _whatever_comes(_: Any) -> Any:
     return continuing
 
 
-def _not_read_again(_: Any) -> Any:
-    async def finished(self: Pumps, intake: Intake, flushing: Any) -> None:
-        try:
-            applied = await flushing.future
-        except Exception:
-            return
-        if not intake.closed:
-            self._tables.stage(intake.key, applied)
-            self._acknowledge(intake.key, applied.next_offset)
+def _not_given_back(_: Any) -> Any:
+    return lambda _intake, _size: lambda _future: None
 
-    return finished
+
+def _as_if_read(_: Any) -> Any:
+    return lambda *_given: True
 
 
 def _stepped_over(_: Any) -> Any:
     def close(self: Intake) -> None:
         self.closed = True
         self._blocks.clear()
-
-    return close
-
-
-def _kept_open(_: Any) -> Any:
-    def close(_self: ChunkConsumer) -> None: ...
 
     return close
 
@@ -83,9 +72,11 @@ def _number_alone(_: Any) -> Any:
 MUTATIONS = [
     Mutation("reading begins one too far", 50, Worker, "_read_positions", _one_too_far),
     Mutation("what does not follow is taken", 500, ChunkConsumer, "_continuing", _whatever_comes),
-    Mutation("refused chunks are not read again", 1000, Pumps, "_finish", _not_read_again),
+    Mutation(
+        "others' records are stepped over", 500, ChunkConsumer, "_read_from_expected", _as_if_read
+    ),
+    Mutation("memory is not given back", 100, pumps, "_giving_back", _not_given_back),
     Mutation("what is dropped is stepped over", 500, Intake, "close", _stepped_over),
-    Mutation("a rebalance leaves intakes open", 500, ChunkConsumer, "_close_intakes", _kept_open),
     Mutation("partitions are not sought again", 500, ChunkConsumer, "seek_again", _never),
     Mutation("others' flushes go unnoticed", 200, Admission, "_admit_chunk", _never_complete),
     Mutation("a generation begins in between", 500, positions, "_next_generation", _number_alone),

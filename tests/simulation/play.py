@@ -15,6 +15,7 @@ from nova_stream.jobs.engine import ledger, runner, scheduler, session
 from nova_stream.stream import flusher, letter_limit, pumps, transport
 from nova_stream.stream import worker as stream_worker
 from tests.simulation import jobs_plan, stream_plan
+from tests.simulation.connection import FAULTS
 from tests.simulation.jobs_world import JobsWorld
 from tests.simulation.loop import StuckError, VirtualLoop, VirtualTime
 from tests.simulation.process import Errors, connect
@@ -27,6 +28,8 @@ _WORLDS: dict[str, tuple[Any, Any]] = {
     "jobs": (jobs_plan.plan, JobsWorld),
 }
 KINDS = tuple(_WORLDS)
+#: Steps that are no faults.
+_INNOCENT = ("publish", "marker", "lasts")
 
 
 class Verdict(NamedTuple):
@@ -37,14 +40,33 @@ class Verdict(NamedTuple):
     fault: str | None
     steps: list[Step]
     struck: list[str]
+    statements: int
 
 
 def play(kind: str, seed: int, keep: Collection[int] | None = None) -> Verdict:
     """Play the history of a seed, or only those steps of it whose places are given."""
-    make_plan, world_of = _WORLDS[kind]
-    plan = make_plan(seed)
+    plan = _WORLDS[kind][0](seed)
     if keep is not None:
         plan = plan._replace(steps=[step for n, step in enumerate(plan.steps) if n in keep])
+    return _play(kind, plan)
+
+
+def sweep(kind: str, seed: int, every: int = 1) -> Iterator[Verdict]:
+    """The history of a seed without its faults, and with each kind of fault at every statement, or
+    at one of so many.
+    """
+    plan = _WORLDS[kind][0](seed)
+    plan = plan._replace(steps=[step for step in plan.steps if step.kind in _INNOCENT])
+    without = _play(kind, plan)
+    yield without
+    for number in range(0, without.statements, every):
+        for fault in FAULTS:
+            strike = Step("strike", 0.0, (number, fault, 2.0))
+            yield _play(kind, plan._replace(steps=[strike, *plan.steps]))
+
+
+def _play(kind: str, plan: Any) -> Verdict:
+    world_of, seed = _WORLDS[kind][1], plan.seed
     loop = VirtualLoop(Random(f"order {seed}"))
     world = world_of(plan, Random(f"delays {seed}"))
     asyncio.set_event_loop(loop)
@@ -55,7 +77,7 @@ def play(kind: str, seed: int, keep: Collection[int] | None = None) -> Verdict:
         fault = world.fault or str(error)
     finally:
         _end(loop)
-    return Verdict(kind, seed, fault, plan.steps, world.wire.struck)
+    return Verdict(kind, seed, fault, plan.steps, world.wire.struck, world.wire.statements)
 
 
 def _end(loop: VirtualLoop) -> None:

@@ -51,6 +51,8 @@ def plan(seed: int) -> Plan:
         Step("publish", at, (record,))
         for at, record in _publications(random, partitions, by_offset)
     ]
+    if random.random() < 0.2:
+        steps += _made_again_in_an_outage(random, steps)
     steps += _faults(random, partitions, workers)
     steps.sort(key=lambda step: step.at)
     return Plan(seed, partitions, by_offset, workers, steps)
@@ -172,11 +174,6 @@ def _faults(random: Random, partitions: dict[str, int], workers: int) -> list[St
         found.append(Step("kill", _any_time(random), (random.randrange(workers), down)))
     for _ in range(random.choice((0, 0, 0, 1))):
         found.append(Step("recreate", _any_time(random), (random.choice(list(partitions)),)))
-    if random.random() < 0.1:  # while what was read first waits for Postgres
-        found.append(
-            Step("recreate", round(random.random(), 3), (random.choice(list(partitions)),))
-        )
-        found.append(Step("strike", 0.0, (random.randrange(15, 60), "restarted_before", 3.0)))
     for _ in range(random.choice((0, 0, 1))):
         seconds = random.choice((0.5, 3.0, 7.0, 12.0))
         found.append(Step("freeze", _any_time(random), (random.randrange(workers), seconds)))
@@ -189,6 +186,20 @@ def _faults(random: Random, partitions: dict[str, int], workers: int) -> list[St
         ahead = random.choice((-3600.0, 3600.0))
         found.append(Step("clock", _any_time(random), (random.randrange(workers), ahead)))
     return found
+
+
+def _made_again_in_an_outage(random: Random, published: list[Step]) -> list[Step]:
+    """A topic is made again while the first records of its life before wait for Postgres."""
+    late = [step for step in published if step.at > LENGTH / 2]
+    if not late:
+        return []
+    first = random.choice(late)
+    entity, begin = first.arguments[0].entity, int(first.at) - random.choice((0.05, 0.01, -0.02))
+    return [
+        Step("recreate", 0.3, (entity,)),
+        Step("outage", round(begin, 3), (random.choice((1.0, 1.5, 2.0)),)),
+        Step("recreate", round(begin + 0.1 + random.random() * 0.5, 3), (entity,)),
+    ]
 
 
 def _any_time(random: Random) -> float:

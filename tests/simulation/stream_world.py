@@ -101,6 +101,8 @@ class StreamWorld:
                 self._workers[step.arguments[0]].process.kill(step.arguments[1])
             case "freeze":
                 self._workers[step.arguments[0]].process.freeze(step.arguments[1])
+            case "outage":
+                self.database.refuse(step.arguments[0])
             case "recreate":
                 self._make_again(topic_of(step.arguments[0]))
             case "marker":
@@ -270,9 +272,11 @@ class StreamWorld:
                 life = self._life(topic)
                 if row is None or (life, row["next_offset"]) != (self.broker.lives[topic], end):
                     found.append(f"{topic}[{place}] is at {row} of {end}")
-        found += [
-            f"{w.process.name} is down" for w in self._workers.values() if not w.process.alive
-        ]
+        for worker in self._workers.values():
+            if not worker.process.alive:
+                found.append(f"{worker.process.name} is down")
+            if worker.waiting_bytes:
+                found.append(f"{worker.process.name} holds {worker.waiting_bytes} bytes")
         return found
 
 

@@ -53,6 +53,7 @@ class StreamWorker(product.Worker):
 
     async def main(self) -> None:
         """Live until killed, or until a topic was made again: then another takes its place."""
+        await asyncio.sleep(self.process.random.choice((0.0, 0.0, 0.4, 1.3, 2.2)))
         await product._patiently("Kafka and Postgres", self._recognise_all)
         await self._live()
         self.process.kill(0.1)
@@ -116,6 +117,11 @@ class StreamWorker(product.Worker):
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._lookup is not None:
             self._lookup.terminate()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What its budget says that waits for its flush."""
+        return self._budget.used
 
     def kept(self, topic: str, partition: int) -> dict[str, Any]:
         """The figures of a partition in its table, with what waits to be written there."""

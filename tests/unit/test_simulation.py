@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.play import KINDS, play, simulated
+from tests.simulation.mutation import Mutation
+from tests.simulation.mutations import MUTATIONS
+from tests.simulation.play import KINDS, play, simulated, sweep
 from tests.simulation.shrink import shrink
 
 
@@ -13,6 +15,27 @@ def test_every_committed_transaction_is_as_the_model_has_it(kind: str) -> None:
     with simulated():
         faults = {seed: found for seed in range(150) if (found := play(kind, seed).fault)}
     assert faults == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_at_any_statement_changes_nothing(kind: str) -> None:
+    with simulated():
+        faults = [found.fault for found in sweep(kind, 1, every=40) if found.fault]
+    assert faults == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_at_every_statement_changes_nothing(kind: str) -> None:
+    with simulated():
+        faults = [found.fault for seed in (2, 5) for found in sweep(kind, seed) if found.fault]
+    assert faults == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
+def test_a_fault_in_the_product_is_caught(mutation: Mutation) -> None:
+    assert mutation.first_caught() is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)
