@@ -6,9 +6,6 @@ ARGS ?=
 IMAGES ?= local
 # For chaos: what decides the moments of its faults.
 SEEDS ?= 1
-# For simulate: the first seed and the one behind the last, and after how many seconds it ends anyway.
-SIMULATE_SEEDS ?= 0:1000000
-SECONDS ?= 1800
 # For chaos-pages: kills of the broker, and how often each other fault happens.
 KILLS ?= 30
 FAULTS ?= 10
@@ -100,8 +97,10 @@ chaos-mutations: setup ## the same with a fault put into the product for each sc
 chaos-pages: setup ## five pages open: 30 kills of Kafka, 10 of each other fault of Kafka, Postgres, worker and API; some 15 minutes
 	@NOVA_TEST_KILLS=$(KILLS) NOVA_TEST_FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/acceptance/test_faults.py -o log_cli=true -o log_cli_level=INFO
 
-simulate: setup ## histories of the stream and of the jobs in virtual time, for half an hour (SEEDS=0:5000 SECONDS=60)
-	@$(BIN)/python -m tests.simulation --seeds $(if $(filter 1,$(SEEDS)),$(SIMULATE_SEEDS),$(SEEDS)) --seconds $(SECONDS) $(ARGS)
+simulate: SEEDS = 0:10000000
+simulate: SECONDS = 1800
+simulate: setup ## histories of the stream and the jobs in virtual time, half an hour of them (SEEDS=0:5000 SECONDS=60)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --seconds $(SECONDS) $(ARGS)
 
 lock: ## resolve the files of pinned packages anew: requirements*.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --group dev --all-extras --output-file requirements.lock pyproject.toml

@@ -10,17 +10,21 @@ from tests.simulation.play import KINDS, play, simulated, sweep
 from tests.simulation.shrink import shrink
 
 
+#: How many histories every run has; ``make simulate`` plays more.
+SEEDS = {"stream": 120, "jobs": 40}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_committed_transaction_is_as_the_model_has_it(kind: str) -> None:
     with simulated():
-        faults = {seed: found for seed in range(150) if (found := play(kind, seed).fault)}
+        faults = {seed: found for seed in range(SEEDS[kind]) if (found := play(kind, seed).fault)}
     assert faults == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_at_any_statement_changes_nothing(kind: str) -> None:
     with simulated():
-        faults = [found.fault for found in sweep(kind, 1, every=40) if found.fault]
+        faults = [found.fault for found in sweep(kind, 1, every=150) if found.fault]
     assert faults == []
 
 
