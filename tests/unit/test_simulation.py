@@ -9,7 +9,6 @@ from tests.simulation.mutations import MUTATIONS
 from tests.simulation.play import KINDS, play, simulated, sweep
 from tests.simulation.shrink import shrink
 
-
 #: How many histories every run has; ``make simulate`` plays more.
 SEEDS = {"stream": 120, "jobs": 40}
 
