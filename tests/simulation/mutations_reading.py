@@ -41,6 +41,7 @@ def _as_if_read(_: Any) -> Any:
 def _stepped_over(_: Any) -> Any:
     def close(self: Intake) -> None:
         self.closed = True
+        self._budget.used -= sum(block.size for block in self._blocks)
         self._blocks.clear()
 
     return close
