@@ -21,7 +21,7 @@ def test_every_committed_transaction_is_as_the_model_has_it(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_at_any_statement_changes_nothing(kind: str) -> None:
+def test_a_fault_at_some_statements_changes_nothing(kind: str) -> None:
     with simulated():
         faults = [found.fault for found in sweep(kind, 1, every=150) if found.fault]
     assert faults == []
@@ -29,9 +29,11 @@ def test_a_fault_at_any_statement_changes_nothing(kind: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_at_every_statement_changes_nothing(kind: str) -> None:
+def test_a_fault_at_one_statement_of_four_changes_nothing(kind: str) -> None:
     with simulated():
-        faults = [found.fault for seed in (2, 5) for found in sweep(kind, seed) if found.fault]
+        faults = [
+            found.fault for seed in (2, 5) for found in sweep(kind, seed, every=4) if found.fault
+        ]
     assert faults == []
 
 
