@@ -60,6 +60,7 @@ def sweep(kind: str, seed: int, every: int = 1) -> Iterator[Verdict]:
     without = _play(kind, plan)
     yield without
     for number in range(0, without.statements, every):
+        gc.collect()  # nobody else does
         for fault in FAULTS:
             strike = Step("strike", 0.0, (number, fault, 2.0))
             yield _play(kind, plan._replace(steps=[strike, *plan.steps]))

@@ -29,11 +29,9 @@ def test_a_fault_at_some_statements_changes_nothing(kind: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_at_one_statement_of_four_changes_nothing(kind: str) -> None:
+def test_a_fault_at_many_statements_changes_nothing(kind: str) -> None:
     with simulated():
-        faults = [
-            found.fault for seed in (2, 5) for found in sweep(kind, seed, every=4) if found.fault
-        ]
+        faults = [found.fault for found in sweep(kind, 2, every=16) if found.fault]
     assert faults == []
 
 
