@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -119,21 +120,44 @@ class Process:
         times = psutil.Process(self.pid).cpu_times()
         return float(times.user + times.system)
 
+    def memory(self) -> int:
+        """Bytes resident, of the process and all that it started."""
+        used = 0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            own = psutil.Process(self.pid)
+            for one in (own, *own.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    used += int(one.memory_info().rss)
+        return used
+
+    def kill(self) -> None:
+        """kill -9 of it and of all that it started and that stayed in its session's group."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
     def check(self) -> None:
         """Raises RuntimeError with the end of its log when the process has ended."""
         if self._process.poll() is not None:
-            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+            tail = processes.tail(self._log, lines=20)
             raise RuntimeError(f"{self._log.stem} ended with {self._process.returncode}:\n{tail}")
 
 
 @contextmanager
 def process(
-    stack: Stack, name: str, command: Sequence[str], settings: Settings, *, code: Path = ROOT
+    stack: Stack,
+    name: str,
+    command: Sequence[str],
+    settings: Settings,
+    *,
+    code: Path = ROOT,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Process]:
-    """A running child process, ended at the end; ``code`` is the checkout that it runs."""
+    """A running child process, ended at the end; ``code`` is the checkout that it runs,
+    ``variables`` are set in its environment besides those of the settings.
+    """
     log = stack.folder / f"{name}-{uuid.uuid4().hex[:6]}.log"
-    variables = environment(settings) | {"PYTHONPATH": str(code)}
-    child = processes.start(processes.Launch(command, log, cwd=stack.folder, env=variables))
+    given = environment(settings) | {"PYTHONPATH": str(code)} | dict(variables or {})
+    child = processes.start(processes.Launch(command, log, cwd=stack.folder, env=given))
     try:
         yield Process(child, log)
     finally:

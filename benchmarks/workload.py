@@ -2,7 +2,8 @@
 
 Builds run side by side, as many as ``_AT_ONCE``; each has tasks with four changes (pending, ready,
 running, done or failed) and an execution a task. One event in a hundred is delivered twice, so that
-being exact under duplicates means something.
+being exact under duplicates means something: the second time some time later, mostly after a newer
+version of the same document. With ``moves``, tasks and their executions go to other agents, too.
 """
 
 from __future__ import annotations
@@ -69,8 +70,9 @@ _WORDS = (
 class _Maker:
     """Makes lines with rising versions and times."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, moves: float = 0.0) -> None:
         self.random = random.Random(seed)
+        self.moves = moves
         self._seq = 0
 
     @property
@@ -98,9 +100,13 @@ class _Maker:
         )
 
 
-def history(events: int, *, seed: int = 20260220) -> Iterator[ChangeLine]:
-    """The first ``events`` events of the history of ``seed``, the agents' registrations first."""
-    maker = _Maker(seed)
+def history(events: int, *, seed: int = 20260220, moves: float = 0.0) -> Iterator[ChangeLine]:
+    """The first ``events`` events of the history of ``seed``, the agents' registrations first.
+
+    ``moves`` is the share of tasks that change their agent while they run, and whose execution is
+    corrected afterwards: it goes to the other agent, with another duration.
+    """
+    maker = _Maker(seed, moves)
     recent: deque[ChangeLine] = deque(maxlen=5000)
     source = _endless(maker)
     for count in range(events):
@@ -206,7 +212,13 @@ def _task(maker: _Maker, build: str, number: int) -> Iterator[ChangeLine]:
     yield maker.line(Entity.TASKS, document | {"status": "ready"})
     document |= {"status": "running", "attempts": 1}
     yield maker.line(Entity.TASKS, document)
-    yield maker.line(Entity.EXECUTIONS, _execution(maker, document), "c")
+    execution = _execution(maker, document)
+    yield maker.line(Entity.EXECUTIONS, execution, "c")
+    if maker.moves and choose.random() < maker.moves:
+        document |= {"agent": choose.choice(AGENTS)}
+        yield maker.line(Entity.TASKS, document)
+        corrected = {"agent": document["agent"], "duration": choose.randint(200, 90_000)}
+        yield maker.line(Entity.EXECUTIONS, execution | corrected)
     failed = choose.random() < 0.08
     document |= {"status": "failed"} if failed else {"status": "done", "output": maker.words(6)}
     yield maker.line(Entity.TASKS, document)
