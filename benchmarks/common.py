@@ -138,8 +138,12 @@ class Process:
     def check(self) -> None:
         """Raises RuntimeError with the end of its log when the process has ended."""
         if self._process.poll() is not None:
-            tail = processes.tail(self._log, lines=20)
-            raise RuntimeError(f"{self._log.stem} ended with {self._process.returncode}:\n{tail}")
+            code = self._process.returncode
+            raise RuntimeError(f"{self._log.stem} ended with {code}:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """The last lines of its log."""
+        return processes.tail(self._log, lines=20)
 
 
 @contextmanager

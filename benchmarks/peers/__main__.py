@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.peers import flink, handwritten, lean, nova_stream
+from benchmarks.peers import faust_exact, flink, handwritten, lean, nova_stream
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.run import Sizes, measure
 from benchmarks.peers.table import markdown
@@ -20,6 +20,7 @@ PEERS = (
     nova_stream.PEER,
     handwritten.PEER,
     lean.PEER,
+    faust_exact.PEER,
     flink.PEER,
 )
 

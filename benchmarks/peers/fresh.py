@@ -95,7 +95,7 @@ async def _one(
     publishing = asyncio.create_task(out.task(document))
     while not await _shown(connection, peer, number):
         if time.perf_counter() > deadline:
-            raise SlowError(f"probe {number} did not show")
+            raise SlowError(f"probe {number} did not show; it said: {child.tail()}")
         child.check()
         await asyncio.sleep(0.001)
     passed = time.perf_counter() - begun

@@ -142,7 +142,7 @@ async def _watch(
     async with connected(where.settings) as connection, _memory(child) as highest:
         while not await connection.fetchval(_ANY):
             child.check()
-            _in_time(begun, limit, "wrote no row")
+            _in_time(begun, limit, "wrote no row", child)
             await asyncio.sleep(_POLL)
         first = time.perf_counter()
         rows = await connection.fetch(_VERSIONS)
@@ -167,7 +167,7 @@ async def _crash(where: Place, peer: Peer, start: Start, backlog: Backlog, limit
             half = len(backlog.figures.rows) // 2
             while (count := await connection.fetchval(_COUNT)) < half:
                 child.check()
-                _in_time(begun, limit, f"wrote {count} rows")
+                _in_time(begun, limit, f"wrote {count} rows", child)
                 await asyncio.sleep(_POLL)
             child.kill()
         with where.running(peer, start) as child:
@@ -202,9 +202,9 @@ async def _until_done(
         await asyncio.sleep(_POLL)
 
 
-def _in_time(begun: float, limit: float, what: str) -> None:
+def _in_time(begun: float, limit: float, what: str, child: Process) -> None:
     if time.perf_counter() - begun > limit:
-        raise SlowError(f"{what} in {limit:.0f} s")
+        raise SlowError(f"{what} in {limit:.0f} s; it said: {child.tail()}")
 
 
 @asynccontextmanager

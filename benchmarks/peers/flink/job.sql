@@ -105,7 +105,7 @@ CREATE TABLE agents_out (
   created_at STRING, PRIMARY KEY (id) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc', 'url' = '${PEER_JDBC_URL}', 'table-name' = 'flink_agents',
-  'username' = '${PEER_JDBC_USER}', 'password' = '${FLINK_JDBC_PASSWORD}',
+  'username' = '${PEER_JDBC_USER}', 'password' = '${PEER_JDBC_PASSWORD}',
   'sink.buffer-flush.max-rows' = '5000', 'sink.buffer-flush.interval' = '100 ms'
 );
 
@@ -114,7 +114,7 @@ CREATE TABLE builds_out (
   completed_at STRING, error STRING, PRIMARY KEY (id) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc', 'url' = '${PEER_JDBC_URL}', 'table-name' = 'flink_builds',
-  'username' = '${PEER_JDBC_USER}', 'password' = '${FLINK_JDBC_PASSWORD}',
+  'username' = '${PEER_JDBC_USER}', 'password' = '${PEER_JDBC_PASSWORD}',
   'sink.buffer-flush.max-rows' = '5000', 'sink.buffer-flush.interval' = '100 ms'
 );
 
@@ -124,7 +124,7 @@ CREATE TABLE tasks_out (
   PRIMARY KEY (id) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc', 'url' = '${PEER_JDBC_URL}', 'table-name' = 'flink_tasks',
-  'username' = '${PEER_JDBC_USER}', 'password' = '${FLINK_JDBC_PASSWORD}',
+  'username' = '${PEER_JDBC_USER}', 'password' = '${PEER_JDBC_PASSWORD}',
   'sink.buffer-flush.max-rows' = '5000', 'sink.buffer-flush.interval' = '100 ms'
 );
 
@@ -134,7 +134,7 @@ CREATE TABLE executions_out (
   PRIMARY KEY (id) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc', 'url' = '${PEER_JDBC_URL}', 'table-name' = 'flink_executions',
-  'username' = '${PEER_JDBC_USER}', 'password' = '${FLINK_JDBC_PASSWORD}',
+  'username' = '${PEER_JDBC_USER}', 'password' = '${PEER_JDBC_PASSWORD}',
   'sink.buffer-flush.max-rows' = '5000', 'sink.buffer-flush.interval' = '100 ms'
 );
 
@@ -143,7 +143,7 @@ CREATE TABLE agent_stats_out (
   duration_sum BIGINT, PRIMARY KEY (agent) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc', 'url' = '${PEER_JDBC_URL}', 'table-name' = 'flink_agent_stats',
-  'username' = '${PEER_JDBC_USER}', 'password' = '${FLINK_JDBC_PASSWORD}',
+  'username' = '${PEER_JDBC_USER}', 'password' = '${PEER_JDBC_PASSWORD}',
   'sink.buffer-flush.max-rows' = '5000', 'sink.buffer-flush.interval' = '100 ms'
 );
 
@@ -152,7 +152,7 @@ CREATE TABLE build_stats_out (
   PRIMARY KEY (id) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc', 'url' = '${PEER_JDBC_URL}', 'table-name' = 'flink_build_stats',
-  'username' = '${PEER_JDBC_USER}', 'password' = '${FLINK_JDBC_PASSWORD}',
+  'username' = '${PEER_JDBC_USER}', 'password' = '${PEER_JDBC_PASSWORD}',
   'sink.buffer-flush.max-rows' = '5000', 'sink.buffer-flush.interval' = '100 ms'
 );
 
