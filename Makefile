@@ -4,6 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 # For test-compose: made on this machine (local), or from a registry (public).
 IMAGES ?= local
+# For bench-peers: events of a backlog, its rounds, seconds of each freshness.
+EVENTS ?= 300000
+ROUNDS ?= 3
+SECONDS ?= 20
 # For chaos: what decides the moments of its faults.
 SEEDS ?= 1
 # For chaos-pages: kills of the broker, and how often each other fault happens.
@@ -14,7 +18,7 @@ WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup dev coverage test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api chaos chaos-mutations chaos-pages simulate lock client-types clean
+.PHONY: help setup dev coverage test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-peers chaos chaos-mutations chaos-pages simulate lock client-types clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -87,6 +91,9 @@ bench-jobs: setup ## the guide's seven jobs at the guide's sizes, and the stream
 
 bench-api: setup ## streams and reads of the API under load, beside a recount in SQL
 	@$(BIN)/python -m benchmarks.api $(ARGS)
+
+bench-peers: setup ## nova-stream beside Faust, Kafka Streams, Quix, Pathway, Flink and loops by hand (EVENTS, ROUNDS, SECONDS, ARGS="--only flink --json FILE")
+	@$(BIN)/python -m benchmarks.peers --events $(EVENTS) --crash-events $(EVENTS) --rounds $(ROUNDS) --seconds $(SECONDS) $(ARGS)
 
 chaos: setup ## the kill matrix of docs/reliability.md (SEEDS="1 2 3"), some 15 minutes a seed
 	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.peers import faust_exact, flink, handwritten, lean, nova_stream
+from benchmarks.peers import (
+    faust_exact,
+    flink,
+    handwritten,
+    kafka_streams,
+    lean,
+    nova_stream,
+    pathway,
+    quix,
+)
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.run import Sizes, measure
 from benchmarks.peers.table import markdown
@@ -21,6 +30,9 @@ PEERS = (
     handwritten.PEER,
     lean.PEER,
     faust_exact.PEER,
+    kafka_streams.PEER,
+    quix.PEER,
+    pathway.PEER,
     flink.PEER,
 )
 

@@ -43,7 +43,8 @@ SELECT (SELECT count(*) FROM (
             / nullif(count(*) FILTER (WHERE entity = 'executions'), 0) + 0.5), 0) AS avg_duration
     FROM peer.rows WHERE entity IN ('tasks', 'executions') GROUP BY agent) AS counted
   FULL JOIN peer.agents AS kept USING (agent)
-  WHERE agent IN (SELECT agent FROM peer.rows WHERE entity = 'agents') AND (coalesce(counted.total, 0), coalesce(counted.completed, 0), coalesce(counted.failed, 0),
+  WHERE agent IN (SELECT agent FROM peer.rows WHERE entity = 'agents')
+    AND (coalesce(counted.total, 0), coalesce(counted.completed, 0), coalesce(counted.failed, 0),
       coalesce(counted.avg_duration, 0)::float8)
     IS DISTINCT FROM (coalesce(kept.total, 0), coalesce(kept.completed, 0),
       coalesce(kept.failed, 0), coalesce(kept.avg_duration, 0)::float8))

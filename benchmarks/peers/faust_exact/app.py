@@ -8,6 +8,7 @@ is newer and adds to the statistics what that changed. Rows and statistics are o
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import Any
@@ -103,12 +104,15 @@ app = faust.App(
     consumer_auto_offset_reset="earliest",
 )
 _pool: list[asyncpg.Pool[Any]] = []
+_making = asyncio.Lock()
 
 
 async def pool() -> asyncpg.Pool[Any]:
     """The connections, made by the first who asks."""
-    if not _pool:
-        _pool.append(await asyncpg.create_pool(os.environ["NOVA_DATABASE_URL"], max_size=4))
+    async with _making:
+        if not _pool:
+            url = os.environ["NOVA_DATABASE_URL"]
+            _pool.append(await asyncpg.create_pool(url, min_size=4, max_size=4))
     return _pool[0]
 
 
