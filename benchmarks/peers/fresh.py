@@ -28,7 +28,7 @@ def measure(
     servers: Stack, peer: Peer, start: Start, rate: int, seconds: float, limit: float
 ) -> dict[str, Any]:
     """Milliseconds from the call that publishes to the answer that shows it."""
-    with place(servers, peer, f"fresh-{rate}-{peer.name.replace(' ', '-')}") as where:
+    with place(servers, peer, f"fresh-{rate}-{peer.word}") as where:
         asyncio.run(make_topics(where.settings))
         with where.running(peer, start) as child:
             return asyncio.run(_measure(where, peer, child, rate, seconds, limit))

@@ -12,6 +12,7 @@ views, so that it judges all by the same statements:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +52,11 @@ class Peer(NamedTuple):
     def statistics(self) -> bool:
         return self.agents is not None
 
+    @property
+    def word(self) -> str:
+        """The name as topics and files can have it."""
+        return re.sub("[^A-Za-z0-9]+", "-", self.name)
+
     def views(self) -> str:
         """The statements that show the runner what the peer has written."""
         agents = self.agents or (
@@ -68,14 +74,13 @@ CREATE VIEW peer.builds (total, completed, failed, running) AS {builds};
 """
 
 
-def rows_of(prefix: str, *, version: str = "seq", where: str = "") -> str:
+def rows_of(prefix: str, *, id_column: str = "id", version: str = "seq", where: str = "") -> str:
     """The usual ``peer.rows``: tables ``<prefix>agents`` and so on with these columns."""
+    common = f"{id_column}, {version}"
     return f"""
-SELECT 'agents', id, {version}, name, NULL::text, NULL::numeric FROM {prefix}agents {where}
-UNION ALL
-SELECT 'builds', id, {version}, NULL, status, NULL FROM {prefix}builds {where}
-UNION ALL
-SELECT 'tasks', id, {version}, agent, status, NULL FROM {prefix}tasks {where}
-UNION ALL
-SELECT 'executions', id, {version}, agent, NULL, duration::numeric FROM {prefix}executions {where}
+SELECT 'agents', {common}, name, NULL::text, NULL::numeric FROM {prefix}agents {where}
+UNION ALL SELECT 'builds', {common}, NULL, status, NULL FROM {prefix}builds {where}
+UNION ALL SELECT 'tasks', {common}, agent, status, NULL FROM {prefix}tasks {where}
+UNION ALL SELECT 'executions', {common}, agent, NULL, duration::numeric
+FROM {prefix}executions {where}
 """

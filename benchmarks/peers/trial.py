@@ -109,9 +109,8 @@ class Place(NamedTuple):
             "PEER_JDBC_USER": address.username or "",
             "PEER_JDBC_PASSWORD": address.password or "",
         }
-        name = peer.name.replace(" ", "-")
         with process(
-            self.servers, name, start.command, self.settings, variables=variables
+            self.servers, peer.word, start.command, self.settings, variables=variables
         ) as child:
             yield child
 

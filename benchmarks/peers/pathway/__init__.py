@@ -10,10 +10,11 @@ from benchmarks.peers.peer import Peer, Start, rows_of
 _HERE = Path(__file__).resolve().parent
 
 _TABLES = """
-CREATE TABLE pathway_agents (id text PRIMARY KEY, seq bigint, doc jsonb, name text);
-CREATE TABLE pathway_builds (id text PRIMARY KEY, seq bigint, doc jsonb, status text);
-CREATE TABLE pathway_tasks (id text PRIMARY KEY, seq bigint, doc jsonb, agent text, status text);
-CREATE TABLE pathway_executions (id text PRIMARY KEY, seq bigint, doc jsonb, agent text,
+CREATE TABLE pathway_agents (document_id text PRIMARY KEY, seq bigint, doc jsonb, name text);
+CREATE TABLE pathway_builds (document_id text PRIMARY KEY, seq bigint, doc jsonb, status text);
+CREATE TABLE pathway_tasks (document_id text PRIMARY KEY, seq bigint, doc jsonb, agent text,
+    status text);
+CREATE TABLE pathway_executions (document_id text PRIMARY KEY, seq bigint, doc jsonb, agent text,
     duration bigint);
 CREATE TABLE pathway_task_stats (agent text PRIMARY KEY, total bigint, completed bigint,
     failed bigint);
@@ -29,7 +30,7 @@ PEER = Peer(
     claims="at least once in its free edition; each table of Postgres a minibatch at a time",
     prepare=lambda: Start(parts.python(_HERE)),
     tables=_TABLES,
-    rows=rows_of("pathway_"),
+    rows=rows_of("pathway_", id_column="document_id"),
     agents="""
 SELECT agent, coalesce(total, 0), coalesce(completed, 0), coalesce(failed, 0),
     coalesce(floor(duration_sum::float8 / nullif(executions, 0) + 0.5), 0)

@@ -30,7 +30,7 @@ COMMIT = 100
 
 def newest(name: str, columns: dict[str, type]) -> Any:
     """The newest version of each document of a topic, also written to Postgres."""
-    types = {"id": str, "seq": int, "doc": pw.Json, **columns}
+    types = {"document_id": str, "seq": int, "doc": pw.Json, **columns}
     changes = pw.io.kafka.read(
         KAFKA,
         topic=f"{os.environ['NOVA_TOPIC_PREFIX']}.{name}",
@@ -39,18 +39,19 @@ def newest(name: str, columns: dict[str, type]) -> Any:
         json_field_paths={
             "seq": "/source/seq",
             "doc": "/after",
-            **{column: f"/after/{column}" for column in ("id", *columns)},
+            "document_id": "/after/id",  # id is a word of Pathway's own
+            **{column: f"/after/{column}" for column in columns},
         },
         autocommit_duration_ms=COMMIT,
         name=name,
     )
     found = changes.deduplicate(
         value=pw.this.seq,
-        instance=pw.this.id,
+        instance=pw.this.document_id,
         acceptor=lambda new, old: new > old,
         name=f"{name}-newest",
     )
-    write(found, f"pathway_{name}", "id")
+    write(found, f"pathway_{name}", "document_id")
     return found
 
 
