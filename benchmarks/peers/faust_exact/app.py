@@ -82,7 +82,7 @@ WHERE excluded.seq > t.seq RETURNING t.*"""
     return f"""
 {incoming},
 before AS (SELECT t.* FROM faust_{name} AS t JOIN incoming AS i USING (id)
-    WHERE i.seq > t.seq FOR UPDATE OF t),
+    WHERE i.seq > t.seq),
 written AS ({upsert}),
 moved AS (SELECT {key} AS key, {added} FROM written
     UNION ALL SELECT {key}, {taken} FROM before)
@@ -117,20 +117,24 @@ async def pool() -> asyncpg.Pool[Any]:
 
 
 async def write(name: str, changes: list[Change]) -> None:
-    """One statement for a batch; the newest change of an id counts."""
+    """One transaction for a batch; the newest change of an id counts."""
     newest: dict[str, Change] = {}
     for change in changes:
         known = newest.get(change.after["id"])
         if known is None or change.source.seq > known.source.seq:
             newest[change.after["id"]] = change
     documents = [change.after for change in newest.values()]
-    await (await pool()).execute(
-        STATEMENTS[name],
-        list(newest),
-        [change.source.seq for change in newest.values()],
-        [json.dumps(document) for document in documents],
-        *([document[column] for document in documents] for column in COLUMNS[name]),
-    )
+    columns = ([document[column] for document in documents] for column in COLUMNS[name])
+    async with (await pool()).acquire() as connection, connection.transaction():
+        # So that the statement sees what a worker that was killed meanwhile may still commit.
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", name)
+        await connection.execute(
+            STATEMENTS[name],
+            list(newest),
+            [change.source.seq for change in newest.values()],
+            [json.dumps(document) for document in documents],
+            *columns,
+        )
 
 
 def consume(name: str) -> None:

@@ -46,6 +46,7 @@ public final class App {
         streams.setUncaughtExceptionHandler(
                 error -> {
                     error.printStackTrace();
+                    Runtime.getRuntime().halt(1);
                     return org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler
                             .StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
                 });
