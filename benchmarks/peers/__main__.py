@@ -22,7 +22,7 @@ from benchmarks.peers import (
 )
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.run import Sizes, measure
-from benchmarks.peers.table import markdown
+from benchmarks.peers.table import markdown, merged
 from benchmarks.report import say
 
 PEERS = (
@@ -63,6 +63,12 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="besides nova-stream; by first letters",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    parser.add_argument(
+        "--add",
+        type=Path,
+        metavar="FILE",
+        help="an earlier run's JSON, for what this one leaves out",
+    )
     given = parser.parse_args(words)
     unknown = [name for name in given.only if not any(_named(peer, [name]) for peer in PEERS)]
     if unknown:
@@ -86,6 +92,8 @@ def main() -> None:
     sizes = Sizes(**{name: getattr(given, name) for name in Sizes._fields})
     machine = {"cores": os.cpu_count(), "system": platform.platform(terse=True)}
     result = {"machine": machine, **measure(say, chosen(given.only), sizes)}
+    if given.add is not None:
+        result = merged(msgspec.json.decode(given.add.read_bytes()), result)
     print(markdown(result))
     if given.json is not None:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))

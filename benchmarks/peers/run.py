@@ -118,7 +118,10 @@ def _crashes(
             crash = trial.crash_run(servers, peer, start, backlog, sizes.limit)
             found.crashes[peer.name] = crash
             wrong = len(crash.wrong_rows) + len(crash.wrong_statistics)
-            attempt.told(f"killed at {crash.rows_at_kill:,} rows, {wrong} wrong in the end")
+            attempt.told(
+                f"killed at {crash.rows_at_kill:,} rows, {wrong} wrong in the end,"
+                f" {crash.seconds_after:.1f} s after the kill"
+            )
 
 
 def _freshness(
@@ -166,6 +169,7 @@ def _peer(peer: Peer, own: list[trial.Run], found: Results) -> dict[str, Any]:
         "exact_after_kill": (
             None if crash is None else not (crash.wrong_rows or crash.wrong_statistics)
         ),
+        "seconds_after_kill": round(crash.seconds_after, 1) if crash else None,
         "freshness_ms": dict(found.fresh.get(peer.name, {})),
         "wrong": sorted({text for run in runs for text in run.wrong_rows + run.wrong_statistics})[
             :10

@@ -11,7 +11,7 @@ COLUMNS = (
     "rows exact",
     "statistics exact",
     "snapshots that differ",
-    "exact after kill -9",
+    "exact after kill -9 (after)",
     "fresh idle, p50/p99 ms",
     "fresh at {rate:,}/s, p50/p99 ms",
     "memory MB",
@@ -30,6 +30,19 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def merged(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Two results as one: what the later one has not measured is taken from the earlier one."""
+    before = {peer["name"]: peer for peer in earlier["peers"]}
+    peers = []
+    for peer in later["peers"]:
+        known = before.pop(peer["name"], {})
+        measured = {k: v for k, v in peer.items() if v not in (None, [], {})}
+        fresh = {**known.get("freshness_ms", {}), **peer["freshness_ms"]}
+        peers.append({**peer, **known, **measured, "freshness_ms": fresh})
+    left = [*earlier["left_out"], *later["left_out"]]
+    return {**later, "peers": [*peers, *before.values()], "left_out": left}
+
+
 def _row(peer: dict[str, Any]) -> list[str]:
     kept = peer["keeps_statistics"]
     rate, ratio = peer["events_per_s"], peer["ratio_to_nova_stream"]
@@ -44,7 +57,7 @@ def _row(peer: dict[str, Any]) -> list[str]:
         ("not looked at" if differing is None else f"{differing} of {peer['snapshots']}")
         if kept
         else none,
-        _yes(peer["exact_after_kill"]) + ("" if kept else " (rows)"),
+        _after_kill(peer),
         _fresh(peer, "idle"),
         _fresh(peer, "load"),
         "" if peer["memory_mb"] is None else f"{peer['memory_mb']:,.0f}",
@@ -53,6 +66,14 @@ def _row(peer: dict[str, Any]) -> list[str]:
 
 def _yes(found: bool | None) -> str:
     return "not measured" if found is None else "yes" if found else "NO"
+
+
+def _after_kill(peer: dict[str, Any]) -> str:
+    found = _yes(peer["exact_after_kill"])
+    if peer["exact_after_kill"] is None:
+        return found
+    what = "" if peer["keeps_statistics"] else "rows, "
+    return f"{found} ({what}{peer['seconds_after_kill']:.0f} s)"
 
 
 def _fresh(peer: dict[str, Any], load: str) -> str:

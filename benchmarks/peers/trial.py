@@ -86,6 +86,8 @@ class Crash(NamedTuple):
     snapshots: int
     differing: int
     rows_at_kill: int
+    #: From the kill to the moment that all was right, or that something moved last.
+    seconds_after: float
     wrong_rows: list[str]
     wrong_statistics: list[str]
 
@@ -169,9 +171,10 @@ async def _crash(where: Place, peer: Peer, start: Start, backlog: Backlog, limit
                 _in_time(begun, limit, f"wrote {count} rows", child)
                 await asyncio.sleep(_POLL)
             child.kill()
+            killed = time.perf_counter()
         with where.running(peer, start) as child:
-            _, wrong = await _until_done(connection, peer, backlog.figures, child, begun + limit)
-    return Crash(len(samples), sum(samples), count, *wrong)
+            end, wrong = await _until_done(connection, peer, backlog.figures, child, begun + limit)
+    return Crash(len(samples), sum(samples), count, end - killed, *wrong)
 
 
 async def _until_done(

@@ -102,6 +102,9 @@ app = faust.App(
     value_serializer="json",
     web_enabled=False,
     consumer_auto_offset_reset="earliest",
+    # Until a killed worker's partitions are given to the next: 60 s is the default.
+    broker_session_timeout=10.0,
+    broker_heartbeat_interval=3.0,
 )
 _pool: list[asyncpg.Pool[Any]] = []
 _making = asyncio.Lock()

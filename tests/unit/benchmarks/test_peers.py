@@ -22,7 +22,7 @@ from benchmarks.peers.figures import (
 )
 from benchmarks.peers.peer import Peer, Start, UnavailableError
 from benchmarks.peers.run import Left, Results, Sizes, measure, summary
-from benchmarks.peers.table import COLUMNS, markdown
+from benchmarks.peers.table import COLUMNS, markdown, merged
 from benchmarks.peers.trial import Backlog, Crash, Run
 from nova_stream.kafka.records import partition_of
 from nova_stream.local.jars import read_lock
@@ -126,7 +126,10 @@ def _results() -> Results:
     right, wrong = Run(1000.0, 3.0, 1.0, 50.0, [], []), Run(500.0, 6.0, 9.0, 800.0, [], ["X: 1"])
     return Results(
         {"nova-stream": [right], "Flink SQL": [wrong], "lean": [right._replace(rate=1500.0)]},
-        {"nova-stream": Crash(30, 0, 9, [], []), "Flink SQL": Crash(40, 25, 9, ["tasks t1"], [])},
+        {
+            "nova-stream": Crash(30, 0, 9, 8.4, [], []),
+            "Flink SQL": Crash(40, 25, 9, 31.0, ["tasks t1"], []),
+        },
         {"lean": {"idle": {"p50": 4.2, "p99": 9.6, "probes": 9}}},
         [Left("Pathway", "everything", "its wheel\ncannot be had")],
     )
@@ -138,11 +141,24 @@ def test_the_table_says_what_was_found_and_what_was_left_out() -> None:
     lines = text.splitlines()
     assert {line.count("|") for line in lines[:5]} == {len(COLUMNS) + 1}
     cells = {row[0]: row[1:] for row in (re.split(r" \| ", one.strip("| ")) for one in lines[2:5])}
-    assert cells["nova-stream"][:6] == ["1,000", "1.00", "yes", "yes", "0 of 30", "yes"]
+    assert cells["nova-stream"][:6] == ["1,000", "1.00", "yes", "yes", "0 of 30", "yes (8 s)"]
     assert cells["lean"][:5] == ["1,500", "1.50", "yes", "keeps none", "keeps none"]
-    assert cells["lean"][5:7] == ["not measured (rows)", "4 / 10"]
-    assert cells["Flink SQL"][:6] == ["500", "0.50", "yes", "NO", "25 of 40", "NO"]
+    assert cells["lean"][5:7] == ["not measured", "4 / 10"]
+    assert cells["Flink SQL"][:6] == ["500", "0.50", "yes", "NO", "25 of 40", "NO (31 s)"]
     assert "LEFT OUT: **Pathway**, everything: its wheel cannot be had" in text
+
+
+def test_a_run_in_parts_is_one_table() -> None:
+    found = _results()
+    peers = [peer for peer in PEERS if peer.name in {"nova-stream", "lean", "Flink SQL"}]
+    nothing = Results({}, {}, {}, [])
+    whole = summary(peers, Sizes(), found)
+    first = summary(peers, Sizes(), nothing._replace(runs=found.runs, left=found.left))
+    second = summary(peers, Sizes(), nothing._replace(crashes=found.crashes))
+    third = summary(peers[1:], Sizes(), nothing._replace(fresh=found.fresh))
+    assert markdown(merged(merged(first, second), third)).count("| nova-stream |") == 1
+    lines = markdown(merged(merged(first, second), third)).splitlines()
+    assert sorted(lines) == sorted(markdown(whole).splitlines())
 
 
 def test_a_peer_whose_parts_cannot_be_had_is_left_out_loudly(
