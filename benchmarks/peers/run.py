@@ -148,7 +148,6 @@ def summary(peers: Sequence[Peer], sizes: Sizes, found: Results) -> dict[str, An
 def _peer(peer: Peer, own: list[trial.Run], found: Results) -> dict[str, Any]:
     runs, crash = found.runs.get(peer.name, []), found.crashes.get(peer.name)
     median = _median_of(runs)
-    ratios = [run.rate / first.rate for run, first in zip(runs, own, strict=False)]
     kept = peer.statistics
     return {
         "name": peer.name,
@@ -156,7 +155,7 @@ def _peer(peer: Peer, own: list[trial.Run], found: Results) -> dict[str, Any]:
         "claims": peer.claims,
         "events_per_s": median(lambda run: run.rate),
         "rounds": [round(run.rate) for run in runs],
-        "ratio_to_nova_stream": statistics.median(ratios) if ratios else None,
+        "ratio_to_nova_stream": _ratio(runs, own),
         "start_seconds": median(lambda run: run.start_seconds),
         "memory_mb": median(lambda run: run.memory_mb),
         "rows_exact": not any(run.wrong_rows for run in runs) if runs else None,
@@ -176,6 +175,15 @@ def _peer(peer: Peer, own: list[trial.Run], found: Results) -> dict[str, Any]:
         ],
         "wrong_after_kill": (crash.wrong_rows + crash.wrong_statistics)[:10] if crash else [],
     }
+
+
+def _ratio(runs: list[trial.Run], own: list[trial.Run]) -> float | None:
+    """The median of the rounds' own ratios; of the medians where a round is missing."""
+    if not (runs and own):
+        return None
+    if len(runs) == len(own):
+        return statistics.median(a.rate / b.rate for a, b in zip(runs, own, strict=True))
+    return statistics.median(a.rate for a in runs) / statistics.median(b.rate for b in own)
 
 
 def _median_of(runs: list[trial.Run]) -> Callable[[Callable[[trial.Run], float]], float | None]:
