@@ -30,8 +30,9 @@ from nova_stream.storage.database import Connection
 _POLL = 0.02
 _MEMORY_EVERY = 0.25
 _SAMPLE_PAUSE = 0.05
-#: A peer whose rows and statistics stand still for so long is done, right or wrong.
-STILL = 20.0
+#: A peer whose rows and statistics stand still for so long is done, right or wrong: longer than
+#: Kafka keeps an abandoned transaction.
+STILL = 40.0
 
 _ANY = "SELECT EXISTS (SELECT FROM peer.rows)"
 _VERSIONS = "SELECT entity, id, seq FROM peer.rows"

@@ -59,8 +59,10 @@ app = Application(
     # Sinks write when a checkpoint is made: every 5 s is the default.
     commit_interval=0.5,
     consumer_poll_timeout=0.1,
-    # Until a killed program's partitions are given to the next: 45 s is the default.
+    # Until a killed program's partitions are given to the next (45 s is the default), and until
+    # what it left open no longer holds up readers of what is committed (60 s).
     consumer_extra_config={"session.timeout.ms": 10_000},
+    producer_extra_config={"transaction.timeout.ms": 10_000},
     state_dir=os.path.join(os.environ["NOVA_PEER_FOLDER"], "state"),  # noqa: PTH118
     loglevel="WARNING",
 )
