@@ -23,6 +23,8 @@ KAFKA = {
     "bootstrap.servers": os.environ["NOVA_KAFKA_BROKERS"],
     "group.id": os.environ["NOVA_CONSUMER_GROUP"],
     "auto.offset.reset": "earliest",
+    # Until a killed program's partitions are given to the next: 45 s is the default.
+    "session.timeout.ms": "10000",
 }
 #: Milliseconds between two minibatches, and between two snapshots of the state.
 COMMIT = 100
