@@ -70,7 +70,7 @@ def _yes(found: bool | None) -> str:
 
 def _after_kill(peer: dict[str, Any]) -> str:
     found = _yes(peer["exact_after_kill"])
-    if peer["exact_after_kill"] is None:
+    if not peer["exact_after_kill"]:
         return found
     what = "" if peer["keeps_statistics"] else "rows, "
     return f"{found} ({what}{peer['seconds_after_kill']:.0f} s)"
