@@ -172,6 +172,10 @@ LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/agent/series": [(f"/api/v1/agent/series?name=AGENT-1&{SERIES}", None)],
     "GET /api/v1/agents/series": [(f"/api/v1/agents/series?{SERIES}", None)],
     "GET /api/v1/agents/{name}/series": [(f"/api/v1/agents/AGENT-1/series?{SERIES}", None)],
+    "GET /api/v1/agent/slowest": [(f"/api/v1/agent/slowest?name=AGENT-1&limit=500&{DAYS}", None)],
+    "GET /api/v1/agents/{name}/slowest": [
+        (f"/api/v1/agents/AGENT-1/slowest?limit=500&{DAYS}", None)
+    ],
     "GET /api/v1/alerts": [("/api/v1/alerts?limit=500", None)],
     "GET /api/v1/build": [("/api/v1/build?id=b1", None)],
     "GET /api/v1/builds": [("/api/v1/builds?limit=500", None)],

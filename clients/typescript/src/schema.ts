@@ -294,6 +294,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/{name}/slowest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Slowest
+         * @description The executions of an agent that took longest in a range of time, longest first, archived ones
+         *     too; those without a duration are left out. Errors are there with the scope documents.
+         */
+        get: operations["slowest_api_v1_agents__name__slowest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/slowest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Slowest By Query
+         * @description The same with the name in the query: for any name.
+         */
+        get: operations["slowest_by_query_api_v1_agent_slowest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/builds": {
         parameters: {
             query?: never;
@@ -2067,6 +2108,31 @@ export interface components {
             /** @default null */
             nextCursor: string | null;
             prevCursor: string | null;
+        };
+        /**
+         * SlowestExecutions
+         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @example {
+         *       "items": [
+         *         {
+         *           "id": "e00001",
+         *           "taskId": "t00001",
+         *           "agent": "ATLAS",
+         *           "duration": 14481,
+         *           "timestamp": "2025-11-12T20:03:01.100Z",
+         *           "archived": false,
+         *           "model": "claude-sonnet",
+         *           "gatesPassed": true,
+         *           "error": null
+         *         }
+         *       ],
+         *       "nextCursor": null
+         *     }
+         */
+        SlowestExecutions: {
+            items: components["schemas"]["ListedExecution"][];
+            /** @default null */
+            nextCursor: string | null;
         };
         /**
          * WholeExecution
@@ -4535,6 +4601,201 @@ export interface operations {
             };
             /** @description The token lacks the scope. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not valid; the detail says what to correct. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this token or address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Postgres or Kafka is away, or the schema is not this version's; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The statistics did not reach the position token in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    slowest_api_v1_agents__name__slowest_get: {
+        parameters: {
+            query?: {
+                /** @description Start of a range of time, which is in it (ISO 8601): the figures of what was done from there on. */
+                from?: string | null;
+                /** @description End of the range, which is not in it; none = now. */
+                to?: string | null;
+                /** @description Rows, of all at most. */
+                limit?: number;
+                /** @description Also names that tasks or executions give and no registered agent has. */
+                unregistered?: boolean;
+                /** @description A position token that publishing gave: the answer contains everything up to it. */
+                after?: string | null;
+                /** @description Seconds to wait for it; then the answer is 504. */
+                timeout?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The executions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlowestExecutions"];
+                };
+            };
+            /** @description No token, or one that is not configured. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not valid; the detail says what to correct. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this token or address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Postgres or Kafka is away, or the schema is not this version's; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The statistics did not reach the position token in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    slowest_by_query_api_v1_agent_slowest_get: {
+        parameters: {
+            query: {
+                name: string;
+                /** @description Start of a range of time, which is in it (ISO 8601): the figures of what was done from there on. */
+                from?: string | null;
+                /** @description End of the range, which is not in it; none = now. */
+                to?: string | null;
+                /** @description Rows, of all at most. */
+                limit?: number;
+                /** @description Also names that tasks or executions give and no registered agent has. */
+                unregistered?: boolean;
+                /** @description A position token that publishing gave: the answer contains everything up to it. */
+                after?: string | null;
+                /** @description Seconds to wait for it; then the answer is 504. */
+                timeout?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The executions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlowestExecutions"];
+                };
+            };
+            /** @description No token, or one that is not configured. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -87,6 +87,7 @@ EXECUTION: dict[str, Any] = {
     "error": None,
 }
 EXECUTIONS = {"items": [EXECUTION], **_ENDS}
+SLOWEST = {"items": [EXECUTION], "nextCursor": None}
 TASK_WITH_EXECUTIONS = {
     **TASK,
     "dependencies": [],

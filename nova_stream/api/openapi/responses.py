@@ -134,6 +134,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "TaskList": (Page[ListedTask], examples.TASKS),
     "TaskWithExecutions": (TaskWithExecutions, examples.TASK_WITH_EXECUTIONS),
     "ExecutionList": (Page[ListedExecution], examples.EXECUTIONS),
+    "SlowestExecutions": (Items[ListedExecution], examples.SLOWEST),
     "WholeExecution": (WholeExecution, examples.WHOLE_EXECUTION),
     "UserList": (Page[ListedUser], examples.USERS),
     "ListedUser": (ListedUser, examples.USER),
