@@ -26,7 +26,7 @@ def test_a_job_that_is_run_from_the_page_is_followed(page: Page) -> None:
     page.get_by_role("link", name="computeAgentStats").click()
     run = page.locator(".runs tbody tr").first
     expect(run).to_contain_text("ok, by hand")
-    expect(run).to_contain_text("computed:")
+    expect(run).to_contain_text("recounted")
     page.get_by_role("link", name="Stream", exact=True).click()
     drift = page.locator("[data-drift]").first
     expect(drift).to_have_attribute("data-drift", "0")

@@ -10,6 +10,7 @@ import { useResource } from "../resources.js";
 import { agents } from "../state.js";
 import { History, nameOf, useHistories } from "./agents.js";
 import { Explanation } from "./explanation.js";
+import { Slowest } from "./slowest.js";
 
 const FIGURES = [
   ["totalTasks", "Tasks", integer],
@@ -57,6 +58,7 @@ export function Agent({ params }) {
         <${Cards} agent=${agent} histories=${histories} />
         <p class="ways">All of its ${WAYS.map(([address, title], place) => html`${place > 0 && " · "}<a key=${address} href=${withParameters(address, { agent: name })}>${title}</a>`)}</p>
         <${OverTime} id="over-time" title="Over time" path="/api/v1/agent/series" parameters=${parameters} figures=${TASKS} usual="1d" />
+        <${Slowest} name=${name} />
         <${Explanation} name=${name} figure=${figure} choose=${(key) => change({ figure: key === "totalTasks" ? null : key, cursor: null }, true)} />`}
     <//>`;
 }

@@ -2,7 +2,8 @@
 
 import { toAgent, useParameters, withParameters } from "../address.js";
 import { duration, integer, NOTHING, percent } from "../format.js";
-import { html } from "../lib.js";
+import { html, useMemo } from "../lib.js";
+import { before, Change, changeOf } from "../parts/before.js";
 import { Empty } from "../parts/common.js";
 import { useLast, useRange } from "../parts/over_time.js";
 import { Instead, Stale } from "../parts/page.js";
@@ -12,13 +13,14 @@ import { useResource } from "../resources.js";
 import { nameOf } from "./agents.js";
 
 const EVERY = 10_000; // milliseconds
+const BEFORE = 60_000; // what is over changes seldom
 
 function figure(key, title, text) {
   return { key, title, kind: "number", value: (row) => row[key], cell: (row) => (row[key] === null ? NOTHING : text(row[key])), attributes: (row) => ({ "data-zero": row[key] ? undefined : "true" }) };
 }
 
-/** The address of the agent's page carries the range on. */
-function columnsOf(query) {
+/** The address of the agent's page carries the range on; ``past`` has the p95 of the time before. */
+function columnsOf(query, past) {
   const range = { since: query.since, from: query.from, to: query.to };
   return [
     { key: "agentName", title: "Agent", value: nameOf, cell: (row) => html`<a href=${toAgent(row.agentName, range)}>${nameOf(row)}</a><span class="role">${row.role || "\u00a0"}</span>` },
@@ -29,28 +31,36 @@ function columnsOf(query) {
     figure("avgDuration", "Mean", duration),
     figure("p50Duration", "p50", duration),
     figure("p95Duration", "p95", duration),
+    { key: "p95Change", title: "Change of p95", kind: "number", value: (row) => changeOf(row.p95Duration, past.get(keyOf(row))), cell: (row) => html`<${Change} now=${row.p95Duration} then=${past.get(keyOf(row))} />` },
     figure("p99Duration", "p99", duration),
   ];
 }
 
+const keyOf = (row) => `${row.agentId}/${row.agentName}`;
+
+const pathOf = (range) => withParameters("/api/v1/agents/stats", { unregistered: "true", ...range });
+
 export function AgentsInRange() {
   const { query } = useParameters();
-  const columns = columnsOf(query);
+  const range = useRange("1d");
+  const key = `${query.since} ${query.from} ${query.to}`;
+  const asked = useResource(pathOf(range), EVERY, "stats");
+  const answer = useLast(asked, key);
+  const earlier = useLast(useResource(pathOf(before(range)), BEFORE, "stats"), key);
+  const past = useMemo(() => new Map((earlier?.items || []).map((row) => [keyOf(row), row.p95Duration])), [earlier]);
+  const columns = columnsOf(query, past);
   const sort = useSort(columns, "agentName");
-  const { from, to } = useRange("1d");
-  const asked = useResource(withParameters("/api/v1/agents/stats", { unregistered: "true", from, to }), EVERY, "stats");
-  const answer = useLast(asked, `${query.since} ${query.from} ${query.to}`);
   if (!answer) return html`<${Instead} resource=${asked} what="What the agents did" />`;
   const words = (query.q || "").toLowerCase();
   const rows = sort.apply(answer.items.filter((row) => `${nameOf(row)} ${row.role || ""}`.toLowerCase().includes(words)));
   return html`
     <div class="list spaced">
       <${Stale} resource=${asked} />
-      <p class="note">Of what finished in this time; success is of the finished ones. All together: ${integer(answer.overall.completedTasks)} done, ${integer(answer.overall.failedTasks)} failed, p95 ${duration(answer.overall.p95Duration)}.</p>
+      <p class="note">Of what finished in this time; success is of the finished ones. All together: ${integer(answer.overall.completedTasks)} done, ${integer(answer.overall.failedTasks)} failed, p95 ${duration(answer.overall.p95Duration)}. What it is compared with is as much time right before.</p>
       <${SortList} columns=${columns} sort=${sort} label="Order of the agents" />
       ${rows.length === 0
         ? html`<${Empty}>No agent fits these filters.<//>`
-        : html`<${Table} name="agents in-range" label="Agents" columns=${columns} rows=${rows} keyOf=${(row) => `${row.agentId}/${row.agentName}`} sort=${sort} />
+        : html`<${Table} name="agents in-range" label="Agents" columns=${columns} rows=${rows} keyOf=${keyOf} sort=${sort} />
             <div class="pager"><${Save} name="agents" columns=${columns} rows=${rows} /></div>`}
     </div>`;
 }

@@ -12,7 +12,23 @@ import { useResource } from "../resources.js";
 import { BuildLength, BuildStatus } from "./builds.js";
 import { TASK } from "./tasks.js";
 
+const FAILED = [TASK.id, TASK.agent, TASK.attempts, TASK.error];
+const SHOWN = 20; // failed tasks
+const EVERY = 5000; // milliseconds
+
 const COLUMNS = [TASK.id, TASK.status, TASK.agent, TASK.attempts, TASK.createdAt, TASK.error];
+
+/** The tasks that failed, before all others: they are why somebody looks. */
+function Failed({ build }) {
+  const asked = useResource(withParameters("/api/v1/tasks", { build: build.id, status: "failed", limit: SHOWN }), EVERY, "documents");
+  const answer = asked.data.value;
+  if (!answer?.items.length) return null;
+  return html`
+    <${Section} id="failed" title="Failed tasks">
+      <${Table} name="failed-tasks" label="Failed tasks" columns=${FAILED} rows=${answer.items} keyOf=${(task) => task.id} />
+      ${answer.nextCursor && html`<p class="note"><a href=${withParameters("/tasks", { build: build.id, status: "failed" })}>All failed tasks</a></p>`}
+    <//>`;
+}
 
 export function Build({ params }) {
   const { query } = useParameters();
@@ -32,6 +48,7 @@ export function Build({ params }) {
           ["Duration", html`<${BuildLength} build=${build} />`],
         ]} />
         <${Text} id="error" title="Error" text=${build.error} bad />
+        <${Failed} build=${build} />
         <${Section} id="tasks" title="Tasks">
           ${build.tasks.length === 0
             ? html`<p class="empty">No tasks.</p>`

@@ -8,8 +8,9 @@ import { FilterChoice } from "../parts/filter.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { useResource } from "../resources.js";
+import { didOf } from "./did.js";
 import { Actions, Rights } from "./job_actions.js";
-import { JobState } from "./jobs.js";
+import { Did, JobState } from "./jobs.js";
 
 const OUTCOMES = [["all", "All"], ["ok", "Ok"], ["failed", "Failed"], ["missed", "Missed"]];
 
@@ -19,16 +20,8 @@ const runsOf = (job) => [
   { key: "trigger", title: "Why", value: (run) => run.trigger, cell: (run) => (run.dryRun ? "dry run" : words(run.trigger)) },
   { key: "startedAt", title: "Started", kind: "number", value: (run) => run.startedAt || run.scheduledAt, cell: (run) => html`<${Ago} time=${run.startedAt || run.scheduledAt} />` },
   { key: "durationMs", title: "Duration", kind: "number", value: (run) => run.durationMs, cell: (run) => (run.durationMs === null ? "" : duration(run.durationMs)) },
-  { key: "result", title: "Result", kind: "text", value: (run) => run.error || JSON.stringify(run.result), cell: (run) => html`<${Summary} run=${run} />` },
+  { key: "result", title: "What it did", kind: "text", value: didOf, cell: (run) => html`<${Did} run=${run} />` },
 ];
-
-/** The error, or the first words of a result. */
-function Summary({ run }) {
-  if (run.error) return html`<span class="failure">${run.error}</span>`;
-  const [name, value] = Object.entries(run.result || {})[0] || [];
-  if (!name) return "";
-  return `${name}: ${typeof value === "object" ? "…" : value}`;
-}
 
 function Runs({ name }) {
   const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["outcome"], "stats");

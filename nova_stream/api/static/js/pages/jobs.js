@@ -7,6 +7,7 @@ import { Ago, Badge, Until } from "../parts/common.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
+import { didOf } from "./did.js";
 import { Actions, Rights } from "./job_actions.js";
 
 export function JobState({ job }) {
@@ -27,6 +28,10 @@ function JobLength({ job }) {
     ${usual !== null && html`<span class="note below-figure">usually ${duration(usual)}</span>`}`;
 }
 
+/** What a run did, in one line. */
+export function Did({ run }) {
+  return html`<span class=${run?.error ? "failure" : ""}>${didOf(run)}</span>`;
+}
 
 function Outcome({ job }) {
   const last = job.lastRun;
@@ -40,6 +45,7 @@ const COLUMNS = [
   { key: "nextRun", title: "Next run", kind: "number", value: (job) => job.nextRun, cell: (job) => (job.paused ? NOTHING : html`<${Until} time=${job.nextRun} />`) },
   { key: "lastRun", title: "Last run", kind: "number", value: (job) => job.lastRun?.startedAt, cell: (job) => (job.lastRun ? html`<${Ago} time=${job.lastRun.startedAt || job.lastRun.scheduledAt} />` : "never") },
   { key: "outcome", title: "Outcome", value: (job) => job.lastRun?.outcome, cell: (job) => html`<${Outcome} job=${job} />` },
+  { key: "did", title: "What it did", kind: "text", value: (job) => didOf(job.lastRun), cell: (job) => html`<${Did} run=${job.lastRun} />` },
   { key: "durationMs", title: "Duration", kind: "number", value: (job) => job.lastRun?.durationMs, cell: (job) => html`<${JobLength} job=${job} />` },
   { key: "successRate", title: "Success", kind: "number", value: (job) => job.successRate, cell: (job) => html`<span title=${plural(job.runs || 0, "run")}>${percent(job.successRate)}</span>` },
 ];

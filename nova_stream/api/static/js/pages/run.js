@@ -9,6 +9,7 @@ import { Confirm, openDialog, say } from "../parts/dialogs.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { useResource } from "../resources.js";
 import { admin } from "../rights.js";
+import { didOf } from "./did.js";
 
 function UndoDialog({ run, close, done }) {
   const act = async () => {
@@ -41,12 +42,13 @@ export function Run({ params }) {
       <${Instead} resource=${asked} what="The run" />
       ${run && html`
         <${Stale} resource=${asked} />
+        ${!run.error && html`<p class="did">${didOf(run)}</p>`}
         ${run.error && html`<p class="box failure error">${run.error}</p>`}
         <${Facts} facts=${[
           ["Why", run.dryRun ? "dry run" : words(run.trigger)],
           ["Scheduled", html`<${When} time=${run.scheduledAt} />`],
           ["Started", run.startedAt && html`<${When} time=${run.startedAt} />, <${Ago} time=${run.startedAt} />`],
-          ["Ended", run.finishedAt && html`<${When} time=${run.finishedAt} />`],
+          ["Ended", run.endedAt && html`<${When} time=${run.endedAt} />`],
           ["Duration", run.durationMs === null ? null : duration(run.durationMs)],
         ]} />
         ${run.result && html`<${Section} id="result" title="Result"><pre class="bytes" tabindex="0" aria-label="The result">${JSON.stringify(run.result, null, 2)}</pre><//>`}`}

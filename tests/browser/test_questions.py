@@ -1,0 +1,89 @@
+"""Questions that people come with, answered by clicks alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.dashboard import Running, until, visit
+
+pytestmark = pytest.mark.browser
+
+NARROW: Any = {"width": 390, "height": 844}
+
+
+def change(entity: str, **document: Any) -> dict[str, Any]:
+    return {"entity": entity, "op": "c", "after": document}
+
+
+def hours_ago(hours: float) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="milliseconds")
+
+
+def test_why_a_build_failed(page: Page, running: Running) -> None:
+    build = {"id": "asked-why", "prdId": "p", "prdName": "Asked why", "startedAt": hours_ago(1)}
+    ended = {"status": "failed", "completedAt": hours_ago(0), "error": "a task was lost"}
+    tasks = [
+        change("tasks", id=f"why-{n:03}", buildId="asked-why", status="done", phase=1, agent="MARS")
+        for n in range(110)
+    ]
+    lost = {"id": "why-lost", "buildId": "asked-why", "title": "The lost one", "agent": "MARS"}
+    lost |= {"status": "failed", "phase": 2, "error": "merge conflict in 2 files"}
+    running.publish(change("builds", **build, **ended), *tasks, change("tasks", **lost))
+
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Builds").click()
+    page.get_by_role("button", name="Failed", exact=True).click()
+    page.get_by_role("link", name="Asked why").click()
+    # It is on the second page of the build's tasks.
+    failed = page.locator("#failed tbody tr")
+    expect(failed).to_have_count(1)
+    expect(failed).to_contain_text("merge conflict in 2 files")
+    expect(page.locator("#tasks")).not_to_contain_text("The lost one")
+    failed.get_by_role("link", name="The lost one").click()
+    expect(page.locator("#error")).to_contain_text("merge conflict in 2 files")
+
+
+def test_which_agent_got_slower_and_in_which_executions(page: Page, running: Running) -> None:
+    name = "SLOWER-TODAY"
+    durations = [("then", 30, 10), ("now-short", 2, 20), ("now-longest", 3, 90_000)]
+    executions = [
+        change("executions", id=id_, agent=name, duration=duration, timestamp=hours_ago(hours))
+        for id_, hours, duration in durations
+    ]
+    running.publish(change("agents", id="slower-today", name=name), *executions)
+
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Agents").click()
+    page.get_by_label("Time").select_option("Last day")
+    page.get_by_role("button", name="Change of p95").click()
+    first = page.locator(".in-range tbody tr").first
+    expect(first).to_contain_text(name)
+    expect(first.locator(".col-p95Change")).to_contain_text("+899,900 %")
+    expect(first.locator(".col-p95Change")).to_contain_text("was 10 ms")
+    first.get_by_role("link", name=name).click()
+    slowest = page.locator("#slowest")
+    expect(slowest.locator(".compared")).to_contain_text("1 min 30 s, against 10 ms")
+    expect(slowest.locator("tbody th")).to_have_text(["now-longest", "now-short"])
+    slowest.get_by_role("link", name="now-longest").click()
+    expect(page.locator("h1")).to_have_text("Execution now-longest")
+
+
+@pytest.mark.parametrize("viewport", [None, NARROW])
+def test_whether_the_jobs_ran_and_what_they_did(
+    page: Page, running: Running, viewport: Any
+) -> None:
+    run = running.call("POST", "/jobs/markInactiveUsers/run", json={})["runId"]
+    path = f"/jobs/markInactiveUsers/runs/{run}"
+    until(lambda: running.call("GET", path)["state"] == "ended")
+    if viewport:
+        page.set_viewport_size(viewport)
+    visit(page, "/jobs")
+    row = page.locator("[data-job=markInactiveUsers]")
+    expect(row.locator(".col-did")).to_contain_text("users inactive:")
+    row.locator(".col-outcome").get_by_role("link").click()
+    expect(page.locator(".did")).to_contain_text("users inactive:")
+    expect(page.locator(".facts")).to_contain_text("Ended")
+    page.get_by_role("link", name="markInactiveUsers").click()
+    expect(page.locator(f"[data-run='{run}']")).to_contain_text("users inactive:")
