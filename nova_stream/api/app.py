@@ -57,6 +57,9 @@ from nova_stream.api.routes import (
     stream,
     trail,
 )
+from nova_stream.api.routes import (
+    settings as settings_route,
+)
 from nova_stream.api.state import ApiServices
 from nova_stream.api.stream_watch import StreamWatch
 from nova_stream.api.tracing import TracingMiddleware
@@ -90,6 +93,7 @@ ROUTES = (
     alerts,
     dead_letters,
     status,
+    settings_route,
     stream,
     events,
     health,

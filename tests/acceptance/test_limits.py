@@ -194,6 +194,7 @@ LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/jobs/{name}/runs/{runId}": [("/api/v1/jobs/healthCheck/runs/1", None)],
     "GET /api/v1/overview": [("/api/v1/overview", None)],
     "GET /api/v1/search": [("/api/v1/search?q=agent&limit=20", None)],
+    "GET /api/v1/settings": [("/api/v1/settings", None)],
     "GET /api/v1/stream": [],  # by itself, below
     "GET /api/v1/stream/status": [("/api/v1/stream/status", None)],
     "GET /api/v1/task": [("/api/v1/task?id=t1&limit=500", None)],

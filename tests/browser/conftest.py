@@ -42,6 +42,7 @@ def running(
             "NOVA_TOPIC_PREFIX": prefix,
             "NOVA_CONSUMER_GROUP": prefix,
             "NOVA_PARTITIONS": "2",
+            "NOVA_STALL_MINUTES": "120",
             "NOVA_API_TOKEN": TOKEN,
             "NOVA_API_TOKENS": ",".join(
                 [f"reader:read:{READER}", *(f"{scope}:{scope}:one-{scope}" for scope in SCOPES)]

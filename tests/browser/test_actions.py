@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -104,6 +105,29 @@ def test_a_dead_letter_is_set_aside(page: Page, running: Running) -> None:
     page.get_by_role("button", name="Discard…").click()
     page.get_by_role("button", name="Set aside", exact=True).click()
     expect(page.locator(".page-heading .badge")).to_have_text("discarded")
+
+
+def test_a_build_may_be_stalled_by_the_setting(page: Page, running: Running) -> None:
+    started = [("b-31", 31), ("b-119", 119), ("b-121", 121)]
+    running.publish(
+        *(
+            {
+                "entity": "builds",
+                "after": {"id": id_, "prdId": "p", "status": "running", "startedAt": ago(minutes)},
+            }
+            for id_, minutes in started
+        )
+    )
+    for id_, marked in (("b-121", 1), ("b-119", 0), ("b-31", 0)):
+        with page.expect_response("**/api/v1/settings"):
+            visit(page, f"/builds/{id_}")
+        expect(page.locator(".page-heading .badge")).to_have_text("running")
+        expect(page.locator(".page-heading .tag")).to_have_count(marked)
+    running.publish(*({"entity": "builds", "op": "d", "before": {"id": id_}} for id_, _ in started))
+
+
+def ago(minutes: int) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
 
 
 def test_a_build_shows_its_tasks_and_that_it_stalled(page: Page, running: Running) -> None:

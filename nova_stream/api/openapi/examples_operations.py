@@ -204,6 +204,7 @@ TRAIL = {
     ],
     "nextCursor": None,
 }
+CLIENT_SETTINGS = {"stallMinutes": 30}
 TOKEN_RIGHTS = {
     "name": "ops",
     "scopes": ["stats", "admin"],

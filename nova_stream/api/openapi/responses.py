@@ -114,6 +114,12 @@ class TokenRights(msgspec.Struct, frozen=True, rename="camel"):
     expires_at: Time | None
 
 
+class ClientSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """``stallMinutes``: a build that runs for longer may have stalled (NOVA_STALL_MINUTES)."""
+
+    stall_minutes: int
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """What Kafka has acknowledged: how many changes, and the token to read them with."""
 
@@ -160,6 +166,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
     "TrailList": (Items[TrailRow], operation.TRAIL),
     "TokenRights": (TokenRights, operation.TOKEN_RIGHTS),
+    "ClientSettings": (ClientSettings, operation.CLIENT_SETTINGS),
     "Accepted": (Accepted, examples.ACCEPTED),
     "Live": (Live, examples.LIVE),
     "Ready": (Ready, examples.READY),

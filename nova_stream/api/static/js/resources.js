@@ -106,6 +106,9 @@ export const alerts = new Resource("/api/v1/alerts?open=true&limit=100", 1000, "
 export const pulse = new Resource("/api/v1/token", 1000, "documents", STATUS_LIMIT);
 pulse.wanted = () => may("documents") && !may("stats");
 
+/** What the installation's settings say of rows. */
+export const settings = new Resource("/api/v1/settings", 0, "stats or documents");
+
 /** What Postgres does while it does not serve, as the server's last answer tells; else null. */
 export const databaseAway = computed(() => {
   const { data, failure } = may("stats") ? status : pulse;
@@ -113,7 +116,7 @@ export const databaseAway = computed(() => {
   return told && told !== "up" ? told : null;
 });
 
-for (const resource of [status, alerts, pulse]) active.add(resource);
+for (const resource of [status, alerts, pulse, settings]) active.add(resource);
 
 function startAll() {
   for (const resource of active) resource.start();

@@ -1,26 +1,28 @@
 // Builds, newest first; those that hang are marked.
 
 import { toBuild } from "../address.js";
-import { duration, NOTHING, roughly } from "../format.js";
+import { duration, NOTHING, plural, roughly } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Badge } from "../parts/common.js";
 import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
+import { settings } from "../resources.js";
 import { now } from "../state.js";
 
-const STALL = 30 * 60_000; // milliseconds; what the job checkStalledBuilds goes by
+const MINUTE = 60_000; // milliseconds
 const STATUSES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["completed", "Completed"], ["pending", "Pending"]];
 
 export function BuildStatus({ build }) {
   if (build.status === "failed" && (build.error || "").startsWith("Build stalled")) {
     return html`<${Badge} name="stalled" title=${build.error} />`;
   }
-  const late = build.status === "running" && build.startedAt && now.value - Date.parse(build.startedAt) > STALL;
+  const limit = settings.data.value?.stallMinutes; // what the job checkStalledBuilds goes by
+  const late = limit && build.status === "running" && build.startedAt && now.value - Date.parse(build.startedAt) > limit * MINUTE;
   return html`
     <${Badge} name=${build.status} />
-    ${late && html`<span class="tag warn" title="It runs longer than 30 minutes; checkStalledBuilds ends it when nothing happens">may be stalled</span>`}`;
+    ${late && html`<span class="tag warn" title="It runs longer than ${plural(limit, "minute")}; checkStalledBuilds ends it when nothing happens">may be stalled</span>`}`;
 }
 
 export function BuildLength({ build }) {
