@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from benchmarks import capture, freshness, memory, report, source_audit, through
 NAMES = ("throughput", "freshness", "memory")
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: list[str]) -> argparse.Namespace:
+    """What ``words`` ask for; without any, help: what takes many minutes is asked for by name."""
     parser = argparse.ArgumentParser(
         prog="nova-stream bench",
         description="Measure nova-stream on this machine, with a Kafka and a Postgres of its own.",
     )
     parser.add_argument(
-        "name", nargs="?", default="all", choices=(*NAMES, "source-audit", "capture", "all")
+        "name",
+        choices=(*NAMES, "source-audit", "capture", "all"),
+        help=f"all: {', '.join(NAMES)}",
     )
     parser.add_argument(
         "--events",
@@ -77,12 +81,12 @@ def _arguments() -> argparse.Namespace:
         help="capture: documents of the deployment (%(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
-    return parser.parse_args()
+    return parser.parse_args(words or ["--help"])
 
 
 def main() -> None:
     """Run what is asked for, print tables, and write the results as JSON where wanted."""
-    given = _arguments()
+    given = _arguments(sys.argv[1:])
     results: dict[str, Any] = {
         "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True)}
     }

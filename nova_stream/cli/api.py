@@ -10,8 +10,10 @@ from nova_stream.cli.start import prepare_long_run
 
 
 def api(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 = any free one.")] = 8600,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port; 0 = any free one.")
+    ] = 8600,
     tls_cert: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Chain of certificates, PEM; else NOVA_API_TLS_CERT."),

@@ -19,7 +19,7 @@ CONTEXT = {
 
 
 def bench(context: typer.Context) -> int:
-    """Run the benchmarks of a checkout; `bench --help` shows which there are."""
+    """Run the benchmarks of a checkout; alone it shows which there are."""
     root = Path(__file__).resolve().parents[2]
     if not (root / "benchmarks" / "__main__.py").is_file():
         raise UsageError(

@@ -55,7 +55,8 @@ def builds(
         str | None, typer.Option(metavar="NAME", help="Only builds with tasks of this agent.")
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="Only builds with this text in id or name.")
+        str | None,
+        typer.Option("--text", metavar="TEXT", help="Only builds with this text in id or name."),
     ] = None,
     start: From = None,
     to: To = None,

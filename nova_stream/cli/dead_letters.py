@@ -40,14 +40,20 @@ _Ids = Annotated[
     typer.Argument(metavar="ID", min=1, max=_LARGEST, help="Their numbers, as listed."),
 ]
 _All = Annotated[bool, typer.Option("--all", metavar="", help="All open ones.")]
-_Reason = Annotated[str | None, typer.Option(help="With --all: only those with this reason.")]
+_Reason = Annotated[
+    str | None, typer.Option(metavar="WORD", help="With --all: only those with this reason.")
+]
 
 
 @app.command("list")
 def show_list(
     *,
-    topic: Annotated[str | None, typer.Option(help="Only dead letters of this topic.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only dead letters with this reason.")] = None,
+    topic: Annotated[
+        str | None, typer.Option(metavar="TOPIC", help="Only dead letters of this topic.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Only dead letters with this reason.")
+    ] = None,
     state: Annotated[_State | None, typer.Option(help="Only those in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
     as_json: Json = False,

@@ -16,7 +16,8 @@ def demo(
         float, typer.Option(min=0.001, max=100_000, metavar="EVENTS_PER_S", help="Events a second.")
     ] = 20.0,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed gives the same story; random by default.")
+        int | None,
+        typer.Option(metavar="N", help="The same seed gives the same story; random by default."),
     ] = None,
 ) -> None:
     """Publish a believable day of 21 agents until it is stopped."""

@@ -15,7 +15,10 @@ def dev(
     port: Annotated[
         int | None,
         typer.Option(
-            min=1, max=65535, help="Port of the API; without it the first free one from 8600 on."
+            min=1,
+            max=65535,
+            metavar="PORT",
+            help="Port of the API; without it the first free one from 8600 on.",
         ),
     ] = None,
     *,

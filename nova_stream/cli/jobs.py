@@ -103,7 +103,8 @@ def history(
 def pause(
     name: _Name,
     reason: Annotated[
-        str | None, typer.Option(help="The reason, shown wherever the job is shown as paused.")
+        str | None,
+        typer.Option(metavar="TEXT", help="The reason, shown wherever the job is shown as paused."),
     ] = None,
     *,
     as_json: Json = False,

@@ -37,6 +37,7 @@ from nova_stream.cli import (
     trail,
     worker,
 )
+from nova_stream.cli.help import without_types_of_flags
 from nova_stream.errors import MissingExtraError, NovaStreamError
 from nova_stream.extras import missing
 
@@ -94,7 +95,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status. What goes wrong is one line on standard error."""
-    command = typer.main.get_command(app)
+    command = without_types_of_flags(typer.main.get_command(app))
     words = list(arguments) or ["--help"]
     try:
         status = command.main(words, prog_name="nova-stream", standalone_mode=False)

@@ -45,9 +45,10 @@ def create(
     scope: Annotated[
         list[str],
         typer.Option(
+            metavar="SCOPE",
             help="What it may do: metrics, stats, documents, publish or admin, of which none "
             "contains another, or read, which is stats and documents; give the option again for "
-            "more."
+            "more.",
         ),
     ],
     expires: _Expires = str(_DAYS),

@@ -22,7 +22,7 @@ def trail(
     refused: Annotated[
         bool, typer.Option("--refused", metavar="", help="Only refused actions.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Lines at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="Lines at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Show the audit trail, newest first: what was published, what administrators did or looked

@@ -30,7 +30,12 @@ def test_why_a_build_failed(page: Page, running: Running) -> None:
         change("tasks", id=f"why-{n:03}", buildId="asked-why", status="done", phase=1, agent="MARS")
         for n in range(110)
     ]
-    lost = {"id": "why-lost", "buildId": "asked-why", "title": "The lost one", "agent": "MARS"}
+    lost: dict[str, Any] = {
+        "id": "why-lost",
+        "buildId": "asked-why",
+        "title": "The lost one",
+        "agent": "MARS",
+    }
     lost |= {"status": "failed", "phase": 2, "error": "merge conflict in 2 files"}
     running.publish(change("builds", **build, **ended), *tasks, change("tasks", **lost))
 

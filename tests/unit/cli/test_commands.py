@@ -77,6 +77,13 @@ def test_benchmarks_need_a_checkout(
     assert "a checkout of nova-stream" in capsys.readouterr().err
 
 
+def test_benchmarks_without_a_name_only_tell_which_there_are() -> None:
+    command = [sys.executable, "-m", "benchmarks"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("usage: nova-stream bench")
+    assert "source-audit" in done.stdout
+
+
 def test_benchmarks_get_all_words_and_give_their_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
