@@ -18,7 +18,7 @@ from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage import locks
 from nova_stream.storage.apply import sql
 from nova_stream.storage.audit import sql as audit_sql
-from nova_stream.storage.audit.audit import Difference
+from nova_stream.storage.audit.audit import Difference, day_differences
 from nova_stream.storage.database import POLITE, Connection, snapshot
 
 _NO_NAME: dict[str, Any] = dict.fromkeys(sql.NAME_FIGURES, 0) | {"newest": None}
@@ -26,7 +26,8 @@ _NO_NAME: dict[str, Any] = dict.fromkeys(sql.NAME_FIGURES, 0) | {"newest": None}
 
 class AgentRecount(msgspec.Struct, frozen=True):
     """``agents`` registered, and every figure that is not as counted: of a cached row, named by
-    the agent's id, or of the sum over a name's partials (``partials of NAME``).
+    the agent's id, of the sum over a name's partials (``partials of NAME``), or of a day of
+    executions that is counted already.
     """
 
     agents: int
@@ -59,6 +60,7 @@ async def recount_agents(connection: Connection) -> AgentRecount:
         sums = await _by(connection, audit_sql.SUM_NAMES, "agent")
         agents = await connection.fetch(audit_sql.AGENTS)
         cache = await _by(connection, audit_sql.AGENT_CACHE, "agent_id")
+        days = await day_differences(connection)
     counted = {a["id"]: _agent_figures(a, names.get(a["name"], _NO_NAME)) for a in agents}
     differences = [
         d
@@ -69,7 +71,7 @@ async def recount_agents(connection: Connection) -> AgentRecount:
         found, wanted = sums.get(name, _NO_NAME), names.get(name, _NO_NAME)
         row = f"partials of {name}"
         differences += _compare(row, found, wanted, sql.NAME_FIGURES)
-    return AgentRecount(agents=len(agents), differences=differences)
+    return AgentRecount(agents=len(agents), differences=differences + days)
 
 
 async def recount_builds(connection: Connection) -> BuildRecount:

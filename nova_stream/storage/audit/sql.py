@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nova_stream.storage.apply.sql import BUILD_FIGURES, NAME_FIGURES
+from nova_stream.storage.stats.histogram import BIN, OF_BIN
 
 #: The partials' row that makes up for what is wrong in the others. No topic of Kafka can be called
 #: so; no worker's table holds it.
@@ -62,6 +63,40 @@ BUILD_DIFFERENCES = _differing(
     "(SELECT 1 AS one, * FROM build_stats_recount) r "
     "FULL JOIN (SELECT 1 AS one, * FROM build_stats_cache) c ON c.one = r.one",
     BUILD_CACHE_FIGURES,
+)
+
+DAY_FIGURES = ("executions", "timed", "duration_sum", "histogram")
+_DAY = "executions, timed, duration_sum, histogram"
+#: As AGENT_DIFFERENCES, of the days of executions that are counted already: nobody reads days from
+#: ``until`` on. Histograms, which have thousands of digits, are told by their hashes.
+DAY_DIFFERENCES = f"""
+WITH found AS (
+    SELECT d.agent, d.day, {_DAY} FROM execution_days d
+    JOIN execution_days_until k ON k.agent = d.agent AND d.day < k.until
+), bins AS (
+    SELECT agent, day, bin, count(*) AS executions, count(duration) AS timed,
+        coalesce(sum(duration), 0) AS duration_sum
+    FROM (
+        SELECT e.agent, date_trunc('day', e.timestamp, 'UTC') AS day, e.duration, {BIN} AS bin
+        FROM executions e JOIN execution_days_until k ON k.agent = e.agent AND e.timestamp < k.until
+    ) x GROUP BY agent, day, bin
+), counted AS (
+    SELECT agent, day, sum(executions)::bigint AS executions, sum(timed)::bigint AS timed,
+        sum(duration_sum) AS duration_sum, sum({OF_BIN}) AS histogram
+    FROM bins GROUP BY agent, day
+)
+SELECT format('executions of %s on %s', agent, (day AT TIME ZONE 'UTC')::date) AS row,
+    {{cache}} AS cache, {{recount}} AS recount
+FROM found f FULL JOIN counted c USING (agent, day)
+WHERE {_row("f", DAY_FIGURES)} IS DISTINCT FROM {_row("c", DAY_FIGURES)}
+ORDER BY agent, day""".format(  # noqa: S608 - made from our own constants
+    **{
+        side: f"""CASE WHEN {table}.executions IS NOT NULL THEN jsonb_build_object(
+        'executions', {table}.executions, 'timed', {table}.timed,
+        'duration_sum', {table}.duration_sum, 'histogram', md5({table}.histogram::text)
+    )::text END"""
+        for side, table in (("cache", "f"), ("recount", "c"))
+    }
 )
 
 # -- the recount -----------------------------------------------------------------------------------

@@ -203,6 +203,41 @@ async def cached_at(runs: Runs) -> set[Any]:
     return {row["cached_at"] for row in await runs.fetch("SELECT cached_at FROM agent_stats_cache")}
 
 
+DAY = "UPDATE execution_days SET {0} WHERE agent = 'MARS'"
+
+
+@pytest.mark.parametrize(
+    ("statement", "figures"),
+    [
+        (DAY.format("executions = executions + 1"), ["executions"]),
+        (DAY.format("timed = 0, duration_sum = 1"), ["timed", "duration_sum"]),
+        (DAY.format("histogram = histogram * 1e9"), ["histogram"]),
+        (DAY.format("day = day - interval '1 day'"), ["row", "row"]),
+        ("DELETE FROM execution_days WHERE agent = 'MARS'", ["row"]),
+        ("DELETE FROM execution_days_until WHERE agent = 'MARS'", []),  # they are open again
+    ],
+)
+async def test_days_that_are_not_as_counted_are_told_and_counted_anew(
+    runs: Runs, nova_settings: Settings, statement: str, figures: list[str]
+) -> None:
+    await runs.run(run_once)
+    days = "SELECT * FROM execution_days ORDER BY agent, day"
+    right = await runs.fetch(days)
+    assert right
+    assert (await audit(nova_settings)).differences == []
+    await runs.execute(statement)
+    told = (await audit(nova_settings)).differences
+    assert [difference.figure for difference in told] == figures
+    assert {difference.row for difference in told} <= {
+        "executions of MARS on 2026-02-19",
+        "executions of MARS on 2026-02-18",
+    }
+    found = await runs.run(run_once)
+    assert found["drift"] == len(figures)
+    assert (await audit(nova_settings)).differences == []
+    assert await runs.fetch(days) == right
+
+
 async def test_days_that_are_over_are_counted_and_open_again_for_what_comes_late(
     runs: Runs, apply_lines: ApplyLines
 ) -> None:
