@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import typer
 import yaml
@@ -203,3 +205,50 @@ def test_the_image_and_the_migration_have_our_version() -> None:
     assert job["metadata"]["name"].endswith("-" + project["version"].replace(".", "-"))
     # Its ConfigMap's name changes with what is in it, and a job cannot change.
     assert "configMapRef" not in dict(pairs(job))
+
+
+#: Kinds of operators, whose schemas come with these and are in no package: what belongs together in
+#: them is held above, their fields by nobody.
+WITHOUT_SCHEMA = {"keda.sh/v1alpha1", "monitoring.coreos.com/v1"}
+#: Minor versions that are maintained upstream: the three newest ones of the package.
+VERSIONS = list(dict.fromkeys(kubernetes_validate.utils.all_versions()))[-3:]
+VALIDATED = [each for each in RESOURCES if each["apiVersion"] not in WITHOUT_SCHEMA]
+
+
+def check_fields(resource: dict[str, Any], version: str) -> None:
+    """Raise ValidationError for what Kubernetes would refuse, fields that it does not know too."""
+    kubernetes_validate.validate(resource, version, strict=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "resource", VALIDATED, ids=lambda each: f"{each['kind']}-{each['metadata']['name']}"
+)
+def test_kubernetes_knows_every_field(resource: dict[str, Any], version: str) -> None:
+    check_fields(resource, version)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("Deployment", ("spec", "template", "spec", "container"), []),
+        ("Deployment", ("spec", "replicas"), "two"),
+        ("Job", ("spec", "backOffLimit"), 3),
+        ("NetworkPolicy", ("spec", "policyType"), ["Ingress"]),
+        ("PodDisruptionBudget", ("spec", "maxUnavailable"), [1]),
+    ],
+)
+def test_a_wrong_field_is_found(kind: str, path: tuple[str, ...], value: Any) -> None:
+    broken = copy.deepcopy(of_kind(kind)[0])
+    place = broken
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    with pytest.raises(kubernetes_validate.ValidationError):
+        check_fields(broken, VERSIONS[-1])
+
+
+def test_what_has_no_schema_is_what_operators_bring() -> None:
+    kinds = {each["kind"] for each in RESOURCES if each["apiVersion"] in WITHOUT_SCHEMA}
+    assert kinds == {"ScaledObject", "ServiceMonitor"}
+    assert len(VALIDATED) == len(RESOURCES) - len(of_kind(*kinds))
