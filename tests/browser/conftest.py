@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,21 @@ def running(
     nova_kafka: str, nova_postgres: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """``nova-stream dev`` on the session's servers, in topics and a database of its own."""
+    with stack(nova_kafka, nova_postgres, tmp_path_factory.mktemp("dashboard")) as found:
+        yield found
+
+
+@contextmanager
+def stack(kafka: str, postgres: str, folder: Path) -> Iterator[Running]:
+    """A ``nova-stream dev`` with 20 demo events a second, as long as the block lasts."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
-    folder = tmp_path_factory.mktemp("dashboard")
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     port = free_port()
-    with fresh_database(nova_postgres) as database, (folder / "dev.log").open("wb") as log:
+    with fresh_database(postgres) as database, (folder / "dev.log").open("wb") as log:
         environment = {
             **os.environ,
-            "NOVA_KAFKA_BROKERS": nova_kafka,
+            "NOVA_KAFKA_BROKERS": kafka,
             "NOVA_DATABASE_URL": database,
             "NOVA_TOPIC_PREFIX": prefix,
             "NOVA_CONSUMER_GROUP": prefix,
@@ -58,7 +65,7 @@ def running(
         )
         try:
             _wait_ready(dev, folder / "stack" / "stack.env", folder / "dev.log")
-            yield Running(f"http://127.0.0.1:{port}", prefix, nova_kafka, environment)
+            yield Running(f"http://127.0.0.1:{port}", prefix, kafka, environment)
         finally:
             dev.send_signal(signal.SIGTERM)
             dev.wait(60)

@@ -89,6 +89,7 @@ export function apply(events) {
   batch(() => {
     let rows = new Map(agents.value || []);
     let moved = false;
+    const told = { build: [], activity: [] }; // put among the others at once: each time sorts them
     for (const { event, data } of events) {
       if (event === "agent") {
         (picture || rows).set(agentKey(data), data);
@@ -108,14 +109,14 @@ export function apply(events) {
         overview.value = data;
       } else if (event === "builds") {
         buildStats.value = data;
-      } else if (event === "activity") {
-        mergeActivities(listed(data));
-      } else if (event === "build") {
-        mergeBuilds(listed(data));
+      } else if (told[event]) {
+        told[event].push(...listed(data));
       } else if (event === "state") {
         databaseAway.value = data.connected === false ? data.databaseState || "silent" : null;
       }
     }
+    if (told.build.length) mergeBuilds(told.build);
+    if (told.activity.length) mergeActivities(told.activity);
     if (moved) agents.value = rows;
   });
 }
