@@ -50,7 +50,8 @@ test-long: setup ## unit and integration tests that are long by nature
 
 test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, Debezium; two of the browser's at a time
 	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration --ignore=tests/browser
-	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile
+	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -m "not long"
+	@$(BIN)/python -m pytest tests/browser -m long
 
 coverage: setup ## make test under coverage.py, with the processes that tests start, and what it says of each file
 	@$(BIN)/coverage erase
