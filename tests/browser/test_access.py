@@ -74,6 +74,7 @@ _EVENTS: tuple[dict[str, Any], ...] = (
 PAGES = {
     "/": ".builds tbody tr",
     "/agents": ".agents tbody tr",
+    "/agents?since=1d&sort=-p95Change": ".in-range tbody tr",
     f"/agents/{_LONG}": ".rows tbody tr",
     "/builds": ".builds tbody tr",
     f"/builds/{_BUILD}": "#tasks tbody tr",
