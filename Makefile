@@ -18,7 +18,7 @@ WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup dev coverage test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-peers chaos chaos-mutations chaos-pages simulate lock client-types clean
+.PHONY: help setup dev coverage test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-peers chaos chaos-mutations chaos-pages simulate lock client-types clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -51,7 +51,6 @@ test-long: setup ## unit and integration tests that are long by nature
 test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, Debezium; two of the browser's at a time
 	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration --ignore=tests/browser
 	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -m "not long"
-	@$(BIN)/python -m pytest tests/browser -m long
 
 coverage: setup ## make test under coverage.py, with the processes that tests start, and what it says of each file
 	@$(BIN)/coverage erase
@@ -92,6 +91,9 @@ bench-jobs: setup ## the guide's seven jobs at the guide's sizes, and the stream
 
 bench-api: setup ## streams and reads of the API under load, beside a recount in SQL
 	@$(BIN)/python -m benchmarks.api $(ARGS)
+
+bench-page: setup ## how soon each page shows something, with 100,000 tasks behind it and 20 changes a second
+	@$(BIN)/python -m pytest tests/browser/test_large.py -o log_cli=true -o log_cli_level=INFO $(ARGS)
 
 bench-peers: setup ## nova-stream beside Faust, Kafka Streams, Quix, Pathway, Flink and loops by hand (EVENTS, ROUNDS, SECONDS, ARGS="--only flink --json FILE")
 	@$(BIN)/python -m benchmarks.peers --events $(EVENTS) --crash-events $(EVENTS) --rounds $(ROUNDS) --seconds $(SECONDS) $(ARGS)
