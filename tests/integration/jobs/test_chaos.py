@@ -17,6 +17,7 @@ from tests.integration.jobs.stubs import NOON, Done, FakeClock, job, query, runs
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 SLOTS = 500
+END = NOON + timedelta(minutes=SLOTS)
 
 
 class Chaos:
@@ -31,6 +32,8 @@ class Chaos:
         self.dice = dice
         self.kills = 0
         self.active = active
+        #: Whether it is at work on a slot.
+        self.works = False
         self._scheduler: Scheduler | None = None
         self._ticks: asyncio.Task[None] | None = None
 
@@ -38,6 +41,7 @@ class Chaos:
         assert context.run_id is not None
         assert context.run_id not in self.active, "two workers run one slot"
         self.active.add(context.run_id)
+        self.works = True
         try:
             connection = await context.connect()
             await asyncio.sleep(self.dice.choice([0, 0, 0.002, 0.02]))
@@ -47,6 +51,7 @@ class Chaos:
             )
         finally:
             self.active.remove(context.run_id)
+            self.works = False
         return Done(handled=1)
 
     def start(self) -> None:
@@ -98,11 +103,15 @@ async def test_500_slots(jobs_settings: Settings, seed: int) -> None:
     await registrar.close()
     for worker in workers:
         worker.start()
-    while clock.now < NOON + timedelta(minutes=SLOTS):
+    while clock.now < END:
         clock.move(seconds=30)
         await asyncio.sleep(dice.uniform(0, 0.04))
-        if dice.random() < 0.05:
+        if dice.random() < 0.08:
             victim = dice.choice(workers)
+            at_work = dice.random() < 0.5
+            while at_work and not victim.works and clock.now < END:
+                clock.move(seconds=30)
+                await asyncio.sleep(0.002)
             await victim.kill()
             victim.start()
     await asyncio.sleep(jobs_settings.job_lease_seconds + 0.3)
