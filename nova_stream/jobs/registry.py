@@ -1,7 +1,8 @@
 """All jobs of the platform, in the contract's order: the only list of them.
 
 The scheduler, the command line, the API with its OpenAPI document, the alerts, ``healthCheck`` and
-the dashboard go by it. A new job is a file here and a row below.
+the dashboard go by it. A new job is a file here, a row below, and its name in ``settings.JOBS``,
+which makes its two settings.
 """
 
 from __future__ import annotations
