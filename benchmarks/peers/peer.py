@@ -84,3 +84,11 @@ UNION ALL SELECT 'tasks', {common}, agent, status, NULL FROM {prefix}tasks {wher
 UNION ALL SELECT 'executions', {common}, agent, NULL, duration::numeric
 FROM {prefix}executions {where}
 """
+
+
+def joined_agents_of(prefix: str, *, id_column: str) -> str:
+    """The ``peer.agents`` of a peer that counts tasks and executions in tables of their own."""
+    return f"""
+SELECT {id_column}, coalesce(total, 0), coalesce(completed, 0), coalesce(failed, 0),
+    coalesce(floor(duration_sum::float8 / nullif(executions, 0) + 0.5), 0)
+FROM {prefix}task_stats FULL JOIN {prefix}execution_stats USING ({id_column})"""

@@ -12,8 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.peers.peer import HERE
-from nova_stream.local.jars import file_sha256
-from nova_stream.local.mirrors import maven_repositories
+from tools import jar_lock
 
 #: All of Flink by name: its parent's versions are not those of its parts otherwise.
 _FLINK = (
@@ -57,26 +56,9 @@ PYTHON = {"quix": "quixstreams[postgresql]==3.28.1", "pathway": "pathway==0.33.0
 def main() -> None:
     """Resolve, fetch, write."""
     for name, (title, roots) in JARS.items():
-        lines = "\n".join(_jars(roots))
-        (HERE / name).write_text(f"# {title}: coordinates, SHA-256, bytes.\n{lines}\n")
+        jar_lock.write(HERE / name, f"{title}: coordinates, SHA-256, bytes.", roots)
     for folder, package in PYTHON.items():
         _packages(HERE / folder / "requirements.lock", package)
-
-
-def _jars(roots: tuple[str, ...]) -> list[str]:
-    from jgo.maven import MavenContext  # noqa: PLC0415  (slow to import)
-
-    with tempfile.TemporaryDirectory() as folder:
-        context = MavenContext(
-            repo_cache=Path(folder), remote_repos=maven_repositories(), timeout=60
-        )
-        inputs, transitive = context.resolver.resolve([context.create_dependency(r) for r in roots])
-        lines = []
-        for one in [*inputs, *(d for d in transitive if d.scope in {"compile", "runtime"})]:
-            path = one.artifact.resolve()
-            name = f"{one.groupId}:{one.artifactId}:{one.version}"
-            lines.append(f"{name} {file_sha256(path)} {path.stat().st_size}")
-    return lines
 
 
 def _packages(lock: Path, package: str) -> None:

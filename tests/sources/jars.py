@@ -6,13 +6,11 @@ difference, since it holds what the Maven repository served at that moment.
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from pathlib import Path
 
 from nova_stream.local import jars
-from nova_stream.local.jars import cache_dir, file_sha256
-from nova_stream.local.mirrors import maven_repositories
+from nova_stream.local.jars import cache_dir
+from tools import jar_lock
 
 LOCK = Path(__file__).with_name("connect-jars.lock")
 
@@ -43,28 +41,11 @@ def class_path() -> list[Path]:
     return jars.install(lock=LOCK, cache=cache_dir() / "connect")
 
 
-def main() -> int:
-    """Resolve, fetch, write the lock; returns the exit status."""
-    from jgo.maven import MavenContext
-
-    with tempfile.TemporaryDirectory() as folder:
-        context = MavenContext(
-            repo_cache=Path(folder), remote_repos=maven_repositories(), timeout=60
-        )
-        roots = [context.create_dependency(root) for root in _ROOTS]
-        inputs, transitive = context.resolver.resolve(roots)
-        wanted = [*inputs, *(d for d in transitive if d.scope in {"compile", "runtime"})]
-        lines = []
-        for dependency in wanted:
-            path = dependency.artifact.resolve()
-            name = f"{dependency.groupId}:{dependency.artifactId}:{dependency.version}"
-            lines.append(f"{name} {file_sha256(path)} {path.stat().st_size}")
-
-    header = f"# Kafka Connect {CONNECT} and Debezium {DEBEZIUM}: coordinates, SHA-256, bytes.\n"
-    LOCK.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{len(lines)} jars pinned in {LOCK.name}\n")
-    return 0
+def main() -> None:
+    """Resolve, fetch, write the lock."""
+    title = f"Kafka Connect {CONNECT} and Debezium {DEBEZIUM}: coordinates, SHA-256, bytes."
+    jar_lock.write(LOCK, title, _ROOTS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

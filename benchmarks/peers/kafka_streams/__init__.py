@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.peers import parts
-from benchmarks.peers.peer import Peer, Start, rows_of
+from benchmarks.peers.peer import Peer, Start, joined_agents_of, rows_of
 
 _HERE = Path(__file__).resolve().parent
 _OPTIONS = ["-Xmx2g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
@@ -36,9 +36,6 @@ PEER = Peer(
     prepare=lambda: Start(parts.java(_HERE, "App", options=_OPTIONS)),
     tables=_TABLES,
     rows=rows_of("streams_"),
-    agents="""
-SELECT id, coalesce(total, 0), coalesce(completed, 0), coalesce(failed, 0),
-    coalesce(floor(duration_sum::float8 / nullif(executions, 0) + 0.5), 0)
-FROM streams_task_stats FULL JOIN streams_execution_stats USING (id)""",
+    agents=joined_agents_of("streams_", id_column="id"),
     builds="SELECT total, completed, failed, running FROM streams_build_stats",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.peers import parts
-from benchmarks.peers.peer import Peer, Start, rows_of
+from benchmarks.peers.peer import Peer, Start, joined_agents_of, rows_of
 
 _HERE = Path(__file__).resolve().parent
 
@@ -31,9 +31,6 @@ PEER = Peer(
     prepare=lambda: Start(parts.python(_HERE)),
     tables=_TABLES,
     rows=rows_of("pathway_", id_column="document_id"),
-    agents="""
-SELECT agent, coalesce(total, 0), coalesce(completed, 0), coalesce(failed, 0),
-    coalesce(floor(duration_sum::float8 / nullif(executions, 0) + 0.5), 0)
-FROM pathway_task_stats FULL JOIN pathway_execution_stats USING (agent)""",
+    agents=joined_agents_of("pathway_", id_column="agent"),
     builds="SELECT total, completed, failed, running FROM pathway_build_stats",
 )

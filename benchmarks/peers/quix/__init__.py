@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.peers import parts
-from benchmarks.peers.peer import Peer, Start, rows_of
+from benchmarks.peers.peer import Peer, Start, joined_agents_of, rows_of
 
 _HERE = Path(__file__).resolve().parent
 
@@ -28,9 +28,6 @@ PEER = Peer(
     prepare=lambda: Start(parts.python(_HERE)),
     tables=_TABLES,
     rows=rows_of("quix_"),
-    agents="""
-SELECT id, coalesce(total, 0), coalesce(completed, 0), coalesce(failed, 0),
-    coalesce(floor(duration_sum::float8 / nullif(executions, 0) + 0.5), 0)
-FROM quix_task_stats FULL JOIN quix_execution_stats USING (id)""",
+    agents=joined_agents_of("quix_", id_column="id"),
     builds="SELECT total, completed, failed, running FROM quix_build_stats",
 )
