@@ -42,7 +42,10 @@ def _arguments(words: list[str]) -> argparse.Namespace:
         help="throughput: turns of each program (%(default)s)",
     )
     parser.add_argument(
-        "--against", type=Path, metavar="DIR", help="throughput: measure another checkout, too"
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="throughput, freshness: measure another checkout, too",
     )
     parser.add_argument(
         "--only",
@@ -100,7 +103,9 @@ def main() -> None:
         )
         report.throughput(results["throughput"])
     if given.name in {"freshness", "all"}:
-        results["freshness"] = freshness.measure(report.say, seconds=given.seconds)
+        results["freshness"] = freshness.measure(
+            report.say, seconds=given.seconds, against=given.against
+        )
         report.freshness(results["freshness"])
     if given.name in {"memory", "all"}:
         results["memory"] = memory.measure(report.say, entities=tuple(given.entities))

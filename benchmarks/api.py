@@ -131,7 +131,7 @@ class _Bench:
         generating = freshness._generator(self._servers, self._settings, rate, seconds + 8)
         with generating:
             probing = asyncio.create_task(
-                freshness._probe(self._settings, self._worker, rate, seconds)
+                freshness._probe(self._servers, self._settings, self._worker, rate, seconds)
             )
             await self._flowing(rate)
             cpu, began = self._cpu(), time.perf_counter()
@@ -143,7 +143,7 @@ class _Bench:
                 output, _ = await reading
             passed = time.perf_counter() - began
             used = {name: (now - cpu[name]) / passed for name, now in self._cpu().items()}
-            fresh = await probing
+            fresh = freshness._summary([await probing])
         found = msgspec.json.decode(output)
         return {
             "fresh": fresh,

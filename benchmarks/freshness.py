@@ -2,7 +2,7 @@
 
 A probe publishes a task of an agent of its own through the SDK and looks at the agent's row of
 ``agent_stats_cache`` until it counts the task. Load generator, probe, Kafka, Postgres and worker
-share this machine.
+share this machine. Two checkouts are measured in turns, in the order A B B A.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from benchmarks.common import (
+    ROOT,
     WORKER,
     Process,
     Stack,
@@ -42,25 +44,59 @@ _SEEN = "SELECT total_tasks FROM agent_stats_cache WHERE agent_id = $1"
 _APPLIED = "SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_positions"
 
 
-def measure(say: Say, *, seconds: float = SECONDS) -> dict[str, Any]:
-    """Measure every load with a worker of its own; gives what the report shows."""
+class _Turn(NamedTuple):
+    """What the probes of one worker saw."""
+
+    times: list[float]
+    applied: int
+    passed: float
+    #: Seconds of processor time of the worker and of Postgres meanwhile.
+    cpu: float
+    postgres_cpu: float
+
+
+def measure(say: Say, *, seconds: float = SECONDS, against: Path | None = None) -> dict[str, Any]:
+    """Measure every load with workers of its own; gives what the report shows. ``against`` is
+    another checkout, whose worker meets the same loads.
+    """
     loads = []
+    order = [ROOT] if against is None else [ROOT, against, against, ROOT]
     with stack() as servers:
         for rate, target in LOADS:
             say(f"background of {rate:,} events/s" if rate else "no background")
-            loads.append(_load(servers, rate, seconds) | {"rate": rate, "target": target})
+            lasts = seconds / order.count(ROOT)
+            turns = [(code, _load(servers, rate, lasts, code)) for code in order]
+            for code in dict.fromkeys(order):
+                found = _summary([turn for its, turn in turns if its is code])
+                name = "nova-stream" if code is ROOT else str(code)
+                loads.append(found | {"name": name, "rate": rate, "target": target})
     return {"seconds": seconds, "loads": loads}
 
 
-def _load(servers: Stack, rate: int, seconds: float) -> dict[str, Any]:
-    with servers.database() as database:
-        settings = servers.settings(database, prefix=f"fresh{rate}", group=database)
+def _summary(turns: list[_Turn]) -> dict[str, Any]:
+    times = [time for turn in turns for time in turn.times]
+    passed = sum(turn.passed for turn in turns)
+    return {
+        "probes": len(times),
+        "applied_per_s": round(sum(turn.applied for turn in turns) / passed),
+        "p50": percentile(times, 50),
+        "p90": percentile(times, 90),
+        "p99": percentile(times, 99),
+        "max": max(times),
+        "cpu_share": sum(turn.cpu for turn in turns) / passed,
+        "postgres_cpu_share": sum(turn.postgres_cpu for turn in turns) / passed,
+    }
+
+
+def _load(servers: Stack, rate: int, seconds: float, code: Path) -> _Turn:
+    with servers.database(code=code) as database:
+        settings = servers.settings(database, prefix=database, group=database)
         asyncio.run(make_topics(settings))
         with (
-            process(servers, "worker", WORKER, settings) as worker,
+            process(servers, "worker", WORKER, settings, code=code) as worker,
             _generator(servers, settings, rate, seconds + 2 * _SETTLE),
         ):
-            return asyncio.run(_probe(settings, worker, rate, seconds))
+            return asyncio.run(_probe(servers, settings, worker, rate, seconds))
 
 
 def _generator(
@@ -72,7 +108,9 @@ def _generator(
     return process(servers, "load", command, settings)
 
 
-async def _probe(settings: Settings, worker: Process, rate: int, seconds: float) -> dict[str, Any]:
+async def _probe(
+    servers: Stack, settings: Settings, worker: Process, rate: int, seconds: float
+) -> _Turn:
     async with connected(settings) as connection, ChangePublisher(settings) as publisher:
         await publisher.agent({"id": _AGENT, "name": "PROBE"})
         await _until(connection, worker, _SEEN, 0, _AGENT)
@@ -80,19 +118,18 @@ async def _probe(settings: Settings, worker: Process, rate: int, seconds: float)
             await _until(connection, worker, _APPLIED, rate // 10)
         await asyncio.sleep(_SETTLE)
         applied, begun = await connection.fetchval(_APPLIED), time.perf_counter()
+        cpu, postgres_cpu = worker.cpu(), servers.postgres_cpu()
         times = [
             await _one(connection, publisher, number) async for number in _paced(begun, seconds)
         ]
-        applied = await connection.fetchval(_APPLIED) - applied
         worker.check()
-    return {
-        "probes": len(times),
-        "applied_per_s": round(applied / (time.perf_counter() - begun)),
-        "p50": percentile(times, 50),
-        "p90": percentile(times, 90),
-        "p99": percentile(times, 99),
-        "max": max(times),
-    }
+        return _Turn(
+            times,
+            applied=await connection.fetchval(_APPLIED) - applied,
+            passed=time.perf_counter() - begun,
+            cpu=worker.cpu() - cpu,
+            postgres_cpu=servers.postgres_cpu() - postgres_cpu,
+        )
 
 
 async def _paced(begun: float, seconds: float) -> AsyncIterator[int]:

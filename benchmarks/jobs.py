@@ -233,15 +233,18 @@ def _beside(servers: Stack, settings: Settings, seconds: float) -> dict[str, Any
         process(servers, "worker", _worker(), settings) as worker,
         freshness._generator(servers, settings, RATE, seconds + 20),
     ):
-        return asyncio.run(_probe_beside(settings, worker, seconds))
+        return asyncio.run(_probe_beside(servers, settings, worker, seconds))
 
 
-async def _probe_beside(settings: Settings, worker: Process, seconds: float) -> dict[str, Any]:
+async def _probe_beside(
+    servers: Stack, settings: Settings, worker: Process, seconds: float
+) -> dict[str, Any]:
     runs: dict[str, int] = defaultdict(int)
     async with _looping(settings, runs):
-        found = await freshness._probe(settings, worker, RATE, seconds)
+        turn = await freshness._probe(servers, settings, worker, RATE, seconds)
     assert (await audit(settings)).differences == []
-    return {**found, "rate": RATE, "target": TARGET, "runs": dict(runs)}
+    found = freshness._summary([turn])
+    return {**found, "name": "nova-stream", "rate": RATE, "target": TARGET, "runs": dict(runs)}
 
 
 @contextlib.asynccontextmanager

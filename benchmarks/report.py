@@ -59,13 +59,16 @@ def freshness(result: dict[str, Any]) -> None:
     """Percentiles a load, beside the targets."""
     _table(
         "Freshness: publish to visible in SQL, milliseconds",
-        ("background", "probes", "p50", "p90", "p99", "max", "target p99"),
+        ("background", "", "probes", "p50", "p90", "p99", "max", "target p99", "CPU", "Postgres"),
         [
             (
                 f"{one['rate']:,} events/s" if one["rate"] else "idle",
+                one["name"],
                 str(one["probes"]),
                 *(f"{one[name]:.1f}" for name in ("p50", "p90", "p99", "max")),
                 f"< {one['target']:g}",
+                f"{one['cpu_share']:.0%}",
+                f"{one['postgres_cpu_share']:.0%}",
             )
             for one in result["loads"]
         ],
