@@ -19,6 +19,7 @@ from nova_stream.database_url import DatabaseUrl, Host
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import Settings
 from nova_stream.storage.faults import DATABASE_ERRORS, state_of
+from nova_stream.storage.older_workers import SETTING
 from nova_stream.storage.schema import newest_revision
 
 #: A connection of one's own, or one that a pool has lent.
@@ -126,7 +127,7 @@ async def connect(
     MINIMUM_VERSION.
     """
     url = settings.database()
-    guards = {**_GUARDS, "application_name": f"nova-stream {application}"}
+    guards = _guards(application)
     if flush:
         guards |= _FLUSH
     try:
@@ -146,6 +147,14 @@ async def connect(
             format="tuple",
         )
     return connection
+
+
+def _guards(application: str) -> dict[str, str]:
+    return {
+        **_GUARDS,
+        SETTING: newest_revision(),
+        "application_name": f"nova-stream {application}",
+    }
 
 
 def _to_postgres_time(value: datetime | int) -> tuple[int]:
@@ -194,7 +203,7 @@ async def create_pool(settings: Settings, application: str, size: int) -> asyncp
     """
     first = await connect(settings, application)
     await first.close()
-    guards = {**_GUARDS, "application_name": f"nova-stream {application}"}
+    guards = _guards(application)
 
     async def opened(*_args: Any, **_given: Any) -> asyncpg.Connection[Any]:
         return await open_connection(settings.database(), guards, command_timeout=60)

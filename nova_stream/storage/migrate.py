@@ -109,6 +109,9 @@ def _upgrade(
     owned = passwords is not None or roles.are_used(connection)
     if owned:
         roles.become_owner(connection)
+    if before not in {None, newest_revision()}:
+        # A flush locks it first: the migrations wait for flushes here, not amid their tables.
+        connection.execute(text("LOCK TABLE stream_positions"))
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -1,4 +1,4 @@
-"""The product as it was before the newest migration, from the history of this repository."""
+"""The product before a migration that its worker could not serve, from this repository's history."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from tests.chaos.field import LeftOutError
 
 _ROOT = Path(__file__).parents[2]
-_VERSIONS = Path("nova_stream/storage/migrations/versions")
+#: A worker of before does not know when tasks finished, nor which days are counted.
+_MIGRATION = "nova_stream/storage/migrations/versions/0013_finished_at.py"
 
 
 def product(folder: Path) -> Path:
-    """A folder with the nova_stream of the commit before the one that added the newest schema."""
-    newest = max((_ROOT / _VERSIONS).glob("0*.py")).relative_to(_ROOT)
-    added = _git("log", "--diff-filter=A", "--format=%H", "--", str(newest)).decode().split()
+    """A folder with the nova_stream of the commit before the one that added the migration."""
+    added = _git("log", "--diff-filter=A", "--format=%H", "--", _MIGRATION).decode().split()
     if not added:
-        raise LeftOutError(f"the history does not have the commit that added {newest.name}")
+        raise LeftOutError(f"the history does not have the commit that added {_MIGRATION}")
     place = folder / "before"
     with tarfile.open(fileobj=BytesIO(_git("archive", f"{added[-1]}^", "nova_stream"))) as archive:
         archive.extractall(place, filter="data")

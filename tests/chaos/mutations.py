@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Edit(NamedTuple):
-    """``old`` stands once in ``file`` and becomes ``new``; without ``old``, ``new`` is appended."""
+    """``old`` stands once in ``file`` and becomes ``new``."""
 
     file: str
     old: str
@@ -18,13 +18,10 @@ class Edit(NamedTuple):
 
     def applied_to(self, folder: Path) -> None:
         """Change the file below ``folder``; AssertionError when the text is not there."""
-        path = folder / (self.file or newest_migration())
+        path = folder / self.file
         text = path.read_text()
-        if self.old:
-            assert text.count(self.old) == 1, f"{self.file} has changed: {self.old!r}"
-            path.write_text(text.replace(self.old, self.new))
-        else:
-            path.write_text(text + self.new)
+        assert text.count(self.old) == 1, f"{self.file} has changed: {self.old!r}"
+        path.write_text(text.replace(self.old, self.new))
 
 
 class Mutation(NamedTuple):
@@ -33,12 +30,6 @@ class Mutation(NamedTuple):
     scenario: str
     what: str
     edits: tuple[Edit, ...]
-
-
-def newest_migration() -> str:
-    """The file of the newest schema."""
-    versions = ROOT / "nova_stream/storage/migrations/versions"
-    return str(max(versions.glob("0*.py")).relative_to(ROOT))
 
 
 def mutated(mutation: Mutation, folder: Path) -> Path:
@@ -209,16 +200,12 @@ MUTATIONS = (
     ),
     Mutation(
         "upgrade beside an old worker",
-        "a migration adds a column that the worker before does not fill",
+        "workers of an older version are not stopped",
         (
             Edit(
-                "",
-                "",
-                "\n\n_upgrade = upgrade\n\n\ndef upgrade() -> None:\n    _upgrade()\n"
-                "    op.execute('ALTER TABLE stream_topics ADD COLUMN shard int')\n"
-                "    op.execute('ALTER TABLE agent_stats_partials ADD COLUMN shard int'\n"
-                "        ' NOT NULL DEFAULT 0')\n"
-                "    op.execute('ALTER TABLE agent_stats_partials ALTER shard DROP DEFAULT')\n",
+                "nova_stream/storage/migrations/versions/0020_older_workers.py",
+                "refuse_below(revision)",
+                "refuse_below('0000')",
             ),
         ),
     ),

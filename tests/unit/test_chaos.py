@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.mutations import MUTATIONS, ROOT, Mutation, newest_migration
+from tests.chaos.mutations import MUTATIONS, ROOT, Mutation
 from tests.chaos.scenarios import SCENARIOS
 
 
@@ -17,10 +17,9 @@ def test_each_scenario_has_one_fault_that_it_must_catch() -> None:
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=[m.scenario for m in MUTATIONS])
 def test_a_fault_put_in_on_purpose_fits_the_product(mutation: Mutation, tmp_path: Path) -> None:
     for edit in mutation.edits:
-        file = edit.file or newest_migration()
-        copy = tmp_path / file
+        copy = tmp_path / edit.file
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_text((ROOT / file).read_text())
+            copy.write_text((ROOT / edit.file).read_text())
         edit.applied_to(tmp_path)
-        compile(copy.read_text(), file, "exec")
+        compile(copy.read_text(), edit.file, "exec")

@@ -127,7 +127,13 @@ DEFINERS = {
     "restore_activities": (Role.WORKER, Role.API),
     "restore_user_activity": (Role.WORKER, Role.API),
 }
-FUNCTIONS = ("job_slots", "missing_job_slots", "audit_trail_only_grows", *DEFINERS)
+FUNCTIONS = (
+    "job_slots",
+    "missing_job_slots",
+    "audit_trail_only_grows",
+    "older_workers_wait",
+    *DEFINERS,
+)
 
 #: What tables of a later version allow until that version's own list says more exactly.
 DEFAULTS = Rights(worker=_WRITE, api=_READ)

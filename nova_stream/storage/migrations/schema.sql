@@ -49,6 +49,16 @@ CREATE FUNCTION missing_job_slots(since timestamptz, until timestamptz) RETURNS 
         AND NOT EXISTS (SELECT FROM job_runs r WHERE r.job = j.job AND r.slot = s.slot)
 $$;
 
+CREATE FUNCTION older_workers_wait() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the database was migrated for a newer nova-stream: '
+        'end this process and start the new version'
+        USING ERRCODE = 'feature_not_supported';
+END
+$$;
+
 CREATE TABLE activity_archive (
     id text NOT NULL,
     run_id bigint NOT NULL,
@@ -1134,6 +1144,10 @@ ALTER TABLE audit_trail ENABLE ALWAYS TRIGGER audit_trail_rows;
 CREATE TRIGGER audit_trail_truncate BEFORE TRUNCATE ON audit_trail FOR EACH STATEMENT EXECUTE FUNCTION audit_trail_only_grows();
 
 ALTER TABLE audit_trail ENABLE ALWAYS TRIGGER audit_trail_truncate;
+
+CREATE TRIGGER job_runs_older_workers BEFORE INSERT OR UPDATE ON job_runs FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 20))) EXECUTE FUNCTION older_workers_wait();
+
+CREATE TRIGGER stream_positions_older_workers BEFORE UPDATE ON stream_positions FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 20))) EXECUTE FUNCTION older_workers_wait();
 
 ALTER TABLE ONLY alert_deliveries
     ADD CONSTRAINT alert_deliveries_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES alerts(id) ON DELETE CASCADE;

@@ -9,17 +9,17 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-# The table is written anew once, with what is known of tasks that have finished: the time of their
-# last change.
 COLUMNS = """
 ALTER TABLE tasks
-    ADD COLUMN done_at TIMESTAMP WITH TIME ZONE
-        GENERATED ALWAYS AS (CASE WHEN status = 'done' THEN changed_at END) STORED,
+    ADD COLUMN done_at TIMESTAMP WITH TIME ZONE,
     ADD COLUMN failed_at TIMESTAMP WITH TIME ZONE
-        GENERATED ALWAYS AS (CASE WHEN status = 'failed' THEN changed_at END) STORED
 """
-KEPT = """
-ALTER TABLE tasks ALTER COLUMN done_at DROP EXPRESSION, ALTER COLUMN failed_at DROP EXPRESSION
+# What is known of tasks that have finished: the time of their last change. Columns that Postgres
+# fills itself would write the table anew, which a snapshot taken before then finds empty.
+FINISHED = """
+UPDATE tasks SET done_at = CASE WHEN status = 'done' THEN changed_at END,
+    failed_at = CASE WHEN status = 'failed' THEN changed_at END
+WHERE status IN ('done', 'failed')
 """
 INDEXES = (
     "CREATE INDEX tasks_done ON tasks (agent, done_at) WHERE done_at IS NOT NULL",
@@ -93,7 +93,7 @@ FROM (
 
 def upgrade() -> None:
     op.execute(COLUMNS)
-    op.execute(KEPT)
+    op.execute(FINISHED)
     for statement in (
         *INDEXES,
         FINISHED_TASKS,
