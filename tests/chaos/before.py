@@ -1,4 +1,4 @@
-"""The product before a migration that its worker could not serve, from this repository's history."""
+"""The product before a migration that its worker could not serve, out of this repository."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ Rows have the columns that figures and versions need. Left out: when a task fini
 
 from __future__ import annotations
 
-import json
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,16 +18,21 @@ import asyncpg
 from nova_stream.events.change import COLUMNS, Entity
 from nova_stream.storage.apply import sql
 from nova_stream.storage.dead_letters import sql as letters_sql
+from tests.simulation import statements_caches
 from tests.simulation.database import Row, Transaction
+from tests.simulation.statements_caches import (
+    BUILD_PARTIALS,
+    NAME_PARTIALS,
+    NO_BUILD,
+    NO_NAME,
+    add,
+)
 
-NAME_PARTIALS, BUILD_PARTIALS = "agent_stats_partials", "build_stats_partials"
-NAME_CACHE, BUILD_CACHE, LETTERS = "agent_stats_cache", "build_stats_cache", "dead_letters"
+LETTERS = "dead_letters"
 #: What no column can hold: a document with this in it is refused.
 UNSTORABLE = '"unstorable"'
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NO_NAME = dict.fromkeys(sql.NAME_FIGURES, 0)
-_NO_BUILD = dict.fromkeys(sql.BUILD_FIGURES, 0)
 
 
 async def upsert(tx: Transaction, *arguments: Any, entity: Entity) -> list[Row]:
@@ -143,14 +146,14 @@ async def _add_names(
     touched: dict[tuple[str, int], int] = {}
     for place, row, weight in _moves(changed, "agent"):
         key = (row["agent"], place)
-        _add(sums[key], figures(row, weight))
+        add(sums[key], figures(row, weight))
         if entity is Entity.EXECUTIONS:
             touched[key] = min(touched.get(key, row["timestamp"]), row["timestamp"])
     found = []
     for agent, place in sorted(sums):
         name = (agent, topic, place)
-        now = dict(await tx.lock(NAME_PARTIALS, name) or _NO_NAME)
-        _add(now, sums[agent, place])
+        now = dict(await tx.lock(NAME_PARTIALS, name) or NO_NAME)
+        add(now, sums[agent, place])
         tx.put(NAME_PARTIALS, name, now)
         more = {"touched": touched[agent, place]} if touched else {}
         found.append({"partition": place, "agent": agent, **now, **more})
@@ -162,19 +165,14 @@ async def _add_builds(
 ) -> list[Row]:
     sums: dict[int, Row] = defaultdict(dict)
     for place, row, weight in _moves(changed, "status"):
-        _add(sums[place], _build_figures(row, weight))
+        add(sums[place], _build_figures(row, weight))
     found = []
     for place in sorted(sums):
-        now = dict(await tx.lock(BUILD_PARTIALS, (topic, place)) or _NO_BUILD)
-        _add(now, sums[place])
+        now = dict(await tx.lock(BUILD_PARTIALS, (topic, place)) or NO_BUILD)
+        add(now, sums[place])
         tx.put(BUILD_PARTIALS, (topic, place), now)
         found.append({"partition": place, **now})
     return found
-
-
-def _add(to: Row, more: Row) -> None:
-    for figure, number in more.items():
-        to[figure] = to.get(figure, 0) + number
 
 
 async def name_partials_of(tx: Transaction, topic: str, partition: int) -> list[Row]:
@@ -187,85 +185,6 @@ async def build_partials_of(tx: Transaction, topic: str, partition: int) -> list
     return [] if row is None else [dict(row)]
 
 
-# -- caches --------------------------------------------------------------------------------------
-
-
-async def lock_names(tx: Transaction, keys: Sequence[int]) -> list[Row]:
-    for key in keys:
-        await tx.lock("advisory", key)
-    return []
-
-
-async def lock_builds(tx: Transaction) -> list[Row]:
-    await tx.lock("advisory", "builds")
-    return []
-
-
-async def drop_agents(tx: Transaction, ids: Sequence[str]) -> list[Row]:
-    gone = [id_ for id_ in ids if (row := tx.get(Entity.AGENTS, id_)) and row["deleted"]]
-    for id_ in gone:
-        if tx.get(NAME_CACHE, id_) is not None and await tx.lock(NAME_CACHE, id_) is not None:
-            tx.put(NAME_CACHE, id_, None)
-    return []
-
-
-async def refresh_names(tx: Transaction, names: Sequence[str]) -> list[Row]:
-    wanted = set(names)
-    agents = tx.scan(Entity.AGENTS)
-    rows = [a for a in agents.values() if a["name"] in wanted and not a["deleted"]]
-    # All is read before anything is locked: the statement has one snapshot.
-    found = {row["id"]: _name_cache(tx, row) for row in sorted(rows, key=lambda row: row["id"])}
-    for id_, cache in found.items():
-        await tx.lock(NAME_CACHE, id_)
-        tx.put(NAME_CACHE, id_, cache)
-    return []
-
-
-def _name_cache(tx: Transaction, agent: Row) -> Row:
-    name, sums = agent["name"], dict(_NO_NAME)
-    for key, partials in tx.scan(NAME_PARTIALS).items():
-        if key[0] == name:
-            _add(sums, partials)
-    executions = tx.scan(Entity.EXECUTIONS).values()
-    times = [x["timestamp"] for x in executions if x["agent"] == name]
-    total, completed = sums["total_tasks"], sums["completed_tasks"]
-    return {
-        "name": name,
-        "role": json.loads(agent["doc"]).get("role"),
-        "tasks": (total, completed, sums["failed_tasks"]),
-        "rate": _rate(completed, total),
-        "mean": _mean(sums["duration_sum"], sums["executions"]),
-        "last": max(times, default=agent["created_at"]),
-        "status": "active" if sums["running_tasks"] > 0 else "idle",
-    }
-
-
-async def refresh_builds(tx: Transaction) -> list[Row]:
-    sums = dict(_NO_BUILD)
-    for partials in tx.scan(BUILD_PARTIALS).values():
-        _add(sums, partials)
-    total, completed = sums["total_builds"], sums["completed_builds"]
-    builds = tx.scan(Entity.BUILDS).values()
-    times = [b["completed_at"] for b in builds if b["completed_at"] is not None]
-    cache = {
-        "builds": (total, completed, sums["failed_builds"], sums["running_builds"]),
-        "rate": _rate(completed, total),
-        "mean": _mean(sums["duration_sum_ms"], sums["timed_builds"]),
-        "last": max(times, default=None),
-    }
-    await tx.lock(BUILD_CACHE, "")
-    tx.put(BUILD_CACHE, "", cache)
-    return []
-
-
-def _rate(completed: int, total: int) -> float:
-    return math.floor(completed / total * 100.0 * 100.0 + 0.5) / 100.0 if total > 0 else 0.0
-
-
-def _mean(total: Any, count: int) -> float:
-    return float(math.floor(float(total) / count + 0.5)) if count > 0 else 0.0
-
-
 async def insert_letters(tx: Transaction, *columns: Sequence[Any]) -> list[Row]:
     topics, partitions, offsets, generations, *_, reasons, _messages = columns
     for n, topic in enumerate(topics):
@@ -275,21 +194,12 @@ async def insert_letters(tx: Transaction, *columns: Sequence[Any]) -> list[Row]:
     return []
 
 
-async def nothing(_tx: Transaction, *_: Any) -> list[Row]:
-    return []
-
-
 HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
+    **statements_caches.HANDLERS,
     **{
         sql.UPSERT[entity]: (f"UPSERT {entity.value}", partial(upsert, entity=entity))
         for entity in Entity
     },
-    sql.LOCK_AGENTS: ("LOCK_AGENTS", lock_names),
-    sql.LOCK_BUILDS: ("LOCK_BUILDS", lock_builds),
-    sql.OPEN_DAYS: ("OPEN_DAYS", nothing),
-    sql.DROP_AGENTS_FROM_CACHE: ("DROP_AGENTS_FROM_CACHE", drop_agents),
-    sql.REFRESH_AGENTS: ("REFRESH_AGENTS", refresh_names),
-    sql.REFRESH_BUILDS: ("REFRESH_BUILDS", refresh_builds),
     sql.AGENT_PARTIALS_OF: ("AGENT_PARTIALS_OF", name_partials_of),
     sql.BUILD_PARTIALS_OF: ("BUILD_PARTIALS_OF", build_partials_of),
     letters_sql.INSERT: ("INSERT LETTERS", insert_letters),

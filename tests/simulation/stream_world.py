@@ -16,13 +16,13 @@ from tests.simulation.database import Database, Row
 from tests.simulation.kafka import Broker, life_of
 from tests.simulation.model import Model, Published
 from tests.simulation.process import Process
-from tests.simulation.statements_flush import (
+from tests.simulation.statements_caches import (
     BUILD_CACHE,
     BUILD_PARTIALS,
-    LETTERS,
     NAME_CACHE,
     NAME_PARTIALS,
 )
+from tests.simulation.statements_flush import LETTERS
 from tests.simulation.statements_positions import POSITIONS, TOPICS
 from tests.simulation.steps import Step
 from tests.simulation.stream_plan import LENGTH, Plan, Record, encode

@@ -20,6 +20,7 @@ from nova_stream.storage.apply import (
     snapshot_rows,
     sources,
     sql,
+    together,
     truncations,
 )
 from nova_stream.storage.apply.admission import Admission, AdmittedChunk, AppliedChunk, entities
@@ -190,22 +191,24 @@ class Flush:
                 chunks[change.partition].bury(change, "missing_field", _unknown(column))
 
     async def _refresh_caches(self) -> None:
-        connection = self._connection
         names = sorted(self._names)
-        if names:
-            await connection.execute(sql.LOCK_AGENTS, locks.names(names))
+        keys = locks.names(names)
         if self._builds_moved:
-            await connection.execute(sql.LOCK_BUILDS)
-        # New statements from here on: they see what the transactions before us committed.
+            keys.append(locks.BUILDS)
+        if keys:
+            await self._connection.execute(sql.LOCK_FIGURES, keys)
+        parts: list[tuple[Any, ...]] = []
         if self._touched:
             touched = self._touched
-            await connection.execute(sql.OPEN_DAYS, list(touched), list(touched.values()))
+            parts.append((sql.OPEN_DAYS, list(touched), list(touched.values())))
         if self._agent_ids:
-            await connection.execute(sql.DROP_AGENTS_FROM_CACHE, self._agent_ids)
+            parts.append((sql.DROP_AGENTS_FROM_CACHE, self._agent_ids))
         if names:
-            await connection.execute(sql.REFRESH_AGENTS, names)
+            parts.append((sql.REFRESH_AGENTS, names))
         if self._builds_moved:
-            await connection.execute(sql.REFRESH_BUILDS)
+            parts.append((sql.REFRESH_BUILDS,))
+        # A new statement: it sees what the transactions before us committed.
+        await together.execute(self._connection, *parts)
 
     async def _finish(self, admitted: list[AdmittedChunk]) -> None:
         connection = self._connection

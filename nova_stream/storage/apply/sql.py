@@ -399,10 +399,10 @@ STORED_WITHOUT_FIELDS: dict[Entity, str] = {
 
 # -- caches --------------------------------------------------------------------------------------
 
-LOCK_AGENTS = f"""
+#: Locks the figures of names and of the builds, by numbers of ``locks`` in ascending order.
+LOCK_FIGURES = f"""
 SELECT pg_advisory_xact_lock({locks.SPACE}, key) FROM unnest($1::int[]) AS key
 """
-LOCK_BUILDS = f"SELECT pg_advisory_xact_lock({locks.SPACE}, {locks.BUILDS})"
 
 DROP_AGENTS_FROM_CACHE = """
 DELETE FROM agent_stats_cache c USING agents a

@@ -99,7 +99,7 @@ async def repair_agents(connection: Connection) -> None:
     await connection.execute(audit_sql.LOCK_ALL_POSITIONS)
     # New statements from here on: they see what the flushes before us committed.
     await connection.execute(audit_sql.CORRECT_NAMES)
-    await connection.execute(sql.LOCK_AGENTS, list(locks.ALL_NAMES))
+    await connection.execute(sql.LOCK_FIGURES, list(locks.ALL_NAMES))
     await connection.execute(audit_sql.DROP_STRAY_AGENTS)
     await connection.execute(audit_sql.OPEN_ALL_DAYS)
     names = await connection.fetchval(audit_sql.ALL_NAMES)
@@ -111,7 +111,7 @@ async def repair_builds(connection: Connection) -> None:
     """Set the partials and the cache of the builds right, as ``repair_agents`` does."""
     await connection.execute(audit_sql.LOCK_ALL_POSITIONS)
     await connection.execute(audit_sql.CORRECT_BUILDS)
-    await connection.execute(sql.LOCK_BUILDS)
+    await connection.execute(sql.LOCK_FIGURES, [locks.BUILDS])
     await connection.execute(audit_sql.ENSURE_BUILD_CACHE)
     await connection.execute(sql.REFRESH_BUILDS)
     await connection.execute(audit_sql.RAISE_EPOCHS)

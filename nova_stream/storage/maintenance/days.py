@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from nova_stream.storage import locks
-from nova_stream.storage.apply.sql import LOCK_AGENTS
+from nova_stream.storage.apply.sql import LOCK_FIGURES
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats.histogram import BIN, OF_BIN
 
@@ -54,7 +54,7 @@ async def count_next(connection: Connection, agent: str, until: datetime) -> boo
     """Count a name's next day before ``until``; False when there is none left. To be called in a
     READ COMMITTED transaction, which holds up flushes of the name's figures until it ends.
     """
-    await connection.execute(LOCK_AGENTS, locks.names([agent]))
+    await connection.execute(LOCK_FIGURES, locks.names([agent]))
     # New statements from here on: they see what the flushes before us committed.
     known = await connection.fetchval(_UNTIL, agent)
     if known is not None and known >= until:

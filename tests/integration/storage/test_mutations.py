@@ -82,10 +82,10 @@ MUTATIONS = {
     "the oldest of a flush wins": Mutation("newest", "> other.number", "< other.number"),
     "positions are not locked": Mutation("LOCK_POSITIONS", "FOR UPDATE OF s", "", WORKERS),
     "agents are not locked": Mutation(
-        "LOCK_AGENTS", "pg_advisory_xact_lock(7303, key)", "key", WORKERS
+        "_refresh_caches", "keys = locks.names(names)", "keys = []", WORKERS
     ),
     "builds are not locked": Mutation(
-        "LOCK_BUILDS", "pg_advisory_xact_lock(7303, 256)", "1", WORKERS
+        "_refresh_caches", "keys.append(locks.BUILDS)", "pass", WORKERS
     ),
     "of one lsn the first counts": Mutation(
         "UPSERT_BY_LSN", "excluded.src_offset > t.src_offset", "false"

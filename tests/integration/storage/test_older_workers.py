@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from alembic import command
 
 from nova_stream.settings import load_settings
-from nova_stream.storage import migrate as module
 from nova_stream.storage.database import connect
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.migrate import migrate
@@ -70,9 +70,9 @@ async def database_before(
     nova_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[asyncpg.Connection[Any]]:
     """A connection to a database of the schema before tasks had times of finish, with tasks."""
-    upgrade = module.command.upgrade
+    upgrade = command.upgrade
     with monkeypatch.context() as patched:
-        patched.setattr(module.command, "upgrade", lambda config, _: upgrade(config, "0012"))
+        patched.setattr(command, "upgrade", lambda config, _: upgrade(config, "0012"))
         await migrate(load_settings(database_url=nova_database))
     connection = await asyncpg.connect(nova_database)
     await connection.execute(
