@@ -114,6 +114,10 @@ class Flusher:
     async def _serve(self, lane: _Lane) -> None:
         try:
             while True:
+                if self._records_waiting() < _SECOND_LANE_FROM:
+                    # The partitions that were just flushed hand over what came meanwhile, so that
+                    # it joins the flush that begins now instead of the one after it.
+                    await asyncio.sleep(0)
                 while not self._ready():
                     self._wake.clear()
                     await self._wake.wait()
@@ -130,7 +134,10 @@ class Flusher:
         """Whether a flush should begin: at once when none runs, beside another when it pays."""
         if not self._waiting or not self._running:
             return bool(self._waiting)
-        return sum(len(item.chunk.records) for item in self._waiting) >= _SECOND_LANE_FROM
+        return self._records_waiting() >= _SECOND_LANE_FROM
+
+    def _records_waiting(self) -> int:
+        return sum(len(item.chunk.records) for item in self._waiting)
 
     def _take(self) -> list[_WaitingChunk]:
         count = size = 0
