@@ -300,6 +300,7 @@ class Settings(_JobSettings):
     dead_letter_limit_seconds: float = Field(600, gt=0, le=86_400)
     dead_letter_days: int = Field(90, ge=1, le=36_500)
     trail_days: Annotated[int, Field(ge=366, le=36_500)] | None = None
+    stream_history_days: int = Field(90, ge=2, le=3660)
     undo_days: int = Field(7, ge=0, le=36_500)
     task_table_warning: int = Field(100_000, ge=0)
     activity_table_warning: int = Field(1_000_000, ge=0)

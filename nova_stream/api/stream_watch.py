@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 from nova_stream.api.coalescing import KeptAnswer
@@ -19,6 +19,7 @@ from nova_stream.kafka.model import HeldBackRecords, KafkaState, Key
 from nova_stream.kafka.reach import state_of_brokers
 from nova_stream.settings import Settings
 from nova_stream.storage.faults import DATABASE_ERRORS, PostgresState, is_away, state_of
+from nova_stream.storage.stats.outlook import Outlook, outlook
 from nova_stream.storage.stats.status import HeldBack, StreamFacts, StreamStatus, stream_facts
 
 #: Seconds that either of the two may take; then it counts as away.
@@ -95,6 +96,7 @@ class StreamWatch:
             last_audit=facts.agents_audit if facts else None,
             last_build_audit=facts.builds_audit if facts else None,
             workers=self._workers(kafka, facts),
+            outlook=_outlook(facts) if facts else None,
         )
 
     def _workers(self, kafka: _Kafka | None, facts: StreamFacts | None) -> int | None:
@@ -119,6 +121,7 @@ class StreamWatch:
                 facts = await stream_facts(
                     connection,
                     self._settings,
+                    system_clock(),
                     agents_job=compute_agent_stats.NAME,
                     builds_job=refresh_build_stats.NAME,
                 )
@@ -156,6 +159,11 @@ class StreamWatch:
         # A topic that was made again starts at 0.
         applied = sum(max(0, offset - before.get(key, 0)) for key, offset in after.items())
         return round(applied / (ended - began), 1)
+
+
+def _outlook(facts: StreamFacts) -> Outlook:
+    partitions = Counter(topic for topic, _ in facts.positions)
+    return outlook(facts.moments, max(partitions.values(), default=0), system_clock())
 
 
 def _held_back(held: HeldBackRecords) -> HeldBack:

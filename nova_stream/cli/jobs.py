@@ -95,7 +95,18 @@ def history(
     settings = prepare_quiet()
     job = None if name is None else _job(name).name
     lines = on_database(settings, "jobs", partial(_history, job=job, limit=limit))
-    columns = ("run", "job", "slot", "outcome", "started", "took", "attempt", "worker", "result")
+    columns = (
+        "run",
+        "job",
+        "slot",
+        "outcome",
+        "started",
+        "took",
+        "in Postgres",
+        "attempt",
+        "worker",
+        "result",
+    )
     print_list(lines, columns, _row, as_json=as_json, none="no runs")
 
 
@@ -262,6 +273,7 @@ def _row(run: Run) -> tuple[object, ...]:
         run.outcome or run.state,
         run.started_at or "-",
         seconds_text(run.duration_ms),
+        seconds_text(run.query_ms),
         run.attempt,
         run.worker or "-",
         result or "",

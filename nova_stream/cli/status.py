@@ -94,6 +94,8 @@ def _lines(settings: Settings, found: _Status) -> Iterator[tuple[str, str]]:
     yield "Postgres", f"{_DOES[stream.database_state]}: {describe(settings)}"
     yield "Workers", _known(stream.workers) if stream.workers != 0 else "NONE; nova-stream worker"
     yield "Lag", _known(stream.lag) + ("" if stream.lag is None else " records wait")
+    if stream.outlook and stream.outlook.advice:
+        yield "Outlook", stream.outlook.advice
     for held in stream.held_back or ():
         place = f"{held.topic}/{held.partition}"
         yield "Held back", f"up to {held.records} records of {place} by an open transaction"

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from nova_stream.clock import isoformat
-from nova_stream.jobs.alerting.alerts import BASELINE, LOOKED_BACK, baseline, share_of_good
+from nova_stream.jobs.alerting.alerts import (
+    BASELINE,
+    LOOKED_BACK,
+    baseline,
+    query_baseline,
+    share_of_good,
+)
 from nova_stream.jobs.engine.cron import offset_of, parse, schedule_of
 from nova_stream.jobs.engine.job import Job
 from nova_stream.settings import Settings
@@ -58,6 +64,7 @@ def _overview(
         running=stored.running,
         last_success_at=_time(stored.last_success_at),
         median_duration_ms=baseline(stored.facts),
+        median_query_ms=query_baseline(stored.facts),
         success_rate=share.percent,
         runs=share.runs,
         undoable=job.undo is not None,

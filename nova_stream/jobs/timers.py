@@ -18,6 +18,7 @@ from nova_stream.storage.access import trail
 from nova_stream.storage.database import open_session
 from nova_stream.storage.dead_letters.store import open_store
 from nova_stream.storage.faults import DATABASE_ERRORS, is_away, name_of
+from nova_stream.storage.maintenance import stream_samples
 from nova_stream.stream.worker import Timer
 from nova_stream.telemetry import get_logger
 
@@ -65,6 +66,12 @@ def job_timers(
         if number:
             _log.info("old lines of the audit trail were deleted", lines=number)
 
+    async def fold_history() -> None:
+        async with open_session(settings, "history") as connection:
+            await stream_samples.fold(connection, clock())
+            before = clock() - timedelta(days=settings.stream_history_days)
+            await stream_samples.forget(connection, before)
+
     async def show() -> None:
         await show_state(alerts, metrics, jobs)
 
@@ -75,6 +82,7 @@ def job_timers(
         _quiet("job-history", _PRUNE_EVERY_S, prune),
         _quiet("dead-letters", _PRUNE_EVERY_S, forget),
         _quiet("audit-trail", _PRUNE_EVERY_S, forget_trail),
+        _quiet("stream-history", _PRUNE_EVERY_S, fold_history),
     ]
     if told:
         timers.append(_quiet("alert-channels", _TELL_EVERY_S, teller.deliver))

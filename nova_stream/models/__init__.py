@@ -37,6 +37,7 @@ try:
         BuildStatsRecount,
     )
     from nova_stream.models.stream import DeadLetter, StreamPosition
+    from nova_stream.models.stream_history import StreamHistory
 except ModuleNotFoundError as error:
     raise missing(error) from None
 
@@ -69,6 +70,7 @@ __all__ = [
     "InactiveUser",
     "JobRun",
     "LateJob",
+    "StreamHistory",
     "StreamPosition",
     "Task",
     "TimedExecution",

@@ -76,6 +76,7 @@ class JobRun(Base):
     counts: Mapped[dict[str, int] | None] = mapped_column(JSON)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     error: Mapped[str | None] = mapped_column(Text)
+    query_ms: Mapped[float | None] = mapped_column(Double)
     __table_args__ = (
         Index("job_runs_slot", "job", "slot", unique=True),
         Index("job_runs_history", "job", "scheduled_at"),

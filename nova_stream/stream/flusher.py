@@ -19,6 +19,7 @@ from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.samples import Recent
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.telemetry import get_logger
 
@@ -79,9 +80,11 @@ class Flusher:
         clock: Clock,
         limit: int,
         spans: FlushSpans | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self._connect = connect
         self._spans = spans
+        self._recent = recent or Recent()
         self._expected = expected
         self._metrics = metrics
         self._clock = clock
@@ -193,8 +196,11 @@ class Flusher:
         self._say_well()
         now = self._clock()
         newest = [item.chunk.newest_change() for item in items]
+        freshness = None
         if times := [time_ for time_ in newest if time_ is not None]:
-            self._metrics.freshness.observe(max(0.0, (now - max(times)).total_seconds()))
+            freshness = max(0.0, (now - max(times)).total_seconds())
+            self._metrics.freshness.observe(freshness)
+        self._recent.committed(sum(each.changes + each.dead for each in results), freshness)
         for item, applied in zip(items, results, strict=True):
             self._metrics.applied.labels(item.chunk.topic).inc(applied.changes)
             if applied.dead:

@@ -32,6 +32,7 @@ from nova_stream.stream.letter_limit import LetterLimit
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.pumps import Pumps, decoders_of
+from nova_stream.stream.samples import Recent, Samples
 from nova_stream.stream.schema_wait import SchemaWait
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.stream.transport import Source, crashed
@@ -77,6 +78,7 @@ class Worker:
         self._topics = settings.topics()
         metrics.know(self._topics)
         self._budget = Budget(settings.buffer_bytes)
+        self._recent = Recent()
         self._stop = asyncio.Event()
         self._rebuild = asyncio.Event()
         self._admin = TopicAdmin(settings)
@@ -111,6 +113,9 @@ class Worker:
             return Outcome.STOPPED
         partitions, members = prepared
         app, flusher, pumps = self._build(partitions, members.client_id)
+        samples = Samples(
+            self._settings, self._group_admin, self._recent, system_clock, members.client_id
+        )
         tasks = [
             asyncio.create_task(members.watch(), name="dead members"),
             asyncio.create_task(flusher.run(), name="flusher"),
@@ -118,6 +123,7 @@ class Worker:
             asyncio.create_task(self._watch_topics(), name="topics"),
             asyncio.create_task(self._watch_positions(app), name="positions"),
             asyncio.create_task(self._measure(app), name="metrics"),
+            asyncio.create_task(samples.run(), name="history"),
         ]
         try:
             try:
@@ -179,6 +185,7 @@ class Worker:
             system_clock,
             settings.flush_records,
             FlushSpans(tracer) if tracer is not None else None,
+            self._recent,
         )
         wiring.add_transport(
             app,

@@ -227,7 +227,8 @@ async def begin_attempt(
 async def finish(tx: Transaction, run: int, fence: int, outcome: str, *values: Any) -> list[Row]:
     if (row := await _held(tx, run, fence)) is None:
         return []
-    given = {"outcome": outcome, "ended_at": values[0], "error": values[-1], "lease_until": None}
+    ended_at, *_, error, _query_ms = values
+    given = {"outcome": outcome, "ended_at": ended_at, "error": error, "lease_until": None}
     tx.put(RUNS, run, row | given)
     return [{"id": run}]
 

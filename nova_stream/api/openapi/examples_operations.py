@@ -23,6 +23,7 @@ RUN: dict[str, Any] = {
     "startedAt": "2026-02-20T12:00:00.011Z",
     "endedAt": "2026-02-20T12:00:00.094Z",
     "durationMs": 83.2,
+    "queryMs": 66.1,
     "worker": "worker-1:42:9f3c1a",
     "attempt": 1,
     "rows": 21,
@@ -51,6 +52,7 @@ JOB: dict[str, Any] = {
     "running": None,
     "lastSuccessAt": "2026-02-20T12:00:00.094Z",
     "medianDurationMs": 81.5,
+    "medianQueryMs": 64.2,
     "successRate": 100.0,
     "runs": 20,
     "undoable": False,
@@ -186,6 +188,15 @@ STREAM_STATUS = {
     "lastAudit": {"at": "2026-02-20T12:00:00.094Z", "drift": 0, "runId": 4711},
     "lastBuildAudit": {"at": "2026-02-20T12:00:00.120Z", "drift": 0, "runId": 4712},
     "workers": 2,
+    "outlook": {
+        "trend": "steady",
+        "lagPerSecond": 0,
+        "appliedPerSecond": 812.4,
+        "workerPerSecond": None,
+        "caughtUpSeconds": None,
+        "workersWanted": None,
+        "advice": "The workers keep up.",
+    },
 }
 TRAIL = {
     "items": [

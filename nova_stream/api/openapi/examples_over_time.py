@@ -46,3 +46,22 @@ AGENT_SERIES = {
     "items": [{**_HOUR, **_FIGURES}],
 }
 BUILD_SERIES = {**_RANGE, "bucket": "1h", "zone": "UTC", "items": [{**_HOUR, **_BUILD_FIGURES}]}
+STREAM_SERIES = {
+    **_RANGE,
+    "bucket": "1m",
+    "zone": "UTC",
+    "items": [
+        {
+            "start": "2026-02-01T00:00:00.000Z",
+            "end": "2026-02-01T00:01:00.000Z",
+            "seconds": 60,
+            "lag": 1204.5,
+            "lagMax": 4100,
+            "applied": 48720,
+            "appliedPerSecond": 812,
+            "freshnessP50Ms": 38.6,
+            "freshnessP99Ms": 164.2,
+            "freshnessMaxMs": 203.4,
+        }
+    ],
+}

@@ -46,6 +46,7 @@ from nova_stream.storage.stats.rows import (
     Time,
 )
 from nova_stream.storage.stats.status import StreamStatus
+from nova_stream.storage.stats.stream_history import StreamSeries
 
 T = TypeVar("T")
 
@@ -163,6 +164,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "AgentSeries": (AgentSeries, over_time.AGENT_SERIES),
     "BuildsRange": (BuildsRange, over_time.BUILDS),
     "BuildSeries": (BuildSeries, over_time.BUILD_SERIES),
+    "StreamSeries": (StreamSeries, over_time.STREAM_SERIES),
     "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
     "TrailList": (Items[TrailRow], operation.TRAIL),
     "TokenRights": (TokenRights, operation.TOKEN_RIGHTS),

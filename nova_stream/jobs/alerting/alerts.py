@@ -95,8 +95,17 @@ def share_of_good(settings: Settings, runs: Sequence[RunFacts]) -> Share:
 
 def baseline(runs: Sequence[RunFacts]) -> float | None:
     """What the runs before the newest usually took, in milliseconds; None while they are few."""
-    before = [r.duration_ms for r in runs[1:] if r.outcome in _GOOD and r.duration_ms is not None]
-    return median(before[:BASELINE]) if len(before) >= _FEWEST else None
+    return _usual([run.duration_ms for run in runs[1:] if run.outcome in _GOOD])
+
+
+def query_baseline(runs: Sequence[RunFacts]) -> float | None:
+    """The same of their statements in Postgres alone."""
+    return _usual([run.query_ms for run in runs[1:] if run.outcome in _GOOD])
+
+
+def _usual(times: Sequence[float | None]) -> float | None:
+    known = [time for time in times if time is not None]
+    return median(known[:BASELINE]) if len(known) >= _FEWEST else None
 
 
 def _success_rate(settings: Settings, job: str, runs: Sequence[RunFacts]) -> Iterator[Condition]:

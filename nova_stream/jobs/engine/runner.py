@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import msgspec
+from asyncpg.connection import LoggedQuery
 
 from nova_stream.clock import Clock
 from nova_stream.errors import LeaseLostError, SettingsError, UsageError
@@ -45,13 +46,28 @@ class RunEnd(msgspec.Struct, frozen=True):
     recorded: bool
 
 
+class _QueryTime:
+    """The time that the statements of a run took in all its attempts, as this process waited for
+    them; those of two sessions at one moment both count.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self, statement: LoggedQuery) -> None:
+        self.seconds += statement.elapsed
+
+
 class _Resources:
     """The sessions and the publisher that a run has open, closed when it ends."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, claim: Claim | None) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, claim: Claim | None, queries: _QueryTime
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._claim = claim
+        self._queries = queries
         self._sessions: list[Connection] = []
         self._publisher: ChangePublisher | None = None
 
@@ -61,6 +77,7 @@ class _Resources:
         else:
             session = await self._ledger.open_session(self._claim)
         self._sessions.append(session)
+        session.add_query_logger(self._queries)
         return session
 
     async def publisher(self) -> ChangePublisher:
@@ -116,7 +133,8 @@ class Runner:
 
     async def _run(self, job: Job, claim: Claim) -> RunEnd | None:
         started = time.monotonic()
-        work = asyncio.create_task(self._attempts(job, claim))
+        queries = _QueryTime()
+        work = asyncio.create_task(self._attempts(job, claim, queries))
         beat = asyncio.create_task(self._hold(claim))
         self._metrics.running.labels(job.name).inc()
         try:
@@ -127,11 +145,11 @@ class Runner:
                 await _stop(work)
                 self._log_lost(job, claim)
                 return None
-            outcome, ended = await self._judge(job, claim, work, started)
+            outcome, ended = await self._judge(job, claim, work, started, queries)
             return await self._close(job, claim, outcome, ended)
         except asyncio.CancelledError:
             await _stop(work)
-            await self._give_back(job, claim, started)
+            await self._give_back(job, claim, started, queries)
             raise
         finally:
             self._metrics.running.labels(job.name).dec()
@@ -140,16 +158,17 @@ class Runner:
     async def run_unrecorded(self, job: Job, claim: Claim) -> RunEnd:
         """Make a run that the ledger cannot have, because it is away; one attempt."""
         started = time.monotonic()
-        resources = _Resources(self._settings, self._ledger, None)
+        queries = _QueryTime()
+        resources = _Resources(self._settings, self._ledger, None, queries)
         work = asyncio.create_task(self._once(job, claim, resources, run_id=None))
         await asyncio.wait({work}, timeout=job.policy.timeout)
-        outcome, ended = await self._judge(job, claim, work, started)
+        outcome, ended = await self._judge(job, claim, work, started, queries)
         self._report(job, claim, outcome, ended)
         return RunEnd(outcome, ended, recorded=False)
 
-    async def _attempts(self, job: Job, claim: Claim) -> msgspec.Struct:
+    async def _attempts(self, job: Job, claim: Claim, queries: _QueryTime) -> msgspec.Struct:
         for attempt in range(1, job.policy.attempts + 1):
-            resources = _Resources(self._settings, self._ledger, claim)
+            resources = _Resources(self._settings, self._ledger, claim, queries)
             run_id = None if claim.kind is Kind.DRY_RUN else claim.held.id
             try:
                 await self._ledger.begin_attempt(claim)
@@ -206,7 +225,12 @@ class Runner:
                 )
 
     async def _judge(
-        self, job: Job, claim: Claim, work: asyncio.Task[msgspec.Struct], started: float
+        self,
+        job: Job,
+        claim: Claim,
+        work: asyncio.Task[msgspec.Struct],
+        started: float,
+        queries: _QueryTime,
     ) -> tuple[Outcome, RunResult]:
         result: bytes | None = None
         error: str | None = None
@@ -232,6 +256,7 @@ class Runner:
             counts=counts or None,
             result=result,
             error=error,
+            query_ms=round(queries.seconds * 1000, 3),
         )
 
     async def _close(
@@ -259,15 +284,16 @@ class Runner:
                 self._report(job, claim, outcome, ended)
                 return RunEnd(outcome, ended, recorded=True)
 
-    async def _give_back(self, job: Job, claim: Claim, started: float) -> None:
+    async def _give_back(self, job: Job, claim: Claim, started: float, queries: _QueryTime) -> None:
         """The process ends: a slot goes to another worker, a run by hand is over."""
         with contextlib.suppress(Exception):
             if claim.kind is Kind.SLOT:
                 await self._ledger.release(claim)
                 return
             took = round((time.monotonic() - started) * 1000, 3)
+            spent = round(queries.seconds * 1000, 3)
             ended = RunResult(
-                Outcome.FAILED.value, self._clock(), took, None, None, None, "interrupted"
+                Outcome.FAILED.value, self._clock(), took, None, None, None, "interrupted", spent
             )
             await self._ledger.finish(claim, ended)
             self._report(job, claim, Outcome.FAILED, ended)
@@ -288,6 +314,7 @@ class Runner:
             outcome=outcome.value,
             slot=None if claim.slot is None else claim.slot.isoformat(),
             duration_ms=ended.duration_ms,
+            query_ms=ended.query_ms,
             **(ended.counts or {}),
             error=None if ended.error is None else ended.error.split(":")[0],
         )

@@ -65,6 +65,8 @@ RELATIONS = {
     "execution_days_until": _ROWS,
     "stream_positions": _ROWS,
     "stream_topics": _ROWS,
+    "stream_samples": _ROWS,
+    "stream_history": _FIGURES,
     "dead_letters": Rights(worker=_WRITE, api="SELECT, UPDATE (state, attempts)"),
     "source_cursors": _OWN,
     "source_documents": _OWN,

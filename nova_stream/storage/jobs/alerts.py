@@ -19,10 +19,11 @@ _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({locks.ALERTS})"
 
 #: $1: how many runs of each job, the newest first; only the newest two with their results.
 RUNS = """
-SELECT j.job, r.outcome, r.duration_ms, CASE WHEN r.place <= 2 THEN r.result END AS result
+SELECT j.job, r.outcome, r.duration_ms, r.query_ms,
+    CASE WHEN r.place <= 2 THEN r.result END AS result
 FROM job_settings j CROSS JOIN LATERAL (
     SELECT n.*, row_number() OVER (ORDER BY n.scheduled_at DESC) AS place FROM (
-        SELECT scheduled_at, outcome, duration_ms, result FROM job_runs
+        SELECT scheduled_at, outcome, duration_ms, query_ms, result FROM job_runs
         WHERE job = j.job AND outcome IN ('ok', 'late', 'manual', 'failed', 'timed_out')
         ORDER BY scheduled_at DESC LIMIT $1
     ) n
@@ -121,6 +122,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     outcome: str
     duration_ms: float | None
     result: dict[str, Any] | None
+    query_ms: float | None = None
 
 
 class MissedFacts(msgspec.Struct, frozen=True):
@@ -159,6 +161,7 @@ class AlertStore:
                 row["outcome"],
                 row["duration_ms"],
                 None if row["result"] is None else msgspec.json.decode(row["result"]),
+                row["query_ms"],
             )
             for row in rows
         ]

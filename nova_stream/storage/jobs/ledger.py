@@ -74,6 +74,7 @@ class RunResult(msgspec.Struct, frozen=True):
     counts: dict[str, int] | None
     result: bytes | None
     error: str | None
+    query_ms: float
 
 
 class JobStore:
@@ -222,6 +223,7 @@ class JobStore:
             counts,
             result,
             ended.error,
+            ended.query_ms,
         )
         return found is not None
 

@@ -140,10 +140,11 @@ UPDATE job_runs SET attempt = attempt + 1, started_at = coalesce(started_at, $4)
 WHERE id = $1 AND fence = $2 AND outcome IS NULL RETURNING attempt
 """
 
-#: $1 run, $2 fence, $3 outcome, $4 now, $5 duration_ms, $6 rows, $7 counts, $8 result, $9 error.
+#: $1 run, $2 fence, $3 outcome, $4 now, $5 duration_ms, $6 rows, $7 counts, $8 result, $9 error,
+#: $10 query_ms.
 FINISH = """
 UPDATE job_runs SET outcome = $3, ended_at = $4, duration_ms = $5, rows = $6, counts = $7::json,
-    result = $8::json, error = $9, lease_until = NULL
+    result = $8::json, error = $9, query_ms = $10, lease_until = NULL
 WHERE id = $1 AND fence = $2 AND outcome IS NULL RETURNING id
 """
 

@@ -17,7 +17,7 @@ from nova_stream.storage.stats.rows import times_as_text
 
 _COLUMNS = """
     id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
-    worker, attempt, rows, counts, result, error
+    query_ms, worker, attempt, rows, counts, result, error
 """
 
 #: $1 since, $2 now: slots between them that have no line make a job late, and so does a run that

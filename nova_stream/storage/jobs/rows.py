@@ -61,6 +61,13 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     started_at: Time | None
     ended_at: Time | None
     duration_ms: _Milliseconds | None
+    query_ms: Annotated[
+        float | None,
+        msgspec.Meta(
+            description="Milliseconds that its statements in Postgres took, of all attempts "
+            "together; those of several sessions at one time all count."
+        ),
+    ]
     worker: str | None
     attempt: int
     rows: int | None
@@ -75,8 +82,9 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class JobOverview(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A job as operators look at it.
 
-    ``successRate`` and ``runs`` are of the last NOVA_ALERT_RUNS runs, ``medianDurationMs`` is
-    what the runs before the last one usually took: the figures that alerts go by.
+    ``successRate`` and ``runs`` are of the last NOVA_ALERT_RUNS runs, ``medianDurationMs`` and
+    ``medianQueryMs`` are what the runs before the last one usually took, and their statements in
+    Postgres: the figures that alerts go by, and what they are compared with.
     """
 
     name: str
@@ -96,6 +104,7 @@ class JobOverview(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     running: Run | None
     last_success_at: Time | None
     median_duration_ms: _Milliseconds | None
+    median_query_ms: _Milliseconds | None
     success_rate: Annotated[float | None, msgspec.Meta(description="Percent.")]
     runs: int
     undoable: Annotated[bool, msgspec.Meta(description="Its runs can be undone.")]

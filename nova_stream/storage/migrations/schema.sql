@@ -785,6 +785,7 @@ CREATE TABLE job_runs (
     counts json,
     result json,
     error text,
+    query_ms double precision,
     CONSTRAINT job_runs_kind_known CHECK ((kind = ANY (ARRAY['slot'::text, 'manual'::text, 'dry_run'::text]))),
     CONSTRAINT job_runs_outcome_known CHECK ((outcome = ANY (ARRAY['ok'::text, 'failed'::text, 'timed_out'::text, 'late'::text, 'skipped_overlap'::text, 'skipped_paused'::text, 'missed'::text, 'manual'::text, 'dry_run'::text]))),
     CONSTRAINT job_runs_running_has_lease CHECK (((outcome IS NOT NULL) OR (lease_until IS NOT NULL))),
@@ -867,6 +868,40 @@ CREATE TABLE source_documents (
     id text NOT NULL,
     seen bigint NOT NULL
 );
+
+CREATE TABLE stream_samples (
+    at timestamptz NOT NULL,
+    worker text NOT NULL,
+    seconds double precision NOT NULL,
+    lag double precision,
+    lag_max bigint,
+    applied bigint NOT NULL,
+    flushes bigint NOT NULL,
+    freshness_ms_sum double precision NOT NULL,
+    freshness_ms_max double precision,
+    freshness numeric NOT NULL
+);
+
+CREATE VIEW stream_history AS
+ SELECT date_trunc('minute'::text, at, 'UTC'::text) AS minute,
+    sum(seconds) AS seconds,
+    (sum((lag * seconds)) / NULLIF(sum(seconds) FILTER (WHERE (lag IS NOT NULL)), (0)::double precision)) AS lag_records,
+    max(lag_max) AS lag_records_max,
+    (sum(applied))::bigint AS applied_records,
+    ((sum(applied))::double precision / NULLIF(sum(seconds), (0)::double precision)) AS applied_records_per_second,
+    (sum(freshness_ms_sum) / NULLIF((sum(flushes))::double precision, (0)::double precision)) AS freshness_ms_avg,
+    max(freshness_ms_max) AS freshness_ms_max
+   FROM ( SELECT stream_samples.at,
+            max(stream_samples.seconds) AS seconds,
+            avg(stream_samples.lag) AS lag,
+            max(stream_samples.lag_max) AS lag_max,
+            sum(stream_samples.applied) AS applied,
+            sum(stream_samples.flushes) AS flushes,
+            sum(stream_samples.freshness_ms_sum) AS freshness_ms_sum,
+            max(stream_samples.freshness_ms_max) AS freshness_ms_max
+           FROM stream_samples
+          GROUP BY stream_samples.at) s
+  GROUP BY (date_trunc('minute'::text, at, 'UTC'::text));
 
 CREATE TABLE stream_positions (
     topic text NOT NULL,
@@ -1022,6 +1057,9 @@ ALTER TABLE ONLY source_documents
 
 ALTER TABLE ONLY stream_positions
     ADD CONSTRAINT stream_positions_pkey PRIMARY KEY (topic, partition);
+
+ALTER TABLE ONLY stream_samples
+    ADD CONSTRAINT stream_samples_pkey PRIMARY KEY (at, worker);
 
 ALTER TABLE ONLY stream_topics
     ADD CONSTRAINT stream_topics_pkey PRIMARY KEY (topic);

@@ -16,7 +16,9 @@ from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.dead_letters.sql import COUNT_OPEN
 from nova_stream.storage.faults import PostgresState
+from nova_stream.storage.stats.outlook import Moment, Outlook
 from nova_stream.storage.stats.rows import Time
+from nova_stream.storage.stats.stream_history import recent_moments
 
 #: $1 jobs: the newest run of each that went well. Only workers' roles can write a result.
 _AUDITS = """
@@ -128,6 +130,7 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             description="Members of the consumer group; 0 also when Postgres sees none any more."
         ),
     ]
+    outlook: Annotated[Outlook | None, msgspec.Meta(description="Where the lag goes.")]
 
 
 class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,10 +143,11 @@ class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
     agents_audit: AuditRow | None
     builds_audit: AuditRow | None
     worker_sessions: int
+    moments: list[Moment]
 
 
 async def stream_facts(
-    connection: Connection, settings: Settings, *, agents_job: str, builds_job: str
+    connection: Connection, settings: Settings, now: datetime, *, agents_job: str, builds_job: str
 ) -> StreamFacts:
     """Read it all; the two jobs are those that audit the figures. Raises what asyncpg
     raises, and needs a connection that is in no transaction.
@@ -154,6 +158,7 @@ async def stream_facts(
         freshness = await connection.fetchval(_FRESHNESS, *topics)
         letters = await connection.fetchval(COUNT_OPEN)
         sessions = await connection.fetchval(_WORKER_SESSIONS)
+        moments = await recent_moments(connection, now)
         audits = {
             row["job"]: AuditRow(
                 at=time_text(row["ended_at"]),
@@ -170,4 +175,5 @@ async def stream_facts(
         agents_audit=audits.get(agents_job),
         builds_audit=audits.get(builds_job),
         worker_sessions=sessions,
+        moments=moments,
     )

@@ -24,7 +24,7 @@ from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, sche
 
 pytestmark = pytest.mark.integration
 
-ENDED = RunResult("ok", datetime(2026, 2, 20, tzinfo=UTC), 1.0, None, None, b"{}", None)
+ENDED = RunResult("ok", datetime(2026, 2, 20, tzinfo=UTC), 1.0, None, None, b"{}", None, 0.5)
 
 
 async def claimed(settings: Settings, clock: FakeClock, worker: str) -> Ledger:

@@ -167,6 +167,7 @@ FIGURES = {
     "engagement_retention",
     "engagement_churn",
     "user_activity_daily",
+    "stream_history",
 }
 
 

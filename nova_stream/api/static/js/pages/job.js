@@ -1,7 +1,7 @@
 // One job: how it is doing, and its runs.
 
 import { toJob, toRun } from "../address.js";
-import { duration, percent, plural, words } from "../format.js";
+import { duration, integer, percent, plural, words } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Badge, Facts, Section, Until, When } from "../parts/common.js";
 import { FilterChoice } from "../parts/filter.js";
@@ -20,6 +20,8 @@ const runsOf = (job) => [
   { key: "trigger", title: "Why", value: (run) => run.trigger, cell: (run) => (run.dryRun ? "dry run" : words(run.trigger)) },
   { key: "startedAt", title: "Started", kind: "number", value: (run) => run.startedAt || run.scheduledAt, cell: (run) => html`<${Ago} time=${run.startedAt || run.scheduledAt} />` },
   { key: "durationMs", title: "Duration", kind: "number", value: (run) => run.durationMs, cell: (run) => (run.durationMs === null ? "" : duration(run.durationMs)) },
+  { key: "queryMs", title: "In Postgres", kind: "number", value: (run) => run.queryMs, cell: (run) => (run.queryMs === null ? "" : duration(run.queryMs)) },
+  { key: "rows", title: "Rows", kind: "number", value: (run) => run.rows, cell: (run) => (run.rows === null ? "" : integer(run.rows)) },
   { key: "result", title: "What it did", kind: "text", value: didOf, cell: (run) => html`<${Did} run=${run} />` },
 ];
 
@@ -50,6 +52,7 @@ export function Job({ params }) {
           ["Schedule", html`<code>${job.schedule}</code> (UTC)`],
           ["Next run", job.paused ? null : html`<${Until} time=${job.nextRun} />, <${When} time=${job.nextRun} />`],
           ["Usual duration", job.medianDurationMs === null ? null : duration(job.medianDurationMs)],
+          ["Usually in Postgres", job.medianQueryMs === null ? null : duration(job.medianQueryMs)],
           ["Success", job.successRate === null ? null : `${percent(job.successRate)} of ${plural(job.runs || 0, "run")}`],
         ]} />
         <${Runs} name=${job.name} />`}

@@ -50,6 +50,7 @@ export function Run({ params }) {
           ["Started", run.startedAt && html`<${When} time=${run.startedAt} />, <${Ago} time=${run.startedAt} />`],
           ["Ended", run.endedAt && html`<${When} time=${run.endedAt} />`],
           ["Duration", run.durationMs === null ? null : duration(run.durationMs)],
+          ["In Postgres", run.queryMs === null ? null : `${duration(run.queryMs)} in its statements`],
         ]} />
         ${run.result && html`<${Section} id="result" title="Result"><pre class="bytes" tabindex="0" aria-label="The result">${JSON.stringify(run.result, null, 2)}</pre><//>`}`}
     <//>`;

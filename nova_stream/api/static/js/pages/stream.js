@@ -3,11 +3,26 @@
 import { duration, integer, NOTHING, perSecond, plural, silence } from "../format.js";
 import { effect, html, signal } from "../lib.js";
 import { Ago, Facts, Figure, Waiting, When } from "../parts/common.js";
+import { OverTime } from "../parts/over_time.js";
 import { Page } from "../parts/page.js";
 import { Line } from "../parts/sparks.js";
 import { status } from "../resources.js";
 
 const REMEMBERED = 120; // answers, one a second
+const HISTORY = "/api/v1/stream/history";
+
+const LAG = [
+  { key: "lag", title: "Lag, records", text: integer, scale: "records", least: 10, colour: "--plot-3" },
+  { key: "lagMax", title: "Most lag, records", text: integer },
+  { key: "appliedPerSecond", title: "Applied, records/s", text: perSecond, scale: "pace", least: 10, colour: "--plot-1" },
+  { key: "applied", title: "Applied, records", text: integer },
+];
+
+const FRESHNESS = [
+  { key: "freshnessP50Ms", title: "p50", text: duration, scale: "time", least: 100, colour: "--plot-2" },
+  { key: "freshnessP99Ms", title: "p99", text: duration, scale: "time", least: 100, colour: "--plot-4" },
+  { key: "freshnessMaxMs", title: "Oldest", text: duration },
+];
 
 /** The throughput of the last two minutes; null where it is not known. */
 const throughputs = signal([]);
@@ -63,7 +78,7 @@ export function StreamTiles() {
     <dl class="tiles">
       <${Drift} title="Agents' figures" audit=${now.lastAudit} />
       <${Drift} title="Builds' figures" audit=${now.lastBuildAudit} />
-      <${Tile} title="Lag" text=${integer(now.lag)} tone=${now.lag > 1000 || heldBack(now) ? "warn" : ""}>
+      <${Tile} title="Lag" text=${integer(now.lag)} tone=${now.lag > 1000 || now.outlook?.trend === "growing" || heldBack(now) ? "warn" : ""}>
         ${now.lag === null ? "not known while Kafka is away" : heldBack(now) || `${plural(now.workers ?? 0, "worker")}, ${plural(now.partitions ?? 0, "partition")}`}<//>
       <${Tile} title="Freshness" text=${duration(now.freshnessMs)}>from event to figure<//>
       <div class="tile"><dt>Throughput</dt>
@@ -87,10 +102,13 @@ export function Stream() {
     <${Page} title="Stream">
       <${StreamTiles} />
       ${now && html`<${Facts} facts=${[
+        ["Outlook", now.outlook?.advice ?? null],
         ["Last applied", now.lastAppliedAt && html`<${When} time=${now.lastAppliedAt} />, <${Ago} time=${now.lastAppliedAt} />`],
         ["Workers", integer(now.workers)],
         ["Partitions", integer(now.partitions)],
         ["Held back", heldBack(now) || null],
       ]} />`}
+      <${OverTime} id="lag" title="Lag and pace over time" path=${HISTORY} figures=${LAG} usual="1h" />
+      <${OverTime} id="freshness" title="Freshness over time: from a change to its figures" path=${HISTORY} figures=${FRESHNESS} usual="1h" />
     <//>`;
 }

@@ -1,0 +1,88 @@
+"""Samples of the stream: stored by each worker every few seconds, made minutes after two days, and
+deleted in the end.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from nova_stream.storage.database import LASTING_LATER, Connection, read_committed
+
+#: How long a worker's sample is.
+SECONDS = 10
+#: How long samples stay as workers stored them.
+KEPT = timedelta(days=2)
+#: A fold takes so much of time in a statement.
+_FOLDED = timedelta(hours=6)
+_MINUTE = timedelta(minutes=1)
+
+_INSERT = """
+INSERT INTO stream_samples (at, worker, seconds, lag, lag_max, applied, flushes, freshness_ms_sum,
+    freshness_ms_max, freshness)
+VALUES ($1, $2, $3, $4::bigint, $4::bigint, $5, $6, $7, $8, $9)
+ON CONFLICT DO NOTHING
+"""
+_OLDEST = "SELECT min(at) FROM stream_samples WHERE worker <> '' AND at < $1"
+#: $1, $2: from and to; whole minutes. What somebody else folds at the same time is gone for us.
+_FOLD = """
+WITH old AS (
+    DELETE FROM stream_samples WHERE at >= $1 AND at < $2 AND worker <> '' RETURNING *
+), slots AS (
+    SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_max) AS lag_max,
+        sum(applied) AS applied, sum(flushes) AS flushes,
+        sum(freshness_ms_sum) AS freshness_ms_sum, max(freshness_ms_max) AS freshness_ms_max,
+        sum(freshness) AS freshness
+    FROM old GROUP BY at
+)
+INSERT INTO stream_samples (at, worker, seconds, lag, lag_max, applied, flushes, freshness_ms_sum,
+    freshness_ms_max, freshness)
+SELECT date_trunc('minute', at, 'UTC'), '', sum(seconds),
+    sum(lag * seconds) / nullif(sum(seconds) FILTER (WHERE lag IS NOT NULL), 0), max(lag_max),
+    sum(applied), sum(flushes), sum(freshness_ms_sum), max(freshness_ms_max), sum(freshness)
+FROM slots GROUP BY 1
+ON CONFLICT DO NOTHING
+"""
+_FORGET = "DELETE FROM stream_samples WHERE at < $1"
+
+
+class Sample(NamedTuple):
+    """What a worker saw and did in the ``seconds`` from ``at`` on; freshness in milliseconds."""
+
+    at: datetime
+    worker: str
+    seconds: float
+    lag: int | None
+    applied: int
+    flushes: int
+    freshness_sum: float
+    freshness_max: float | None
+    freshness: Decimal
+
+
+async def insert(connection: Connection, sample: Sample) -> None:
+    """Store a sample, without waiting for the disk; raises what asyncpg raises."""
+    async with read_committed(connection):
+        await connection.execute(LASTING_LATER)
+        await connection.execute(_INSERT, *sample)
+
+
+async def fold(connection: Connection, now: datetime) -> None:
+    """Make minutes of what is older than two days; several may do so at a time. Raises what asyncpg
+    raises, and needs a connection that is in no transaction.
+    """
+    until = _minute(now - KEPT)
+    while (oldest := await connection.fetchval(_OLDEST, until)) is not None:
+        start = _minute(oldest)
+        await connection.execute(_FOLD, start, min(until, start + _FOLDED))
+
+
+async def forget(connection: Connection, before: datetime) -> int:
+    """Delete what is older than ``before``; gives how many samples. Raises what asyncpg raises."""
+    tag: str = await connection.execute(_FORGET, before)
+    return int(tag.rpartition(" ")[2])
+
+
+def _minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
