@@ -15,8 +15,8 @@ class StreamSample(Base):
     """What one worker saw and did in the ``seconds`` from ``at`` on; older ones are folded into one
     of a minute, of all workers, whose name is ''. The product's own, and no public model.
 
-    ``lag`` is that of all partitions, as each worker found it; null where Kafka did not answer.
-    ``freshness`` is a histogram as ``formulas.freshness`` has it.
+    ``lag`` is that of all partitions, as each worker found it, for ``lag_seconds``: null and none
+    where Kafka did not answer. ``freshness`` is a histogram as ``stats.freshness`` has it.
     """
 
     __tablename__ = "stream_samples"
@@ -24,6 +24,7 @@ class StreamSample(Base):
     worker: Mapped[str] = mapped_column(Text, primary_key=True)
     seconds: Mapped[float] = mapped_column(Double)
     lag: Mapped[float | None] = mapped_column(Double)
+    lag_seconds: Mapped[float] = mapped_column(Double)
     lag_max: Mapped[int | None] = mapped_column(BigInteger)
     applied: Mapped[int] = mapped_column(BigInteger)
     flushes: Mapped[int] = mapped_column(BigInteger)

@@ -22,6 +22,8 @@ from nova_stream.telemetry import get_logger
 _log = get_logger(__name__)
 
 _SLOT = timedelta(seconds=SECONDS)
+#: By so much a timer may be early.
+_EARLY = timedelta(seconds=1)
 #: Seconds for a sample; then there is none of these ten seconds.
 _LIMIT_S = 8.0
 
@@ -117,7 +119,7 @@ class Samples:
             self._failing = False
 
     def _take(self, now: datetime, lag: int | None) -> Sample:
-        seconds = min(max((now - self._since) / timedelta(seconds=1), 0.0), float(SECONDS))
+        seconds = max((now - self._since) / timedelta(seconds=1), 0.0)
         self._since = now
         return self._recent.take(slot_before(now), self._worker, round(seconds, 3), lag)
 
@@ -145,10 +147,13 @@ class Samples:
 
 
 def slot_before(now: datetime) -> datetime:
-    """The begin of the ten seconds that end at ``now``, or were the last to end before it."""
-    return EPOCH + ((now - EPOCH) // _SLOT - 1) * _SLOT
+    """The begin of the ten seconds that end about ``now``: timers are late, or a little early."""
+    return EPOCH + (round((now - EPOCH) / _SLOT) - 1) * _SLOT
 
 
 def until_next(now: datetime) -> float:
-    """Seconds until the next ten begin: all workers look at about the same time."""
-    return (_SLOT - (now - EPOCH) % _SLOT) / timedelta(seconds=1)
+    """Seconds until the next ten begin, at which all workers look. Who is a little early for one
+    has looked already.
+    """
+    left = _SLOT - (now - EPOCH) % _SLOT
+    return (left if left >= _EARLY else left + _SLOT) / timedelta(seconds=1)

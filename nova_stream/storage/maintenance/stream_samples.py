@@ -19,9 +19,10 @@ _FOLDED = timedelta(hours=6)
 _MINUTE = timedelta(minutes=1)
 
 _INSERT = """
-INSERT INTO stream_samples (at, worker, seconds, lag, lag_max, applied, flushes, freshness_ms_sum,
-    freshness_ms_max, freshness)
-VALUES ($1, $2, $3, $4::bigint, $4::bigint, $5, $6, $7, $8, $9)
+INSERT INTO stream_samples (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
+    freshness_ms_sum, freshness_ms_max, freshness)
+VALUES ($1, $2, $3::float8, $4::bigint, CASE WHEN $4::bigint IS NULL THEN 0 ELSE $3::float8 END,
+    $4::bigint, $5, $6, $7, $8, $9)
 ON CONFLICT DO NOTHING
 """
 _OLDEST = "SELECT min(at) FROM stream_samples WHERE worker <> '' AND at < $1"
@@ -30,16 +31,16 @@ _FOLD = """
 WITH old AS (
     DELETE FROM stream_samples WHERE at >= $1 AND at < $2 AND worker <> '' RETURNING *
 ), slots AS (
-    SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_max) AS lag_max,
-        sum(applied) AS applied, sum(flushes) AS flushes,
+    SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_seconds) AS lag_seconds,
+        max(lag_max) AS lag_max, sum(applied) AS applied, sum(flushes) AS flushes,
         sum(freshness_ms_sum) AS freshness_ms_sum, max(freshness_ms_max) AS freshness_ms_max,
         sum(freshness) AS freshness
     FROM old GROUP BY at
 )
-INSERT INTO stream_samples (at, worker, seconds, lag, lag_max, applied, flushes, freshness_ms_sum,
-    freshness_ms_max, freshness)
+INSERT INTO stream_samples (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
+    freshness_ms_sum, freshness_ms_max, freshness)
 SELECT date_trunc('minute', at, 'UTC'), '', sum(seconds),
-    sum(lag * seconds) / nullif(sum(seconds) FILTER (WHERE lag IS NOT NULL), 0), max(lag_max),
+    sum(lag * lag_seconds) / nullif(sum(lag_seconds), 0), sum(lag_seconds), max(lag_max),
     sum(applied), sum(flushes), sum(freshness_ms_sum), max(freshness_ms_max), sum(freshness)
 FROM slots GROUP BY 1
 ON CONFLICT DO NOTHING

@@ -20,15 +20,15 @@ from nova_stream.storage.stats.read import in_turns, shown
 from nova_stream.storage.stats.rows import Time
 
 _SLOTS = """
-SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_max) AS lag_max,
-    sum(applied) AS applied, sum(flushes) AS flushes, max(freshness_ms_max) AS freshness_ms_max,
-    sum(freshness) AS freshness
+SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_seconds) AS lag_seconds,
+    max(lag_max) AS lag_max, sum(applied) AS applied, sum(flushes) AS flushes,
+    max(freshness_ms_max) AS freshness_ms_max, sum(freshness) AS freshness
 FROM stream_samples WHERE at >= $1 AND at < $2 GROUP BY at
 """
 #: $1, $2: the range; $3: where its buckets begin.
 _BUCKETS = f"""
 SELECT width_bucket(at, $3::timestamptz[]) AS bucket, sum(seconds) AS seconds,
-    sum(lag * seconds) / nullif(sum(seconds) FILTER (WHERE lag IS NOT NULL), 0) AS lag,
+    sum(lag * lag_seconds) / nullif(sum(lag_seconds), 0) AS lag,
     max(lag_max) AS lag_max, sum(applied)::bigint AS applied, sum(flushes)::bigint AS flushes,
     max(freshness_ms_max) AS freshness_ms_max, sum(freshness)::text AS freshness
 FROM ({_SLOTS}) s GROUP BY 1

@@ -15,6 +15,7 @@ CREATE TABLE stream_samples (
     worker TEXT NOT NULL,
     seconds DOUBLE PRECISION NOT NULL,
     lag DOUBLE PRECISION,
+    lag_seconds DOUBLE PRECISION NOT NULL,
     lag_max BIGINT,
     applied BIGINT NOT NULL,
     flushes BIGINT NOT NULL,
@@ -26,14 +27,15 @@ CREATE TABLE stream_samples (
 HISTORY = """
 CREATE VIEW stream_history AS
 SELECT date_trunc('minute', at, 'UTC') AS minute, sum(seconds) AS seconds,
-    sum(lag * seconds) / nullif(sum(seconds) FILTER (WHERE lag IS NOT NULL), 0) AS lag_records,
+    sum(lag * lag_seconds) / nullif(sum(lag_seconds), 0) AS lag_records,
     max(lag_max) AS lag_records_max,
     sum(applied)::bigint AS applied_records,
     sum(applied)::float8 / nullif(sum(seconds), 0) AS applied_records_per_second,
     sum(freshness_ms_sum) / nullif(sum(flushes)::float8, 0) AS freshness_ms_avg,
     max(freshness_ms_max) AS freshness_ms_max
 FROM (
-    SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_max) AS lag_max,
+    SELECT at, max(seconds) AS seconds, avg(lag) AS lag,
+        max(lag_seconds) AS lag_seconds, max(lag_max) AS lag_max,
         sum(applied) AS applied, sum(flushes) AS flushes,
         sum(freshness_ms_sum) AS freshness_ms_sum, max(freshness_ms_max) AS freshness_ms_max
     FROM stream_samples GROUP BY at
