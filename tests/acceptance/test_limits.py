@@ -196,6 +196,7 @@ LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/search": [("/api/v1/search?q=agent&limit=20", None)],
     "GET /api/v1/settings": [("/api/v1/settings", None)],
     "GET /api/v1/stream": [],  # by itself, below
+    "GET /api/v1/stream/history": [(f"/api/v1/stream/history?{SERIES}", None)],
     "GET /api/v1/stream/status": [("/api/v1/stream/status", None)],
     "GET /api/v1/task": [("/api/v1/task?id=t1&limit=500", None)],
     "GET /api/v1/tasks": [("/api/v1/tasks?limit=500", None)],

@@ -907,6 +907,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stream/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream History
+         * @description Lag, pace and freshness in each bucket of a range, from what the workers store every ten
+         *     seconds. A bucket in which none ran has 0 seconds, and its figures are null.
+         */
+        get: operations["stream_history_api_v1_stream_history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -1683,6 +1704,64 @@ export interface components {
             end: string;
         };
         /**
+         * StreamBucket
+         * @description How the stream did from ``start`` to before ``end``.
+         */
+        StreamBucket: {
+            /**
+             * Format: date-time
+             * @description UTC, millisecond precision.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            start: string;
+            /**
+             * Format: date-time
+             * @description UTC, millisecond precision.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            end: string;
+            /**
+             * @description How long of it workers ran; 0: nothing is known of it.
+             * @default 0
+             */
+            seconds: number;
+            /**
+             * @description The mean.
+             * @default null
+             */
+            lag: number | null;
+            /**
+             * @description The most records that waited.
+             * @default null
+             */
+            lagMax: number | null;
+            /**
+             * @description Records that were applied.
+             * @default 0
+             */
+            applied: number;
+            /**
+             * @description Of the seconds in which workers ran.
+             * @default null
+             */
+            appliedPerSecond: number | null;
+            /**
+             * @description Milliseconds from a change to its commit that so many percent of the flushes did not exceed, within 5 %; of each the newest change counts. Null without any.
+             * @default null
+             */
+            freshnessP50Ms: number | null;
+            /**
+             * @description Milliseconds from a change to its commit that so many percent of the flushes did not exceed, within 5 %; of each the newest change counts. Null without any.
+             * @default null
+             */
+            freshnessP99Ms: number | null;
+            /**
+             * @description The oldest of them, exactly.
+             * @default null
+             */
+            freshnessMaxMs: number | null;
+        };
+        /**
          * HeldBack
          * @description Up to so many records of a partition that cannot be read before a transaction has ended.
          *
@@ -1709,6 +1788,47 @@ export interface components {
             at: string;
             drift: number;
             runId: number;
+        };
+        /**
+         * Outlook
+         * @description Where the lag goes. All but ``trend`` is null while too little is known.
+         */
+        Outlook: {
+            /**
+             * @default unknown
+             * @enum {unknown}
+             */
+            trend: "falling" | "growing" | "steady" | "unknown";
+            /**
+             * @description Records a second by which the lag grows; below 0 it falls.
+             * @default null
+             */
+            lagPerSecond: number | null;
+            /**
+             * @description Records a second that all workers apply.
+             * @default null
+             */
+            appliedPerSecond: number | null;
+            /**
+             * @description Records a second that one worker applies while records wait; null where none waited.
+             * @default null
+             */
+            workerPerSecond: number | null;
+            /**
+             * @description Until no record waits, while the lag falls.
+             * @default null
+             */
+            caughtUpSeconds: number | null;
+            /**
+             * @description Workers that would hold the lag while it grows; at most as many as a topic has partitions. Null when there is no need.
+             * @default null
+             */
+            workersWanted: number | null;
+            /**
+             * @description The same in a sentence.
+             * @default null
+             */
+            advice: string | null;
         };
         /**
          * TrailRow
@@ -2300,6 +2420,7 @@ export interface components {
          *             "startedAt": "2026-02-20T12:00:00.011Z",
          *             "endedAt": "2026-02-20T12:00:00.094Z",
          *             "durationMs": 83.2,
+         *             "queryMs": 66.1,
          *             "worker": "worker-1:42:9f3c1a",
          *             "attempt": 1,
          *             "rows": 21,
@@ -2318,6 +2439,7 @@ export interface components {
          *           "running": null,
          *           "lastSuccessAt": "2026-02-20T12:00:00.094Z",
          *           "medianDurationMs": 81.5,
+         *           "medianQueryMs": 64.2,
          *           "successRate": 100,
          *           "runs": 20,
          *           "undoable": false,
@@ -2336,8 +2458,9 @@ export interface components {
          * JobOverview
          * @description A job as operators look at it.
          *
-         *         ``successRate`` and ``runs`` are of the last NOVA_ALERT_RUNS runs, ``medianDurationMs`` is
-         *         what the runs before the last one usually took: the figures that alerts go by.
+         *         ``successRate`` and ``runs`` are of the last NOVA_ALERT_RUNS runs, ``medianDurationMs`` and
+         *         ``medianQueryMs`` are what the runs before the last one usually took, and their statements in
+         *         Postgres: the figures that alerts go by, and what they are compared with.
          * @example {
          *       "name": "computeAgentStats",
          *       "description": "recounts the agents' figures, repairs what differs, confirms the cache",
@@ -2360,6 +2483,7 @@ export interface components {
          *         "startedAt": "2026-02-20T12:00:00.011Z",
          *         "endedAt": "2026-02-20T12:00:00.094Z",
          *         "durationMs": 83.2,
+         *         "queryMs": 66.1,
          *         "worker": "worker-1:42:9f3c1a",
          *         "attempt": 1,
          *         "rows": 21,
@@ -2378,6 +2502,7 @@ export interface components {
          *       "running": null,
          *       "lastSuccessAt": "2026-02-20T12:00:00.094Z",
          *       "medianDurationMs": 81.5,
+         *       "medianQueryMs": 64.2,
          *       "successRate": 100,
          *       "runs": 20,
          *       "undoable": false,
@@ -2401,6 +2526,7 @@ export interface components {
             running: components["schemas"]["Run"] | null;
             lastSuccessAt: string | null;
             medianDurationMs: number | null;
+            medianQueryMs: number | null;
             /** @description Percent. */
             successRate: number | null;
             runs: number;
@@ -2428,6 +2554,7 @@ export interface components {
          *           "startedAt": "2026-02-20T12:00:00.011Z",
          *           "endedAt": "2026-02-20T12:00:00.094Z",
          *           "durationMs": 83.2,
+         *           "queryMs": 66.1,
          *           "worker": "worker-1:42:9f3c1a",
          *           "attempt": 1,
          *           "rows": 21,
@@ -2471,6 +2598,7 @@ export interface components {
          *       "startedAt": "2026-02-20T12:00:00.011Z",
          *       "endedAt": "2026-02-20T12:00:00.094Z",
          *       "durationMs": 83.2,
+         *       "queryMs": 66.1,
          *       "worker": "worker-1:42:9f3c1a",
          *       "attempt": 1,
          *       "rows": 21,
@@ -2509,6 +2637,8 @@ export interface components {
             startedAt: string | null;
             endedAt: string | null;
             durationMs: number | null;
+            /** @description Milliseconds that its statements in Postgres took, of all attempts together; those of several sessions at one time all count. */
+            queryMs: number | null;
             worker: string | null;
             attempt: number;
             rows: number | null;
@@ -3120,6 +3250,47 @@ export interface components {
             items: components["schemas"]["BuildBucket"][];
         };
         /**
+         * StreamSeries
+         * @description The buckets of a range, oldest first.
+         * @example {
+         *       "from": "2026-02-01T00:00:00.000Z",
+         *       "to": "2026-02-08T00:00:00.000Z",
+         *       "bucket": "1m",
+         *       "zone": "UTC",
+         *       "items": [
+         *         {
+         *           "start": "2026-02-01T00:00:00.000Z",
+         *           "end": "2026-02-01T00:01:00.000Z",
+         *           "seconds": 60,
+         *           "lag": 1204.5,
+         *           "lagMax": 4100,
+         *           "applied": 48720,
+         *           "appliedPerSecond": 812,
+         *           "freshnessP50Ms": 38.6,
+         *           "freshnessP99Ms": 164.2,
+         *           "freshnessMaxMs": 203.4
+         *         }
+         *       ]
+         *     }
+         */
+        StreamSeries: {
+            /**
+             * Format: date-time
+             * @description UTC, millisecond precision.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description The end, which is not in the range.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            to: string;
+            bucket: string;
+            zone: string;
+            items: components["schemas"]["StreamBucket"][];
+        };
+        /**
          * StreamStatus
          * @description How the stream is doing; what cannot be told at the moment is null.
          * @example {
@@ -3144,7 +3315,16 @@ export interface components {
          *         "drift": 0,
          *         "runId": 4712
          *       },
-         *       "workers": 2
+         *       "workers": 2,
+         *       "outlook": {
+         *         "trend": "steady",
+         *         "lagPerSecond": 0,
+         *         "appliedPerSecond": 812.4,
+         *         "workerPerSecond": null,
+         *         "caughtUpSeconds": null,
+         *         "workersWanted": null,
+         *         "advice": "The workers keep up."
+         *       }
          *     }
          */
         StreamStatus: {
@@ -3178,6 +3358,8 @@ export interface components {
             lastBuildAudit: components["schemas"]["AuditRow"] | null;
             /** @description Members of the consumer group; 0 also when Postgres sees none any more. */
             workers: number | null;
+            /** @description Where the lag goes. */
+            outlook: components["schemas"]["Outlook"] | null;
         };
         /**
          * TrailList
@@ -7226,6 +7408,87 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StreamStatus"];
                 };
+            };
+            /** @description No token, or one that is not configured. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not valid; the detail says what to correct. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this token or address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Postgres or Kafka is away, or the schema is not this version's; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_history_api_v1_stream_history_get: {
+        parameters: {
+            query?: {
+                /** @description Start of a range of time, which is in it (ISO 8601): the figures of what was done from there on. */
+                from?: string | null;
+                /** @description End of the range, which is not in it; none = now. */
+                to?: string | null;
+                /** @description Length of a bucket. */
+                bucket?: "1m" | "2m" | "5m" | "10m" | "15m" | "30m" | "1h" | "2h" | "3h" | "4h" | "6h" | "8h" | "12h" | "1d";
+                /** @description Time zone in which days begin (IANA). */
+                zone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every bucket of the range. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamSeries"];
+                };
+            };
+            /** @description Unchanged since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description No token, or one that is not configured. */
             401: {

@@ -74,6 +74,7 @@ async def test_before_the_first_worker_jobs_are_as_they_would_begin(
         "running": None,
         "lastSuccessAt": None,
         "medianDurationMs": None,
+        "medianQueryMs": None,
         "successRate": None,
         "runs": 0,
         "undoable": False,
@@ -97,6 +98,7 @@ async def test_a_job_that_ran(client: httpx.AsyncClient, nova_settings: Settings
     }
     assert (job["successRate"], job["runs"], job["running"]) == (100.0, 1, None)
     assert job["lastSuccessAt"] == run["endedAt"]
+    assert 0 < run["queryMs"] <= run["durationMs"]
     path = f"/api/v1/jobs/computeAgentStats/runs/{run['runId']}"
     assert (await client.get(path)).json() == run
     assert (await client.get(path.replace("computeAgentStats", "healthCheck"))).status_code == 404

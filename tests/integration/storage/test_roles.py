@@ -307,7 +307,7 @@ async def test_only_the_workers_role_counts_as_a_worker(
     try:
         settings = load_settings(database_url=as_user(nova_database, "anybody", "x"))
         named = [await connect(settings, name) for name in ("worker", "flush")]
-        facts = await stream_facts(session, load_settings(), agents_job="x", builds_job="x")
+        facts = await stream_facts(session, load_settings(), system_clock(), agents_job="x", builds_job="x")
         assert facts.worker_sessions == (2 if role is Role.WORKER else 0)
         for connection in named:
             await connection.close()
