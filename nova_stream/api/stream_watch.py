@@ -96,7 +96,7 @@ class StreamWatch:
             last_audit=facts.agents_audit if facts else None,
             last_build_audit=facts.builds_audit if facts else None,
             workers=self._workers(kafka, facts),
-            outlook=_outlook(facts) if facts else None,
+            outlook=_outlook(facts, backlog.lag if backlog else None) if facts else None,
         )
 
     def _workers(self, kafka: _Kafka | None, facts: StreamFacts | None) -> int | None:
@@ -161,9 +161,9 @@ class StreamWatch:
         return round(applied / (ended - began), 1)
 
 
-def _outlook(facts: StreamFacts) -> Outlook:
+def _outlook(facts: StreamFacts, lag: int | None) -> Outlook:
     partitions = Counter(topic for topic, _ in facts.positions)
-    return outlook(facts.moments, max(partitions.values(), default=0), system_clock())
+    return outlook(facts.moments, lag, max(partitions.values(), default=0), system_clock())
 
 
 def _held_back(held: HeldBackRecords) -> HeldBack:

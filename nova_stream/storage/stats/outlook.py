@@ -20,6 +20,8 @@ RECENT = timedelta(minutes=2)
 _FEWEST = 4
 _SHORTEST_S = 30.0
 _OLD = timedelta(seconds=40)
+#: Where no worker stored anything for so long, what was before tells nothing of now.
+_GAP = timedelta(seconds=25)
 #: A lag of fewer records, or of what is applied in so many seconds, is none to speak of.
 _FEW = 100
 _PASSING_S = 1.0
@@ -75,38 +77,50 @@ class Outlook(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     advice: Annotated[str | None, msgspec.Meta(description="The same in a sentence.")] = None
 
 
-def outlook(moments: Sequence[Moment], most: int, now: datetime) -> Outlook:
-    """The outlook at ``now`` from ``moments``, oldest first; at most ``most`` workers have anything
-    to do.
+def outlook(moments: Sequence[Moment], lag: float | None, most: int, now: datetime) -> Outlook:
+    """The outlook at ``now``, when ``lag`` records wait, from ``moments``, oldest first; at most
+    ``most`` workers have anything to do.
     """
-    known = [(m.at.timestamp(), m.lag) for m in moments if m.lag is not None]
-    if len(known) < _FEWEST or known[-1][0] - known[0][0] < _SHORTEST_S:
-        return Outlook()
-    if now - moments[-1].at > _OLD:
+    moments = _unbroken(moments)
+    known = [(m.at.timestamp() + m.seconds, m.lag) for m in moments if m.lag is not None]
+    if lag is not None:
+        known.append((now.timestamp(), lag))
+    too_few = len(known) < _FEWEST or known[-1][0] - known[0][0] < _SHORTEST_S
+    if too_few or now - moments[-1].at > _OLD:
         return Outlook()
     seconds = sum(m.seconds for m in moments)
     pace = sum(m.applied for m in moments) / seconds if seconds else 0.0
     slope = median((b - a) / (t - s) for (s, a), (t, b) in combinations(known, 2) if t > s)
-    last = known[-1][1]
+    last, lags = known[-1][1], [each for _, each in known]
     few = max(_FEW, pace * _PASSING_S)
-    moved = max(few, _MOVED * max(lag for _, lag in known))
     change = slope * (known[-1][0] - known[0][0])
-    trend: Trend = "steady"
-    if abs(change) >= moved:
-        trend = "growing" if change > 0 else "falling"
     found = Outlook(
-        trend=trend,
+        trend="steady",
         lag_per_second=_rounded(slope),
         applied_per_second=_rounded(pace),
         worker_per_second=_worker_pace(moments),
     )
-    if trend == "falling":
-        left = max(0.0, last) / -slope
-        words = f"The lag falls by {_rate(-slope)}: caught up in {_about(left)}."
-        return replace(found, caught_up_seconds=_rounded(left), advice=words)
-    if trend == "steady" and last <= few:
+    if last <= few:
         return replace(found, advice="The workers keep up.")
-    return _short_of_workers(found, max(0.0, slope), pace, last, moments, most)
+    if abs(change) < max(few, _MOVED * max(lags)):
+        if median(lags) <= few:  # it has only just come
+            return Outlook()
+        return _short_of_workers(found, 0.0, pace, last, moments, most)
+    if change > 0:
+        found = replace(found, trend="growing")
+        return _short_of_workers(found, slope, pace, last, moments, most)
+    left = last / -slope
+    words = f"The lag falls by {_rate(-slope)}: caught up in {_about(left)}."
+    return replace(found, trend="falling", caught_up_seconds=_rounded(left), advice=words)
+
+
+def _unbroken(moments: Sequence[Moment]) -> Sequence[Moment]:
+    """The last of them, since workers went on after there were none."""
+    begin = 0
+    for place in range(1, len(moments)):
+        if moments[place].at - moments[place - 1].at > _GAP:
+            begin = place
+    return moments[begin:]
 
 
 def _worker_pace(moments: Sequence[Moment]) -> float | None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from nova_stream.clock import system_clock
 from nova_stream.errors import DatabasePrivilegeError
 from nova_stream.local.sql import run_sql
 from nova_stream.settings import Settings, load_settings
@@ -292,7 +293,7 @@ async def test_an_api_cannot_make_up_an_audit(session: Connection) -> None:
         " VALUES ('computeAgentStats', now(), 'slot', 'ok', now(), now())"
     )
     facts = await stream_facts(
-        session, load_settings(), agents_job="computeAgentStats", builds_job="x"
+        session, load_settings(), system_clock(), agents_job="computeAgentStats", builds_job="x"
     )
     assert facts.agents_audit is None
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -307,7 +308,9 @@ async def test_only_the_workers_role_counts_as_a_worker(
     try:
         settings = load_settings(database_url=as_user(nova_database, "anybody", "x"))
         named = [await connect(settings, name) for name in ("worker", "flush")]
-        facts = await stream_facts(session, load_settings(), system_clock(), agents_job="x", builds_job="x")
+        facts = await stream_facts(
+            session, load_settings(), system_clock(), agents_job="x", builds_job="x"
+        )
         assert facts.worker_sessions == (2 if role is Role.WORKER else 0)
         for connection in named:
             await connection.close()

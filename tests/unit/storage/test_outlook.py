@@ -32,9 +32,11 @@ def moments(
     ]
 
 
-def told(found: list[Moment], most: int = PARTITIONS, later: float = 15) -> Outlook:
+def told(
+    found: list[Moment], most: int = PARTITIONS, later: float = 15, lag: float | None = None
+) -> Outlook:
     now = START if not found else found[-1].at + timedelta(seconds=later)
-    return outlook(found, most, now)
+    return outlook(found, lag, most, now)
 
 
 def line(first: float, a_second: float, number: int = 10) -> list[float | None]:
@@ -165,6 +167,27 @@ def test_one_odd_measurement_changes_nothing() -> None:
     lags[4] = 0.0
     found = told(moments(lags, 41_200))
     assert (found.trend, found.lag_per_second) == ("falling", -1200)
+
+
+def test_what_waits_at_the_moment_counts() -> None:
+    found = moments(line(300_000, -1_200), 41_200)
+    assert told(found, lag=180_000).caught_up_seconds == pytest.approx(150, abs=2)
+    assert told(found, lag=3).advice == "The workers keep up."
+    # A burst that has come and gone between two samples is no lag that stays.
+    burst = moments([*line(0, 0), 16_641], 7_186)
+    assert told(burst, lag=1).advice == "The workers keep up."
+
+
+def test_what_was_before_an_outage_tells_nothing_of_the_time_after_it() -> None:
+    before = moments(line(0, 0, 6), 20)
+    after = moments(line(250_000, -4_000, 3), 4_000, start=START + timedelta(seconds=100))
+    assert told([*before, *after]) == Outlook()
+    more = moments(line(250_000, -4_000, 5), 4_000, start=START + timedelta(seconds=100))
+    assert told([*before, *more]).lag_per_second == -4_000
+
+
+def test_of_what_has_only_just_come_nothing_is_told() -> None:
+    assert told(moments([*line(0, 0), 500_000], 7_186)) == Outlook()
 
 
 _PACES = st.floats(10, 100_000)
