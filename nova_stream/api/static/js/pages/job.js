@@ -11,6 +11,7 @@ import { useResource } from "../resources.js";
 import { didOf } from "./did.js";
 import { Actions, Rights } from "./job_actions.js";
 import { Did, JobState } from "./jobs.js";
+import { RunTimes } from "./run_times.js";
 
 const OUTCOMES = [["all", "All"], ["ok", "Ok"], ["failed", "Failed"], ["missed", "Missed"]];
 
@@ -28,6 +29,7 @@ const runsOf = (job) => [
 function Runs({ name }) {
   const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["outcome"], "stats");
   return html`
+    ${list.data.value && html`<${RunTimes} runs=${list.data.value.items} />`}
     <${Section} id="runs" title="Runs" tools=${html`<${FilterChoice} name="outcome" label="Runs of which outcome" options=${OUTCOMES} />`}>
       <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${runsOf(name)} keyOf=${(run) => run.runId}
         rowAttributes=${(run) => ({ "data-run": run.runId })} />

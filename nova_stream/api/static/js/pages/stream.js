@@ -11,6 +11,13 @@ import { status } from "../resources.js";
 const REMEMBERED = 120; // answers, one a second
 const HISTORY = "/api/v1/stream/history";
 
+/** A length of time beside a scale, where there is little room. */
+function mark(milliseconds) {
+  if (milliseconds < 1000) return `${integer(milliseconds)} ms`;
+  const [unit, length] = milliseconds < 60_000 ? ["s", 1000] : milliseconds < 3_600_000 ? ["min", 60_000] : ["h", 3_600_000];
+  return `${perSecond(milliseconds / length)} ${unit}`;
+}
+
 const LAG = [
   { key: "lag", title: "Lag, records", text: integer, scale: "records", least: 10, colour: "--plot-3" },
   { key: "lagMax", title: "Most lag, records", text: integer },
@@ -19,8 +26,8 @@ const LAG = [
 ];
 
 const FRESHNESS = [
-  { key: "freshnessP50Ms", title: "p50", text: duration, scale: "time", least: 100, colour: "--plot-2" },
-  { key: "freshnessP99Ms", title: "p99", text: duration, scale: "time", least: 100, colour: "--plot-4" },
+  { key: "freshnessP50Ms", title: "p50", text: duration, scale: "time", least: 100, mark, colour: "--plot-2" },
+  { key: "freshnessP99Ms", title: "p99", text: duration, scale: "time", least: 100, mark, colour: "--plot-4" },
   { key: "freshnessMaxMs", title: "Oldest", text: duration },
 ];
 
@@ -109,6 +116,7 @@ export function Stream() {
         ["Held back", heldBack(now) || null],
       ]} />`}
       <${OverTime} id="lag" title="Lag and pace over time" path=${HISTORY} figures=${LAG} usual="1h" />
-      <${OverTime} id="freshness" title="Freshness over time: from a change to its figures" path=${HISTORY} figures=${FRESHNESS} usual="1h" />
+      <${OverTime} id="freshness" title="Freshness over time" path=${HISTORY} figures=${FRESHNESS} usual="1h" picker=${false}>
+        <p class="note">From a change to its figures, of the newest change of each flush; p50 and p99 within 5 %.</p><//>
     <//>`;
 }

@@ -68,7 +68,7 @@ function seriesOf(items, figures) {
     series: figures.filter((figure) => figure.colour).map((figure) => ({
       ...figure,
       label: figure.title,
-      mark: figure.text === integer ? (value) => (Number.isInteger(value) ? integer(value) : "") : figure.text,
+      mark: figure.mark || (figure.text === integer ? (value) => (Number.isInteger(value) ? integer(value) : "") : figure.text),
       range: (_plot, _low, high) => [0, Math.max(figure.least, (high || 0) * 1.1)],
       values: items.map((item) => item[figure.key]),
     })),
@@ -77,9 +77,9 @@ function seriesOf(items, figures) {
 
 /**
  * ``path``: the series' address, ``parameters`` its own; ``figures``: [{key, title, text(value),
- * colour, scale, least}], those with a colour in the plot. Dragging over the plot sets the range.
+ * colour, scale, least, mark(value) for the scale}], those with a colour in the plot. Dragging over the plot sets the range.
  */
-export function OverTime({ id, title, path, parameters = {}, figures, usual, scope = "stats", children = null }) {
+export function OverTime({ id, title, path, parameters = {}, figures, usual, scope = "stats", picker = true, children = null }) {
   const { change } = useParameters();
   const { from, to } = useRange(usual);
   const bucket = bucketOf(from, to);
@@ -90,7 +90,7 @@ export function OverTime({ id, title, path, parameters = {}, figures, usual, sco
   const range = useMemo(() => (answer ? [Date.parse(answer.from) / 1000, Date.parse(answer.to) / 1000] : null), [answer]);
   const zoom = (start, end) => change({ since: null, from: new Date(start * 1000).toISOString(), to: new Date(end * 1000).toISOString(), cursor: null });
   return html`
-    <${Section} id=${id} title=${title} tools=${html`<div class="filters"><${RangePicker} usual=${usual} /></div>`}>
+    <${Section} id=${id} title=${title} tools=${picker && html`<div class="filters"><${RangePicker} usual=${usual} /></div>`}>
       ${!answer && html`<${Instead} resource=${asked} what=${title} />`}
       ${answer && html`
         <${Stale} resource=${asked} />
