@@ -47,9 +47,13 @@ async def history(client: httpx.AsyncClient, **more: str) -> list[dict[str, Any]
     return items
 
 
+async def applied_in(client: httpx.AsyncClient) -> int:
+    return sum(int(item["applied"]) for item in await history(client))
+
+
 async def test_what_workers_did_is_in_the_history(stage: Stage, client: httpx.AsyncClient) -> None:
     async def applied() -> bool:
-        return sum(item["applied"] for item in await history(client)) >= RECORDS
+        return await applied_in(client) >= RECORDS
 
     worker = stage.start_worker()
     now = round(system_clock().timestamp() * 1000)
@@ -66,7 +70,7 @@ async def test_what_workers_did_is_in_the_history(stage: Stage, client: httpx.As
     await stage.row("tasks", "last")
 
     async def both() -> bool:
-        return sum(item["applied"] for item in await history(client)) == RECORDS + 1
+        return await applied_in(client) == RECORDS + 1
 
     await until("the other worker's sample", both)
     other.must_run()
