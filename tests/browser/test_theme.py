@@ -24,7 +24,7 @@ new PerformanceObserver((list) => {
 """
 #: Where the bar's parts stand.
 PLACES = """() => [...document.querySelectorAll(".top :is(.brand, .state, .end > *, .menu)")].map(
-    (one) => { const { x, y, width, height } = one.getBoundingClientRect(); return [x, y, width, height]; })"""
+    (one) => JSON.stringify(one.getBoundingClientRect()))"""
 
 
 def ground(page: Page) -> str:

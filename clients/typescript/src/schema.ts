@@ -652,7 +652,8 @@ export interface paths {
         };
         /**
          * Runs
-         * @description A job's runs and the slots that nobody ran, newest first.
+         * @description A job's runs and the slots that nobody ran, newest first. `from` and `to` are of the time
+         *     that they were due.
          */
         get: operations["runs_api_v1_jobs__name__runs_get"];
         put?: never;
@@ -773,7 +774,7 @@ export interface paths {
         };
         /**
          * Alerts
-         * @description Alerts, newest first.
+         * @description Alerts, newest first. `from` and `to` are of their begin.
          */
         get: operations["alerts_api_v1_alerts_get"];
         put?: never;
@@ -814,7 +815,7 @@ export interface paths {
         };
         /**
          * Dead Letters
-         * @description Dead letters without their bytes, newest first.
+         * @description Dead letters without their bytes, newest first. `from` and `to` are of when they failed.
          */
         get: operations["dead_letters_api_v1_dead_letters_get"];
         put?: never;
@@ -1121,7 +1122,7 @@ export interface paths {
         /**
          * Trail
          * @description The audit trail, newest first: what was published, what administrators did or looked at, and
-         *     what was refused. It only grows.
+         *     what was refused. It only grows. `from` and `to` are of when it last happened.
          */
         get: operations["trail_api_v1_trail_get"];
         put?: never;
@@ -1241,6 +1242,11 @@ export interface components {
             archived: boolean;
             model: string | null;
             gatesPassed: boolean | null;
+            /**
+             * @description `failed` with an error, else `succeeded`; `archived` where the archive alone knows.
+             * @enum {unknown}
+             */
+            status: "archived" | "failed" | "succeeded";
             /** @description Only with the scope documents. */
             error?: string | null;
         };
@@ -2057,6 +2063,7 @@ export interface components {
          *           "archived": false,
          *           "model": "claude-sonnet",
          *           "gatesPassed": true,
+         *           "status": "succeeded",
          *           "error": null
          *         }
          *       ],
@@ -2116,6 +2123,7 @@ export interface components {
          *           "archived": false,
          *           "model": "claude-sonnet",
          *           "gatesPassed": true,
+         *           "status": "succeeded",
          *           "error": null
          *         }
          *       ],
@@ -2143,6 +2151,7 @@ export interface components {
          *           "archived": false,
          *           "model": "claude-sonnet",
          *           "gatesPassed": true,
+         *           "status": "succeeded",
          *           "error": null
          *         }
          *       ],
@@ -2166,6 +2175,7 @@ export interface components {
          *       "archived": false,
          *       "model": "claude-sonnet",
          *       "gatesPassed": true,
+         *       "status": "succeeded",
          *       "error": null,
          *       "buildId": "b0001",
          *       "archivedAt": null,
@@ -2184,6 +2194,11 @@ export interface components {
             archived: boolean;
             model: string | null;
             gatesPassed: boolean | null;
+            /**
+             * @description `failed` with an error, else `succeeded`; `archived` where the archive alone knows.
+             * @enum {unknown}
+             */
+            status: "archived" | "failed" | "succeeded";
             /** @description Only with the scope documents. */
             error?: string | null;
             /** @description The build of its task. */
@@ -2411,7 +2426,8 @@ export interface components {
         };
         /**
          * RunList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -2444,13 +2460,15 @@ export interface components {
          *           "error": null
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         RunList: {
             items: components["schemas"]["Run"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * Run
@@ -2529,7 +2547,8 @@ export interface components {
         };
         /**
          * AlertList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -2545,13 +2564,15 @@ export interface components {
          *           "acknowledgedBy": "night-shift"
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         AlertList: {
             items: components["schemas"]["Alert"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * Alert
@@ -2590,7 +2611,8 @@ export interface components {
         };
         /**
          * DeadLetterList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -2609,13 +2631,15 @@ export interface components {
          *           "attempts": 1
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         DeadLetterList: {
             items: components["schemas"]["DeadLetter"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * WholeDeadLetter
@@ -3181,7 +3205,8 @@ export interface components {
         };
         /**
          * TrailList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -3197,13 +3222,15 @@ export interface components {
          *           "refused": false
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         TrailList: {
             items: components["schemas"]["TrailRow"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * TokenRights
@@ -5074,6 +5101,8 @@ export interface operations {
                 build?: string | null;
                 /** @description Only those of the agent of this name. */
                 agent?: string | null;
+                /** @description Only those that succeeded, that failed, or whose document is archived. */
+                status?: ("succeeded" | "failed" | "archived") | null;
                 /** @description Only those with this text in their ID. */
                 q?: string | null;
                 /** @description A position token that publishing gave: the answer contains everything up to it. */
@@ -6240,12 +6269,16 @@ export interface operations {
     runs_api_v1_jobs__name__runs_get: {
         parameters: {
             query?: {
-                /** @description Rows a page. */
-                limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
-                cursor?: string | null;
                 /** @description Only runs with this outcome. */
                 outcome?: components["schemas"]["Outcome"] | null;
+                /** @description Rows a page. */
+                limit?: number;
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
+                cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path: {
@@ -6764,10 +6797,18 @@ export interface operations {
             query?: {
                 /** @description Only open ones, or only closed ones. */
                 open?: boolean | null;
+                /** @description Only alerts of this kind. */
+                kind?: components["schemas"]["AlertKind"] | null;
+                /** @description Only those with this text in their subject or message. */
+                q?: string | null;
                 /** @description Rows a page. */
                 limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
                 cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path?: never;
@@ -6910,14 +6951,20 @@ export interface operations {
     dead_letters_api_v1_dead_letters_get: {
         parameters: {
             query?: {
-                /** @description Rows a page. */
-                limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
-                cursor?: string | null;
                 topic?: string | null;
                 reason?: string | null;
                 /** @description Only those in this state. */
                 state?: ("open" | "retried" | "discarded") | null;
+                /** @description Only those with this text in key or detail. */
+                q?: string | null;
+                /** @description Rows a page. */
+                limit?: number;
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
+                cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path?: never;
@@ -8087,14 +8134,20 @@ export interface operations {
     trail_api_v1_trail_get: {
         parameters: {
             query?: {
-                /** @description Rows a page. */
-                limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
-                cursor?: string | null;
                 /** @description Only lines of the token of this name. */
                 token?: string | null;
                 /** @description Only refused actions, or only allowed ones. */
                 refused?: boolean | null;
+                /** @description Only those with this text in action, object or outcome. */
+                q?: string | null;
+                /** @description Rows a page. */
+                limit?: number;
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
+                cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path?: never;
