@@ -6,17 +6,7 @@ import type { components } from "./schema.js";
 type Schemas = components["schemas"];
 
 /** What each kind of event brings; docs/http-api.md says when it comes. */
-export interface LiveData {
-  agent: Schemas["AgentStats"];
-  "agent-gone": { agentName: string; agentId: string | null; registered: boolean };
-  builds: Schemas["BuildStats"];
-  overview: Schemas["Overview"];
-  build: Schemas["Build"];
-  activity: Schemas["Activity"];
-  snapshot: Record<string, never>;
-  state: { connected: boolean; databaseState?: string };
-  reset: Record<string, never>;
-}
+export type LiveData = Schemas["LiveEvents"];
 
 /** An event, with the id to go on from; `event` tells the type of `data`. */
 export type LiveEvent = {

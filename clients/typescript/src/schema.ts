@@ -939,7 +939,7 @@ export interface paths {
          * Stream
          * @description First all rows, then those that change: each at most twice a second, its last value always.
          *     A token is sent what it may read: figures with the scope stats, builds and activities with
-         *     documents. docs/http-api.md describes the events.
+         *     documents. The schema LiveEvents has the data of each kind of event.
          */
         get: operations["stream_api_v1_stream_get"];
         put?: never;
@@ -1687,6 +1687,33 @@ export interface components {
              * @example 2026-02-20T12:00:00.000Z
              */
             end: string;
+        };
+        /**
+         * AgentGone
+         * @description The agent was deleted or has another name now, or a name without an agent got one or has
+         *         nothing left.
+         */
+        AgentGone: {
+            agentName: string | null;
+            agentId: string | null;
+            registered: boolean;
+        };
+        /**
+         * Nothing
+         * @description The kind of the event says all.
+         */
+        Nothing: Record<string, unknown>;
+        /**
+         * StreamState
+         * @description Whether Postgres answers; while it does not, what was sent is old.
+         */
+        StreamState: {
+            connected: boolean;
+            /**
+             * @description What it does; where that is known.
+             * @enum {unknown}
+             */
+            databaseState?: "refusing" | "silent" | "unresolved" | "up";
         };
         /**
          * HeldBack
@@ -3144,6 +3171,86 @@ export interface components {
             items: components["schemas"]["BuildBucket"][];
         };
         /**
+         * LiveEvents
+         * @description What each kind of event of `GET /api/v1/stream` has as its `data`, by its name.
+         * @example {
+         *       "agent": {
+         *         "agentId": "agent-ANDROMEDA",
+         *         "agentName": "ANDROMEDA",
+         *         "role": "release",
+         *         "totalTasks": 71,
+         *         "completedTasks": 63,
+         *         "failedTasks": 3,
+         *         "successRate": 88.73,
+         *         "avgDuration": 14481,
+         *         "lastActive": "2026-02-20T10:29:33.330Z",
+         *         "currentStatus": "active",
+         *         "cachedAt": "2026-02-20T12:00:00.000Z",
+         *         "registered": true
+         *       },
+         *       "agent-gone": {
+         *         "agentName": "MARS",
+         *         "agentId": "agent-MARS",
+         *         "registered": true
+         *       },
+         *       "builds": {
+         *         "totalBuilds": 500,
+         *         "completedBuilds": 388,
+         *         "failedBuilds": 77,
+         *         "runningBuilds": 35,
+         *         "successRate": 77.6,
+         *         "avgDurationMs": 49661,
+         *         "lastBuildTime": "2026-02-20T04:24:20.112Z",
+         *         "cachedAt": "2026-02-20T12:00:00.000Z"
+         *       },
+         *       "overview": {
+         *         "totalBuilds": 500,
+         *         "completedBuilds": 388,
+         *         "failedBuilds": 77,
+         *         "successRate": 77.6,
+         *         "activeTasks": 159,
+         *         "completedTasks": 2601,
+         *         "lastBuildTime": "2026-02-20T04:24:20.112Z",
+         *         "totalAgents": 21
+         *       },
+         *       "build": {
+         *         "id": "b0001",
+         *         "prdId": "prd-144",
+         *         "prdName": "Lumen meadow 1",
+         *         "status": "completed",
+         *         "startedAt": "2025-11-12T20:02:32.341Z",
+         *         "completedAt": "2025-11-12T20:03:25.733Z",
+         *         "error": null
+         *       },
+         *       "activity": {
+         *         "id": "a00001",
+         *         "userId": "user-0185",
+         *         "agentName": "ATLAS",
+         *         "eventType": "task_completed",
+         *         "taskId": null,
+         *         "details": "aurora cinder",
+         *         "timestamp": "2026-02-08T12:07:13.736Z"
+         *       },
+         *       "snapshot": {},
+         *       "state": {
+         *         "connected": false,
+         *         "databaseState": "silent"
+         *       },
+         *       "reset": {}
+         *     }
+         */
+        LiveEvents: {
+            agent: components["schemas"]["AgentStats"];
+            "agent-gone": components["schemas"]["AgentGone"];
+            builds: components["schemas"]["BuildStats"];
+            overview: components["schemas"]["Overview"];
+            build: components["schemas"]["Build"];
+            activity: components["schemas"]["Activity"];
+            snapshot: components["schemas"]["Nothing"];
+            state: components["schemas"]["StreamState"];
+            reset: components["schemas"]["Nothing"];
+        };
+        /**
          * StreamStatus
          * @description How the stream is doing; what cannot be told at the moment is null.
          * @example {
@@ -3373,6 +3480,29 @@ export interface components {
         ConvexFailure: {
             code: string;
             message: string;
+        };
+        /** Change */
+        Change: {
+            /** @enum {string} */
+            entity: "agents" | "builds" | "tasks" | "executions" | "activities" | "users";
+            /**
+             * @description created, updated, deleted, read for a snapshot; u if not given, d without `after`
+             * @enum {string|null}
+             */
+            op?: "c" | "u" | "d" | "r" | null;
+            /** @description The version: a whole number, or its text, that rises with each change of one entity. */
+            seq?: number | string | null;
+            minor?: number | null;
+            /** @description The time of the change: epoch milliseconds, or ISO 8601. */
+            ts_ms?: number | string | null;
+            /** @description The document, whole. */
+            after?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description The document before the change; a deletion needs its id. */
+            before?: {
+                [key: string]: unknown;
+            } | null;
         };
     };
     responses: never;
@@ -7475,41 +7605,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": {
-                    /** @enum {unknown} */
-                    entity: "agents" | "builds" | "tasks" | "executions" | "activities" | "users";
-                    /**
-                     * @description created, updated, deleted, read for a snapshot; u if not given, d without `after`
-                     * @enum {unknown}
-                     */
-                    op?: "c" | "u" | "d" | "r" | null;
-                    /** @description The version: rises with each change of one entity. */
-                    seq?: unknown;
-                    minor?: number | null;
-                    /** @description The time of the change, epoch milliseconds. */
-                    ts_ms?: unknown;
-                    /** @description The document, whole. */
-                    after?: Record<string, unknown> | null;
-                    /** @description The document before the change; a deletion needs its id. */
-                    before?: Record<string, unknown> | null;
-                } | {
-                    /** @enum {unknown} */
-                    entity: "agents" | "builds" | "tasks" | "executions" | "activities" | "users";
-                    /**
-                     * @description created, updated, deleted, read for a snapshot; u if not given, d without `after`
-                     * @enum {unknown}
-                     */
-                    op?: "c" | "u" | "d" | "r" | null;
-                    /** @description The version: rises with each change of one entity. */
-                    seq?: unknown;
-                    minor?: number | null;
-                    /** @description The time of the change, epoch milliseconds. */
-                    ts_ms?: unknown;
-                    /** @description The document, whole. */
-                    after?: Record<string, unknown> | null;
-                    /** @description The document before the change; a deletion needs its id. */
-                    before?: Record<string, unknown> | null;
-                }[];
+                "application/json": components["schemas"]["Change"] | components["schemas"]["Change"][];
             };
         };
         responses: {

@@ -132,7 +132,7 @@ FOUND = {
         }
     ]
 }
-ACTIVITIES = {
+ACTIVITIES: dict[str, Any] = {
     "items": [
         {
             "id": "a00001",
@@ -200,4 +200,15 @@ CONVEX_REFUSAL = {
 CONVEX_FAILURE = {
     "code": "BadJsonBody",
     "message": "The request body has no object `args`",
+}
+LIVE_EVENTS: dict[str, Any] = {
+    "agent": AGENT,
+    "agent-gone": {"agentName": "MARS", "agentId": "agent-MARS", "registered": True},
+    "builds": BUILD_STATS,
+    "overview": OVERVIEW,
+    "build": BUILD,
+    "activity": ACTIVITIES["items"][0],
+    "snapshot": {},
+    "state": {"connected": False, "databaseState": "silent"},
+    "reset": {},
 }

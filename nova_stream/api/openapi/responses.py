@@ -9,9 +9,11 @@ import msgspec
 from starlette.responses import Response
 
 from nova_stream.api.convex.protocol import Answer, Failure, Refusal
+from nova_stream.api.live.events import LiveEvents
 from nova_stream.api.openapi import examples
 from nova_stream.api.openapi import examples_operations as operation
 from nova_stream.api.openapi import examples_over_time as over_time
+from nova_stream.api.openapi.change import CHANGE
 from nova_stream.api.problems import Problem
 from nova_stream.scopes import Scope
 from nova_stream.storage.access.trail import TrailRow
@@ -163,6 +165,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "AgentSeries": (AgentSeries, over_time.AGENT_SERIES),
     "BuildsRange": (BuildsRange, over_time.BUILDS),
     "BuildSeries": (BuildSeries, over_time.BUILD_SERIES),
+    "LiveEvents": (LiveEvents, examples.LIVE_EVENTS),
     "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
     "TrailList": (Page[TrailRow], operation.TRAIL),
     "TokenRights": (TokenRights, operation.TOKEN_RIGHTS),
@@ -239,7 +242,7 @@ def schemas() -> dict[str, Any]:
         schema = components.pop(made)
         assert name not in components, f"{name} is the name of another schema already"
         components[name] = {**schema, "title": name, "examples": [example]}
-    return components
+    return components | {"Change": CHANGE}
 
 
 def _content(media_type: str, schema: str) -> dict[str, Any]:
