@@ -19,7 +19,7 @@ from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, ApiServices, Services
 from nova_stream.clock import system_clock
 from nova_stream.errors import UsageError
-from nova_stream.events.times import parse_time
+from nova_stream.events.times import parse_iso
 from nova_stream.jobs import registry
 from nova_stream.jobs.engine.job import Job, check_believed
 from nova_stream.jobs.engine.ledger import LONGEST_REASON, sayable
@@ -204,7 +204,7 @@ def _instant(given: Any) -> datetime | None:
         return None
     if not isinstance(given, str):
         raise bad_option("at must be a time as text")
-    at = parse_time(given, "at")
+    at = parse_iso(given, "at")
     try:
         check_believed(at)
     except ValueError as error:
