@@ -11,7 +11,7 @@ import msgspec
 from nova_stream.errors import ArchiveError, MissingExtraError, UsageError
 from nova_stream.events.json_text import encode_json
 from nova_stream.settings import Settings
-from nova_stream.storage.lists.rows import WholeExecution
+from nova_stream.storage.lists.rows import ExecutionStatus, WholeExecution
 from nova_stream.telemetry import get_logger
 
 #: Seconds for one, those included in which others have their turn.
@@ -41,6 +41,9 @@ async def with_archived(
         _log.warning("an archived execution cannot be read", error=str(error))
         return msgspec.structs.replace(execution, note=_AWAY)
     document: dict[str, Any] = shown.document or {}
+    if document:
+        status: ExecutionStatus = "failed" if document.get("error") else "succeeded"
+        execution = msgspec.structs.replace(execution, status=status)
     return msgspec.structs.replace(
         execution,
         prompt=_text(document.get("prompt")),

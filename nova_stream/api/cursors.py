@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from nova_stream.clock import EPOCH
 from nova_stream.errors import BadCursorError
 from nova_stream.events.times import canonical_time
+from nova_stream.storage.lists.lines import LinePlace
 from nova_stream.storage.lists.places import Cursor, Side
 from nova_stream.storage.stats.rows import AgentPlace, ListPlace, TaskPlace
 
@@ -22,7 +25,8 @@ _decode = msgspec.json.Decoder(tuple[str | None, str]).decode
 _decode_page = msgspec.json.Decoder(tuple[str | None, str, Side]).decode
 _decode_agent = msgspec.json.Decoder(tuple[str | None, str, str]).decode
 _decode_task = msgspec.json.Decoder(tuple[float | None, str | None, str]).decode
-_decode_numbers = msgspec.json.Decoder(list[_Number]).decode
+_decode_line: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[_Number | Side]).decode
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def encode_cursor(place: ListPlace | None) -> str | None:
@@ -37,14 +41,14 @@ def decode_cursor(cursor: str | None) -> ListPlace | None:
     return _checked(*_read(_decode, cursor))
 
 
-def encode_page(cursor: Cursor | None) -> str | None:
+def encode_page(cursor: Cursor[ListPlace] | None) -> str | None:
     """The cursor of a list that can be read in both directions."""
     if cursor is None or cursor.side == "<":
         return encode_cursor(None if cursor is None else cursor.place)
     return _encode((cursor.place.time, cursor.place.id, cursor.side))
 
 
-def decode_page(cursor: str | None) -> Cursor | None:
+def decode_page(cursor: str | None) -> Cursor[ListPlace] | None:
     """What ``encode_page`` has made; raises BadCursorError for what is none of ours."""
     if cursor is None:
         return None
@@ -95,30 +99,36 @@ def encode_id(id_: str | None) -> str | None:
     return None if id_ is None else encode_cursor(ListPlace(None, id_))
 
 
-def encode_number(number: int | None) -> str | None:
-    """The cursor to what comes after the row of this number."""
-    return None if number is None else encode_numbers(number)
-
-
-def decode_number(cursor: str | None) -> int | None:
-    """The number of a cursor; raises BadCursorError for what is none of ours."""
-    numbers = decode_numbers(cursor, 1)
-    return None if numbers is None else numbers[0]
-
-
-def encode_numbers(*numbers: int) -> str:
-    """The cursor to a place that these numbers make, each of 64 bits."""
-    return _encode(numbers)
-
-
-def decode_numbers(cursor: str | None, count: int) -> list[int] | None:
-    """The ``count`` numbers of a cursor; raises BadCursorError for what is none of ours."""
+def encode_line(cursor: Cursor[LinePlace] | None) -> str | None:
+    """The cursor of a list of lines: of times and numbers."""
     if cursor is None:
         return None
-    numbers = _read(_decode_numbers, cursor)
-    if len(numbers) != count:
+    place = [_microseconds(x) if isinstance(x, datetime) else x for x in cursor.place]
+    return _encode(place if cursor.side == "<" else [*place, cursor.side])
+
+
+def decode_line(cursor: str | None, *, timed: bool = False) -> Cursor[LinePlace] | None:
+    """What ``encode_line`` has made of a number, behind a time if the lines are ``timed``; raises
+    BadCursorError for what is none of ours.
+    """
+    if cursor is None:
+        return None
+    parts = _read(_decode_line, cursor)
+    side: Side = "<"
+    if parts and isinstance(parts[-1], str):
+        side = parts.pop()
+    if len(parts) != 1 + timed or any(isinstance(part, str) for part in parts):
         raise BadCursorError
-    return numbers
+    if not timed:
+        return Cursor((parts[0],), side)
+    try:
+        return Cursor((EPOCH + parts[0] * _MICROSECOND, parts[1]), side)
+    except OverflowError:
+        raise BadCursorError from None
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EPOCH) // _MICROSECOND
 
 
 def _encode(place: Any) -> str:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import RejectedError
-from nova_stream.events.times import parse_time
+from nova_stream.events.times import parse_iso
 
 #: The pattern of a text that Postgres may have: it has a NUL in none.
 NO_NUL = r"^[^\x00]*$"
@@ -73,7 +73,7 @@ def _names(dependant: Any) -> Iterator[str]:
 def time_of(name: str, value: str) -> datetime:
     """The time that a query parameter gives; raises ProblemError 422 for what is none."""
     try:
-        return parse_time(value, "it")
+        return parse_iso(value, "it")
     except RejectedError as error:
         raise bad_parameter(name, str(error)) from None
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import Query
 
 from nova_stream.api.parameters import bad_parameter, time_of
-from nova_stream.clock import EPOCH, isoformat, system_clock
-from nova_stream.storage.stats.buckets import LENGTHS, Length, Range, buckets_of, length_of
+from nova_stream.clock import isoformat, system_clock
+from nova_stream.storage.stats.buckets import (
+    LENGTHS,
+    Length,
+    Range,
+    buckets_of,
+    length_of,
+    range_between,
+)
 
 From = Annotated[
     str | None,
@@ -33,10 +39,8 @@ Zone = Annotated[
     str, Query(description="Time zone in which days begin (IANA).", examples=["Europe/Berlin"])
 ]
 
-#: The longest range, and the most buckets of one.
-_LONGEST = timedelta(days=366)
+#: The most buckets of a range.
 BUCKETS = 3000
-_LAST_YEAR = 9000
 
 
 def range_of(start: str | None, end: str | None) -> Range | None:
@@ -49,16 +53,11 @@ def range_of(start: str | None, end: str | None) -> Range | None:
         return None
     # Now, too, as it is told: whoever asks for that range again finds the same.
     told = isoformat(system_clock()) if end is None else end
-    found = Range(time_of("from", start), time_of("to", told))
-    if found.start < EPOCH or found.end.year > _LAST_YEAR:
-        raise bad_parameter("from", f"a range lies in the years 1970 to {_LAST_YEAR}")
-    if found.start >= found.end:
-        raise bad_parameter(
-            "from", "must be before to" if end else "must be before now, which to stands for"
-        )
-    if found.end - found.start > _LONGEST:
-        raise bad_parameter("from", f"a range has at most {_LONGEST.days} days")
-    return found
+    until = "to" if end else "now, which to stands for"
+    try:
+        return range_between(time_of("from", start), time_of("to", told), until)
+    except ValueError as error:
+        raise bad_parameter("from", str(error)) from None
 
 
 def series_of(start: str | None, end: str | None, bucket: Length, zone: str) -> tuple[Range, ...]:

@@ -42,7 +42,7 @@ def show_list(
     from nova_stream.storage.jobs.read import alerts
 
     read = partial(alerts, limit=_MOST, is_open=None if every else True)
-    found, _ = on_database(settings, "alerts", read)
+    found = on_database(settings, "alerts", read).rows
     columns = ("id", "kind", "subject", "began at", "ended at", "seen to by", "message")
     print_list(found, columns, _row, as_json=as_json, none="no alerts")
 

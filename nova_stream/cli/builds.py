@@ -19,7 +19,7 @@ from nova_stream.cli.tables import (
     print_table,
     printable,
 )
-from nova_stream.cli.times import From, To, time_range
+from nova_stream.cli.times import From, To, open_range
 from nova_stream.errors import NovaStreamError, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def builds(
 
     `--from` and `--to` are of the start. Times are UTC.
     """
-    from nova_stream.clock import isoformat, system_clock
+    from nova_stream.clock import system_clock
 
     filters = {"status": status, "agent": agent, "q": text}
     given = {name: value for name, value in filters.items() if value}
@@ -78,10 +78,9 @@ def builds(
         _show(on_database(settings, "builds", partial(_one, id_=build)), as_json=as_json)
         return
     from nova_stream.storage.lists.catalogue import BUILDS
-    from nova_stream.storage.lists.statements import OpenRange, Question
+    from nova_stream.storage.lists.statements import Question
 
-    asked = time_range(start, to, system_clock())
-    times = OpenRange() if asked is None else OpenRange(*map(isoformat, asked))
+    times = open_range(start, to, system_clock())
     question = Question(BUILDS, given, times, documents=True)
     rows, more = on_database(settings, "builds", partial(_list, question=question, limit=limit))
     columns = ("id", "status", "started at", "took", "name", "error")

@@ -131,10 +131,8 @@ async def _find(
 
     async with open_store(prepare_quiet()) as store:
         count = await count_dead_letters(store.connection, topic=topic, reason=reason, state=state)
-        found, _ = await dead_letters(
-            store.connection, limit, topic=topic, reason=reason, state=state
-        )
-        return count, found
+        found = await dead_letters(store.connection, limit, topic=topic, reason=reason, state=state)
+        return count, found.rows
 
 
 async def _read(number: int) -> WholeDeadLetter:

@@ -180,7 +180,7 @@ async def _history(connection: Connection, job: str | None, limit: int) -> list[
 
     if job is None:
         return await newest_runs(connection, limit)
-    return (await runs(connection, job, limit))[0]
+    return (await runs(connection, job, limit)).rows
 
 
 async def _undo(settings: Settings, number: int) -> int:

@@ -79,7 +79,7 @@ async def _look(settings: Settings) -> _Status:
             return _Status(stream, None, None)
         async with database.look() as connection:
             jobs = await job_overviews(settings, JOBS, connection, system_clock())
-            opened, _ = await alerts(connection, _MOST, is_open=True)
+            opened = (await alerts(connection, _MOST, is_open=True)).rows
         return _Status(stream, jobs, opened)
     finally:
         await watch.close()

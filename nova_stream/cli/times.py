@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nova_stream.errors import UsageError
+from nova_stream.errors import OutOfRangeError, RejectedError, UsageError
 
 if TYPE_CHECKING:
+    from nova_stream.storage.lists.statements import OpenRange
     from nova_stream.storage.stats.buckets import Range
 
 _AGO = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_YEARS = "a time from 1970 to 9998 is allowed"
 _ALLOWED = "ISO 8601, such as 2026-02-20T12:00:00Z"
 
 From = Annotated[
@@ -32,35 +34,57 @@ To = Annotated[
 
 
 def instant(option: str, text: str) -> datetime:
-    """A time as ISO 8601, in UTC where it names no zone; raises UsageError."""
+    """A time that a job can believe, as ISO 8601, in UTC where it names no zone; raises
+    UsageError.
+    """
     from nova_stream.jobs.engine.job import check_believed
 
+    found = _parsed(option, text)
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option} {text!r} is not a time; give {_ALLOWED}") from None
-    try:
-        found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
         check_believed(found)
-    except (ValueError, OverflowError):  # another offset may lead out of all years
-        raise UsageError(f"{option} {text!r}: a time from 1970 to 9998 is allowed") from None
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r}: {error}") from None
     return found
 
 
 def time_range(start: str | None, end: str | None, now: datetime) -> Range | None:
-    """The range of ``--from`` and ``--to``; None without. Raises UsageError."""
-    from nova_stream.storage.stats.buckets import Range
+    """The range of figures of ``--from`` and ``--to``; None without. Raises UsageError."""
+    from nova_stream.storage.stats.buckets import range_between
 
     if start is None:
         if end is not None:
             raise UsageError("--to needs --from, the start of the range")
         return None
-    found = Range(_time("--from", start, now), now if end is None else _time("--to", end, now))
-    if found.start >= found.end:
-        raise UsageError(f"--from {start!r} must be before {'now' if end is None else '--to'}")
-    return found
+    ends = now if end is None else _time("--to", end, now)
+    try:
+        return range_between(_time("--from", start, now), ends, "now" if end is None else "--to")
+    except ValueError as error:
+        raise UsageError(f"--from {start!r}: {error}") from None
+
+
+def open_range(start: str | None, end: str | None, now: datetime) -> OpenRange:
+    """The times of a list's rows, of which either end may be open. Raises UsageError."""
+    from nova_stream.clock import isoformat
+    from nova_stream.storage.lists.statements import OpenRange
+
+    begins = None if start is None else _time("--from", start, now)
+    ends = None if end is None else _time("--to", end, now)
+    if begins is not None and ends is not None and begins >= ends:
+        raise UsageError(f"--from {start!r}: must be before --to")
+    return OpenRange(*(None if time is None else isoformat(time) for time in (begins, ends)))
 
 
 def _time(option: str, text: str, now: datetime) -> datetime:
     ago = _AGO.fullmatch(text)
-    return instant(option, text) if ago is None else now - int(ago[1]) * _UNITS[ago[2]]
+    return _parsed(option, text) if ago is None else now - int(ago[1]) * _UNITS[ago[2]]
+
+
+def _parsed(option: str, text: str) -> datetime:
+    from nova_stream.events.times import parse_iso
+
+    try:
+        return parse_iso(text, option)
+    except OutOfRangeError:
+        raise UsageError(f"{option} {text!r}: {_YEARS}") from None
+    except RejectedError:
+        raise UsageError(f"{option} {text!r} is not a time; give {_ALLOWED}") from None

@@ -97,6 +97,15 @@ def parse_time(value: object, where: str, small: int | None = None) -> datetime:
     raise RejectedError("wrong_type", f"{where} is {quoted(value)}; {ALLOWED}")
 
 
+def parse_iso(text: str, where: str) -> datetime:
+    """The instant of a time that a person gives, as ISO 8601 (no offset = UTC): digits alone may
+    be a year, or an epoch of whatever unit. Raises RejectedError.
+    """
+    if _DIGITS.fullmatch(text):
+        raise RejectedError("bad_time", f"{where} is {quoted(text)}; allowed is ISO 8601")
+    return parse_time(text, where)
+
+
 def parse_epoch(value: object, unit: int, where: str) -> datetime:
     """The instant of an epoch in a known unit (in nanoseconds), given as a number or its digits;
     text that is no number is read as ISO 8601.

@@ -38,6 +38,7 @@ from nova_stream.events.change import Entity
 from nova_stream.kafka.large_batches import bound_batches
 from nova_stream.storage.apply.positions import Position
 from nova_stream.stream.intake import Budget, Intake, SingleValue
+from nova_stream.stream.refusals import Refusals
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -113,6 +114,20 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
 
+    async def group_error(self) -> KafkaError | None:
+        """Take what aiokafka could not join the group for."""
+        if self._consumer is None:
+            return None
+        found: KafkaError | None = await self.call_thread(self._take_group_error)
+        return found
+
+    async def _take_group_error(self) -> KafkaError | None:
+        try:
+            self._ensure_consumer()._coordinator.check_errors()
+        except KafkaError as error:
+            return error
+        return None
+
     async def _fetch_records(
         self,
         consumer: Any,
@@ -177,6 +192,7 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._stepped: dict[TP, int] = {}
         self._explain_at = 0.0
         self._trouble = False
+        self.refusals = Refusals()
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -370,7 +386,8 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         try:
             records = dict(await self._getmany(active, timeout=timeout))
         except KafkaError as error:
-            _log.warning("fetching failed", error=repr(error))
+            if not self.refusals.note(error, time.monotonic()):
+                _log.warning("fetching failed", error=repr(error))
             await self.sleep(_STOPPED_PAUSE_S)
             return {}
         for tp in [tp for tp in records if self.intakes.get(tp) is not held.get(tp)]:
@@ -478,6 +495,15 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's own watch knows messages, not chunks; the worker's lag metric replaces it."""
+
+    async def watch_rights(self) -> None:
+        """Tell what keeps this worker out of its group. aiokafka tries to join again only once
+        somebody has taken its error, and Faust takes none as long as it has no partitions.
+        """
+        now = time.monotonic()
+        if (error := await self._thread.group_error()) and not self.refusals.note(error, now):
+            _log.warning("the group cannot be joined", error=repr(error))
+        self.refusals.settle(now)
 
     async def lag(self) -> dict[tuple[str, int], int]:
         """Offsets that can be read and are not applied, by partition; asks Kafka.

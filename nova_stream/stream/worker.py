@@ -15,7 +15,7 @@ from nova_stream.clock import system_clock
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.faults import is_away as kafka_is_away
-from nova_stream.kafka.faults import told
+from nova_stream.kafka.faults import refusal, told
 from nova_stream.kafka.model import FoundTopic
 from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
@@ -47,6 +47,7 @@ _WATCH_TOPICS_EVERY_S = 3.0
 
 _WAITS = "the worker waits and nothing is lost"
 _WATCH_POSITIONS_EVERY_S = 2.0
+_WATCH_RIGHTS_EVERY_S = 2.0
 _GROUP_LIMIT_S = 5.0
 _MEASURE_EVERY_S = 2.0
 _MEASURE_LIMIT_S = 5.0
@@ -122,6 +123,7 @@ class Worker:
             asyncio.create_task(pumps.failed(), name="pumps"),
             asyncio.create_task(self._watch_topics(), name="topics"),
             asyncio.create_task(self._watch_positions(app), name="positions"),
+            asyncio.create_task(self._watch_rights(app), name="rights"),
             asyncio.create_task(self._measure(app), name="metrics"),
             asyncio.create_task(samples.run(), name="history"),
         ]
@@ -130,9 +132,10 @@ class Worker:
                 await app.start()
             except Exception as error:
                 # It was there a moment ago; who is built anew waits for it.
-                if not kafka_is_away(error):
+                if not (kafka_is_away(error) or refusal(error)):
                     raise
-                _log.error("Kafka is away", error=told(error), then=_WAITS)
+                told_as = "Kafka refuses this user" if refusal(error) else "Kafka is away"
+                _log.error(told_as, error=refusal(error) or told(error), then=_WAITS)
                 return Outcome.REBUILD
             return await self._wait(app, tasks)
         finally:
@@ -357,6 +360,11 @@ class Worker:
                 away = True
             else:
                 away = False
+
+    async def _watch_rights(self, app: faust.App) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_RIGHTS_EVERY_S)
+            await app.consumer.watch_rights()
 
     async def _measure(self, app: faust.App) -> None:
         failing = False

@@ -6,23 +6,18 @@ tests are skipped.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from nova_stream.api.app import create_app
 from nova_stream.settings import Settings, load_settings
-from tests.npm import node_and_npm, packages_of
+from tests.clients.workshop import CLIENT, Workshop
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-CLIENT = ROOT / "clients" / "typescript"
 EXAMPLES = [
     (page, number, text)
     for page in (CLIENT / "README.md", ROOT / "docs" / "clients.md")
@@ -30,58 +25,6 @@ EXAMPLES = [
         re.findall(r"^```typescript\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
     )
 ]
-
-
-class Workshop:
-    """A copy of the client with its packages, and the programs that work on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.packages = packages_of(CLIENT)
-        self.node, self.npm = node_and_npm()
-        kept = shutil.ignore_patterns("node_modules", "dist", "build")
-        shutil.copytree(CLIENT, folder, dirs_exist_ok=True, ignore=kept)
-        (folder / "node_modules").symlink_to(self.packages)
-
-    def run(
-        self, *words: str, folder: Path | None = None, env: dict[str, str] | None = None
-    ) -> str:
-        """What a program writes, which ends well."""
-        path = f"{Path(self.node).parent}:{os.environ['PATH']}"
-        done = subprocess.run(
-            words,
-            cwd=folder or self.folder,
-            env={**os.environ, **(env or {}), "PATH": path},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("typescript"))
-
-
-@pytest.fixture(scope="module")
-def user(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of a user who has installed the package that `npm pack` makes."""
-    project = tmp_path_factory.mktemp("project")
-    (packed,) = json.loads(workshop.run(*workshop.npm, "pack", "--json", "--silent"))
-    modules = project / "node_modules"
-    modules.mkdir()
-    with tarfile.open(workshop.folder / packed["filename"]) as archive:
-        archive.extractall(project, filter="data")
-    (project / "package").rename(modules / "nova-stream")
-    for name in (*json.loads((CLIENT / "package.json").read_text())["dependencies"], "@types"):
-        (modules / name).symlink_to(workshop.packages / name)
-    helpers = "openapi-typescript-helpers"
-    (modules / helpers).symlink_to(workshop.packages / helpers)
-    (project / "package.json").write_text('{"type": "module"}')
-    return project
 
 
 def environment(stack: Settings) -> dict[str, str]:

@@ -110,7 +110,10 @@ async def test_agents_of_a_range(command: Command) -> None:
     ("words", "says"),
     [
         (["MARS", "--to", "1h"], "--to needs --from"),
-        (["--from", "1h", "--to", "2h"], "--from '1h' must be before --to"),
+        (["--from", "1h", "--to", "2h"], "--from '1h': must be before --to"),
+        (["--from", "367d"], "--from '367d': a range has at most 366 days"),
+        (["--from", "1969-02-20", "--to", "1969-02-21"], "the years 1970 to 9000"),
+        (["--from", "2026-W08-5"], "--from '2026-W08-5' is not a time; give ISO 8601"),
         (["--from", "yesterday"], "--from 'yesterday' is not a time; give ISO 8601"),
     ],
 )
@@ -130,6 +133,8 @@ async def test_builds(command: Command) -> None:
         (["--agent", "MARS"], ["b-1"]),
         (["--text", "upl"], ["b-2"]),
         (["--from", at(2)], ["b-2"]),
+        (["--to", at(2)], ["b-1"]),
+        (["--from", "2000d"], ["b-2", "b-1"]),
         (["--limit", "1"], ["b-2"]),
         (["--status", "completed"], []),
     ):

@@ -21,15 +21,7 @@ export interface Range {
   to?: string;
 }
 /** A change: the entity's whole new document in `after`, or `op: "d"` and the id in `before`. */
-export interface Change {
-  entity: "agents" | "builds" | "tasks" | "executions" | "activities" | "users";
-  op?: "c" | "u" | "d" | "r";
-  after?: Record<string, unknown>;
-  before?: Record<string, unknown>;
-  seq?: number;
-  minor?: number;
-  ts_ms?: number;
-}
+export type Change = Schemas["Change"];
 
 export interface NovaOptions {
   /** The API's address, without `/api/v1`; of the page's own server where it is not given. */

@@ -6,17 +6,7 @@ import type { components } from "./schema.js";
 type Schemas = components["schemas"];
 
 /** What each kind of event brings; docs/http-api.md says when it comes. */
-export interface LiveData {
-  agent: Schemas["AgentStats"];
-  "agent-gone": { agentName: string; agentId: string | null; registered: boolean };
-  builds: Schemas["BuildStats"];
-  overview: Schemas["Overview"];
-  build: Schemas["Build"];
-  activity: Schemas["Activity"];
-  snapshot: Record<string, never>;
-  state: { connected: boolean; databaseState?: string };
-  reset: Record<string, never>;
-}
+export type LiveData = Schemas["LiveEvents"];
 
 /** An event, with the id to go on from; `event` tells the type of `data`. */
 export type LiveEvent = {
@@ -68,7 +58,7 @@ export async function* following(open: Open, options: FollowOptions): AsyncGener
         onRetry: (ms) => (retryMs = ms),
         onComment: alive,
       });
-      for await (const { id, event, data } of text.pipeThrough(parser)) {
+      for await (const { id, event, data } of chunksOf(text.pipeThrough(parser))) {
         alive();
         failures = 0;
         lastEventId = id ?? lastEventId;
@@ -87,6 +77,16 @@ export async function* following(open: Open, options: FollowOptions): AsyncGener
     }
     await pause(waitMs ?? Math.min(retryMs * 2 ** failures, LONGEST_MS), signal);
     failures += 1;
+  }
+}
+
+/** What a stream gives, until it ends or the loop is left; not all browsers can loop over a stream itself. */
+async function* chunksOf<T>(stream: ReadableStream<T>): AsyncGenerator<T> {
+  const reader = stream.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    await reader.cancel().catch(() => undefined); // it may have broken, which was told already
   }
 }
 

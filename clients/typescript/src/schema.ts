@@ -652,7 +652,8 @@ export interface paths {
         };
         /**
          * Runs
-         * @description A job's runs and the slots that nobody ran, newest first.
+         * @description A job's runs and the slots that nobody ran, newest first. `from` and `to` are of the time
+         *     that they were due.
          */
         get: operations["runs_api_v1_jobs__name__runs_get"];
         put?: never;
@@ -773,7 +774,7 @@ export interface paths {
         };
         /**
          * Alerts
-         * @description Alerts, newest first.
+         * @description Alerts, newest first. `from` and `to` are of their begin.
          */
         get: operations["alerts_api_v1_alerts_get"];
         put?: never;
@@ -814,7 +815,7 @@ export interface paths {
         };
         /**
          * Dead Letters
-         * @description Dead letters without their bytes, newest first.
+         * @description Dead letters without their bytes, newest first. `from` and `to` are of when they failed.
          */
         get: operations["dead_letters_api_v1_dead_letters_get"];
         put?: never;
@@ -959,7 +960,7 @@ export interface paths {
          * Stream
          * @description First all rows, then those that change: each at most twice a second, its last value always.
          *     A token is sent what it may read: figures with the scope stats, builds and activities with
-         *     documents. docs/http-api.md describes the events.
+         *     documents. The schema LiveEvents has the data of each kind of event.
          */
         get: operations["stream_api_v1_stream_get"];
         put?: never;
@@ -1142,7 +1143,7 @@ export interface paths {
         /**
          * Trail
          * @description The audit trail, newest first: what was published, what administrators did or looked at, and
-         *     what was refused. It only grows.
+         *     what was refused. It only grows. `from` and `to` are of when it last happened.
          */
         get: operations["trail_api_v1_trail_get"];
         put?: never;
@@ -1262,6 +1263,11 @@ export interface components {
             archived: boolean;
             model: string | null;
             gatesPassed: boolean | null;
+            /**
+             * @description `failed` with an error, else `succeeded`; `archived` where the archive alone knows.
+             * @enum {unknown}
+             */
+            status: "archived" | "failed" | "succeeded";
             /** @description Only with the scope documents. */
             error?: string | null;
         };
@@ -1762,6 +1768,33 @@ export interface components {
             freshnessMaxMs: number | null;
         };
         /**
+         * AgentGone
+         * @description The agent was deleted or has another name now, or a name without an agent got one or has
+         *         nothing left.
+         */
+        AgentGone: {
+            agentName: string | null;
+            agentId: string | null;
+            registered: boolean;
+        };
+        /**
+         * Nothing
+         * @description The kind of the event says all.
+         */
+        Nothing: Record<string, unknown>;
+        /**
+         * StreamState
+         * @description Whether Postgres answers; while it does not, what was sent is old.
+         */
+        StreamState: {
+            connected: boolean;
+            /**
+             * @description What it does; where that is known.
+             * @enum {unknown}
+             */
+            databaseState?: "refusing" | "silent" | "unresolved" | "up";
+        };
+        /**
          * HeldBack
          * @description Up to so many records of a partition that cannot be read before a transaction has ended.
          *
@@ -2177,6 +2210,7 @@ export interface components {
          *           "archived": false,
          *           "model": "claude-sonnet",
          *           "gatesPassed": true,
+         *           "status": "succeeded",
          *           "error": null
          *         }
          *       ],
@@ -2236,6 +2270,7 @@ export interface components {
          *           "archived": false,
          *           "model": "claude-sonnet",
          *           "gatesPassed": true,
+         *           "status": "succeeded",
          *           "error": null
          *         }
          *       ],
@@ -2263,6 +2298,7 @@ export interface components {
          *           "archived": false,
          *           "model": "claude-sonnet",
          *           "gatesPassed": true,
+         *           "status": "succeeded",
          *           "error": null
          *         }
          *       ],
@@ -2286,6 +2322,7 @@ export interface components {
          *       "archived": false,
          *       "model": "claude-sonnet",
          *       "gatesPassed": true,
+         *       "status": "succeeded",
          *       "error": null,
          *       "buildId": "b0001",
          *       "archivedAt": null,
@@ -2304,6 +2341,11 @@ export interface components {
             archived: boolean;
             model: string | null;
             gatesPassed: boolean | null;
+            /**
+             * @description `failed` with an error, else `succeeded`; `archived` where the archive alone knows.
+             * @enum {unknown}
+             */
+            status: "archived" | "failed" | "succeeded";
             /** @description Only with the scope documents. */
             error?: string | null;
             /** @description The build of its task. */
@@ -2537,7 +2579,8 @@ export interface components {
         };
         /**
          * RunList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -2571,13 +2614,15 @@ export interface components {
          *           "error": null
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         RunList: {
             items: components["schemas"]["Run"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * Run
@@ -2659,7 +2704,8 @@ export interface components {
         };
         /**
          * AlertList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -2675,13 +2721,15 @@ export interface components {
          *           "acknowledgedBy": "night-shift"
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         AlertList: {
             items: components["schemas"]["Alert"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * Alert
@@ -2720,7 +2768,8 @@ export interface components {
         };
         /**
          * DeadLetterList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -2739,13 +2788,15 @@ export interface components {
          *           "attempts": 1
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         DeadLetterList: {
             items: components["schemas"]["DeadLetter"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * WholeDeadLetter
@@ -3291,6 +3342,86 @@ export interface components {
             items: components["schemas"]["StreamBucket"][];
         };
         /**
+         * LiveEvents
+         * @description What each kind of event of `GET /api/v1/stream` has as its `data`, by its name.
+         * @example {
+         *       "agent": {
+         *         "agentId": "agent-ANDROMEDA",
+         *         "agentName": "ANDROMEDA",
+         *         "role": "release",
+         *         "totalTasks": 71,
+         *         "completedTasks": 63,
+         *         "failedTasks": 3,
+         *         "successRate": 88.73,
+         *         "avgDuration": 14481,
+         *         "lastActive": "2026-02-20T10:29:33.330Z",
+         *         "currentStatus": "active",
+         *         "cachedAt": "2026-02-20T12:00:00.000Z",
+         *         "registered": true
+         *       },
+         *       "agent-gone": {
+         *         "agentName": "MARS",
+         *         "agentId": "agent-MARS",
+         *         "registered": true
+         *       },
+         *       "builds": {
+         *         "totalBuilds": 500,
+         *         "completedBuilds": 388,
+         *         "failedBuilds": 77,
+         *         "runningBuilds": 35,
+         *         "successRate": 77.6,
+         *         "avgDurationMs": 49661,
+         *         "lastBuildTime": "2026-02-20T04:24:20.112Z",
+         *         "cachedAt": "2026-02-20T12:00:00.000Z"
+         *       },
+         *       "overview": {
+         *         "totalBuilds": 500,
+         *         "completedBuilds": 388,
+         *         "failedBuilds": 77,
+         *         "successRate": 77.6,
+         *         "activeTasks": 159,
+         *         "completedTasks": 2601,
+         *         "lastBuildTime": "2026-02-20T04:24:20.112Z",
+         *         "totalAgents": 21
+         *       },
+         *       "build": {
+         *         "id": "b0001",
+         *         "prdId": "prd-144",
+         *         "prdName": "Lumen meadow 1",
+         *         "status": "completed",
+         *         "startedAt": "2025-11-12T20:02:32.341Z",
+         *         "completedAt": "2025-11-12T20:03:25.733Z",
+         *         "error": null
+         *       },
+         *       "activity": {
+         *         "id": "a00001",
+         *         "userId": "user-0185",
+         *         "agentName": "ATLAS",
+         *         "eventType": "task_completed",
+         *         "taskId": null,
+         *         "details": "aurora cinder",
+         *         "timestamp": "2026-02-08T12:07:13.736Z"
+         *       },
+         *       "snapshot": {},
+         *       "state": {
+         *         "connected": false,
+         *         "databaseState": "silent"
+         *       },
+         *       "reset": {}
+         *     }
+         */
+        LiveEvents: {
+            agent: components["schemas"]["AgentStats"];
+            "agent-gone": components["schemas"]["AgentGone"];
+            builds: components["schemas"]["BuildStats"];
+            overview: components["schemas"]["Overview"];
+            build: components["schemas"]["Build"];
+            activity: components["schemas"]["Activity"];
+            snapshot: components["schemas"]["Nothing"];
+            state: components["schemas"]["StreamState"];
+            reset: components["schemas"]["Nothing"];
+        };
+        /**
          * StreamStatus
          * @description How the stream is doing; what cannot be told at the moment is null.
          * @example {
@@ -3363,7 +3494,8 @@ export interface components {
         };
         /**
          * TrailList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -3379,13 +3511,15 @@ export interface components {
          *           "refused": false
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         TrailList: {
             items: components["schemas"]["TrailRow"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * TokenRights
@@ -3528,6 +3662,29 @@ export interface components {
         ConvexFailure: {
             code: string;
             message: string;
+        };
+        /** Change */
+        Change: {
+            /** @enum {string} */
+            entity: "agents" | "builds" | "tasks" | "executions" | "activities" | "users";
+            /**
+             * @description created, updated, deleted, read for a snapshot; u if not given, d without `after`
+             * @enum {string|null}
+             */
+            op?: "c" | "u" | "d" | "r" | null;
+            /** @description The version: a whole number, or its text, that rises with each change of one entity. */
+            seq?: number | string | null;
+            minor?: number | null;
+            /** @description The time of the change: epoch milliseconds, or ISO 8601. */
+            ts_ms?: number | string | null;
+            /** @description The document, whole. */
+            after?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description The document before the change; a deletion needs its id. */
+            before?: {
+                [key: string]: unknown;
+            } | null;
         };
     };
     responses: never;
@@ -5256,6 +5413,8 @@ export interface operations {
                 build?: string | null;
                 /** @description Only those of the agent of this name. */
                 agent?: string | null;
+                /** @description Only those that succeeded, that failed, or whose document is archived. */
+                status?: ("succeeded" | "failed" | "archived") | null;
                 /** @description Only those with this text in their ID. */
                 q?: string | null;
                 /** @description A position token that publishing gave: the answer contains everything up to it. */
@@ -6422,12 +6581,16 @@ export interface operations {
     runs_api_v1_jobs__name__runs_get: {
         parameters: {
             query?: {
-                /** @description Rows a page. */
-                limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
-                cursor?: string | null;
                 /** @description Only runs with this outcome. */
                 outcome?: components["schemas"]["Outcome"] | null;
+                /** @description Rows a page. */
+                limit?: number;
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
+                cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path: {
@@ -6946,10 +7109,18 @@ export interface operations {
             query?: {
                 /** @description Only open ones, or only closed ones. */
                 open?: boolean | null;
+                /** @description Only alerts of this kind. */
+                kind?: components["schemas"]["AlertKind"] | null;
+                /** @description Only those with this text in their subject or message. */
+                q?: string | null;
                 /** @description Rows a page. */
                 limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
                 cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path?: never;
@@ -7092,14 +7263,20 @@ export interface operations {
     dead_letters_api_v1_dead_letters_get: {
         parameters: {
             query?: {
-                /** @description Rows a page. */
-                limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
-                cursor?: string | null;
                 topic?: string | null;
                 reason?: string | null;
                 /** @description Only those in this state. */
                 state?: ("open" | "retried" | "discarded") | null;
+                /** @description Only those with this text in key or detail. */
+                q?: string | null;
+                /** @description Rows a page. */
+                limit?: number;
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
+                cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path?: never;
@@ -7691,41 +7868,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": {
-                    /** @enum {unknown} */
-                    entity: "agents" | "builds" | "tasks" | "executions" | "activities" | "users";
-                    /**
-                     * @description created, updated, deleted, read for a snapshot; u if not given, d without `after`
-                     * @enum {unknown}
-                     */
-                    op?: "c" | "u" | "d" | "r" | null;
-                    /** @description The version: rises with each change of one entity. */
-                    seq?: unknown;
-                    minor?: number | null;
-                    /** @description The time of the change, epoch milliseconds. */
-                    ts_ms?: unknown;
-                    /** @description The document, whole. */
-                    after?: Record<string, unknown> | null;
-                    /** @description The document before the change; a deletion needs its id. */
-                    before?: Record<string, unknown> | null;
-                } | {
-                    /** @enum {unknown} */
-                    entity: "agents" | "builds" | "tasks" | "executions" | "activities" | "users";
-                    /**
-                     * @description created, updated, deleted, read for a snapshot; u if not given, d without `after`
-                     * @enum {unknown}
-                     */
-                    op?: "c" | "u" | "d" | "r" | null;
-                    /** @description The version: rises with each change of one entity. */
-                    seq?: unknown;
-                    minor?: number | null;
-                    /** @description The time of the change, epoch milliseconds. */
-                    ts_ms?: unknown;
-                    /** @description The document, whole. */
-                    after?: Record<string, unknown> | null;
-                    /** @description The document before the change; a deletion needs its id. */
-                    before?: Record<string, unknown> | null;
-                }[];
+                "application/json": components["schemas"]["Change"] | components["schemas"]["Change"][];
             };
         };
         responses: {
@@ -8350,14 +8493,20 @@ export interface operations {
     trail_api_v1_trail_get: {
         parameters: {
             query?: {
-                /** @description Rows a page. */
-                limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
-                cursor?: string | null;
                 /** @description Only lines of the token of this name. */
                 token?: string | null;
                 /** @description Only refused actions, or only allowed ones. */
                 refused?: boolean | null;
+                /** @description Only those with this text in action, object or outcome. */
+                q?: string | null;
+                /** @description Rows a page. */
+                limit?: number;
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
+                cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
             };
             header?: never;
             path?: never;

@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
+from msgspec import UNSET
+
 from nova_stream.api.auth.tokens import Tokens
 from nova_stream.api.database import Database
 from nova_stream.api.live.event_log import EventFilter, EventLog
+from nova_stream.api.live.events import AgentGone, StreamState
 from nova_stream.api.metrics import ApiMetrics
 from nova_stream.errors import TryAgainError
 from nova_stream.storage.faults import is_away, name_of, state_of
@@ -267,7 +270,7 @@ class Broadcaster:
                 await self._show(found)
             finally:
                 self._event_log.settled = True
-        self._event_log.put("state", "state", {"connected": True, "databaseState": "up"})
+        self._event_log.put("state", "state", StreamState(connected=True, database_state="up"))
         self._trouble = None
 
     def _tell_away(self, error: Exception) -> None:
@@ -276,8 +279,8 @@ class Broadcaster:
             _log.error("checking for changes failed", exc_info=error)
         self._trouble = trouble or self._trouble
         # A statement that is refused says nothing of the server.
-        known = {"databaseState": state_of(error)} if is_away(error) else {}
-        self._event_log.put("state", "state", {"connected": False, **known})
+        known = state_of(error) if is_away(error) else UNSET
+        self._event_log.put("state", "state", StreamState(connected=False, database_state=known))
 
     async def _serve(self) -> None:
         # Who comes while Postgres does not answer has to wait, unless there is a token to go by.
@@ -329,7 +332,7 @@ class Broadcaster:
 
     def _gone(self, key: str, agent_id: str | None, kept: str | None = None) -> None:
         name = self._event_log.agent_of(key)
-        value = {"agentName": name, "agentId": agent_id, "registered": agent_id is not None}
+        value = AgentGone(name, agent_id, registered=agent_id is not None)
         self._event_log.put(kept or key, "agent-gone", value, name)
 
 

@@ -54,7 +54,7 @@ BUILDS = {
     "nextCursor": "WyIyMDI1LTExLTEyVDIwOjAyOjMyLjM0MVoiLCJiMDAwMSJd",
     "prevCursor": None,
 }
-_ENDS: dict[str, Any] = {"nextCursor": None, "prevCursor": None}
+ENDS: dict[str, Any] = {"nextCursor": None, "prevCursor": None}
 TASK: dict[str, Any] = {
     "id": "t00001",
     "buildId": "b0001",
@@ -68,7 +68,7 @@ TASK: dict[str, Any] = {
     "title": "Test the indigo",
     "error": None,
 }
-TASKS = {"items": [TASK], **_ENDS}
+TASKS = {"items": [TASK], **ENDS}
 BUILD_WITH_TASKS = {
     **BUILD,
     "tasks": [
@@ -84,16 +84,17 @@ EXECUTION: dict[str, Any] = {
     "archived": False,
     "model": "claude-sonnet",
     "gatesPassed": True,
+    "status": "succeeded",
     "error": None,
 }
-EXECUTIONS = {"items": [EXECUTION], **_ENDS}
+EXECUTIONS = {"items": [EXECUTION], **ENDS}
 SLOWEST = {"items": [EXECUTION], "nextCursor": None}
 TASK_WITH_EXECUTIONS = {
     **TASK,
     "dependencies": [],
     "output": "ok",
     "executions": [EXECUTION],
-    **_ENDS,
+    **ENDS,
 }
 WHOLE_EXECUTION = {
     **EXECUTION,
@@ -112,7 +113,7 @@ USER: dict[str, Any] = {
     "lastActiveAt": "2026-02-08T12:07:13.736Z",
     "email": "user-0185@example.com",
 }
-USERS = {"items": [USER], **_ENDS}
+USERS = {"items": [USER], **ENDS}
 FOUND = {
     "groups": [
         {
@@ -131,7 +132,7 @@ FOUND = {
         }
     ]
 }
-ACTIVITIES = {
+ACTIVITIES: dict[str, Any] = {
     "items": [
         {
             "id": "a00001",
@@ -143,7 +144,7 @@ ACTIVITIES = {
             "timestamp": "2026-02-08T12:07:13.736Z",
         }
     ],
-    **_ENDS,
+    **ENDS,
 }
 TASK_DONE: dict[str, Any] = {
     "entity": "tasks",
@@ -199,4 +200,15 @@ CONVEX_REFUSAL = {
 CONVEX_FAILURE = {
     "code": "BadJsonBody",
     "message": "The request body has no object `args`",
+}
+LIVE_EVENTS: dict[str, Any] = {
+    "agent": AGENT,
+    "agent-gone": {"agentName": "MARS", "agentId": "agent-MARS", "registered": True},
+    "builds": BUILD_STATS,
+    "overview": OVERVIEW,
+    "build": BUILD,
+    "activity": ACTIVITIES["items"][0],
+    "snapshot": {},
+    "state": {"connected": False, "databaseState": "silent"},
+    "reset": {},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nova_stream.api.openapi.examples import BUILD_STATS
+from nova_stream.api.openapi.examples import BUILD_STATS, ENDS
 
 _BUILD_FIGURES = {
     name: value for name, value in BUILD_STATS.items() if name not in {"lastBuildTime", "cachedAt"}
@@ -37,7 +37,7 @@ RUN: dict[str, Any] = {
     },
     "error": None,
 }
-RUNS = {"items": [RUN], "nextCursor": None}
+RUNS = {"items": [RUN], **ENDS}
 RUN_REQUEST = {"at": "2026-02-20T12:00:00.000Z", "dryRun": True}
 PAUSE_REQUEST = {"reason": "the archive is being moved"}
 JOB: dict[str, Any] = {
@@ -91,7 +91,7 @@ ALERT = {
     "acknowledgedAt": "2026-02-20T12:04:40.000Z",
     "acknowledgedBy": "night-shift",
 }
-ALERTS = {"items": [ALERT], "nextCursor": None}
+ALERTS = {"items": [ALERT], **ENDS}
 DEAD_LETTER: dict[str, Any] = {
     "id": 17,
     "state": "open",
@@ -114,7 +114,7 @@ DEAD_LETTER: dict[str, Any] = {
 _WHOLE_ONLY = {"keyBase64", "valueText", "valueBase64", "headers"}
 DEAD_LETTERS = {
     "items": [{name: x for name, x in DEAD_LETTER.items() if name not in _WHOLE_ONLY}],
-    "nextCursor": None,
+    **ENDS,
 }
 EVENT = {
     "topic": "nova.tasks",
@@ -213,7 +213,7 @@ TRAIL = {
             "refused": False,
         }
     ],
-    "nextCursor": None,
+    **ENDS,
 }
 CLIENT_SETTINGS = {"stallMinutes": 30}
 TOKEN_RIGHTS = {

@@ -9,9 +9,11 @@ import msgspec
 from starlette.responses import Response
 
 from nova_stream.api.convex.protocol import Answer, Failure, Refusal
+from nova_stream.api.live.events import LiveEvents
 from nova_stream.api.openapi import examples
 from nova_stream.api.openapi import examples_operations as operation
 from nova_stream.api.openapi import examples_over_time as over_time
+from nova_stream.api.openapi.change import CHANGE
 from nova_stream.api.problems import Problem
 from nova_stream.scopes import Scope
 from nova_stream.storage.access.trail import TrailRow
@@ -148,12 +150,12 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "Found": (SearchResult, examples.FOUND),
     "JobList": (Items[JobOverview], operation.JOBS),
     "JobOverview": (JobOverview, operation.JOB),
-    "RunList": (Items[Run], operation.RUNS),
+    "RunList": (Page[Run], operation.RUNS),
     "Run": (Run, operation.RUN),
     "Restored": (Restored, operation.RESTORED),
-    "AlertList": (Items[Alert], operation.ALERTS),
+    "AlertList": (Page[Alert], operation.ALERTS),
     "Alert": (Alert, operation.ALERT),
-    "DeadLetterList": (Items[DeadLetter], operation.DEAD_LETTERS),
+    "DeadLetterList": (Page[DeadLetter], operation.DEAD_LETTERS),
     "WholeDeadLetter": (WholeDeadLetter, operation.DEAD_LETTER),
     "Explanation": (Explanation, operation.EXPLANATION),
     "AgentHistoryList": (Items[AgentHistory], operation.AGENT_HISTORY),
@@ -165,8 +167,9 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "BuildsRange": (BuildsRange, over_time.BUILDS),
     "BuildSeries": (BuildSeries, over_time.BUILD_SERIES),
     "StreamSeries": (StreamSeries, over_time.STREAM_SERIES),
+    "LiveEvents": (LiveEvents, examples.LIVE_EVENTS),
     "StreamStatus": (StreamStatus, operation.STREAM_STATUS),
-    "TrailList": (Items[TrailRow], operation.TRAIL),
+    "TrailList": (Page[TrailRow], operation.TRAIL),
     "TokenRights": (TokenRights, operation.TOKEN_RIGHTS),
     "ClientSettings": (ClientSettings, operation.CLIENT_SETTINGS),
     "Accepted": (Accepted, examples.ACCEPTED),
@@ -241,7 +244,7 @@ def schemas() -> dict[str, Any]:
         schema = components.pop(made)
         assert name not in components, f"{name} is the name of another schema already"
         components[name] = {**schema, "title": name, "examples": [example]}
-    return components
+    return components | {"Change": CHANGE}
 
 
 def _content(media_type: str, schema: str) -> dict[str, Any]:

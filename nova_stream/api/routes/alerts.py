@@ -9,14 +9,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from nova_stream.api.auth.access import access_of
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, ROW, within
-from nova_stream.api.cursors import decode_number, encode_number
-from nova_stream.api.openapi.responses import Items, answer, answers
-from nova_stream.api.parameters import NextCursor, Rows
+from nova_stream.api.openapi.responses import answer, answers
+from nova_stream.api.paging import AskedLines, page_of, text
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.clock import system_clock
 from nova_stream.storage.jobs import read as read_jobs
 from nova_stream.storage.jobs.alerts import AlertStore
+from nova_stream.storage.jobs.rows import AlertKind
 
 router = APIRouter(prefix=PREFIX, tags=["operation"])
 
@@ -28,18 +28,18 @@ router = APIRouter(prefix=PREFIX, tags=["operation"])
 )
 async def alerts(
     services: Services,
+    asked: AskedLines,
     is_open: Annotated[
         bool | None,
         Query(alias="open", description="Only open ones, or only closed ones."),
     ] = None,
-    limit: Rows = 50,
-    cursor: NextCursor = None,
+    kind: Annotated[AlertKind | None, Query(description="Only alerts of this kind.")] = None,
+    q: Annotated[str | None, text("Only those with this text in their subject or message.")] = None,
 ) -> Response:
-    """Alerts, newest first."""
-    before = decode_number(cursor)
+    """Alerts, newest first. `from` and `to` are of their begin."""
     async with services.database.connection() as connection:
-        items, end = await read_jobs.alerts(connection, limit, before, is_open=is_open)
-    return answer(Items(items, encode_number(end)))
+        found = await read_jobs.alerts(connection, *asked.asked, is_open=is_open, kind=kind, q=q)
+    return answer(page_of(found))
 
 
 @router.post(

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Query, Response
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, MB, Budget, within
 from nova_stream.api.budget.request_body import off_loop
-from nova_stream.api.cursors import decode_number, encode_number
 from nova_stream.api.openapi import links
-from nova_stream.api.openapi.responses import Items, answer, answers
-from nova_stream.api.parameters import NO_NUL, NextCursor, Rows
+from nova_stream.api.openapi.responses import answer, answers
+from nova_stream.api.paging import AskedLines, page_of, text
+from nova_stream.api.parameters import NO_NUL
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, ApiServices, Services
 from nova_stream.republish import republish
@@ -35,19 +35,18 @@ _Word = Query(pattern=NO_NUL)
 )
 async def dead_letters(
     services: Services,
-    limit: Rows = 50,
-    cursor: NextCursor = None,
+    asked: AskedLines,
     topic: Annotated[str | None, _Word] = None,
     reason: Annotated[str | None, _Word] = None,
     state: Annotated[LetterState | None, Query(description="Only those in this state.")] = None,
+    q: Annotated[str | None, text("Only those with this text in key or detail.")] = None,
 ) -> Response:
-    """Dead letters without their bytes, newest first."""
-    before = decode_number(cursor)
+    """Dead letters without their bytes, newest first. `from` and `to` are of when they failed."""
     async with services.database.connection() as connection:
-        items, end = await read_dead_letters.dead_letters(
-            connection, limit, before, topic=topic, reason=reason, state=state
+        found = await read_dead_letters.dead_letters(
+            connection, *asked.asked, topic=topic, reason=reason, state=state, q=q
         )
-    return answer(Items(items, encode_number(end)))
+    return answer(page_of(found))
 
 
 @router.get(

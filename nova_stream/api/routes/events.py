@@ -16,11 +16,11 @@ from nova_stream.api.budget.budget import EVENTS, within
 from nova_stream.api.budget.request_body import is_large, read_body
 from nova_stream.api.budget.spending import spending_of
 from nova_stream.api.openapi import examples, links
+from nova_stream.api.openapi.change import CHANGES
 from nova_stream.api.openapi.responses import Accepted, answer, answers
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.errors import RejectedError
-from nova_stream.events.change import Entity
 from nova_stream.events.json_text import parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 
@@ -35,32 +35,12 @@ _TURN = 100
 
 _split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
-_EVENT = {
-    "type": "object",
-    "required": ["entity"],
-    "properties": {
-        "entity": {"enum": [entity.value for entity in Entity]},
-        "op": {
-            "enum": ["c", "u", "d", "r", None],
-            "description": "created, updated, deleted, read for a snapshot; "
-            "u if not given, d without `after`",
-        },
-        "seq": {"description": "The version: rises with each change of one entity."},
-        "minor": {"type": ["integer", "null"], "minimum": 0},
-        "ts_ms": {"description": "The time of the change, epoch milliseconds."},
-        "after": {"type": ["object", "null"], "description": "The document, whole."},
-        "before": {
-            "type": ["object", "null"],
-            "description": "The document before the change; a deletion needs its id.",
-        },
-    },
-}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT}]},
+                "schema": CHANGES,
                 "examples": examples.EVENTS,
             }
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -11,16 +11,15 @@ from nova_stream.api.auth.access import access_of
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import ACTION, LINES, ROW, within
 from nova_stream.api.budget.request_body import bad_option, read_options
-from nova_stream.api.cursors import decode_numbers, encode_numbers
 from nova_stream.api.openapi import examples_operations as examples
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
-from nova_stream.api.parameters import NextCursor, Rows
+from nova_stream.api.paging import AskedTimedLines, page_of
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, ApiServices, Services
-from nova_stream.clock import EPOCH, system_clock
-from nova_stream.errors import BadCursorError, UsageError
-from nova_stream.events.times import parse_time
+from nova_stream.clock import system_clock
+from nova_stream.errors import UsageError
+from nova_stream.events.times import parse_iso
 from nova_stream.jobs import registry
 from nova_stream.jobs.engine.job import Job, check_believed
 from nova_stream.jobs.engine.ledger import LONGEST_REASON, sayable
@@ -29,8 +28,6 @@ from nova_stream.storage.jobs import read as read_jobs
 from nova_stream.storage.jobs.rows import JobOverview, Outcome, Restored, Run
 
 router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[within(ROW)])
-
-_MICROSECOND = timedelta(microseconds=1)
 
 _Name = Annotated[str, Path(examples=["computeAgentStats"])]
 _RunId = Annotated[int, Path(alias="runId", ge=1, le=2**63 - 1, examples=[4711])]
@@ -83,19 +80,16 @@ async def jobs(services: Services) -> Response:
 async def runs(
     services: Services,
     name: _Name,
-    limit: Rows = 50,
-    cursor: NextCursor = None,
+    asked: AskedTimedLines,
     outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome.")] = None,
 ) -> Response:
-    """A job's runs and the slots that nobody ran, newest first."""
+    """A job's runs and the slots that nobody ran, newest first. `from` and `to` are of the time
+    that they were due.
+    """
     _known(name)
-    place = _place(cursor)
     async with services.database.connection() as connection:
-        items, end = await read_jobs.runs(connection, name, limit, place, outcome)
-    following = None
-    if end is not None:
-        following = encode_numbers((end.scheduled_at - EPOCH) // _MICROSECOND, end.id)
-    return answer(Items(items, following))
+        found = await read_jobs.runs(connection, name, *asked.asked, outcome=outcome)
+    return answer(page_of(found))
 
 
 @router.get(
@@ -205,22 +199,12 @@ async def _run(services: ApiServices, name: str, run_id: int) -> Run:
     return found
 
 
-def _place(cursor: str | None) -> read_jobs.RunPlace | None:
-    numbers = decode_numbers(cursor, 2)
-    if numbers is None:
-        return None
-    try:
-        return read_jobs.RunPlace(EPOCH + numbers[0] * _MICROSECOND, numbers[1])
-    except OverflowError:
-        raise BadCursorError from None
-
-
 def _instant(given: Any) -> datetime | None:
     if given is None:
         return None
     if not isinstance(given, str):
         raise bad_option("at must be a time as text")
-    at = parse_time(given, "at")
+    at = parse_iso(given, "at")
     try:
         check_believed(at)
     except ValueError as error:

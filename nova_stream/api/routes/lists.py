@@ -13,14 +13,15 @@ from nova_stream.api.cursors import decode_page, encode_page
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Page, answer, listed
 from nova_stream.api.own_writes import own_writes
-from nova_stream.api.parameters import NO_NUL, bad_parameter, time_of
+from nova_stream.api.paging import PageCursor, Since, Until, open_range, text
+from nova_stream.api.parameters import NO_NUL
 from nova_stream.api.state import PREFIX, services_of
 from nova_stream.events.change import BuildStatus, TaskStatus
-from nova_stream.events.times import time_text
 from nova_stream.storage.lists import catalogue
 from nova_stream.storage.lists.catalogue import Listing
 from nova_stream.storage.lists.read import read_page
-from nova_stream.storage.lists.statements import OpenRange, Question
+from nova_stream.storage.lists.rows import ExecutionStatus
+from nova_stream.storage.lists.statements import Question
 from nova_stream.storage.stats.read import Bounds
 
 router = APIRouter(prefix=PREFIX, tags=["lists"])
@@ -46,22 +47,22 @@ _EventType = Annotated[
 _Tier = Annotated[str | None, Query(pattern=NO_NUL, description="Only users of this tier.")]
 _BuildStatus = Annotated[BuildStatus | None, Query(description="Only builds of this status.")]
 _TaskStatus = Annotated[TaskStatus | None, Query(description="Only tasks of this status.")]
+_ExecutionStatus = Annotated[
+    ExecutionStatus | None,
+    Query(description="Only those that succeeded, that failed, or whose document is archived."),
+]
 
 
-def _text(what: str) -> Any:
-    return Query(min_length=1, max_length=200, pattern=NO_NUL, description=what)
-
-
-_IdPart = Annotated[str | None, _text("Only those with this text in their ID.")]
-_PartOfBuild = Annotated[str | None, _text("Only those with this text in ID or `prdName`.")]
+_IdPart = Annotated[str | None, text("Only those with this text in their ID.")]
+_PartOfBuild = Annotated[str | None, text("Only those with this text in ID or `prdName`.")]
 _PartOfTask = Annotated[
     str | None,
-    _text("Only those with this text in the ID or, with the scope documents, in the title."),
+    text("Only those with this text in the ID or, with the scope documents, in the title."),
 ]
-_PartOfActivity = Annotated[str | None, _text("Only those with this text in their details.")]
+_PartOfActivity = Annotated[str | None, text("Only those with this text in their details.")]
 _PartOfUser = Annotated[
     str | None,
-    _text("Only those with this text in ID, `userId` or, with the scope documents, `email`."),
+    text("Only those with this text in ID, `userId` or, with the scope documents, `email`."),
 ]
 
 
@@ -72,20 +73,9 @@ class _Paging:
         self,
         request: Request,
         limit: Annotated[int, Query(ge=1, le=PAGE.rows, description="Rows a page.")] = 50,
-        cursor: Annotated[
-            str | None,
-            Query(
-                description="`nextCursor` or `prevCursor` of a page with the same filters; "
-                "none = the first page."
-            ),
-        ] = None,
-        start: Annotated[
-            str | None,
-            Query(alias="from", description="Only from this time on (ISO 8601, UTC by default)."),
-        ] = None,
-        end: Annotated[
-            str | None, Query(alias="to", description="Only before this time, which is not in.")
-        ] = None,
+        cursor: PageCursor = None,
+        start: Since = None,
+        end: Until = None,
         form: Annotated[
             Literal["json", "csv"] | None,
             Query(alias="format", description="`csv` gives the page's rows as CSV (RFC 4180)."),
@@ -94,9 +84,7 @@ class _Paging:
         self.request = request
         self.bounds = Bounds(limit, PAGE.row_bytes)
         self.cursor = decode_page(cursor)
-        self.range = OpenRange(_time_text("from", start), _time_text("to", end))
-        if start is not None and end is not None and str(self.range.start) >= str(self.range.end):
-            raise bad_parameter("from", "must be before to")
+        self.range = open_range(start, end)
         self.csv = (form or _preferred(request.headers.get("accept", ""))) == "csv"
 
     async def answer(self, listing: Listing, q: str | None, **filters: str | None) -> Response:
@@ -111,8 +99,8 @@ class _Paging:
         page = Page(found.rows, encode_page(found.next), prev_cursor=encode_page(found.prev))
         if not self.csv:
             return answer(page)
-        text = csv_table(columns_of(listing.kind, documents=documents), found.rows)
-        return Response(text, media_type="text/csv", headers=self._headers(page))
+        table = csv_table(columns_of(listing.kind, documents=documents), found.rows)
+        return Response(table, media_type="text/csv", headers=self._headers(page))
 
     def _headers(self, page: Page[Any]) -> dict[str, str]:
         """A name for the file, and the neighbours' addresses (RFC 8288)."""
@@ -131,10 +119,6 @@ class _Paging:
         if neighbours:
             headers["Link"] = ", ".join(neighbours)
         return headers
-
-
-def _time_text(name: str, value: str | None) -> str | None:
-    return None if value is None else time_text(time_of(name, value))
 
 
 def _preferred(accept: str) -> str:
@@ -179,12 +163,14 @@ async def executions(
     task: _Task = None,
     build: _Build = None,
     agent: _Agent = None,
+    status: _ExecutionStatus = None,
     q: _IdPart = None,
 ) -> Response:
     """Executions, newest first, archived ones too; those without a time come last. Errors are there
     with the scope documents.
     """
-    return await asked.answer(catalogue.EXECUTIONS, q, task=task, build=build, agent=agent)
+    given = {"task": task, "build": build, "agent": agent, "status": status}
+    return await asked.answer(catalogue.EXECUTIONS, q, **given)
 
 
 @router.get("/activity", dependencies=_DOCUMENTS, responses=listed("ActivityList"))

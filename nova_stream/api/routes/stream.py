@@ -113,7 +113,7 @@ async def stream(
 ) -> Response:
     """First all rows, then those that change: each at most twice a second, its last value always.
     A token is sent what it may read: figures with the scope stats, builds and activities with
-    documents. docs/http-api.md describes the events.
+    documents. The schema LiveEvents has the data of each kind of event.
     """
     access = access_of(request.scope)
     kinds = _allowed(_kinds(events), access)

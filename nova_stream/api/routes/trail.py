@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request, Response
 from nova_stream.api.auth.access import access_of
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, PROBE, within
-from nova_stream.api.cursors import decode_number, encode_number
-from nova_stream.api.openapi.responses import Items, TokenRights, answer, answers
-from nova_stream.api.parameters import NO_NUL, NextCursor, Rows
+from nova_stream.api.openapi.responses import TokenRights, answer, answers
+from nova_stream.api.paging import AskedLines, page_of, text
+from nova_stream.api.parameters import NO_NUL
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.events.times import time_text
 from nova_stream.scopes import SCOPES
@@ -27,8 +27,7 @@ router = APIRouter(prefix=PREFIX, tags=["access"])
 )
 async def trail(
     services: Services,
-    limit: Rows = 50,
-    cursor: NextCursor = None,
+    asked: AskedLines,
     token: Annotated[
         str | None,
         Query(pattern=NO_NUL, description="Only lines of the token of this name."),
@@ -36,15 +35,17 @@ async def trail(
     refused: Annotated[
         bool | None, Query(description="Only refused actions, or only allowed ones.")
     ] = None,
+    q: Annotated[
+        str | None, text("Only those with this text in action, object or outcome.")
+    ] = None,
 ) -> Response:
     """The audit trail, newest first: what was published, what administrators did or looked at, and
-    what was refused. It only grows.
+    what was refused. It only grows. `from` and `to` are of when it last happened.
     """
-    before = decode_number(cursor)
     await services.trail.flush()
     async with services.database.connection() as connection:
-        items, end = await trail_store.page(connection, limit, before, token=token, refused=refused)
-    return answer(Items(items, encode_number(end)))
+        found = await trail_store.page(connection, *asked.asked, token=token, refused=refused, q=q)
+    return answer(page_of(found))
 
 
 @router.get(

@@ -11,6 +11,9 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from nova_stream.storage.database import Connection
+from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
+from nova_stream.storage.lists.places import Cursor, FoundPage
+from nova_stream.storage.lists.statements import OpenRange
 from nova_stream.storage.stats.rows import Time, times_as_text
 
 #: The outcome of what is about to be done; a line with what came of it follows.
@@ -21,16 +24,16 @@ INSERT INTO audit_trail (at, until, requests, token, address, action, object, ou
 SELECT * FROM unnest($1::timestamptz[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[],
     $6::text[], $7::text[], $8::text[], $9::boolean[])
 """
-_PAGE = """
-SELECT id, at, until, requests, token, address, action, object, outcome, refused
-FROM audit_trail
-WHERE id < $1
-    AND ($2::text IS NULL OR token = $2)
-    AND ($3::boolean IS NULL OR refused = $3)
-ORDER BY id DESC LIMIT $4
-"""
-
-
+_LINES = Lines(
+    "SELECT id, at, until, requests, token, address, action, object, outcome, refused "
+    "FROM audit_trail",
+    "until",
+    {
+        "token": "token = {value}",
+        "refused": "refused = {value}",
+        "q": words("action", "coalesce(object, '')", "outcome"),
+    },
+)
 #: The oldest lines that may go: a few at a time, and the look ends at the first few that stay.
 _FORGET = """
 DELETE FROM audit_trail WHERE id IN (
@@ -40,7 +43,6 @@ DELETE FROM audit_trail WHERE id IN (
 #: Lines that one statement looks at.
 _BATCH = 1000
 
-_LARGEST = 2**63 - 1
 #: Letters that a text of a line has at most.
 _LONGEST = 300
 
@@ -116,17 +118,19 @@ async def forget(connection: Connection, before: datetime) -> int:
 async def page(
     connection: Connection,
     limit: int,
-    before: int | None = None,
+    cursor: Cursor[LinePlace] | None = None,
+    span: OpenRange | None = None,
     *,
     token: str | None = None,
     refused: bool | None = None,
-) -> tuple[list[TrailRow], int | None]:
-    """A page of lines, newest first, all or those of a token, or only (not) refused ones; and the
-    number after which the next page goes on.
+    q: str | None = None,
+) -> FoundPage[TrailRow, LinePlace]:
+    """A page of lines, newest first: all, or those of a token, only (not) refused ones, or those
+    with a text; ``span`` is of when it last happened.
     """
-    rows = await connection.fetch(_PAGE, before or _LARGEST, token, refused, limit + 1)
-    found = [TrailRow(**times_as_text(row)) for row in rows[:limit]]
-    return found, found[-1].id if len(rows) > limit else None
+    given = {"token": token, "refused": refused, "q": q}
+    found = await read_lines(connection, _LINES, limit, cursor, span, **given)
+    return found.of(lambda row: TrailRow(**times_as_text(dict(row))))
 
 
 def _storable(line: Line) -> Line:

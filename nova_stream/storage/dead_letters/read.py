@@ -13,11 +13,23 @@ import msgspec
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters import sql
 from nova_stream.storage.dead_letters.insert import read_headers
+from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
+from nova_stream.storage.lists.places import Cursor, FoundPage
+from nova_stream.storage.lists.statements import OpenRange
 from nova_stream.storage.stats.rows import Time, times_as_text
 
 LetterState = Literal["open", "retried", "discarded"]
 
-_LARGEST = 2**63 - 1
+_LETTERS = Lines(
+    sql.LIST,
+    "failed_at",
+    {
+        "topic": "topic = {value}",
+        "reason": "reason = {value}",
+        "state": "state = {value}",
+        "q": words("message", "coalesce(encode(substring(key FOR 1024), 'escape'), '')"),
+    },
+)
 #: Bytes of a value that is told as text, too.
 _LONGEST_TEXT = 1024 * 1024
 
@@ -69,16 +81,18 @@ class WholeDeadLetter(DeadLetter, frozen=True, rename="camel", kw_only=True):
 async def dead_letters(
     connection: Connection,
     limit: int,
-    before: int | None = None,
+    cursor: Cursor[LinePlace] | None = None,
+    span: OpenRange | None = None,
     *,
     topic: str | None = None,
     reason: str | None = None,
     state: LetterState | None = None,
-) -> tuple[list[DeadLetter], int | None]:
-    """A page of dead letters, newest first, and the number after which the next page goes on."""
-    rows = await connection.fetch(sql.PAGE, topic, reason, state, before or _LARGEST, limit + 1)
-    found = [DeadLetter(**_shown(row)) for row in rows[:limit]]
-    return found, found[-1].id if len(rows) > limit else None
+    q: str | None = None,
+) -> FoundPage[DeadLetter, LinePlace]:
+    """A page of dead letters, newest first; ``span`` is of when they failed."""
+    given = {"topic": topic, "reason": reason, "state": state, "q": q}
+    found = await read_lines(connection, _LETTERS, limit, cursor, span, **given)
+    return found.of(lambda row: DeadLetter(**_shown(dict(row))))
 
 
 async def count_dead_letters(

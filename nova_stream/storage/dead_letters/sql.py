@@ -23,16 +23,11 @@ _COLUMNS = """
     message AS detail, failed_at AS recorded_at, attempts, state, octet_length(value) AS size
 """
 
-#: $1 topic, $2 reason, $3 state, each null for all; $4: those before this id, $5: how many. A
-#: longer key comes with the whole letter only.
-PAGE = f"""
-SELECT {_COLUMNS}, CASE WHEN octet_length(key) <= 1024 THEN key END AS key
-FROM dead_letters
-WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR reason = $2)
-    AND ($3::text IS NULL OR state = $3) AND id < $4
-ORDER BY id DESC LIMIT $5
-"""  # noqa: S608 - our own text
+#: A longer key comes with the whole letter only.
+LIST = f"""
+SELECT {_COLUMNS}, CASE WHEN octet_length(key) <= 1024 THEN key END AS key FROM dead_letters"""  # noqa: S608 - our own text
 
+#: $1 topic, $2 reason, $3 state, each null for all.
 COUNT = """
 SELECT count(*) FROM dead_letters
 WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR reason = $2)

@@ -5,14 +5,17 @@ connection that is in no transaction.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 import msgspec
 
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
-from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, Outcome, Run, alert_of
+from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, AlertKind, Outcome, Run, alert_of
+from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
+from nova_stream.storage.lists.places import Cursor, FoundPage
+from nova_stream.storage.lists.statements import OpenRange
 from nova_stream.storage.stats.rows import times_as_text
 
 _COLUMNS = """
@@ -54,15 +57,12 @@ WHERE j.active"""  # noqa: S608
 _LAST_RUNS = _newest("outcome IS NOT NULL AND started_at IS NOT NULL", "scheduled_at DESC, id DESC")
 _OPEN_RUNS = _newest("outcome IS NULL", "started_at DESC NULLS LAST, id DESC")
 
-_PAGE = f"""
-SELECT {_COLUMNS} FROM job_runs
-WHERE job = $1 AND (scheduled_at, id) < ($2::text::timestamptz, $3::bigint) {{condition}}
-ORDER BY scheduled_at DESC, id DESC LIMIT $4
-"""  # noqa: S608 - our own text
-
-#: $1 job, $2 time and $3 id of the place, $4 how many; $5 outcome.
-_RUNS = _PAGE.format(condition="")
-_RUNS_OF_OUTCOME = _PAGE.format(condition="AND outcome = $5")
+_RUNS = Lines(
+    f"SELECT {_COLUMNS} FROM job_runs",  # noqa: S608 - our own text
+    "scheduled_at",
+    {"job": "job = {value}", "outcome": "outcome = {value}"},
+    {"scheduled_at": "timestamptz", "id": "bigint"},
+)
 
 #: $1: how many, of all jobs, in the order in which they got their lines.
 _NEWEST = f"SELECT {_COLUMNS} FROM job_runs ORDER BY id DESC LIMIT $1"  # noqa: S608 - our own text
@@ -70,22 +70,15 @@ _NEWEST = f"SELECT {_COLUMNS} FROM job_runs ORDER BY id DESC LIMIT $1"  # noqa: 
 #: $1 job, $2 run.
 _RUN = f"SELECT {_COLUMNS} FROM job_runs WHERE job = $1 AND id = $2"  # noqa: S608 - our own text
 
-#: $1: alerts before this id; $2: only open ones, only ended ones, or null for all; $3 how many.
-_ALERTS = f"""
-SELECT {ALERT_COLUMNS} FROM alerts
-WHERE id < $1 AND ($2::boolean IS NULL OR (ended_at IS NULL) = $2)
-ORDER BY id DESC LIMIT $3
-"""  # noqa: S608 - our own text
-
-
-_LARGEST = 2**63 - 1
-
-
-class RunPlace(NamedTuple):
-    """Where a page of runs ends."""
-
-    scheduled_at: datetime
-    id: int
+_ALERTS = Lines(
+    f"SELECT {ALERT_COLUMNS} FROM alerts",  # noqa: S608 - our own text
+    "began_at",
+    {
+        "is_open": "(ended_at IS NULL) = {value}",
+        "kind": "kind = {value}",
+        "q": words("subject", "message"),
+    },
+)
 
 
 class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,21 +122,13 @@ async def runs(
     connection: Connection,
     job: str,
     limit: int,
-    after: RunPlace | None = None,
+    cursor: Cursor[LinePlace] | None = None,
+    span: OpenRange | None = None,
     outcome: str | None = None,
-) -> tuple[list[Run], RunPlace | None]:
-    """A page of a job's runs and slots, newest first."""
-    time, id_ = ("infinity", 0) if after is None else (after.scheduled_at.isoformat(), after.id)
-    if outcome is None:
-        rows = await connection.fetch(_RUNS, job, time, id_, limit + 1)
-    else:
-        statement = _RUNS_OF_OUTCOME
-        rows = await connection.fetch(statement, job, time, id_, limit + 1, outcome)
-    end = None
-    if len(rows) > limit:
-        last = rows[limit - 1]
-        end = RunPlace(last["scheduled_at"], last["id"])
-    return [_run(row) for row in rows[:limit]], end
+) -> FoundPage[Run, LinePlace]:
+    """A page of a job's runs and slots, newest first; ``span`` is of the times they were due."""
+    found = await read_lines(connection, _RUNS, limit, cursor, span, job=job, outcome=outcome)
+    return found.of(_run)
 
 
 async def newest_runs(connection: Connection, limit: int) -> list[Run]:
@@ -163,14 +148,21 @@ async def run(connection: Connection, job: str, id_: int) -> Run | None:
 
 
 async def alerts(
-    connection: Connection, limit: int, before: int | None = None, *, is_open: bool | None = None
-) -> tuple[list[Alert], int | None]:
-    """A page of alerts, newest first: all, or only those that are (not) open; and the number
-    after which the next page goes on.
+    connection: Connection,
+    limit: int,
+    cursor: Cursor[LinePlace] | None = None,
+    span: OpenRange | None = None,
+    *,
+    is_open: bool | None = None,
+    kind: AlertKind | None = None,
+    q: str | None = None,
+) -> FoundPage[Alert, LinePlace]:
+    """A page of alerts, newest first: all, or only those that are (not) open, of a kind, with a
+    text; ``span`` is of their begin.
     """
-    rows = await connection.fetch(_ALERTS, before or _LARGEST, is_open, limit + 1)
-    found = [alert_of(row) for row in rows[:limit]]
-    return found, found[-1].id if len(rows) > limit else None
+    given = {"is_open": is_open, "kind": kind, "q": q}
+    found = await read_lines(connection, _ALERTS, limit, cursor, span, **given)
+    return found.of(alert_of)
 
 
 def _by_job(rows: list[asyncpg.Record]) -> dict[str, Run]:

@@ -49,10 +49,16 @@ class Listing(NamedTuple):
 _CONTAINS = "strpos(lower({0}), lower({{value}})) > 0"
 
 
-def _contains(*texts: str) -> Filter:
+def contains(*texts: str) -> Filter:
+    """One of ``texts`` has the given text."""
     return Filter(f"({' OR '.join(_CONTAINS.format(text) for text in texts)})", walk=10_000)
 
 
+#: What came of an execution; of an archived one the archive knows it.
+_EXECUTION_STATUS = (
+    "CASE WHEN {0}.doc IS NULL THEN 'archived' "
+    "WHEN coalesce({0}.error, '') = '' THEN 'succeeded' ELSE 'failed' END"
+)
 _OF_BUILD = "w.task_id IN (SELECT k.id FROM tasks k WHERE k.build_id = {value})"
 
 BUILDS = Listing(
@@ -67,7 +73,7 @@ BUILDS = Listing(
         "agent": Filter(
             "EXISTS (SELECT FROM tasks k WHERE k.build_id = w.id AND k.agent = {value})", walk=2000
         ),
-        "q": _contains("w.id", "w.prd_name"),
+        "q": contains("w.id", "w.prd_name"),
     },
 )
 TASKS = Listing(
@@ -82,24 +88,26 @@ TASKS = Listing(
         "build": Filter("w.build_id = {value}", "set"),
         "agent": Filter("w.agent = {value}", "set"),
         "status": Filter("w.status = {value}"),
-        "q": _contains("w.id", "w.title"),
-        "id": _contains("w.id"),
+        "q": contains("w.id", "w.title"),
+        "id": contains("w.id"),
     },
 )
 EXECUTIONS = Listing(
     ListedExecution,
     "executions",
     "timestamp",
-    "task_id, agent",
+    "task_id, agent, doc, error",
     "t.id, t.task_id, t.agent, t.duration, t.timestamp, t.doc IS NULL AS archived, t.model, "
-    "t.gates_passed",
+    f"t.gates_passed, {_EXECUTION_STATUS.format('t')} AS status",
     "t.error",
     {
         "task": Filter("w.task_id = {value}", "set"),
         "build": Filter(_OF_BUILD, "set"),
         "agent": Filter("w.agent = {value}", "order"),
-        "q": _contains("w.id"),
-        "id": _contains("w.id"),
+        # Documents are read for it.
+        "status": Filter(f"({_EXECUTION_STATUS.format('w')}) = {{value}}", walk=2000),
+        "q": contains("w.id"),
+        "id": contains("w.id"),
     },
     ("w.doc IS NOT NULL", "w.doc IS NULL AND w.deleted_at IS NULL"),
 )
@@ -115,7 +123,7 @@ ACTIVITY = Listing(
         "build": Filter(_OF_BUILD),
         "user": Filter("w.user_id = {value}"),
         "eventType": Filter("w.event_type = {value}"),
-        "q": _contains("w.details"),
+        "q": contains("w.details"),
     },
 )
 USERS = Listing(
@@ -127,7 +135,7 @@ USERS = Listing(
     "t.email",
     {
         "tier": Filter("w.tier = {value}"),
-        "q": _contains("w.id", "w.user_id", "w.email"),
-        "id": _contains("w.id", "w.user_id"),
+        "q": contains("w.id", "w.user_id", "w.email"),
+        "id": contains("w.id", "w.user_id"),
     },
 )

@@ -10,11 +10,12 @@ import msgspec
 
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.lists.catalogue import EXECUTIONS, TASKS, USERS
-from nova_stream.storage.lists.places import Cursor
-from nova_stream.storage.lists.read import FoundPage, read_in_snapshot
+from nova_stream.storage.lists.places import Cursor, FoundPage
+from nova_stream.storage.lists.read import read_in_snapshot
 from nova_stream.storage.lists.rows import ListedUser, WholeExecution
 from nova_stream.storage.lists.statements import Question
 from nova_stream.storage.stats.read import Bounds, read_row, shown
+from nova_stream.storage.stats.rows import ListPlace
 
 _LIVING = "t WHERE t.id = $1 AND t.deleted_at IS NULL"
 # Made from the catalogue's own text, never from input.
@@ -35,11 +36,16 @@ class FoundTask(NamedTuple):
     """A task's fields, and a page of its executions."""
 
     fields: dict[str, Any]
-    executions: FoundPage
+    executions: FoundPage[Any, ListPlace]
 
 
 async def task(
-    connection: Connection, id_: str, bounds: Bounds, cursor: Cursor | None, *, documents: bool
+    connection: Connection,
+    id_: str,
+    bounds: Bounds,
+    cursor: Cursor[ListPlace] | None,
+    *,
+    documents: bool,
 ) -> FoundTask | None:
     """A task with its executions, newest first, or those that ``cursor`` leads to."""
     async with snapshot(connection):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.lists.places import BEGIN, Cursor
+from nova_stream.storage.lists.places import BEGIN, Cursor, FoundPage, found_page
 from nova_stream.storage.lists.statements import (
     Question,
     Statement,
@@ -30,14 +30,6 @@ SORTED = 2000
 INDEXES = "SET LOCAL enable_seqscan = off"
 
 
-class FoundPage(NamedTuple):
-    """A page's rows in the list's order, and the cursors of its neighbours (None = the end)."""
-
-    rows: list[Any]
-    next: Cursor | None
-    prev: Cursor | None
-
-
 class _Walked(NamedTuple):
     """Rows in the order in which they were found, and where the walk goes on."""
 
@@ -46,8 +38,11 @@ class _Walked(NamedTuple):
 
 
 async def read_page(
-    connection: Connection, question: Question, bounds: Bounds, cursor: Cursor | None = None
-) -> FoundPage:
+    connection: Connection,
+    question: Question,
+    bounds: Bounds,
+    cursor: Cursor[ListPlace] | None = None,
+) -> FoundPage[Any, ListPlace]:
     """A page of a list in one snapshot; a page may hold fewer rows than wanted and not be the last.
 
     Reading on from ``next`` until there is none gives every row once, and so does reading back.
@@ -57,22 +52,21 @@ async def read_page(
 
 
 async def read_in_snapshot(
-    connection: Connection, question: Question, bounds: Bounds, cursor: Cursor | None = None
-) -> FoundPage:
+    connection: Connection,
+    question: Question,
+    bounds: Bounds,
+    cursor: Cursor[ListPlace] | None = None,
+) -> FoundPage[Any, ListPlace]:
     """As ``read_page``, in the caller's snapshot."""
     await connection.execute(INDEXES)
     start = cursor or BEGIN
     found = await _walk(connection, question, bounds, start)
     rows = await in_turns(partial(read_row, question.listing.kind), found.rows)
-    ahead = None if found.end is None else Cursor(found.end, ">" if start.backward else "<")
-    behind = None if cursor is None else cursor.opposite()
-    if start.backward:
-        return FoundPage(rows[::-1], behind, ahead)
-    return FoundPage(rows, ahead, behind)
+    return found_page(rows, found.end, cursor)
 
 
 async def _walk(
-    connection: Connection, question: Question, bounds: Bounds, start: Cursor
+    connection: Connection, question: Question, bounds: Bounds, start: Cursor[ListPlace]
 ) -> _Walked:
     rows: list[dict[str, Any]] = []
     used = 0

@@ -4,7 +4,7 @@ others they are not there at all.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,6 +13,10 @@ from nova_stream.storage.stats.rows import Time
 
 _DOCUMENTS = msgspec.Meta(description="Only with the scope documents.")
 _Text = Annotated[str | UnsetType | None, _DOCUMENTS]
+
+
+#: What came of an execution.
+ExecutionStatus = Literal["succeeded", "failed", "archived"]
 
 
 class ListedTask(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -44,6 +48,13 @@ class ListedExecution(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
     archived: bool
     model: str | None
     gates_passed: bool | None
+    status: Annotated[
+        ExecutionStatus,
+        msgspec.Meta(
+            description="`failed` with an error, else `succeeded`; `archived` where the archive "
+            "alone knows."
+        ),
+    ]
     error: _Text = UNSET
 
 

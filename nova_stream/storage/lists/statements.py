@@ -41,7 +41,7 @@ class Way(NamedTuple):
     place: ListPlace | None
 
 
-def ways(question: Question, start: Cursor) -> Iterator[Way]:
+def ways(question: Question, start: Cursor[ListPlace]) -> Iterator[Way]:
     """What a page from ``start`` goes through, in this order."""
     ranged = question.range != OpenRange()
     if start.place.time is not None:
@@ -103,7 +103,8 @@ class _Builder:
         ordered = self._ordered()
         columns = f"w.id, w.{self.listing.time}"
         for column in self.listing.filtered.split(", "):
-            columns += f", w.{column}"
+            if self._looks_at(f"w.{column}"):
+                columns += f", w.{column}"
         order = self.order.format("w")
         where = [*self.place(), *(self.filter(name) for name in ordered)]
         parts = self.listing.parts if self.way.timed and not ordered else ()
@@ -123,6 +124,11 @@ class _Builder:
         ordered = self._ordered()
         filters = self.listing.filters
         return [filters[name] for name in self.question.filters if name not in ordered]
+
+    def _looks_at(self, column: str) -> bool:
+        """Whether a filter of the question needs ``column``; some cost a document's reading."""
+        filters = self.listing.filters
+        return any(column in filters[name].condition for name in self.question.filters)
 
     def _ordered(self) -> list[str]:
         filters = self.listing.filters

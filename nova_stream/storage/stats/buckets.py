@@ -15,6 +15,9 @@ Length = Literal[
 LENGTHS: tuple[Length, ...] = get_args(Length)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _DAY = timedelta(days=1)
+#: The longest range of figures, and the last year of one.
+_LONGEST = timedelta(days=366)
+_LAST_YEAR = 9000
 
 
 class Range(NamedTuple):
@@ -34,6 +37,19 @@ class Range(NamedTuple):
         start = EPOCH - (EPOCH - self.start) // _DAY * _DAY
         end = EPOCH + (self.end - EPOCH) // _DAY * _DAY
         return Range(start, end) if start < end else None
+
+
+def range_between(start: datetime, end: datetime, until: str) -> Range:
+    """A range of figures; ``until`` is what whoever asks calls its end. Raises ValueError, which
+    says what is allowed.
+    """
+    if start < EPOCH or end.year > _LAST_YEAR:
+        raise ValueError(f"a range lies in the years 1970 to {_LAST_YEAR}")
+    if start >= end:
+        raise ValueError(f"must be before {until}")
+    if end - start > _LONGEST:
+        raise ValueError(f"a range has at most {_LONGEST.days} days")
+    return Range(start, end)
 
 
 def length_of(bucket: Length) -> timedelta:

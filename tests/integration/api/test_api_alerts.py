@@ -68,7 +68,11 @@ async def test_somebody_sees_to_an_alert(
 
 
 async def test_alerts_newest_first(client: httpx.AsyncClient, nova_settings: Settings) -> None:
-    assert (await client.get("/api/v1/alerts")).json() == {"items": [], "nextCursor": None}
+    assert (await client.get("/api/v1/alerts")).json() == {
+        "items": [],
+        "nextCursor": None,
+        "prevCursor": None,
+    }
     await query(nova_settings, INSERT, NOON, 1, 6)
     assert [a["value"] for a in await everything(client)] == [6, 5, 4, 3, 2, 1]
     assert [a["value"] for a in await everything(client, open="true")] == [3, 2, 1]

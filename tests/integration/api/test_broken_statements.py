@@ -29,9 +29,10 @@ from nova_stream.storage.access import trail as trail_store
 from nova_stream.storage.convex import sql as sql_convex
 from nova_stream.storage.convex.entity_locks import EntityLocks
 from nova_stream.storage.database import connect
-from nova_stream.storage.dead_letters import sql as sql_dead_letters
+from nova_stream.storage.dead_letters import read as read_dead_letters
 from nova_stream.storage.jobs import read as read_jobs
 from nova_stream.storage.lists import read as lists_read
+from nova_stream.storage.lists.lines import Lines
 from nova_stream.storage.stats import changes as stats_changes
 from nova_stream.storage.stats import sql as sql_read
 from nova_stream.storage.stats import status as stream_status
@@ -62,8 +63,8 @@ ROUTES = [
     Route("/api/v1/jobs", read_jobs, "_JOBS"),
     Route("/api/v1/jobs/healthCheck/runs", read_jobs, "_RUNS"),
     Route("/api/v1/alerts", read_jobs, "_ALERTS"),
-    Route("/api/v1/dead-letters", sql_dead_letters, "PAGE"),
-    Route("/api/v1/trail", trail_store, "_PAGE"),
+    Route("/api/v1/dead-letters", read_dead_letters, "_LETTERS"),
+    Route("/api/v1/trail", trail_store, "_LINES"),
     Route("/api/v1/stream/status", stream_status, "COUNT_OPEN"),
     Route("/health/ready", sql_read, "COUNT_UNREGISTERED"),
 ]
@@ -89,6 +90,8 @@ def _broken(whole: Any) -> Any:
     """A statement of as many parameters, one for each, or what makes one."""
     if callable(whole):
         return lambda *given: whole(*given)._replace(text=_broken(whole(*given).text))
+    if isinstance(whole, Lines):
+        return whole._replace(select=_broken(whole.select))
     if isinstance(whole, tuple):
         return tuple(map(_broken, whole))
     return whole.replace("FROM ", "FROM no_such_schema.", 1)

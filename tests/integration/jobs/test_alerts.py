@@ -94,8 +94,8 @@ async def test_begin_and_end(jobs_settings: Settings) -> None:
     (row,) = await rows(jobs_settings)
     assert row["ended_at"] == clock.now
     async with open_session(jobs_settings, "test") as connection:
-        assert await read_alerts(connection, 10, is_open=True) == ([], None)
-        (ended,), _ = await read_alerts(connection, 10)
+        assert await read_alerts(connection, 10, is_open=True) == ([], None, None)
+        [ended] = (await read_alerts(connection, 10)).rows
     assert (ended.kind, ended.open) == (AlertKind.SUCCESS_RATE, False)
     assert await query(jobs_settings, "SELECT * FROM alert_deliveries") == []
     await one.close()

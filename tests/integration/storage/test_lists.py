@@ -66,6 +66,12 @@ def _build_of(row: Row, value: str, rows: Mapping[str, list[Row]]) -> bool:
     return any(t["id"] == row["taskId"] and t["buildId"] == value for t in rows["tasks"])
 
 
+def _came_to(execution: Row) -> str:
+    if execution["archived"]:
+        return "archived"
+    return "failed" if execution["error"] else "succeeded"
+
+
 def _contains(*fields: str) -> Callable[[Row, str], bool]:
     return lambda row, text: any(text.lower() in (row[field] or "").lower() for field in fields)
 
@@ -111,14 +117,21 @@ KINDS = {
             "taskId": _of(None, *_TASK_IDS),
             "agent": _of(*_AGENTS),
             "archived": _of(False, True),
+            "error": _of(None, "", "it broke"),
         },
         {
             "task": lambda row, value, _: row["taskId"] == value,
             "build": _build_of,
             "agent": lambda row, value, _: row["agent"] == value,
+            "status": lambda row, value, _: _came_to(row) == value,
         },
         _contains("id"),
-        {"task": _TASK_IDS, "build": _BUILD_IDS, "agent": _AGENTS},
+        {
+            "task": _TASK_IDS,
+            "build": _BUILD_IDS,
+            "agent": _AGENTS,
+            "status": ["succeeded", "failed", "archived"],
+        },
     ),
     "activity": Kind(
         catalogue.ACTIVITY,

@@ -10,7 +10,7 @@ const PAUSE = 1500; // milliseconds between g and the letter after it
 const PLACES = {
   o: ["/", "Overview"], a: ["/agents", "Agents"], b: ["/builds", "Builds"], t: ["/tasks", "Tasks"],
   e: ["/executions", "Executions"], v: ["/activity", "Activity"], u: ["/users", "Users"], n: ["/engagement", "Engagement"], j: ["/jobs", "Jobs"],
-  d: ["/dead-letters", "Dead letters"], l: ["/alerts", "Alerts"], s: ["/stream", "Stream"],
+  d: ["/dead-letters", "Dead letters"], l: ["/alerts", "Alerts"], s: ["/stream", "Stream"], r: ["/trail", "Audit trail"],
 };
 
 const KEYS = [
@@ -18,6 +18,7 @@ const KEYS = [
   ["j, k", "The next, the previous row"],
   ["n, p", "The next, the previous page of a list"],
   ["Enter", "Open"],
+  ["Esc", "Close what is open"],
   ["?", "These keys"],
   ...Object.entries(PLACES).map(([letter, [, title]]) => [`g ${letter}`, title]),
 ];
@@ -31,7 +32,8 @@ function Help({ close }) {
 
 /** Move the focus to the next row's link, or the previous one's. */
 function step(by) {
-  const links = [...document.querySelectorAll("main tbody th a, main .feed > li a")];
+  const rows = [...document.querySelectorAll("main tbody > tr, main .feed > li")];
+  const links = rows.map((row) => row.querySelector("th a, p a")).filter(Boolean);
   const at = links.findIndex((link) => link.closest("tr, li").contains(document.activeElement));
   links[at < 0 ? (by > 0 ? 0 : links.length - 1) : at + by]?.focus();
 }

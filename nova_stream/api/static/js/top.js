@@ -8,6 +8,7 @@ import { named, rights } from "./rights.js";
 import { openSearch } from "./search.js";
 import { askForToken } from "./signin.js";
 import { Banner, standing } from "./standing.js";
+import { Theme } from "./theme.js";
 import { declined, token } from "./token.js";
 
 /** Open alerts that nobody sees to. */
@@ -62,6 +63,7 @@ export function Top() {
         <p class="state" id="state" data-state=${name} role="status">
           <span class="dot" aria-hidden="true"></span><span id="state-text">${text}</span></p>
         <div class="end">
+          <${Theme} />
           <button type="button" class="find" onClick=${openSearch}>Search <kbd aria-hidden="true">/</kbd></button>
           ${(token.value || declined.value) && html`<button type="button" title=${rights.value?.name ? `${rights.value.name}: ${named(rights.value.scopes)}` : undefined} onClick=${askForToken}>Token</button>`}
         </div>

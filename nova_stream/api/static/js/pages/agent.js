@@ -4,6 +4,7 @@ import { useParameters, withParameters } from "../address.js";
 import { duration, integer, NOTHING, percent } from "../format.js";
 import { html, useMemo } from "../lib.js";
 import { Ago, Badge } from "../parts/common.js";
+import { Id } from "../parts/copy.js";
 import { OverTime, TASKS } from "../parts/over_time.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { useResource } from "../resources.js";
@@ -56,6 +57,7 @@ export function Agent({ params }) {
         <${Stale} resource=${asked} />
         ${others.length > 0 && html`<p class="note">Other agents have this name, too: ${others.map((id) => html`<code key=${id}>${id}</code> `)}</p>`}
         <${Cards} agent=${agent} histories=${histories} />
+        ${agent.agentId && html`<p class="ways">ID <${Id} id=${agent.agentId} /></p>`}
         <p class="ways">All of its ${WAYS.map(([address, title], place) => html`${place > 0 && " · "}<a key=${address} href=${withParameters(address, { agent: name })}>${title}</a>`)}</p>
         <${OverTime} id="over-time" title="Over time" path="/api/v1/agent/series" parameters=${parameters} figures=${TASKS} usual="1d" />
         <${Slowest} name=${name} />

@@ -1,17 +1,30 @@
 // What needs attention: open alerts, who sees to them, and those that have ended.
 
-import { useParameters, withParameters } from "../address.js";
+import { toJob, useParameters } from "../address.js";
 import { ask } from "../api.js";
 import { words } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Choice, Waiting } from "../parts/common.js";
+import { Ago, Waiting } from "../parts/common.js";
 import { say } from "../parts/dialogs.js";
+import { Filter, FilterChoice, FilterList } from "../parts/filter.js";
 import { Instead, Page, Stale } from "../parts/page.js";
-import { Pager, ROWS } from "../parts/paging.js";
-import { alerts, useResource } from "../resources.js";
+import { isFiltered, Pager, useList } from "../parts/paging.js";
+import { RangePicker } from "../parts/range.js";
+import { alerts } from "../resources.js";
 import { admin } from "../rights.js";
 
-const STATES = [["open", "Open"], ["ended", "Ended"]];
+const STATES = [["true", "Open"], ["false", "Ended"]];
+const KINDS = ["success_rate", "slow", "table_size", "growth", "health", "missed", "drift", "source", "dead_letters"];
+const OF_TOPICS = { source: "/stream", dead_letters: "/dead-letters" };
+const OF_TABLES = new Set(["table_size", "growth"]); // which the job healthCheck measures
+
+/** What is saved of an alert. */
+const COLUMNS = ["id", "kind", "subject", "message", "value", "beganAt", "endedAt", "acknowledgedBy", "acknowledgedAt"].map((key) => ({ key, value: (alert) => alert[key] }));
+
+/** Where the subject of an alert is looked at. */
+function addressOf(alert) {
+  return OF_TOPICS[alert.kind] || toJob(OF_TABLES.has(alert.kind) ? "healthCheck" : alert.subject);
+}
 
 async function acknowledge(alert) {
   try {
@@ -37,7 +50,7 @@ function Alert({ alert }) {
   const tone = alert.endedAt ? "" : alert.acknowledgedBy ? "busy" : "bad";
   return html`
     <li data-tone=${tone}>
-      <p><strong>${words(alert.kind)}</strong> <span class="kind">${alert.subject}</span>
+      <p><strong>${words(alert.kind)}</strong> <a class="kind" href=${addressOf(alert)}>${alert.subject}</a>
         <span class="note at">${alert.endedAt
           ? html`ended <${Ago} time=${alert.endedAt} />`
           : html`since <${Ago} time=${alert.beganAt} />`}</span></p>
@@ -61,23 +74,24 @@ export function OpenAlerts() {
 }
 
 export function Alerts() {
-  const { query, change } = useParameters();
-  const ended = query.state === "ended";
-  const path = withParameters("/api/v1/alerts", { open: String(!ended), limit: ROWS, cursor: query.cursor });
-  const list = useResource(path, 1000, "stats");
+  const { query } = useParameters();
+  const list = useList("/api/v1/alerts", ["open", "kind", "q"], "stats", { open: "true" });
   const answer = list.data.value;
+  const none = isFiltered(query) ? "No alerts with these filters." : "No open alerts.";
   return html`
     <${Page} title="Alerts">
-      <div class="filters"><${Choice} label="Which alerts" options=${STATES} value=${ended ? "ended" : "open"}
-        onChoose=${(state) => change({ state: state === "open" ? null : state, cursor: null })} /></div>
+      <div class="filters">
+        <${FilterChoice} name="open" label="Which alerts" options=${STATES} />
+        <${Filter} label="Subject or message" />
+        <${FilterList} name="kind" label="Kind" options=${KINDS.map((kind) => [kind, words(kind)])} />
+        <${RangePicker} />
+      </div>
       ${!answer && html`<${Instead} resource=${list} what="Alerts" />`}
       ${answer && html`
         <${Stale} resource=${list} />
         <div class="box" role="status">
-          ${answer.items.length === 0
-            ? html`<p class="fine">${ended ? "No alert has ended yet." : "No open alerts."}</p>`
-            : html`<${List} rows=${answer.items} />`}
+          ${answer.items.length === 0 ? html`<p class="fine">${none}</p>` : html`<${List} rows=${answer.items} />`}
         </div>
-        <${Pager} answer=${answer} rows=${answer.items} />`}
+        <${Pager} answer=${answer} rows=${answer.items} name="alerts" columns=${COLUMNS} />`}
     <//>`;
 }

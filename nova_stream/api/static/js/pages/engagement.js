@@ -7,6 +7,7 @@ import { Ago, Section } from "../parts/common.js";
 import { useRange } from "../parts/over_time.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { RangePicker } from "../parts/range.js";
+import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
 
@@ -17,6 +18,10 @@ const start = (key, title) => ({ key, title, value: (row) => row[key], cell: (ro
 
 const DAYS = [start("day", "Day"), count("dau", "Active"), count("wau", "7 days"), count("mau", "30 days"), count("newUsers", "New"), count("returningUsers", "Returning"), count("returned", "Back")];
 const CHURN = [start("month", "Month"), count("active", "Active"), count("activeBefore", "Before"), count("churned", "Left"), { ...count("rate", "Churn"), cell: (row) => percent(row.rate) }];
+
+const RETENTION = [start("cohortWeek", "Cohort"), count("week", "Week"), count("users", "Users"), count("retained", "Retained")];
+
+const Saved = (props) => html`<div class="pager"><${Save} ...${props} /></div>`;
 
 /** A row for each cohort, its later weeks beside one another. */
 function Cohorts({ rows }) {
@@ -49,8 +54,8 @@ export function Engagement() {
       ${!answer && html`<${Instead} resource=${asked} what="Engagement" />`}
       ${answer && html`<${Stale} resource=${asked} />`}
       ${answer && answer.days.length === 0 && html`<p class="empty">No figures ${answer.countedAt ? "in this time" : "yet"}: the job ${job} counts every night.</p>`}
-      ${answer?.retention.length > 0 && html`<${Section} id="retention" title="Retention"><${Cohorts} rows=${answer.retention} /><//>`}
-      ${answer?.churn.length > 0 && html`<${Section} id="churn" title="Churn" note="active in the month before, and no more"><${Table} name="churn" label="Churn" columns=${CHURN} rows=${answer.churn} keyOf=${(row) => row.month} /><//>`}
-      ${answer?.days.length > 0 && html`<${Section} id="days" title="Active users" note="on the day, and in the 7 and 30 days that end with it; back: after more than 30 days"><${Table} name="days" label="Active users" columns=${DAYS} rows=${[...answer.days].reverse()} keyOf=${(row) => row.day} /><//>`}
+      ${answer?.retention.length > 0 && html`<${Section} id="retention" title="Retention"><${Cohorts} rows=${answer.retention} /><${Saved} name="retention" columns=${RETENTION} rows=${answer.retention} /><//>`}
+      ${answer?.churn.length > 0 && html`<${Section} id="churn" title="Churn" note="active in the month before, and no more"><${Table} name="churn" label="Churn" columns=${CHURN} rows=${answer.churn} keyOf=${(row) => row.month} /><${Saved} name="churn" columns=${CHURN} rows=${answer.churn} /><//>`}
+      ${answer?.days.length > 0 && html`<${Section} id="days" title="Active users" note="on the day, and in the 7 and 30 days that end with it; back: after more than 30 days"><${Table} name="days" label="Active users" columns=${DAYS} rows=${[...answer.days].reverse()} keyOf=${(row) => row.day} /><${Saved} name="active-users" columns=${DAYS} rows=${answer.days} /><//>`}
     <//>`;
 }

@@ -3,15 +3,18 @@
 import { toAgent, toExecution, toTask } from "../address.js";
 import { duration, NOTHING } from "../format.js";
 import { html } from "../lib.js";
-import { Ago } from "../parts/common.js";
-import { Filter } from "../parts/filter.js";
+import { Ago, Badge } from "../parts/common.js";
+import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
 
+const STATUSES = [["all", "All"], ["succeeded", "Succeeded"], ["failed", "Failed"], ["archived", "Archived"]];
+
 /** The columns that executions have everywhere. */
 export const EXECUTION = {
-  id: { key: "id", title: "Execution", value: (row) => row.id, cell: (row) => html`<a href=${toExecution(row.id)}>${row.id}</a>${row.archived && html`<span class="tag">archived</span>`}` },
+  id: { key: "id", title: "Execution", value: (row) => row.id, cell: (row) => html`<a href=${toExecution(row.id)}>${row.id}</a>` },
+  status: { key: "status", title: "Status", kind: "status", label: null, value: (row) => row.status, cell: (row) => html`<${Badge} name=${row.status} />` },
   agent: { key: "agent", title: "Agent", kind: "text", value: (row) => row.agent, cell: (row) => html`<a href=${toAgent(row.agent)}>${row.agent || "(no agent)"}</a>` },
   task: { key: "taskId", title: "Task", kind: "text", value: (row) => row.taskId, cell: (row) => (row.taskId ? html`<a href=${toTask(row.taskId)}>${row.taskId}</a>` : "") },
   model: { key: "model", title: "Model", kind: "text", value: (row) => row.model, cell: (row) => row.model || "" },
@@ -20,13 +23,14 @@ export const EXECUTION = {
   error: { key: "error", title: "Error", kind: "text", value: (row) => row.error, cell: (row) => row.error || "" },
 };
 
-const COLUMNS = [EXECUTION.id, EXECUTION.agent, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
+const COLUMNS = [EXECUTION.id, EXECUTION.status, EXECUTION.agent, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
 
 export function Executions() {
-  const list = useList("/api/v1/executions", ["agent", "task", "build", "q"], "stats or documents");
+  const list = useList("/api/v1/executions", ["status", "agent", "task", "build", "q"], "stats or documents");
   return html`
     <${Page} title="Executions">
       <div class="filters">
+        <${FilterChoice} name="status" label="Executions of which status" options=${STATUSES} />
         <${Filter} label="Part of the ID" />
         <${Filter} name="agent" label="Agent" />
         <${Filter} name="task" label="Task (ID)" />

@@ -7,6 +7,7 @@ import { Ago, Badge, Facts, Section, Until, When } from "../parts/common.js";
 import { FilterChoice } from "../parts/filter.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
+import { RangePicker } from "../parts/range.js";
 import { useResource } from "../resources.js";
 import { didOf } from "./did.js";
 import { Actions, Rights } from "./job_actions.js";
@@ -30,7 +31,7 @@ function Runs({ name }) {
   const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["outcome"], "stats");
   return html`
     ${list.data.value && html`<${RunTimes} runs=${list.data.value.items} />`}
-    <${Section} id="runs" title="Runs" tools=${html`<${FilterChoice} name="outcome" label="Runs of which outcome" options=${OUTCOMES} />`}>
+    <${Section} id="runs" title="Runs" tools=${html`<div class="filters"><${FilterChoice} name="outcome" label="Runs of which outcome" options=${OUTCOMES} /><${RangePicker} /></div>`}>
       <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${runsOf(name)} keyOf=${(run) => run.runId}
         rowAttributes=${(run) => ({ "data-run": run.runId })} />
     <//>`;

@@ -5,16 +5,20 @@ import { duration, NOTHING, percent, plural } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Badge, Until } from "../parts/common.js";
 import { Instead, Page, Stale } from "../parts/page.js";
+import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
 import { didOf } from "./did.js";
 import { Actions, Rights } from "./job_actions.js";
 
+function stateOf(job) {
+  if (job.paused) return "paused";
+  if (job.running) return "running";
+  return job.late ? "late" : "waiting";
+}
+
 export function JobState({ job }) {
-  if (job.paused) return html`<${Badge} name="paused" title=${job.pausedReason} />`;
-  if (job.running) return html`<${Badge} name="running" />`;
-  if (job.late) return html`<${Badge} name="late" />`;
-  return html`<${Badge} name="waiting" />`;
+  return html`<${Badge} name=${stateOf(job)} title=${job.paused ? job.pausedReason : null} />`;
 }
 
 /** A duration, beside what is usual. */
@@ -41,7 +45,7 @@ function Outcome({ job }) {
 
 const COLUMNS = [
   { key: "name", title: "Job", value: (job) => job.name, cell: (job) => html`<a href=${toJob(job.name)}>${job.name}</a><span class="role"><code>${job.schedule}</code></span>` },
-  { key: "state", title: "State", kind: "status", label: null, cell: (job) => html`<${JobState} job=${job} />` },
+  { key: "state", title: "State", kind: "status", label: null, value: stateOf, cell: (job) => html`<${JobState} job=${job} />` },
   { key: "nextRun", title: "Next run", kind: "number", value: (job) => job.nextRun, cell: (job) => (job.paused ? NOTHING : html`<${Until} time=${job.nextRun} />`) },
   { key: "lastRun", title: "Last run", kind: "number", value: (job) => job.lastRun?.startedAt, cell: (job) => (job.lastRun ? html`<${Ago} time=${job.lastRun.startedAt || job.lastRun.scheduledAt} />` : "never") },
   { key: "outcome", title: "Outcome", value: (job) => job.lastRun?.outcome, cell: (job) => html`<${Outcome} job=${job} />` },
@@ -60,6 +64,7 @@ export function Jobs() {
       ${rows && html`
         <${Stale} resource=${list} />
         <${Rights} />
-        <${Table} name="jobs" label="Jobs" columns=${columns} rows=${rows} keyOf=${(job) => job.name} rowAttributes=${(job) => ({ "data-job": job.name })} />`}
+        <${Table} name="jobs" label="Jobs" columns=${columns} rows=${rows} keyOf=${(job) => job.name} rowAttributes=${(job) => ({ "data-job": job.name })} />
+        <div class="pager"><${Save} name="jobs" columns=${columns} rows=${rows} /></div>`}
     <//>`;
 }

@@ -5,6 +5,7 @@ import { ask } from "../api.js";
 import { integer, NOTHING, words } from "../format.js";
 import { html, useState } from "../lib.js";
 import { Badge, Choice, Facts, Section, When } from "../parts/common.js";
+import { Id } from "../parts/copy.js";
 import { Confirm, openDialog, say } from "../parts/dialogs.js";
 import { decoded, HexView } from "../parts/hex.js";
 import { Instead, Page, Stale } from "../parts/page.js";
@@ -75,7 +76,7 @@ export function Letter({ params }) {
           ["Reason", html`<strong>${words(letter.reason)}</strong>: ${letter.detail}`],
           ["Where", html`<code>${letter.topic} / ${letter.partition} / ${letter.offset}</code>`],
           ["Failed", html`<${When} time=${letter.recordedAt} />`],
-          ["Key", html`<code>${letter.key ?? NOTHING}</code>`],
+          ["Key", letter.key === null ? NOTHING : html`<${Id} id=${letter.key} what="key" />`],
           ["Attempts", integer(letter.attempts)],
           ["Headers", html`<${Headers} headers=${letter.headers} />`],
         ]} />

@@ -1,13 +1,13 @@
 // Dead letters: what could not be applied.
 
-import { toLetter, useParameters, withParameters } from "../address.js";
+import { toLetter } from "../address.js";
 import { size, words } from "../format.js";
 import { html } from "../lib.js";
 import { Ago } from "../parts/common.js";
-import { FilterChoice } from "../parts/filter.js";
+import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
-import { List, ROWS } from "../parts/paging.js";
-import { useResource } from "../resources.js";
+import { List, useList } from "../parts/paging.js";
+import { RangePicker } from "../parts/range.js";
 
 const STATES = [["open", "Open"], ["retried", "Retried"], ["discarded", "Discarded"]];
 
@@ -20,13 +20,16 @@ const COLUMNS = [
 ];
 
 export function Letters() {
-  const { query } = useParameters();
-  const state = query.state || "open";
-  const path = withParameters("/api/v1/dead-letters", { state, limit: ROWS, cursor: query.cursor });
-  const list = useResource(path, 2000, "admin");
+  const list = useList("/api/v1/dead-letters", ["state", "topic", "reason", "q"], "admin", { state: "open" });
   return html`
     <${Page} title="Dead letters">
-      <div class="filters"><${FilterChoice} name="state" label="Dead letters of which state" options=${STATES} /></div>
+      <div class="filters">
+        <${FilterChoice} name="state" label="Dead letters of which state" options=${STATES} />
+        <${Filter} label="Key or detail" />
+        <${Filter} name="topic" label="Topic" />
+        <${Filter} name="reason" label="Reason, as bad_status" />
+        <${RangePicker} />
+      </div>
       <${List} list=${list} what="Dead letters" none="No open dead letters." good name="letters" columns=${COLUMNS} />
     <//>`;
 }

@@ -5,6 +5,7 @@ import { ask } from "../api.js";
 import { duration, words } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Badge, Facts, Section, When } from "../parts/common.js";
+import { Id } from "../parts/copy.js";
 import { Confirm, openDialog, say } from "../parts/dialogs.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { useResource } from "../resources.js";
@@ -45,6 +46,7 @@ export function Run({ params }) {
         ${!run.error && html`<p class="did">${didOf(run)}</p>`}
         ${run.error && html`<p class="box failure error">${run.error}</p>`}
         <${Facts} facts=${[
+          ["Run", html`<${Id} id=${run.runId} />`],
           ["Why", run.dryRun ? "dry run" : words(run.trigger)],
           ["Scheduled", html`<${When} time=${run.scheduledAt} />`],
           ["Started", run.startedAt && html`<${When} time=${run.startedAt} />, <${Ago} time=${run.startedAt} />`],

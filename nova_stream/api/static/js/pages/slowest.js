@@ -14,7 +14,7 @@ import { EXECUTION } from "./executions.js";
 
 const EVERY = 10_000; // milliseconds
 const ROWS = 20;
-const COLUMNS = [EXECUTION.id, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
+const COLUMNS = [EXECUTION.id, EXECUTION.status, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
 
 function Compared({ name, range }) {
   const unregistered = "true";

@@ -12,7 +12,7 @@ import { Text } from "../parts/text.js";
 import { useResource } from "../resources.js";
 import { EXECUTION } from "./executions.js";
 
-const COLUMNS = [EXECUTION.id, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
+const COLUMNS = [EXECUTION.id, EXECUTION.status, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
 
 export function Task({ params }) {
   const { query } = useParameters();

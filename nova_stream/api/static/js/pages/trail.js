@@ -3,9 +3,10 @@
 import { integer, NOTHING } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Badge } from "../parts/common.js";
-import { FilterChoice } from "../parts/filter.js";
+import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
+import { RangePicker } from "../parts/range.js";
 
 const SHOWN = [["all", "All"], ["true", "Refused"]];
 
@@ -20,10 +21,15 @@ const COLUMNS = [
 ];
 
 export function Trail() {
-  const list = useList("/api/v1/trail", ["refused"], "admin");
+  const list = useList("/api/v1/trail", ["refused", "token", "q"], "admin");
   return html`
     <${Page} title="Audit trail">
-      <div class="filters"><${FilterChoice} name="refused" label="Which lines of the trail" options=${SHOWN} /></div>
+      <div class="filters">
+        <${FilterChoice} name="refused" label="Which lines of the trail" options=${SHOWN} />
+        <${Filter} label="Action, object or outcome" />
+        <${Filter} name="token" label="Token (name)" />
+        <${RangePicker} />
+      </div>
       <${List} list=${list} what="Lines of the trail" none="Nothing was done yet." name="trail" columns=${COLUMNS} />
     <//>`;
 }

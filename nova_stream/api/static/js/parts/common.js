@@ -29,7 +29,7 @@ export function When({ time }) {
 }
 
 const TONES = {
-  completed: "good", done: "good", ok: "good", manual: "good", active: "good", late: "warn",
+  completed: "good", done: "good", succeeded: "good", ok: "good", manual: "good", active: "good", late: "warn",
   failed: "bad", timed_out: "bad", missed: "bad", stalled: "bad", blocked: "warn",
   running: "busy", pending: "", ready: "", paused: "warn", skipped_overlap: "warn",
   skipped_paused: "", dry_run: "good", waiting: "", open: "warn", retried: "good", discarded: "",

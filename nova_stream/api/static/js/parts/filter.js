@@ -25,6 +25,17 @@ export function Filter({ name = "q", label }) {
       <input type="search" ref=${field} name=${name} defaultValue=${given} autocomplete="off" spellcheck="false" onInput=${input} /></label>`;
 }
 
+/** A list of which one, or all, is chosen; for more than fit beside one another. */
+export function FilterList({ name, label, options }) {
+  const { query, change } = useParameters();
+  return html`
+    <label class="filter"><span>${label}</span>
+      <select value=${query[name] || ""} onChange=${(event) => change({ [name]: event.target.value || null, cursor: null })}>
+        <option value="">All</option>
+        ${options.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+      </select></label>`;
+}
+
 /** Buttons of which one is chosen: the one that the parameter ``name`` says, else the first. */
 export function FilterChoice({ name, label, options }) {
   const { query, change } = useParameters();

@@ -15,11 +15,11 @@ const LATER = 5000; // and at others
 
 /**
  * The page of the list at ``path`` that the address names, with those of its parameters that the
- * list is filtered by.
+ * list is filtered by; ``usual`` are the values of those that the address does not name.
  */
-export function useList(path, filters, scope) {
+export function useList(path, filters, scope, usual = {}) {
   const { query } = useParameters();
-  const given = Object.fromEntries(filters.map((name) => [name, query[name]]));
+  const given = Object.fromEntries(filters.map((name) => [name, query[name] ?? usual[name]]));
   const range = useMemo(() => rangeOf(query), [query.since, query.from, query.to]);
   const cursor = query.cursor;
   return useResource(withParameters(path, { ...given, ...range, limit: ROWS, cursor }), cursor ? LATER : FIRST, scope);
@@ -33,15 +33,19 @@ export function List({ list, what, none, good = false, name, columns, keyOf = (r
   const { query } = useParameters();
   const answer = list.data.value;
   if (!answer) return html`<${Instead} resource=${list} what=${what} />`;
-  const filtered = Object.keys(query).some((key) => key !== "cursor");
   return html`
     <div class="list">
       <${Stale} resource=${list} />
       ${answer.items.length === 0
-        ? html`<p class="empty ${good ? "fine" : ""}">${answer.nextCursor ? "Nothing here fits these filters; the next page looks further back." : filtered ? `No ${what.toLowerCase()} with these filters.` : none}</p>`
+        ? html`<p class="empty ${good ? "fine" : ""}">${answer.nextCursor ? "Nothing here fits these filters; the next page looks further back." : isFiltered(query) ? `No ${what.toLowerCase()} with these filters.` : none}</p>`
         : html`<${Table} name=${name} label=${what} columns=${columns} rows=${answer.items} keyOf=${keyOf} rowAttributes=${rowAttributes} />`}
       <${Pager} answer=${answer} rows=${answer.items} name=${name} columns=${columns} />
     </div>`;
+}
+
+/** Whether an address asks for some rows only. */
+export function isFiltered(query) {
+  return Object.keys(query).some((key) => key !== "cursor");
 }
 
 /** Links to the pages before and after; with ``columns``, what is seen can be saved. */

@@ -2,9 +2,8 @@
 
 import uPlot from "../../vendor/uplot.js";
 import { NOTHING } from "../format.js";
-import { html, useEffect, useRef } from "../lib.js";
-
-const dark = matchMedia("(prefers-color-scheme: dark)");
+import { effect, html, useEffect, useRef } from "../lib.js";
+import { dark } from "../theme.js";
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
@@ -24,17 +23,19 @@ export function Plot({ times, series, range, height, label, onZoom }) {
     };
     // The legend shows the last values while nobody points at others; uPlot empties it by itself.
     const showLast = () => setTimeout(() => plot?.setLegend({ idx: times.length - 1 }));
-    draw();
+    const redraw = effect(() => {
+      dark.value;
+      draw();
+    });
     const fit = new ResizeObserver(() => {
       if (place.current === null) return; // it has left the page, which is a change of size, too
       plot.setSize({ width: place.current.clientWidth, height });
       showLast();
     });
     fit.observe(place.current);
-    dark.addEventListener("change", draw);
     return () => {
       fit.disconnect();
-      dark.removeEventListener("change", draw);
+      redraw();
       plot.destroy();
       plot = null;
     };
