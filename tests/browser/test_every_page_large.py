@@ -40,5 +40,5 @@ def shown(
 @pytest.mark.parametrize("address", addresses())
 def test_a_page_of_a_large_platform_is_whole(shown: Shown, address: str) -> None:
     go(shown.page, filled(address, shown.entities))
-    assert wrong(shown.page, f"{shown.name} {address}") == {}
+    assert wrong(shown.page, f"{shown.name} {address}") == ""
     assert address.startswith("/nothing") or shown.page.locator("main .missing").count() == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from playwright.sync_api import Page
 
@@ -17,7 +17,7 @@ from tests.browser.geometry import faults
 from tests.browser.vendored import AXE_FOLDER
 
 AXE = Path(AXE_FOLDER / "axe.js").read_text(encoding="utf-8")
-VIEWPORTS = ((1440, 900), (3840, 2160), (820, 1180), (390, 844))
+VIEWPORTS = ((1440, 900), (3840, 2160), (820, 1180), (390, 844), (320, 700))
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 #: The width at which axe looks, by theme.
 _AXE_AT = {"light": 1440, "dark": 390}
@@ -44,10 +44,9 @@ window.fetch = async (address, ...rest) => {
   try { return await ask(address, ...rest); } finally { asking.delete(one); }
 };
 """
+_SOMETHING = 'document.querySelector("main :is(tbody tr, dd, .empty, .fine, .feed li)")'
 #: There is something, and nothing is waited for any more.
-_SHOWN = """() => !asking.size && document.querySelector("main h1")
-  && !document.querySelector("main [aria-busy]")
-  && document.querySelector("main :is(tbody tr, dd, .empty, .fine, .feed li)")"""
+_ANSWERED = f"""() => {_SOMETHING} && !asking.size && !document.querySelector("main [aria-busy]")"""
 _PICTURES = os.environ.get("NOVA_TEST_PICTURES")
 
 
@@ -59,23 +58,28 @@ def serious(page: Page, place: str = "html") -> list[str]:
     return found
 
 
-def go(page: Page, address: str) -> None:
-    """Go to another address of the dashboard, and wait until it shows what it has."""
+def go(page: Page, address: str, *, answered: bool = True) -> None:
+    """Go to another address of the dashboard, and wait until it shows what the server answers, or
+    with ``answered=False`` anything.
+    """
     page.evaluate(_GO, address)
-    page.wait_for_function(_SHOWN)
+    page.wait_for_function(_ANSWERED if answered else _SOMETHING)
 
 
-def wrong(page: Page, picture: str) -> dict[Any, list[str]]:
-    """What is wrong with the page as it is, by size and theme; ``picture`` names its pictures."""
-    found: dict[Any, list[str]] = {}
-    for theme in THEMES:
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        for width, height in VIEWPORTS:
-            page.set_viewport_size({"width": width, "height": height})
-            found[width, theme] = faults(page)
+def wrong(page: Page, picture: str, place: str = "html") -> str:
+    """What is wrong with the page as it is, in each size and theme, a line each; ``picture`` names
+    its pictures. Axe looks at ``place``.
+    """
+    found: list[str] = []
+    for width, height in VIEWPORTS:
+        page.set_viewport_size({"width": width, "height": height})
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            told = faults(page)
             if _AXE_AT[theme] == width:
-                found["axe", theme] = serious(page)
+                told += serious(page, place)
+            found += (f"{width} {theme}: {one}" for one in told)
             if _PICTURES:
                 name = re.sub(r"[^\w-]+", "_", picture)[:80].strip("_")
                 page.screenshot(path=Path(_PICTURES) / f"{name}.{width}.{theme}.png")
-    return {where: told for where, told in found.items() if told}
+    return "\n".join(found)
