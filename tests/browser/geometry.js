@@ -59,7 +59,8 @@
   });
   for (const cell of place.querySelectorAll("td, th, dt, dd, h1, h2, p, li, label, button, a.button, .badge, .tag, .count")) {
     if (!seen(cell) || getComputedStyle(cell).textOverflow === "ellipsis") continue;
-    if (cell.scrollWidth > cell.clientWidth + 1 && cell.clientWidth && getComputedStyle(cell).display !== "inline") {
+    const counts = cell.clientWidth || cell.matches("td, th");
+    if (cell.scrollWidth > cell.clientWidth + 1 && counts && getComputedStyle(cell).display !== "inline") {
       wrong.push(`wider than its place (${cell.scrollWidth} in ${cell.clientWidth}): ${name(cell)}`);
     }
   }
