@@ -33,8 +33,10 @@ _GO = """async (address) => {
   history.pushState(null, "", address);
   dispatchEvent(new PopStateEvent("popstate", { state: null }));
   for (let n = 0; n < 2; n += 1) await new Promise(requestAnimationFrame);
+  window.wanted = [...window.asking || []];
 }"""
-#: Knows of each question to the server that is under way, but for those that are always asked.
+#: Knows of each question to the server that is under way, but for those that are always asked;
+#: other ones are asked again and again, so that some may always be.
 WATCH = """
 const ask = window.fetch;
 window.asking = new Set();
@@ -45,8 +47,9 @@ window.fetch = async (address, ...rest) => {
 };
 """
 _SOMETHING = 'document.querySelector("main :is(tbody tr, dd, .empty, .fine, .feed li)")'
-#: There is something, and nothing is waited for any more.
-_ANSWERED = f"""() => {_SOMETHING} && !asking.size && !document.querySelector("main [aria-busy]")"""
+#: There is something, and all is answered that the page asked when it was gone to.
+_ANSWERED = f"""() => {_SOMETHING} && !document.querySelector("main [aria-busy]")
+  && wanted.every((one) => !asking.has(one))"""
 _PICTURES = os.environ.get("NOVA_TEST_PICTURES")
 
 
