@@ -35,8 +35,12 @@ def running(
 
 
 @contextmanager
-def stack(kafka: str, postgres: str, folder: Path) -> Iterator[Running]:
-    """A ``nova-stream dev`` with 20 demo events a second, as long as the block lasts."""
+def stack(
+    kafka: str, postgres: str, folder: Path, traffic: tuple[str, ...] = ("--rate", "20")
+) -> Iterator[Running]:
+    """A ``nova-stream dev`` with 20 demo events a second, as long as the block lasts; ``traffic``
+    are the options that say otherwise.
+    """
     if CHROMIUM is None:
         pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
     prefix = f"test-{uuid.uuid4().hex[:12]}"
@@ -55,7 +59,7 @@ def stack(kafka: str, postgres: str, folder: Path) -> Iterator[Running]:
                 [f"reader:read:{READER}", *(f"{scope}:{scope}:one-{scope}" for scope in SCOPES)]
             ),
         }
-        command = [sys.executable, "-m", "nova_stream.cli.main", "dev", "--rate", "20"]
+        command = [sys.executable, "-m", "nova_stream.cli.main", "dev", *traffic]
         dev = subprocess.Popen(
             [*command, "--port", str(port), "--data-dir", str(folder / "stack")],
             env=environment,
@@ -80,13 +84,21 @@ def _wait_ready(dev: subprocess.Popen[bytes], ready: Path, log: Path) -> None:
 
 
 @pytest.fixture(scope="package")
-def browser(running: Running) -> Iterator[Browser]:
-    """The browser, started once; ``running`` comes first since it skips without one."""
-    del running
+def chromium() -> Iterator[Browser]:
+    """The browser, started once: Playwright allows no second one beside it."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield found
         found.close()
+
+
+@pytest.fixture(scope="package")
+def browser(chromium: Browser, running: Running) -> Browser:
+    """The browser, once there is something to look at."""
+    del running
+    return chromium
 
 
 @pytest.fixture

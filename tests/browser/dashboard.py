@@ -74,13 +74,22 @@ class Window:
         self.errors: list[str] = []
         self.requests: list[str] = []
 
-    def open(self, path: str = "/", *, token: str = TOKEN, url: str = "", **options: Any) -> Page:
-        """The page at ``path`` with ``token`` (none if empty), once it is live; ``options`` are
-        those of a browser context.
+    def open(
+        self,
+        path: str = "/",
+        *,
+        token: str = TOKEN,
+        url: str = "",
+        script: str = "",
+        **options: Any,
+    ) -> Page:
+        """The page at ``path`` with ``token`` (none if empty), once it is live; ``script`` comes
+        before its own, ``options`` are those of a browser context.
         """
         context = self._browser.new_context(**options)
         self._contexts.append(context)
         context.set_default_timeout(LIMIT)
+        context.add_init_script(script)
         page = context.new_page()
         page.on("request", self._asked)
         page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))

@@ -5,19 +5,15 @@ each second. ``-o log_cli=true -o log_cli_level=INFO`` shows the figures.
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from nova_stream.clock import system_clock
 from tests.browser.conftest import stack
 from tests.browser.dashboard import LIMIT, TOKEN, Running, live
-from tests.browser.large import LARGE, SLOWER, lines
-from tests.chromium import ARGUMENTS, CHROMIUM
+from tests.browser.data_sets import publish_large
+from tests.browser.large import SLOWER
 
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -74,33 +70,8 @@ def large(
 ) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("large")
     with stack(nova_kafka, nova_postgres, folder) as found:
-        publish(found, folder / "changes.jsonl")
+        publish_large(found, folder / "changes.jsonl")
         yield found
-
-
-def publish(running: Running, file: Path) -> None:
-    """Publish all of it, and wait until the figures have it."""
-    with file.open("wb") as written:
-        written.writelines(lines(LARGE, system_clock()))
-    done = subprocess.run(
-        [sys.executable, "-m", "nova_stream.cli.main", "publish", str(file)],
-        env=running.environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    token = done.stdout.split()[-1]
-    overview = running.call("GET", "/overview", params={"after": token, "timeout": 60})
-    assert overview["totalAgents"] >= LARGE.agents
-
-
-@pytest.fixture(scope="module")
-def chromium(large: Running) -> Iterator[Browser]:
-    del large
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ const tenth = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFra
 const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const clockTime = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const dayTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const yearTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 
 export const NOTHING = "–";
 
@@ -41,7 +42,8 @@ export function roughly(milliseconds) {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h`;
-  return `${whole.format(Math.floor(seconds / 86_400))} days`;
+  const days = Math.floor(seconds / 86_400);
+  return days < 730 ? `${days} days` : `${whole.format(Math.floor(days / 365.25))} years`;
 }
 
 /** How far back from ``now`` (epoch milliseconds) a time is. */
@@ -57,11 +59,13 @@ export function until(time, now) {
   return left < 1000 ? "now" : `in ${roughly(left)}`;
 }
 
-/** Today's times as a clock shows them, others with their day; in the reader's own time zone. */
+/** Today's times as a clock shows them, others with their day, and their year where it may be another one; in the reader's own time zone. */
 export function when(time, now) {
   if (!time) return NOTHING;
   const at = new Date(time);
-  return Math.abs(now - at) < 12 * 3_600_000 ? clockTime.format(at) : dayTime.format(at);
+  const passed = Math.abs(now - at);
+  if (passed < 12 * 3_600_000) return clockTime.format(at);
+  return (now && passed > 300 * 86_400_000 ? yearTime : dayTime).format(at);
 }
 
 export function size(bytes) {

@@ -29,6 +29,7 @@ class Resource {
     this.answeredAt = signal(null);
     this.timer = null;
     this.asked = 0;
+    this.kept = 0; // the number of the newest answer so far; earlier ones come too late
   }
 
   wanted() {
@@ -45,7 +46,7 @@ class Resource {
   stop() {
     active.delete(this);
     clearTimeout(this.timer);
-    this.asked += 1;
+    this.kept = this.asked += 1;
   }
 
   wait() {
@@ -57,26 +58,31 @@ class Resource {
 
   /** Forget what another token was shown. */
   forget() {
-    this.asked += 1;
+    this.kept = this.asked += 1;
     this.data.value = null;
     this.failure.value = null;
     this.answeredAt.value = null;
   }
 
-  /** Ask once; of two answers under way the one asked for last is kept. */
+  /**
+   * Ask once; of two answers under way the one asked for last is kept. The first is shown until it
+   * comes: where answers take longer than the pause between questions, there would be none else.
+   */
   async refresh() {
     if (refusal.value || declined.value || !this.wanted()) return;
     this.asked += 1;
     const mine = this.asked;
     try {
       const answer = await ask(this.path, { limit: this.limit });
-      if (mine !== this.asked) return;
+      if (mine < this.kept) return;
+      this.kept = mine;
       this.data.value = answer;
       this.failure.value = null;
       this.answeredAt.value = Date.now();
       remember(this.path, answer);
     } catch (failure) {
-      if (mine !== this.asked) return;
+      if (mine < this.kept) return;
+      this.kept = mine;
       this.failure.value = failure;
       if (failure.status === 404) this.data.value = null;
     }

@@ -13,6 +13,7 @@ import { RangePicker } from "../parts/range.js";
 import { alerts } from "../resources.js";
 import { admin } from "../rights.js";
 
+const SHOWN = 5; // on the overview
 const STATES = [["true", "Open"], ["false", "Ended"]];
 const KINDS = ["success_rate", "slow", "table_size", "growth", "health", "missed", "drift", "source", "dead_letters"];
 const OF_TOPICS = { source: "/stream", dead_letters: "/dead-letters" };
@@ -63,13 +64,14 @@ function List({ rows }) {
   return html`<ol class="feed">${rows.map((alert) => html`<${Alert} key=${alert.id} alert=${alert} />`)}</ol>`;
 }
 
-/** The open ones, for the overview. */
+/** The newest open ones, for the overview. */
 export function OpenAlerts() {
   const rows = alerts.data.value?.items;
   if (!rows) return html`<${Waiting} resource=${alerts} what="Alerts" />`;
   return html`
     <div class="box" role="status">
-      ${rows.length === 0 ? html`<p class="fine">No open alerts.</p>` : html`<${List} rows=${rows} />`}
+      ${rows.length === 0 ? html`<p class="fine">No open alerts.</p>` : html`<${List} rows=${rows.slice(0, SHOWN)} />`}
+      ${rows.length > SHOWN && html`<p class="note">${rows.length - SHOWN} more open</p>`}
     </div>`;
 }
 
