@@ -101,13 +101,13 @@ def _step(
     settings: Settings, worker: Process, what: str, lines: Iterable[ChangeLine], total: int
 ) -> dict[str, Any]:
     with Watch(worker) as watch:
-        asyncio.run(_publish_beside_a_lock(settings, lines))
+        asyncio.run(publish_beside_a_lock(settings, lines))
         asyncio.run(_applied(settings, worker, total))
         time.sleep(_SETTLE)
     return _result(what, watch)
 
 
-async def _publish_beside_a_lock(settings: Settings, lines: Iterable[ChangeLine]) -> None:
+async def publish_beside_a_lock(settings: Settings, lines: Iterable[ChangeLine]) -> None:
     """Publish while no flush can commit."""
     async with connected(settings) as connection, connection.transaction():
         await connection.execute("LOCK TABLE stream_positions IN ACCESS EXCLUSIVE MODE")
