@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterable
@@ -52,8 +53,9 @@ class Watch:
         return int(self._process.memory_info().rss)
 
     def _run(self) -> None:
-        while not self._stop.wait(0.05):
-            self.highest = max(self.highest, self.now)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it was killed
+            while not self._stop.wait(0.05):
+                self.highest = max(self.highest, self.now)
 
     def __enter__(self) -> Watch:
         self._thread.start()

@@ -1,0 +1,351 @@
+"""One turn of the scale benchmark: rows in the tables, a backlog, probes, a kill -9, the audit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+from benchmarks import freshness
+from benchmarks.common import (
+    WORKER,
+    Process,
+    Stack,
+    connected,
+    make_topics,
+    percentile,
+    process,
+    publish,
+)
+from benchmarks.memory import Watch, publish_beside_a_lock
+from benchmarks.report import Say
+from benchmarks.scale_rows import Rows, fill, rows_of
+from benchmarks.workload import agent_names, changed, history
+from nova_stream.events.change import Entity
+from nova_stream.events.lines import ChangeLine, change_line
+from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.publish.publisher import ChangePublisher
+from nova_stream.settings import Settings
+from nova_stream.storage.apply.sql import TABLES
+from nova_stream.storage.audit.audit import audit_on
+from nova_stream.storage.database import Connection
+
+_POLL = 0.02
+_LIMIT = 1800.0
+_SETTLE = 3.0
+#: Surely some in every partition that there may be.
+_OF_ALL_PARTITIONS = 2_000
+#: Versions of changes of rows that lie there, and above those of a second time.
+_LATER = 100_000_000
+
+_APPLIED = "SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_positions"
+_COUNTED = (Entity.BUILDS, Entity.TASKS, Entity.EXECUTIONS)
+_WATCHED = "SELECT total_tasks FROM agent_stats_cache WHERE agent_id = $1"
+
+
+class Case(NamedTuple):
+    """What a turn has: ``group`` says which of its sizes is varied."""
+
+    group: str
+    events: int
+    agents: int = 21
+    entities: int = 0
+    partitions: int = 8
+    workers: int = 1
+
+    @property
+    def backlog(self) -> tuple[int, int, int]:
+        """Cases that are alike in this read the same topics."""
+        return self.agents, self.partitions, self.events
+
+
+class Newest(NamedTuple):
+    """Distinct documents of a backlog and the sum of their newest versions, by table."""
+
+    count: dict[Entity, int]
+    versions: dict[Entity, int]
+
+
+class Backlogs:
+    """Topics with events in them, published once for all turns that read them and add none."""
+
+    def __init__(self, servers: Stack, say: Say) -> None:
+        self._servers = servers
+        self._say = say
+        self._there: dict[tuple[int, int, int], tuple[str, Newest]] = {}
+
+    def of(self, case: Case) -> tuple[str, Newest]:
+        """The prefix of the topics and what lies in them; for several workers they are empty yet,
+        and of this turn alone.
+        """
+        if case.group == "workers":
+            prefix = f"w{random.getrandbits(40):x}"
+            asyncio.run(make_topics(settings_of(self._servers, "nova", prefix, case)))
+            return prefix, newest(lines_of(case))
+        if case.backlog not in self._there:
+            self._say(f"publishing {case.events:,} events of {case.agents:,} agents")
+            prefix = f"s{random.getrandbits(40):x}"
+            settings = settings_of(self._servers, "nova", prefix, case)
+            asyncio.run(make_topics(settings))
+            asyncio.run(publish(settings, lines_of(case)))
+            self._there[case.backlog] = (prefix, newest(lines_of(case)))
+        return self._there[case.backlog]
+
+    def spent(self, case: Case) -> None:
+        """The topics of this case hold more than the backlog by now: nobody else shall read them."""
+        self._there.pop(case.backlog, None)
+
+
+def lines_of(case: Case) -> Iterator[ChangeLine]:
+    """The backlog: builds, tasks and executions of agents that are known."""
+    return history(case.events, agents=agent_names(case.agents), register=False)
+
+
+def newest(lines: Iterator[ChangeLine]) -> Newest:
+    """What must stand in the tables after ``lines``."""
+    versions: dict[Entity, dict[str, int]] = {entity: {} for entity in _COUNTED}
+    for line in lines:
+        assert line.seq is not None
+        own = versions[line.entity]
+        own[line.id] = max(line.seq, own.get(line.id, 0))
+    return Newest(
+        {entity: len(own) for entity, own in versions.items()},
+        {entity: sum(own.values()) for entity, own in versions.items()},
+    )
+
+
+def settings_of(servers: Stack, database: str, prefix: str, case: Case) -> Settings:
+    """Settings of a turn, with as many partitions as the case has."""
+    found = servers.settings(database, prefix=prefix, group=database)
+    return found.model_copy(update={"partitions": case.partitions})
+
+
+class Turn:
+    """A case at work in a database of its own."""
+
+    def __init__(self, servers: Stack, settings: Settings, case: Case, ended: ExitStack) -> None:
+        self._servers = servers
+        self._settings = settings
+        self._case = case
+        self._ended = ended
+        self._workers: list[Process] = []
+        self._watches: list[Watch] = []
+        self._highest = 0
+        self.wrong: list[str] = []
+
+    def start(self) -> None:
+        worker = self._ended.enter_context(
+            process(self._servers, "worker", WORKER, self._settings)
+        )
+        self._workers.append(worker)
+        self._watches.append(self._ended.enter_context(Watch(worker)))
+
+    def check(self) -> None:
+        for worker in self._workers:
+            worker.check()
+
+    def cpu(self) -> float:
+        return sum(worker.cpu() for worker in self._workers)
+
+    def highest_mb(self) -> float:
+        """The most that one of the workers has held so far."""
+        return max(self._highest, *(watch.highest for watch in self._watches)) / 1024**2
+
+    async def members(self, count: int) -> None:
+        """Wait until the group has so many members and is at rest, all partitions known."""
+        async with KafkaAdmin(self._settings) as admin, asyncio.timeout(_LIMIT):
+            while (group := await admin.group(self._settings.consumer_group)) is not None:
+                if group.members == count and group.state == "Stable":
+                    break
+                self.check()
+                await asyncio.sleep(0.1)
+        async with connected(self._settings) as connection, asyncio.timeout(_LIMIT):
+            known = "SELECT count(*) FROM stream_positions"
+            while await connection.fetchval(known) < len(Entity) * self._case.partitions:
+                self.check()
+                await asyncio.sleep(0.1)
+
+    async def apply(self, count: int) -> dict[str, Any]:
+        """Wait until so many records are applied; gives the rate and what an event costs."""
+        samples: list[tuple[float, int]] = []
+        own = postgres = 0.0
+        async with connected(self._settings) as connection, asyncio.timeout(_LIMIT):
+            while not samples or samples[-1][1] < count:
+                applied = await connection.fetchval(_APPLIED)
+                if not samples and applied:
+                    own, postgres = self.cpu(), self._servers.postgres_cpu()
+                if applied and (not samples or applied > samples[-1][1]):
+                    samples.append((time.perf_counter(), applied))
+                self.check()
+                await asyncio.sleep(_POLL)
+        own, postgres = self.cpu() - own, self._servers.postgres_cpu() - postgres
+        return _rates(samples, own, postgres)
+
+    async def change_old(self, rows: Rows, count: int) -> dict[str, Any]:
+        """Changes of rows that lie there, each of another one, as a backlog of full buffers."""
+        numbers = random.Random(1).sample(range(1, rows.tasks + 1), min(count, rows.tasks))
+        lines = changed(numbers, agent_names(rows.agents), seed=3, first=_LATER)
+        return await self._behind_a_lock(lines, len(numbers))
+
+    async def fill_beside(self, lines: Iterator[ChangeLine], count: int) -> dict[str, Any]:
+        """A backlog that came while nothing could be committed, all workers there already."""
+        return await self._behind_a_lock(lines, count)
+
+    async def _behind_a_lock(self, lines: Iterator[ChangeLine], count: int) -> dict[str, Any]:
+        async with connected(self._settings) as connection:
+            before = await connection.fetchval(_APPLIED)
+        own, postgres = self.cpu(), self._servers.postgres_cpu()
+        await publish_beside_a_lock(self._settings, lines)
+        began = time.perf_counter()
+        found = await self.apply(before + count)
+        seconds = time.perf_counter() - began
+        # Decoding began behind the lock: its processor time counts, its time does not.
+        own, postgres = self.cpu() - own, self._servers.postgres_cpu() - postgres
+        return found | {
+            "events_per_s": round(count / seconds),
+            "cpu_us": round(own / count * 1e6, 2),
+            "postgres_cpu_us": round(postgres / count * 1e6, 2),
+        }
+
+    async def fresh(self, rate: int, seconds: float, before: int) -> dict[str, Any]:
+        """Milliseconds from publishing to seeing, under a load of ``rate`` events/s."""
+        command = (sys.executable, "-m", "benchmarks.load", str(rate))
+        words = (*command, str(seconds + 2 * _SETTLE), str(self._case.agents))
+        with ExitStack() as ended:
+            if rate:
+                ended.enter_context(process(self._servers, "load", words, self._settings))
+            async with (
+                connected(self._settings) as connection,
+                ChangePublisher(self._settings) as publisher,
+            ):
+                await publisher.agent({"id": freshness.AGENT, "name": "PROBE"})
+                await freshness.until(
+                    connection, self._workers[-1], _WATCHED, before, freshness.AGENT
+                )
+                applied = await connection.fetchval(_APPLIED)
+                least = applied + rate // 10
+                await freshness.until(connection, self._workers[-1], _APPLIED, least)
+                await asyncio.sleep(_SETTLE if rate else 0.5)
+                began = time.perf_counter()
+                times = [
+                    await freshness.one(connection, publisher, before + number)
+                    async for number in freshness.paced(began, seconds)
+                ]
+        self.check()
+        return {
+            "probes": len(times),
+            "p50": round(percentile(times, 50), 1),
+            "p99": round(percentile(times, 99), 1),
+        }
+
+    async def recover(self) -> float:
+        """Seconds from kill -9 of a worker until changes of all partitions, published at once, are
+        in the cache; the only worker is started again at once, else the others go on.
+        """
+        async with (
+            connected(self._settings) as connection,
+            ChangePublisher(self._settings) as publisher,
+        ):
+            await publisher.agent({"id": "a-after", "name": "AFTER"})
+            await freshness.until(connection, self._workers[-1], _WATCHED, 0, "a-after")
+            began = time.perf_counter()
+            self._workers.pop(0).kill()
+            self._highest = max(self._highest, self._watches.pop(0).highest)
+            if not self._workers:
+                self.start()
+            await publisher.publish(map(_after, range(_OF_ALL_PARTITIONS)))
+            await freshness.until(
+                connection, self._workers[-1], _WATCHED, _OF_ALL_PARTITIONS, "a-after"
+            )
+            return time.perf_counter() - began
+
+    async def audit(self, what: str) -> float:
+        """nova-stream's own audit, and no dead letters; gives the seconds that it took."""
+        async with connected(self._settings) as connection:
+            began = time.perf_counter()
+            report = await audit_on(connection)
+            self.wrong += [f"{what}: {d.row} {d.figure}" for d in report.differences]
+            dead = await connection.fetchval("SELECT count(*) FROM dead_letters")
+            self.wrong += [f"{what}: {dead} dead letters"] if dead else []
+            return time.perf_counter() - began
+
+    async def compare(self, rows: Rows, wanted: Newest) -> None:
+        """Every document of the backlog is there with its newest version, and every row before."""
+        before = {
+            Entity.BUILDS: rows.builds,
+            Entity.TASKS: rows.tasks,
+            Entity.EXECUTIONS: rows.executions,
+        }
+        async with connected(self._settings) as connection:
+            for entity in _COUNTED:
+                query = f"SELECT count(*), coalesce(sum(version), 0)::bigint FROM {TABLES[entity]}"  # noqa: S608 - a constant
+                found = tuple(await connection.fetchrow(query, timeout=600) or ())
+                there = before[entity]
+                want = (wanted.count[entity] + there, wanted.versions[entity] + there)
+                if found != want:
+                    self.wrong.append(f"{entity.value}: rows and versions {found}, not {want}")
+
+    async def sizes(self) -> dict[str, Any]:
+        """Bytes on disk an entity, rows and indexes; all of the database in MB."""
+        async with connected(self._settings) as connection:
+            return {
+                entity.value: await _size(connection, TABLES[entity]) for entity in _COUNTED
+            } | {
+                "database_mb": await connection.fetchval(
+                    "SELECT pg_database_size(current_database()) / 1048576"
+                ),
+                "partials_rows": await connection.fetchval(
+                    "SELECT count(*) FROM agent_stats_partials"
+                ),
+            }
+
+
+async def _size(connection: Connection, table: str) -> dict[str, int]:
+    row = await connection.fetchrow(
+        f"SELECT count(*) AS n, pg_table_size('{table}') AS heap, "  # noqa: S608 - a constant
+        f"pg_indexes_size('{table}') AS indexes FROM {table}",
+        timeout=600,
+    )
+    assert row is not None
+    count = max(1, row["n"])
+    return {"rows": row["n"], "row": row["heap"] // count, "indexes": row["indexes"] // count}
+
+
+def _after(number: int) -> ChangeLine:
+    document = {"id": f"after-{number}", "agent": "AFTER", "status": "done", "title": "after"}
+    return change_line({"entity": "tasks", "after": document})
+
+
+def _rates(samples: Sequence[tuple[float, int]], own: float, postgres: float) -> dict[str, Any]:
+    """The whole, and the rate of each tenth between the first sample and the last."""
+    (first, begun), (last, end) = samples[0], samples[-1]
+    events = max(1, end - begun)
+    edges = [_moment(samples, begun + events * n / 10) for n in range(11)]
+    return {
+        "events_per_s": round(events / max(last - first, _POLL)),
+        "tenths": [round(events / 10 / max(b - a, 1e-3)) for a, b in zip(edges, edges[1:])],
+        "cpu_us": round(own / events * 1e6, 2),
+        "postgres_cpu_us": round(postgres / events * 1e6, 2),
+    }
+
+
+def _moment(samples: Sequence[tuple[float, int]], count: float) -> float:
+    """When so many were applied, between two samples by proportion."""
+    for (before, low), (after, high) in zip(samples, samples[1:]):
+        if count <= high:
+            return before + (after - before) * max(0.0, count - low) / (high - low)
+    return samples[-1][0]
+
+
+@contextmanager
+def turn_of(servers: Stack, prefix: str, case: Case) -> Iterator[tuple[Turn, Rows]]:
+    """A database with the case's rows in it, and no worker yet."""
+    with servers.database() as database, ExitStack() as ended:
+        settings = settings_of(servers, database, prefix, case)
+        rows = rows_of(case.agents, case.entities)
+        asyncio.run(fill(settings, rows))
+        yield Turn(servers, settings, case, ended), rows
