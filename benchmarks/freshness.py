@@ -119,9 +119,7 @@ async def _probe(
         await asyncio.sleep(_SETTLE)
         applied, begun = await connection.fetchval(_APPLIED), time.perf_counter()
         cpu, postgres_cpu = worker.cpu(), servers.postgres_cpu()
-        times = [
-            await one(connection, publisher, number) async for number in paced(begun, seconds)
-        ]
+        times = [await one(connection, publisher, number) async for number in paced(begun, seconds)]
         worker.check()
         return _Turn(
             times,

@@ -1,5 +1,5 @@
-"""``python -m benchmarks scale``: how figures change with entities, agents, workers, partitions and
-the length of a backlog.
+"""``python -m benchmarks scale``: how figures change with agents, workers, partitions of topics and
+of tables (hashed), the length of a backlog, and entities.
 
 Each group varies one size and leaves the others as they are. Its sizes take turns, every second
 round backwards, so that ratios within a group hold beside other work; probes and kill -9 belong to
@@ -22,10 +22,11 @@ import msgspec
 from benchmarks import report
 from benchmarks.common import Stack, stack
 from benchmarks.report import Say
+from benchmarks.scale_backlog import Backlogs, Case, Newest, lines_of
 from benchmarks.scale_rows import Rows
-from benchmarks.scale_run import Backlogs, Case, Newest, Turn, lines_of, turn_of
+from benchmarks.scale_run import Turn, turn_of
 
-GROUPS = ("agents", "workers", "partitions", "length", "entities")
+GROUPS = ("agents", "workers", "partitions", "hashed", "length", "entities")
 EVENTS = 200_000
 LENGTH = 3_000_000
 ROUNDS = 2
@@ -35,6 +36,7 @@ SIZES: dict[str, tuple[int, ...]] = {
     "agents": (21, 1_000, 20_000, 100_000),
     "workers": (1, 2, 4),
     "partitions": (8, 64, 256),
+    "hashed": (0, 16, 64),
     "entities": (100_000, 10_000_000),
 }
 
@@ -69,7 +71,8 @@ def cases_of(given: argparse.Namespace, group: str) -> list[Case]:
     if group == "length":
         return [Case("length", given.length)]
     sizes: Sequence[int] = getattr(given, group)
-    return [Case(group, given.events)._replace(**{group: size}) for size in sizes]
+    settings: list[dict[str, Any]] = [{group: size} for size in sizes]
+    return [Case(group, given.events, **own) for own in settings]
 
 
 def main(words: Sequence[str]) -> None:
@@ -152,9 +155,7 @@ async def _look(turn: Turn, rows: Rows, given: argparse.Namespace) -> dict[str, 
     return found
 
 
-def _summary(
-    case: Case, runs: list[dict[str, Any]], first: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _summary(case: Case, runs: list[dict[str, Any]], first: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians, and the median of the rounds' own ratios to the group's first size."""
     return runs[-1] | {
         "case": case._asdict(),

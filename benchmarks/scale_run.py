@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any
 
 from benchmarks import freshness
 from benchmarks.common import (
@@ -16,15 +17,14 @@ from benchmarks.common import (
     Process,
     Stack,
     connected,
-    make_topics,
     percentile,
     process,
-    publish,
 )
+from benchmarks.hashed import split
 from benchmarks.memory import Watch, publish_beside_a_lock
-from benchmarks.report import Say
+from benchmarks.scale_backlog import COUNTED, Case, Newest, settings_of
 from benchmarks.scale_rows import Rows, fill, rows_of
-from benchmarks.workload import agent_names, changed, history
+from benchmarks.workload import agent_names, changed
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.kafka.admin import KafkaAdmin
@@ -43,85 +43,7 @@ _OF_ALL_PARTITIONS = 2_000
 _LATER = 100_000_000
 
 _APPLIED = "SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_positions"
-_COUNTED = (Entity.BUILDS, Entity.TASKS, Entity.EXECUTIONS)
 _WATCHED = "SELECT total_tasks FROM agent_stats_cache WHERE agent_id = $1"
-
-
-class Case(NamedTuple):
-    """What a turn has: ``group`` says which of its sizes is varied."""
-
-    group: str
-    events: int
-    agents: int = 21
-    entities: int = 0
-    partitions: int = 8
-    workers: int = 1
-
-    @property
-    def backlog(self) -> tuple[int, int, int]:
-        """Cases that are alike in this read the same topics."""
-        return self.agents, self.partitions, self.events
-
-
-class Newest(NamedTuple):
-    """Distinct documents of a backlog and the sum of their newest versions, by table."""
-
-    count: dict[Entity, int]
-    versions: dict[Entity, int]
-
-
-class Backlogs:
-    """Topics with events in them, published once for all turns that read them and add none."""
-
-    def __init__(self, servers: Stack, say: Say) -> None:
-        self._servers = servers
-        self._say = say
-        self._there: dict[tuple[int, int, int], tuple[str, Newest]] = {}
-
-    def of(self, case: Case) -> tuple[str, Newest]:
-        """The prefix of the topics and what lies in them; for several workers they are empty yet,
-        and of this turn alone.
-        """
-        if case.group == "workers":
-            prefix = f"w{random.getrandbits(40):x}"
-            asyncio.run(make_topics(settings_of(self._servers, "nova", prefix, case)))
-            return prefix, newest(lines_of(case))
-        if case.backlog not in self._there:
-            self._say(f"publishing {case.events:,} events of {case.agents:,} agents")
-            prefix = f"s{random.getrandbits(40):x}"
-            settings = settings_of(self._servers, "nova", prefix, case)
-            asyncio.run(make_topics(settings))
-            asyncio.run(publish(settings, lines_of(case)))
-            self._there[case.backlog] = (prefix, newest(lines_of(case)))
-        return self._there[case.backlog]
-
-    def spent(self, case: Case) -> None:
-        """The topics of this case hold more than the backlog by now: nobody else shall read them."""
-        self._there.pop(case.backlog, None)
-
-
-def lines_of(case: Case) -> Iterator[ChangeLine]:
-    """The backlog: builds, tasks and executions of agents that are known."""
-    return history(case.events, agents=agent_names(case.agents), register=False)
-
-
-def newest(lines: Iterator[ChangeLine]) -> Newest:
-    """What must stand in the tables after ``lines``."""
-    versions: dict[Entity, dict[str, int]] = {entity: {} for entity in _COUNTED}
-    for line in lines:
-        assert line.seq is not None
-        own = versions[line.entity]
-        own[line.id] = max(line.seq, own.get(line.id, 0))
-    return Newest(
-        {entity: len(own) for entity, own in versions.items()},
-        {entity: sum(own.values()) for entity, own in versions.items()},
-    )
-
-
-def settings_of(servers: Stack, database: str, prefix: str, case: Case) -> Settings:
-    """Settings of a turn, with as many partitions as the case has."""
-    found = servers.settings(database, prefix=prefix, group=database)
-    return found.model_copy(update={"partitions": case.partitions})
 
 
 class Turn:
@@ -138,9 +60,7 @@ class Turn:
         self.wrong: list[str] = []
 
     def start(self) -> None:
-        worker = self._ended.enter_context(
-            process(self._servers, "worker", WORKER, self._settings)
-        )
+        worker = self._ended.enter_context(process(self._servers, "worker", WORKER, self._settings))
         self._workers.append(worker)
         self._watches.append(self._ended.enter_context(Watch(worker)))
 
@@ -281,20 +201,18 @@ class Turn:
             Entity.EXECUTIONS: rows.executions,
         }
         async with connected(self._settings) as connection:
-            for entity in _COUNTED:
-                query = f"SELECT count(*), coalesce(sum(version), 0)::bigint FROM {TABLES[entity]}"  # noqa: S608 - a constant
+            for entity in COUNTED:
+                query = f"SELECT count(*), coalesce(sum(version), 0)::bigint FROM {TABLES[entity]}"
                 found = tuple(await connection.fetchrow(query, timeout=600) or ())
                 there = before[entity]
-                want = (wanted.count[entity] + there, wanted.versions[entity] + there)
+                want = (wanted.documents[entity] + there, wanted.versions[entity] + there)
                 if found != want:
                     self.wrong.append(f"{entity.value}: rows and versions {found}, not {want}")
 
     async def sizes(self) -> dict[str, Any]:
         """Bytes on disk an entity, rows and indexes; all of the database in MB."""
         async with connected(self._settings) as connection:
-            return {
-                entity.value: await _size(connection, TABLES[entity]) for entity in _COUNTED
-            } | {
+            return {entity.value: await _size(connection, TABLES[entity]) for entity in COUNTED} | {
                 "database_mb": await connection.fetchval(
                     "SELECT pg_database_size(current_database()) / 1048576"
                 ),
@@ -306,8 +224,10 @@ class Turn:
 
 async def _size(connection: Connection, table: str) -> dict[str, int]:
     row = await connection.fetchrow(
-        f"SELECT count(*) AS n, pg_table_size('{table}') AS heap, "  # noqa: S608 - a constant
-        f"pg_indexes_size('{table}') AS indexes FROM {table}",
+        f"SELECT (SELECT count(*) FROM {table}) AS n, sum(pg_table_size(relid))::bigint AS heap, "
+        f"sum(pg_indexes_size(relid))::bigint AS indexes "
+        f"FROM (SELECT '{table}'::regclass UNION SELECT relid FROM pg_partition_tree('{table}')) "
+        "AS parts (relid)",
         timeout=600,
     )
     assert row is not None
@@ -327,7 +247,7 @@ def _rates(samples: Sequence[tuple[float, int]], own: float, postgres: float) ->
     edges = [_moment(samples, begun + events * n / 10) for n in range(11)]
     return {
         "events_per_s": round(events / max(last - first, _POLL)),
-        "tenths": [round(events / 10 / max(b - a, 1e-3)) for a, b in zip(edges, edges[1:])],
+        "tenths": [round(events / 10 / max(b - a, 1e-3)) for a, b in pairwise(edges)],
         "cpu_us": round(own / events * 1e6, 2),
         "postgres_cpu_us": round(postgres / events * 1e6, 2),
     }
@@ -335,7 +255,7 @@ def _rates(samples: Sequence[tuple[float, int]], own: float, postgres: float) ->
 
 def _moment(samples: Sequence[tuple[float, int]], count: float) -> float:
     """When so many were applied, between two samples by proportion."""
-    for (before, low), (after, high) in zip(samples, samples[1:]):
+    for (before, low), (after, high) in pairwise(samples):
         if count <= high:
             return before + (after - before) * max(0.0, count - low) / (high - low)
     return samples[-1][0]
@@ -348,4 +268,12 @@ def turn_of(servers: Stack, prefix: str, case: Case) -> Iterator[tuple[Turn, Row
         settings = settings_of(servers, database, prefix, case)
         rows = rows_of(case.agents, case.entities)
         asyncio.run(fill(settings, rows))
+        if case.hashed:
+            asyncio.run(_split(settings, case.hashed))
         yield Turn(servers, settings, case, ended), rows
+
+
+async def _split(settings: Settings, count: int) -> None:
+    async with connected(settings) as connection:
+        for table in ("tasks", "executions"):
+            await split(connection, table, count)

@@ -105,7 +105,7 @@ async def _caught_up(pair: Pair) -> None:
         wanted = await primary.fetchval("SELECT pg_current_wal_insert_lsn()::text")
         reached = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn"
         async with asyncio.timeout(30):
-            while not await standby.fetchval(reached, wanted):
+            while not await standby.fetchval(reached, wanted):  # noqa: ASYNC110 - SQL tells
                 await asyncio.sleep(0.02)
     finally:
         await primary.close()
@@ -170,14 +170,16 @@ async def test_streams_of_the_standby_show_what_changes(
     client: httpx.AsyncClient, following: Settings, nova_settings: Settings, apply_lines: ApplyLines
 ) -> None:
     await client.get(AGENT, params={"after": _token(nova_settings, 1), "timeout": "30"})
-    async with listening(create_app(as_api(following))) as open_client:
-        async with stream(open_client) as events:
-            await events.picture()
-            task = {"id": "t2", "agent": "MARS", "status": "done"}
-            await apply_lines([{"entity": "tasks", "seq": 99, "after": task}])
-            while (event := await events.next()).name != "agent":
-                pass
-            assert event.data["completedTasks"] == 2
+    async with (
+        listening(create_app(as_api(following))) as open_client,
+        stream(open_client) as events,
+    ):
+        await events.picture()
+        task = {"id": "t2", "agent": "MARS", "status": "done"}
+        await apply_lines([{"entity": "tasks", "seq": 99, "after": task}])
+        while (event := await events.next()).name != "agent":
+            pass
+        assert event.data["completedTasks"] == 2
 
 
 async def test_no_read_fails_because_it_is_a_standby(
