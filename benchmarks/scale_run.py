@@ -103,7 +103,7 @@ class Turn:
                 self.check()
                 await asyncio.sleep(_POLL)
         own, postgres = self.cpu() - own, self._servers.postgres_cpu() - postgres
-        return _rates(samples, own, postgres)
+        return rates(samples, own, postgres)
 
     async def change_old(self, rows: Rows, count: int) -> dict[str, Any]:
         """Changes of rows that lie there, each of another one, as a backlog of full buffers."""
@@ -240,7 +240,7 @@ def _after(number: int) -> ChangeLine:
     return change_line({"entity": "tasks", "after": document})
 
 
-def _rates(samples: Sequence[tuple[float, int]], own: float, postgres: float) -> dict[str, Any]:
+def rates(samples: Sequence[tuple[float, int]], own: float, postgres: float) -> dict[str, Any]:
     """The whole, and the rate of each tenth between the first sample and the last."""
     (first, begun), (last, end) = samples[0], samples[-1]
     events = max(1, end - begun)
