@@ -41,6 +41,10 @@ SIZES: dict[str, tuple[int, ...]] = {
 }
 
 
+#: What an event costs.
+_COSTS = ("cpu_us", "postgres_cpu_us", "kafka_cpu_us", "wal_bytes")
+
+
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """What ``words`` ask for."""
     parser = argparse.ArgumentParser(
@@ -168,8 +172,7 @@ def _summary(case: Case, runs: list[dict[str, Any]], first: list[dict[str, Any]]
             ),
             3,
         ),
-        "cpu_us": round(statistics.median(run["cpu_us"] for run in runs), 1),
-        "postgres_cpu_us": round(statistics.median(run["postgres_cpu_us"] for run in runs), 1),
+        **{name: round(statistics.median(run[name] for run in runs), 1) for name in _COSTS},
         "loads_before": [round(run["load_before"], 1) for run in runs],
         "exact": not any(run["wrong"] for run in runs),
         "wrong": sorted({text for run in runs for text in run["wrong"]}),
@@ -184,10 +187,12 @@ def show(group: str, found: list[dict[str, Any]]) -> None:
         (
             size,
             "events/s",
-            "of the first",
-            "last/second tenth",
+            "ratio",
+            "last/2nd tenth",
             "CPU us",
             "Postgres us",
+            "Kafka us",
+            "WAL bytes",
             "worker MB",
             "exact",
         ),
@@ -199,6 +204,8 @@ def show(group: str, found: list[dict[str, Any]]) -> None:
                 f"{one['tenths'][9] / one['tenths'][1]:.2f}",
                 f"{one['cpu_us']:.1f}",
                 f"{one['postgres_cpu_us']:.1f}",
+                f"{one['kafka_cpu_us']:.1f}",
+                f"{one['wal_bytes']:.0f}",
                 f"{one['highest_of_all_mb']:,}",
                 "yes" if one["exact"] else "NO",
             )

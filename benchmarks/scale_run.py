@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Any
 
+import psutil
+
 from benchmarks import freshness
 from benchmarks.common import (
     WORKER,
@@ -92,18 +94,30 @@ class Turn:
     async def apply(self, count: int) -> dict[str, Any]:
         """Wait until so many records are applied; gives the rate and what an event costs."""
         samples: list[tuple[float, int]] = []
-        own = postgres = 0.0
+        before = await self._spent()
         async with connected(self._settings) as connection, asyncio.timeout(_LIMIT):
             while not samples or samples[-1][1] < count:
                 applied = await connection.fetchval(_APPLIED)
                 if not samples and applied:
-                    own, postgres = self.cpu(), self._servers.postgres_cpu()
+                    before = await self._spent()
                 if applied and (not samples or applied > samples[-1][1]):
                     samples.append((time.perf_counter(), applied))
                 self.check()
                 await asyncio.sleep(_POLL)
-        own, postgres = self.cpu() - own, self._servers.postgres_cpu() - postgres
-        return rates(samples, own, postgres)
+        after = await self._spent()
+        return rates(samples) | _each(before, after, samples[-1][1] - samples[0][1])
+
+    async def _spent(self) -> dict[str, float]:
+        """Microseconds of processor time so far, and bytes of Postgres' log."""
+        kafka = psutil.Process(self._servers.kafka.pid).cpu_times()
+        async with connected(self._settings) as connection:
+            wal = await connection.fetchval("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")
+        return {
+            "cpu_us": self.cpu() * 1e6,
+            "postgres_cpu_us": self._servers.postgres_cpu() * 1e6,
+            "kafka_cpu_us": (kafka.user + kafka.system) * 1e6,
+            "wal_bytes": float(wal),
+        }
 
     async def change_old(self, rows: Rows, count: int) -> dict[str, Any]:
         """Changes of rows that lie there, each of another one, as a backlog of full buffers."""
@@ -118,18 +132,14 @@ class Turn:
     async def _behind_a_lock(self, lines: Iterator[ChangeLine], count: int) -> dict[str, Any]:
         async with connected(self._settings) as connection:
             before = await connection.fetchval(_APPLIED)
-        own, postgres = self.cpu(), self._servers.postgres_cpu()
+        spent = await self._spent()
         await publish_beside_a_lock(self._settings, lines)
         began = time.perf_counter()
         found = await self.apply(before + count)
         seconds = time.perf_counter() - began
         # Decoding began behind the lock: its processor time counts, its time does not.
-        own, postgres = self.cpu() - own, self._servers.postgres_cpu() - postgres
-        return found | {
-            "events_per_s": round(count / seconds),
-            "cpu_us": round(own / count * 1e6, 2),
-            "postgres_cpu_us": round(postgres / count * 1e6, 2),
-        }
+        spending = _each(spent, await self._spent(), count)
+        return found | spending | {"events_per_s": round(count / seconds)}
 
     async def fresh(self, rate: int, seconds: float, before: int) -> dict[str, Any]:
         """Milliseconds from publishing to seeing, under a load of ``rate`` events/s."""
@@ -240,17 +250,20 @@ def _after(number: int) -> ChangeLine:
     return change_line({"entity": "tasks", "after": document})
 
 
-def rates(samples: Sequence[tuple[float, int]], own: float, postgres: float) -> dict[str, Any]:
-    """The whole, and the rate of each tenth between the first sample and the last."""
+def rates(samples: Sequence[tuple[float, int]]) -> dict[str, Any]:
+    """Events a second: of the whole, and of each tenth between the first sample and the last."""
     (first, begun), (last, end) = samples[0], samples[-1]
     events = max(1, end - begun)
     edges = [_moment(samples, begun + events * n / 10) for n in range(11)]
     return {
         "events_per_s": round(events / max(last - first, _POLL)),
         "tenths": [round(events / 10 / max(b - a, 1e-3)) for a, b in pairwise(edges)],
-        "cpu_us": round(own / events * 1e6, 2),
-        "postgres_cpu_us": round(postgres / events * 1e6, 2),
     }
+
+
+def _each(before: dict[str, float], after: dict[str, float], events: int) -> dict[str, float]:
+    """What an event cost."""
+    return {name: round((after[name] - before[name]) / max(1, events), 2) for name in before}
 
 
 def _moment(samples: Sequence[tuple[float, int]], count: float) -> float:
