@@ -61,6 +61,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N")
     parser.add_argument("--rate", type=int, default=RATE, metavar="N", help="load beside probes")
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help="of probes")
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="each size with another checkout's worker, too"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     given = parser.parse_args(words)
     unknown = set(given.groups) - set(GROUPS)
@@ -75,7 +78,8 @@ def cases_of(given: argparse.Namespace, group: str) -> list[Case]:
     if group == "length":
         return [Case("length", given.length)]
     sizes: Sequence[int] = getattr(given, group)
-    settings: list[dict[str, Any]] = [{group: size} for size in sizes]
+    codes = ["", str(given.against.resolve())] if given.against is not None else [""]
+    settings: list[dict[str, Any]] = [{group: s, "code": code} for s in sizes for code in codes]
     return [Case(group, given.events, **own) for own in settings]
 
 
@@ -104,9 +108,9 @@ def _group(
         busy = os.getloadavg()[0]
         run = _turn(servers, backlogs, given, case, probes=number == rounds)
         found[case].append(run | {"load_before": busy})
-        size = case.events if case.group == "length" else getattr(case, case.group)
+        what = f"round {number}: {case.group} {_label(case._asdict())}"
         say(
-            f"round {number}: {case.group} {size:,}: {run['events_per_s']:,} events/s "
+            f"{what}: {run['events_per_s']:,} events/s "
             f"({run['cpu_us']:.1f} + {run['postgres_cpu_us']:.1f} us CPU), load {busy:.1f} before"
             + (f", WRONG: {'; '.join(run['wrong'][:3])}" if run["wrong"] else "")
         )
@@ -198,7 +202,7 @@ def show(group: str, found: list[dict[str, Any]]) -> None:
         ),
         [
             (
-                f"{one['case'][size]:,}",
+                _label(one["case"]),
                 f"{one['events_per_s']:,}",
                 f"{one['ratio']:.2f}",
                 f"{one['tenths'][9] / one['tenths'][1]:.2f}",
@@ -224,11 +228,16 @@ def show(group: str, found: list[dict[str, Any]]) -> None:
             "old rows/s",
             "audit s",
         ),
-        [(f"{one['case'][size]:,}", *_afterwards(one)) for one in found],
+        [(_label(one["case"]), *_afterwards(one)) for one in found],
     )
     for one in found:
         for text in one["wrong"][:5]:
             report.console.print(text, style="red", highlight=False)
+
+
+def _label(case: dict[str, Any]) -> str:
+    size = case["events" if case["group"] == "length" else case["group"]]
+    return f"{size:,}" + (f" ({Path(case['code']).name})" if case["code"] else "")
 
 
 def _afterwards(one: dict[str, Any]) -> tuple[str, ...]:

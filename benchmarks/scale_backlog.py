@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.common import Stack, make_topics, publish
+from benchmarks.common import ROOT, Stack, make_topics, publish
 from benchmarks.report import Say
 from benchmarks.workload import agent_names, history
 from nova_stream.events.change import Entity
@@ -29,6 +30,12 @@ class Case(NamedTuple):
     workers: int = 1
     #: Partitions by hash of the tables of tasks and executions; 0 are tables as they are.
     hashed: int = 0
+    #: The checkout whose worker runs; empty is this one.
+    code: str = ""
+
+    @property
+    def checkout(self) -> Path:
+        return Path(self.code) if self.code else ROOT
 
     @property
     def backlog(self) -> tuple[int, int, int]:

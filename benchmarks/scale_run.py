@@ -62,7 +62,9 @@ class Turn:
         self.wrong: list[str] = []
 
     def start(self) -> None:
-        worker = self._ended.enter_context(process(self._servers, "worker", WORKER, self._settings))
+        worker = self._ended.enter_context(
+            process(self._servers, "worker", WORKER, self._settings, code=self._case.checkout)
+        )
         self._workers.append(worker)
         self._watches.append(self._ended.enter_context(Watch(worker)))
 
@@ -277,7 +279,7 @@ def _moment(samples: Sequence[tuple[float, int]], count: float) -> float:
 @contextmanager
 def turn_of(servers: Stack, prefix: str, case: Case) -> Iterator[tuple[Turn, Rows]]:
     """A database with the case's rows in it, and no worker yet."""
-    with servers.database() as database, ExitStack() as ended:
+    with servers.database(code=case.checkout) as database, ExitStack() as ended:
         settings = settings_of(servers, database, prefix, case)
         rows = rows_of(case.agents, case.entities)
         asyncio.run(fill(settings, rows))
