@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import capture, freshness, memory, report, source_audit, throughput
+from benchmarks import capture, freshness, memory, report, scale, source_audit, throughput
 
 NAMES = ("throughput", "freshness", "memory")
 
@@ -89,6 +89,9 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 
 def main() -> None:
     """Run what is asked for, print tables, and write the results as JSON where wanted."""
+    if sys.argv[1:2] == ["scale"]:  # it has sizes of its own
+        scale.main(sys.argv[2:])
+        return
     given = _arguments(sys.argv[1:])
     results: dict[str, Any] = {
         "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True)}

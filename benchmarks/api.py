@@ -201,7 +201,7 @@ class _Bench:
     async def _flowing(self, rate: int) -> None:
         """Wait until the load has begun to be applied."""
         async with connected(self._settings) as connection:
-            await freshness._until(connection, self._worker, freshness._APPLIED, max(1, rate // 10))
+            await freshness.until(connection, self._worker, freshness._APPLIED, max(1, rate // 10))
 
     async def _settled(self) -> None:
         """Wait until everything is applied and shown."""

@@ -36,7 +36,7 @@ SECONDS = 20.0
 #: Background load in events/s, and the 99th percentile to be below in milliseconds.
 LOADS = ((0, 25.0), (5_000, 120.0), (20_000, 300.0))
 
-_AGENT = "a-probe"
+AGENT = "a-probe"
 _SETTLE = 3.0
 _LIMIT = 120.0
 
@@ -112,16 +112,14 @@ async def _probe(
     servers: Stack, settings: Settings, worker: Process, rate: int, seconds: float
 ) -> _Turn:
     async with connected(settings) as connection, ChangePublisher(settings) as publisher:
-        await publisher.agent({"id": _AGENT, "name": "PROBE"})
-        await _until(connection, worker, _SEEN, 0, _AGENT)
+        await publisher.agent({"id": AGENT, "name": "PROBE"})
+        await until(connection, worker, _SEEN, 0, AGENT)
         if rate:
-            await _until(connection, worker, _APPLIED, rate // 10)
+            await until(connection, worker, _APPLIED, rate // 10)
         await asyncio.sleep(_SETTLE)
         applied, begun = await connection.fetchval(_APPLIED), time.perf_counter()
         cpu, postgres_cpu = worker.cpu(), servers.postgres_cpu()
-        times = [
-            await _one(connection, publisher, number) async for number in _paced(begun, seconds)
-        ]
+        times = [await one(connection, publisher, number) async for number in paced(begun, seconds)]
         worker.check()
         return _Turn(
             times,
@@ -132,7 +130,7 @@ async def _probe(
         )
 
 
-async def _paced(begun: float, seconds: float) -> AsyncIterator[int]:
+async def paced(begun: float, seconds: float) -> AsyncIterator[int]:
     """Numbers from 1 on, at uneven moments, so that no rhythm is met."""
     pause = random.Random(1)
     number = 0
@@ -142,19 +140,19 @@ async def _paced(begun: float, seconds: float) -> AsyncIterator[int]:
         yield number
 
 
-async def _one(connection: Connection, publisher: ChangePublisher, number: int) -> float:
+async def one(connection: Connection, publisher: ChangePublisher, number: int) -> float:
     """Milliseconds from the call that publishes to the row that shows it."""
     document = {"id": f"probe-{number}", "agent": "PROBE", "status": "done", "title": "a probe"}
     begun = time.perf_counter()
     publishing = asyncio.create_task(publisher.task(document))
-    while await connection.fetchval(_SEEN, _AGENT) < number:  # noqa: ASYNC110 - SQL tells
+    while await connection.fetchval(_SEEN, AGENT) < number:  # noqa: ASYNC110 - SQL tells
         await asyncio.sleep(0.001)
     passed = time.perf_counter() - begun
     await publishing
     return passed * 1000
 
 
-async def _until(
+async def until(
     connection: Connection, worker: Process, query: str, least: int, *values: Any
 ) -> None:
     """Wait until a query gives ``least`` or more."""

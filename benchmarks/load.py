@@ -1,4 +1,6 @@
-"""``python -m benchmarks.load RATE SECONDS``: publishes at a steady rate, as a process of its own.
+"""``python -m benchmarks.load RATE SECONDS [AGENTS]``: publishes at a steady rate, as a process of
+its own. Changes are of so many agents, which are known already, or of the usual ones, which are
+registered first.
 
 The records are made before the first is sent, so that making them does not take the processor
 from what is measured.
@@ -14,7 +16,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.workload import history
+from benchmarks.workload import agent_names, history
 from nova_stream.clock import system_clock
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.records import RecordMaker, partition_of
@@ -25,9 +27,10 @@ _TICK = 0.01
 _Record = tuple[tuple[str, int], bytes, bytes]
 
 
-def _prepare(settings: Settings, count: int) -> list[_Record]:
+def _prepare(settings: Settings, count: int, agents: int) -> list[_Record]:
     maker = RecordMaker("load", system_clock)
-    made = map(maker.make, history(count, seed=7))
+    known: dict[str, Any] = {"agents": agent_names(agents), "register": False} if agents else {}
+    made = map(maker.make, history(count, seed=7, **known))
     return [
         (
             (settings.topic(one.entity), partition_of(one.key, settings.partitions)),
@@ -50,9 +53,9 @@ async def _send(producer: AIOKafkaProducer, records: list[_Record]) -> None:
         await producer.send_batch(batch, topic, partition=partition)
 
 
-async def run(settings: Settings, rate: int, seconds: float) -> None:
+async def run(settings: Settings, rate: int, seconds: float, agents: int = 0) -> None:
     """Publish ``rate`` records a second for ``seconds``."""
-    records = _prepare(settings, int(rate * seconds))
+    records = _prepare(settings, int(rate * seconds), agents)
     producer = AIOKafkaProducer(
         **client_options(settings), acks=1, compression_type="lz4", max_batch_size=1024 * 1024
     )
@@ -67,4 +70,4 @@ async def run(settings: Settings, rate: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(load_settings(), int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(run(load_settings(), int(sys.argv[1]), float(sys.argv[2]), *map(int, sys.argv[3:])))

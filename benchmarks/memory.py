@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterable
@@ -52,8 +53,9 @@ class Watch:
         return int(self._process.memory_info().rss)
 
     def _run(self) -> None:
-        while not self._stop.wait(0.05):
-            self.highest = max(self.highest, self.now)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it was killed
+            while not self._stop.wait(0.05):
+                self.highest = max(self.highest, self.now)
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -101,13 +103,13 @@ def _step(
     settings: Settings, worker: Process, what: str, lines: Iterable[ChangeLine], total: int
 ) -> dict[str, Any]:
     with Watch(worker) as watch:
-        asyncio.run(_publish_beside_a_lock(settings, lines))
+        asyncio.run(publish_beside_a_lock(settings, lines))
         asyncio.run(_applied(settings, worker, total))
         time.sleep(_SETTLE)
     return _result(what, watch)
 
 
-async def _publish_beside_a_lock(settings: Settings, lines: Iterable[ChangeLine]) -> None:
+async def publish_beside_a_lock(settings: Settings, lines: Iterable[ChangeLine]) -> None:
     """Publish while no flush can commit."""
     async with connected(settings) as connection, connection.transaction():
         await connection.execute("LOCK TABLE stream_positions IN ACCESS EXCLUSIVE MODE")

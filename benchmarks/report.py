@@ -21,18 +21,19 @@ def say(text: str) -> None:
     console.print(text, style="dim", highlight=False)
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(title=title, title_justify="left")
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table whose first column is text and whose others are numbers."""
+    made = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
+        made.add_column(column, justify="right" if number else "left")
     for row in rows:
-        table.add_row(*row)
-    console.print(table)
+        made.add_row(*row)
+    console.print(made)
 
 
 def throughput(result: dict[str, Any]) -> None:
     """Rates and ratios."""
-    _table(
+    table(
         f"Throughput: a backlog of {result['events']:,} events",
         ("", "events/s", "rounds", "CPU us", "Postgres us", "nova-stream is", "exact"),
         [
@@ -57,7 +58,7 @@ def throughput(result: dict[str, Any]) -> None:
 
 def freshness(result: dict[str, Any]) -> None:
     """Percentiles a load, beside the targets."""
-    _table(
+    table(
         "Freshness: publish to visible in SQL, milliseconds",
         ("background", "", "probes", "p50", "p90", "p99", "max", "target p99", "CPU", "Postgres"),
         [
@@ -77,7 +78,7 @@ def freshness(result: dict[str, Any]) -> None:
 
 def memory(result: dict[str, Any]) -> None:
     """The worker's memory by number of entities, and with the database away."""
-    _table(
+    table(
         "Memory of a worker (resident), MB",
         ("", "highest", "afterwards"),
         [
@@ -89,7 +90,7 @@ def memory(result: dict[str, Any]) -> None:
 
 def capture(result: dict[str, Any]) -> None:
     """Time and memory of a deployment's snapshot."""
-    _table(
+    table(
         "Snapshot of a Convex deployment, against the stand-in",
         ("documents", "seconds", "documents/s", "peak MB", "exact"),
         [
@@ -107,7 +108,7 @@ def capture(result: dict[str, Any]) -> None:
 def source_audit(result: dict[str, Any]) -> None:
     """Time and memory of a comparison: equal, beside a stream of changes, and with differences."""
     changes = result["beside"]["changes"]
-    _table(
+    table(
         f"Comparison with a source of {result['rows']:,} rows",
         ("", "seconds", "peak MB", "compared", "found", "exact"),
         [

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import md5
 from typing import Any
 
 from nova_stream.clock import from_millis, isoformat
@@ -70,10 +71,13 @@ _WORDS = (
 class _Maker:
     """Makes lines with rising versions and times."""
 
-    def __init__(self, seed: int, moves: float = 0.0) -> None:
+    def __init__(
+        self, seed: int, moves: float = 0.0, agents: Sequence[str] = AGENTS, first: int = 0
+    ) -> None:
         self.random = random.Random(seed)
         self.moves = moves
-        self._seq = 0
+        self.agents = agents
+        self._seq = first
 
     @property
     def now(self) -> str:
@@ -100,15 +104,23 @@ class _Maker:
         )
 
 
-def history(events: int, *, seed: int = 20260220, moves: float = 0.0) -> Iterator[ChangeLine]:
-    """The first ``events`` events of the history of ``seed``, the agents' registrations first.
+def history(
+    events: int,
+    *,
+    seed: int = 20260220,
+    moves: float = 0.0,
+    agents: Sequence[str] = AGENTS,
+    register: bool = True,
+) -> Iterator[ChangeLine]:
+    """The first ``events`` events of the history of ``seed``, the agents' registrations first,
+    unless ``register`` says that they are known already.
 
     ``moves`` is the share of tasks that change their agent while they run, and whose execution is
     corrected afterwards: it goes to the other agent, with another duration.
     """
-    maker = _Maker(seed, moves)
+    maker = _Maker(seed, moves, agents)
     recent: deque[ChangeLine] = deque(maxlen=5000)
-    source = _endless(maker)
+    source = _endless(maker, register=register)
     for count in range(events):
         again = count > 1000 and maker.random.random() < _DUPLICATES
         line = maker.random.choice(recent) if again else next(source)
@@ -145,8 +157,37 @@ def distinct(entities: int, *, seed: int, bytes_each: int = 100) -> Iterator[Cha
             yield maker.line(Entity.TASKS, task, "c")
 
 
-def _endless(maker: _Maker) -> Iterator[ChangeLine]:
-    for name in AGENTS:
+def changed(
+    numbers: Sequence[int], agents: Sequence[str], *, seed: int, first: int
+) -> Iterator[ChangeLine]:
+    """A change of each of the tasks that ``scale_rows`` has put in under these numbers, some of
+    them to another agent; versions rise from ``first`` on.
+    """
+    maker = _Maker(seed, agents=agents, first=first)
+    for number in numbers:
+        document = {
+            "id": task_id(number),
+            "buildId": "b",
+            "title": maker.words(3),
+            "agent": maker.random.choice(agents),
+            "status": maker.random.choice(("done", "failed", "running")),
+            "createdAt": maker.now,
+        }
+        yield maker.line(Entity.TASKS, document)
+
+
+def task_id(number: int) -> str:
+    """The id of a task that was put in by number: as those of ``history``, in no order."""
+    return f"t{md5(str(number).encode(), usedforsecurity=False).hexdigest()[:19]}"
+
+
+def agent_names(count: int) -> list[str]:
+    """The usual agents, then numbered ones."""
+    return [*AGENTS[:count], *(f"AGENT-{n:06d}" for n in range(len(AGENTS), count))]
+
+
+def _endless(maker: _Maker, *, register: bool) -> Iterator[ChangeLine]:
+    for name in maker.agents if register else ():
         document = {
             "id": maker.id("a"),
             "name": name,
@@ -201,7 +242,7 @@ def _task(maker: _Maker, build: str, number: int) -> Iterator[ChangeLine]:
         "buildId": build,
         "taskId": f"T-{number}",
         "title": maker.words(3),
-        "agent": choose.choice(AGENTS),
+        "agent": choose.choice(maker.agents),
         "status": "pending",
         "dependencies": [f"T-{number - 1}"] if number else [],
         "phase": number // 4 + 1,
@@ -215,7 +256,7 @@ def _task(maker: _Maker, build: str, number: int) -> Iterator[ChangeLine]:
     execution = _execution(maker, document)
     yield maker.line(Entity.EXECUTIONS, execution, "c")
     if maker.moves and choose.random() < maker.moves:
-        document |= {"agent": choose.choice(AGENTS)}
+        document |= {"agent": choose.choice(maker.agents)}
         yield maker.line(Entity.TASKS, document)
         corrected = {"agent": document["agent"], "duration": choose.randint(200, 90_000)}
         yield maker.line(Entity.EXECUTIONS, execution | corrected)

@@ -30,7 +30,7 @@ _OF_ENTITIES = {
 #: Other looks of pages that need no entity.
 _LOOKS = {
     "/agents": ("/agents?since=1d&sort=-p95Change",),
-    "/alerts": ("/alerts?state=ended",),
+    "/alerts": ("/alerts?open=false",),
     "/tasks": ("/tasks?q=nothing-is-called-so",),
 }
 #: What no route is for.

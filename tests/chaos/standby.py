@@ -1,4 +1,4 @@
-"""A streaming standby of a scenario's Postgres, which takes over its address."""
+"""A streaming standby of a local Postgres: it answers reads, and can take over its address."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from tests.chaos.field import Field
 
 
 class Standby:
-    """Follows the primary at a port of its own until it takes over."""
+    """Follows the primary at ``url`` at a port of its own until it takes over; its data and its log
+    lie in ``folder``.
+    """
 
-    def __init__(self, field: Field) -> None:
-        self._field = field
-        self._place = field.folder / "standby"
-        self._port = free_port()
+    def __init__(self, folder: Path, url: str) -> None:
+        self._place = folder / "standby"
+        self._url = url
+        self.port = free_port()
         self._account = postgres_account()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,7 +38,7 @@ class Standby:
             let_account_through(self._place, self._account)
             shutil.chown(self._place, self._account.uid, self._account.gid)
         data = str(self._place / "data")
-        url = self._field.url.rpartition("/")[0]
+        url = self._url.rpartition("/")[0]
         processes.run(
             [str(binaries() / "pg_basebackup"), "-d", url, "-R", "-c", "fast", "-D", data],
             cwd=Path("/"),
@@ -48,7 +50,7 @@ class Standby:
         data = str(self._place / "data")
         launch = processes.Launch(
             [str(binaries() / "postgres"), "-D", data, *server_options(port=port, fsync=True)],
-            log=self._field.folder / "stack" / "logs" / "standby.log",
+            log=self._place / "standby.log",
             cwd=Path("/"),
             env=environment(),
             account=self._account,
@@ -63,9 +65,8 @@ class Standby:
     async def begin(self) -> None:
         """Follow, and have the primary wait for it at every commit."""
         await asyncio.to_thread(self.copy)
-        self.start(self._port)
-        self._field.cleanup.callback(self.stop)
-        connection = await asyncpg.connect(self._field.url)
+        self.start(self.port)
+        connection = await asyncpg.connect(self._url)
         try:
             await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             await connection.execute("SELECT pg_reload_conf()")
@@ -78,10 +79,14 @@ class Standby:
         finally:
             await connection.close()
 
+    async def wait(self) -> None:
+        """Return once it answers."""
+        await (await self._connected(self.port)).close()
+
     async def take_over(self) -> None:
         """Be promoted, and go on at the address of the primary, which must have ended."""
-        port = int(self._field.url.rpartition(":")[2].partition("/")[0])
-        connection = await self._connected(self._port)
+        port = int(self._url.rpartition(":")[2].partition("/")[0])
+        connection = await self._connected(self.port)
         await connection.execute("SELECT pg_promote()")
         await connection.close()
         await asyncio.to_thread(self.stop)
@@ -92,7 +97,7 @@ class Standby:
         end = time.monotonic() + 30
         while True:
             try:
-                return await asyncpg.connect(self._field.url, port=port, timeout=5)
+                return await asyncpg.connect(self._url, port=port, timeout=5)
             except (OSError, asyncpg.PostgresError):
                 if time.monotonic() > end:
                     raise
@@ -101,6 +106,7 @@ class Standby:
 
 async def follow(field: Field) -> Standby:
     """A synchronous standby of the scenario's Postgres."""
-    found = Standby(field)
+    found = Standby(field.folder, field.url)
+    field.cleanup.callback(found.stop)
     await found.begin()
     return found

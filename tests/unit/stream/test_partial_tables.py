@@ -11,10 +11,25 @@ from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity
 from nova_stream.storage.apply.admission import AppliedChunk
-from nova_stream.stream.partial_tables import WRITE_EVERY, PartialTables
+from nova_stream.stream.partial_tables import (
+    ROWS_AT_ONCE,
+    SECONDS_A_ROW,
+    WRITE_EVERY,
+    PartialTables,
+)
 
 KEY = ("nova.tasks", 2)
 Table = dict[tuple[int, str], Any]
+
+
+class _Counting(dict[tuple[int, str], Any]):
+    """A table that counts its writes."""
+
+    writes = 0
+
+    def __setitem__(self, key: tuple[int, str], value: Any) -> None:
+        self.writes += 1
+        super().__setitem__(key, value)
 
 
 def applied(
@@ -72,6 +87,50 @@ def test_a_write_is_due_once_and_then_not_for_a_while(tables: PartialTables) -> 
     tables.stage(KEY, applied({"MARS": {"n": 2}}))
     assert not tables.due(KEY, 100 + WRITE_EVERY - 0.1)
     assert tables.due(KEY, 100 + WRITE_EVERY)
+
+
+def test_many_names_are_written_some_at_a_time_until_all_are_there(
+    tables: PartialTables, table: Table
+) -> None:
+    names = [f"n{number}" for number in range(2 * ROWS_AT_ONCE + 1)]
+    table[2, "gone"] = {"n": 1}
+    tables.stage(KEY, applied({name: {"n": 1} for name in names}, complete=True))
+    now, sizes = 0.0, []
+    while tables.due(KEY, now):
+        tables.write(Entity.TASKS, KEY, now)
+        sizes.append(len(table))
+        assert not tables.due(KEY, now), "others have their turns first"
+        now += ROWS_AT_ONCE * SECONDS_A_ROW
+    assert sizes == [ROWS_AT_ONCE, 2 * ROWS_AT_ONCE, len(names)]
+    assert table == {(2, name): {"n": 1} for name in names}
+
+
+def test_what_a_later_flush_brings_is_what_is_written_of_a_name_that_waits(
+    tables: PartialTables, table: Table
+) -> None:
+    names = [f"n{number}" for number in range(2 * ROWS_AT_ONCE)]
+    tables.stage(KEY, applied({name: {"n": 1} for name in names}))
+    tables.write(Entity.TASKS, KEY, 0)
+    tables.stage(KEY, applied({names[0]: {"n": 2}, names[-1]: {"n": 2}}))
+    tables.write(Entity.TASKS, KEY, 1)
+    assert table[2, names[-1]] == {"n": 2}
+    tables.write(Entity.TASKS, KEY, 2)
+    assert table[2, names[0]] == {"n": 2}
+
+
+def test_all_partitions_together_write_no_more_rows_than_they_may() -> None:
+    counting = _Counting()
+    tables = PartialTables({Entity.TASKS: counting})
+    keys = [("nova.tasks", partition) for partition in range(64)]
+    flush = applied({f"n{name}": {"n": 1} for name in range(200)})
+    step, steps = 0.2, 300
+    for number in range(steps):
+        for key in keys:
+            tables.stage(key, flush)
+            if tables.due(key, number * step):
+                tables.write(Entity.TASKS, key, number * step)
+    assert len(counting) == 64 * 200, "each of them gets its turn"
+    assert counting.writes <= 64 * ROWS_AT_ONCE + steps * step / SECONDS_A_ROW
 
 
 def test_an_empty_partition_is_written_too_since_keys_may_have_to_go(
