@@ -85,7 +85,7 @@ def test_what_is_overridden_or_called_has_the_form_that_was_read(
 
 def test_what_is_overridden_is_something_that_exists() -> None:
     own = {n for n, v in vars(ChunkConsumer).items() if inspect.isfunction(v)}
-    ours = {"seek_again", "follow_positions", "acknowledge", "lag"}
+    ours = {"seek_again", "follow_positions", "acknowledge", "lag", "watch_rights"}
     added = {n for n in own if not hasattr(Consumer, n)}
     private = {n for n in added if n.startswith("_")}
     assert added - private == ours
