@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import faust
 from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError
+from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -101,6 +102,21 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     average_record = 1000
 
     _fetching = False
+    #: aiokafka's assignment as it was last seen, and the same in Faust's words.
+    _assigned: tuple[object, frozenset[TP]] = (None, frozenset())
+
+    def assignment(self) -> frozenset[TP]:
+        """As Faust's own, which translates all partitions anew at each call, and calls it for each
+        partition that it commits: that grows with the square of their number.
+        """
+        found = self._ensure_consumer().assignment()
+        if found is not self._assigned[0]:
+            # An assignment is one frozenset until the next one.
+            tps = frozenset(ensure_TPset(found))
+            if not isinstance(found, frozenset):
+                return tps
+            self._assigned = (found, tps)
+        return self._assigned[1]
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         source: Source = self.consumer.source
