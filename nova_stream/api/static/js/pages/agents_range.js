@@ -56,7 +56,7 @@ export function AgentsInRange() {
   return html`
     <div class="list spaced">
       <${Stale} resource=${asked} />
-      <p class="note">Of what finished in this time; success is of the finished ones. All together: ${integer(answer.overall.completedTasks)} done, ${integer(answer.overall.failedTasks)} failed, p95 ${duration(answer.overall.p95Duration)}. What it is compared with is as much time right before.</p>
+      <p class="note">Only what finished in this time counts, and success is the share of it that is done. All agents together: ${integer(answer.overall.completedTasks)} done, ${integer(answer.overall.failedTasks)} failed, p95 ${duration(answer.overall.p95Duration)}. The change of p95 is against the same length of time just before.</p>
       <${SortList} columns=${columns} sort=${sort} label="Order of the agents" />
       ${rows.length === 0
         ? html`<${Empty}>No agent fits these filters.<//>`

@@ -3,13 +3,13 @@
 import { integer, plural, words } from "../format.js";
 
 const drift = (what, result) =>
-  `${what}, ${result.drift ? `${plural(result.drift, "figure")} repaired` : "all figures as counted"}`;
+  `${what}, ${result.drift ? `${plural(result.drift, "figure")} repaired` : "every figure was right"}`;
 
 /** A sentence of a job's result; jobs that are not here have their figures told. */
 const SENTENCES = {
   cleanupOldActivity: (result) => `${plural(result.deleted, "activity", "activities")} deleted`,
   computeAgentStats: (result) => drift(`${plural(result.computed, "agent")} recounted`, result),
-  checkStalledBuilds: (result) => (result.stalled ? `${plural(result.stalled, "stalled build")} failed` : "No build has stalled"),
+  checkStalledBuilds: (result) => (result.stalled ? `${plural(result.stalled, "stalled build")} marked as failed` : "No build has stalled"),
   compactOldExecutions: (result) => `${plural(result.compacted, "execution")} archived${result.objects ? ` in ${plural(result.objects, "object")}` : ""}`,
   markInactiveUsers: (result) => `${plural(result.inactive, "user")} inactive: ${integer(result.newlyInactive)} newly so, ${integer(result.reactivated)} active again`,
   refreshBuildStats: (result) => drift(`${plural(result.totalBuilds, "build")} recounted`, result),

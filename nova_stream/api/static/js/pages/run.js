@@ -48,11 +48,11 @@ export function Run({ params }) {
         <${Facts} facts=${[
           ["Run", html`<${Id} id=${run.runId} />`],
           ["Why", run.dryRun ? "dry run" : words(run.trigger)],
-          ["Scheduled", html`<${When} time=${run.scheduledAt} />`],
+          [run.trigger === "manual" ? "Asked for" : "Due", html`<${When} time=${run.scheduledAt} />`],
           ["Started", run.startedAt && html`<${When} time=${run.startedAt} />, <${Ago} time=${run.startedAt} />`],
           ["Ended", run.endedAt && html`<${When} time=${run.endedAt} />`],
           ["Duration", run.durationMs === null ? null : duration(run.durationMs)],
-          ["In Postgres", run.queryMs === null ? null : `${duration(run.queryMs)} in its statements`],
+          ["In Postgres", run.queryMs === null ? null : `${duration(run.queryMs)} spent in its SQL statements`],
         ]} />
         ${run.result && html`<${Section} id="result" title="Result"><pre class="bytes" tabindex="0" aria-label="The result">${JSON.stringify(run.result, null, 2)}</pre><//>`}`}
     <//>`;

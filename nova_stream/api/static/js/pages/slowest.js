@@ -24,8 +24,8 @@ function Compared({ name, range }) {
   if (!now || !then || now.p95Duration === null) return null;
   return html`
     <p class="note compared">p95 ${duration(now.p95Duration)}, ${changeOf(now.p95Duration, then.p95Duration) === null
-      ? "without an execution in as much time before to compare it with."
-      : html`against ${duration(then.p95Duration)} in as much time before: <${Percent} now=${now.p95Duration} then=${then.p95Duration} />`}</p>`;
+      ? "with no execution in the same length of time just before to compare it with."
+      : html`against ${duration(then.p95Duration)} in the same length of time just before: <${Percent} now=${now.p95Duration} then=${then.p95Duration} />`}</p>`;
 }
 
 export function Slowest({ name }) {
@@ -41,6 +41,6 @@ export function Slowest({ name }) {
         ${answer.items.length === 0
           ? html`<p class="empty">No execution with a duration in this time.</p>`
           : html`<${Table} name="executions" label="Slowest executions" columns=${COLUMNS} rows=${answer.items} keyOf=${(row) => row.id} />
-              <div class="pager"><${Save} name="slowest" columns=${COLUMNS} rows=${answer.items} /></div>`}`}
+              <div class="pager"><p class="note">${answer.items.length < ROWS ? `${answer.items.length} in all` : `The ${ROWS} slowest`}</p><${Save} name="slowest" columns=${COLUMNS} rows=${answer.items} /></div>`}`}
     <//>`;
 }

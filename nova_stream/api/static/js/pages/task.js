@@ -27,7 +27,7 @@ export function Task({ params }) {
         <${Stale} resource=${asked} />
         <${Facts} facts=${[
           ["Task", html`<${Id} id=${task.id} />`],
-          ["In the build", task.taskId && html`<code>${task.taskId}</code>`],
+          ["ID in the build", task.taskId && html`<code>${task.taskId}</code>`],
           ["Agent", html`<a href=${toAgent(task.agent)}>${task.agent || "(no agent)"}</a>`],
           ["Phase", task.phase === null ? null : integer(task.phase)],
           ["Attempts", task.attempts === null ? null : integer(task.attempts)],

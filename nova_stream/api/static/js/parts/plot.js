@@ -7,7 +7,17 @@ import { dark } from "../theme.js";
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const second = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+/** Between the marks of a scale of durations, in milliseconds: round in the unit that they are told in. */
+const LENGTHS = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
+  ...[1, 2, 5, 10, 20, 30].map((seconds) => seconds * 1000),
+  ...[1, 2, 5, 10, 20, 30].map((minutes) => minutes * 60_000),
+  ...[1, 2, 6, 12].map((hours) => hours * 3_600_000),
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000].map((days) => days * 86_400_000),
+];
 
 /** ``range``: the first and last second of the plot, also where nothing is; ``series``: [{label, values, scale, colour (a CSS variable),
  * range, text(value), mark(value)}]; times in seconds. */
@@ -43,10 +53,11 @@ export function Plot({ times, series, range, height, label, onZoom }) {
   return html`<div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
 }
 
-/** Times below the plot: days where they are at midnight, else as a clock has them. */
+/** Times below the plot: days where they are at midnight, else as a clock has them, with seconds where marks are closer than minutes. */
 function timeMarks(_plot, marks, _axis, _space, step) {
   return marks.map((seconds) => {
     const at = new Date(seconds * 1000);
+    if (step < 60) return second.format(at);
     return step >= 86_400 || at.getHours() + at.getMinutes() === 0 ? date.format(at) : clock.format(at);
   });
 }
@@ -61,7 +72,8 @@ function options(element, series, range, height, onZoom) {
     ...axis,
     scale: one.scale,
     side: place === 0 ? 3 : 1,
-    size: 6.2 * rem,
+    size: 7.2 * rem,
+    ...(one.scale === "time" && { incrs: LENGTHS }),
     grid: { ...axis.grid, show: place === 0 },
     values: (_plot, marks) => marks.map((mark) => one.mark(mark)),
   }));
