@@ -23,11 +23,17 @@ from tests.browser.data_sets import in_a_thread
 
 
 class Outage(NamedTuple):
-    """What happens, what ends it, and what the page's pill says meanwhile."""
+    """What happens, what ends it, and what the page's pill says meanwhile, and its banner."""
 
     pill: str
     happens: Callable[[], object]
     ends: Callable[[], object]
+    banner: str | None = None
+
+    @property
+    def told(self) -> str:
+        """What the banner says, the pill's words if nothing else."""
+        return self.banner or self.pill
 
 
 class Platform(NamedTuple):
@@ -98,5 +104,5 @@ def _outages(
         ),
         "postgres refusing": Outage("Postgres refuses connections", postgres.stop, postgres.start),
         "worker gone": Outage("No worker runs", ended(worker), nothing),
-        "api gone": Outage("Connection lost", ended(api), nothing),
+        "api gone": Outage("Connection lost", ended(api), nothing, "The server does not answer"),
     }

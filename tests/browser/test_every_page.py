@@ -7,6 +7,7 @@ while something is away.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -92,7 +93,8 @@ def test_a_dialog_is_whole_in_every_size_and_theme(shown: Shown, name: str) -> N
     expect(shown.page.get_by_role("dialog")).to_be_visible()
     if name == "search":
         shown.page.keyboard.type("odd")
-        expect(shown.page.locator("#found")).to_be_visible()
+        told = shown.page.locator("dialog [role=status]")
+        expect(told).to_have_text(re.compile("Arrows choose|Nothing was found"))
     assert wrong(shown.page, f"{shown.name} dialog {name}", "dialog") == ""
     shown.page.keyboard.press("Escape")
     expect(shown.page.get_by_role("dialog")).to_have_count(0)

@@ -80,5 +80,5 @@ def test_a_page_is_whole_while_something_is_away(
     for number, page in enumerate(pages):
         go(page, filled(address, opened.entities), answered=name != WAITS)
         found.append(wrong(page, f"{name} {number} {address}"))
-        expect(page.locator(".banner")).to_contain_text(opened.platform.outages[name].pill)
+        expect(page.locator(".banner")).to_contain_text(opened.platform.outages[name].told)
     assert "\n".join(found).strip() == ""
