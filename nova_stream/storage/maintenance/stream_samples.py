@@ -18,16 +18,29 @@ KEPT = timedelta(days=2)
 _FOLDED = timedelta(hours=6)
 _MINUTE = timedelta(minutes=1)
 
-_INSERT = """
-INSERT INTO stream_samples (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
+#: What is there already of the same time stays and counts: clocks go back, and timers are late.
+_ADDED = """
+ON CONFLICT (at, worker) DO UPDATE SET
+    seconds = s.seconds + excluded.seconds,
+    lag = (coalesce(s.lag * s.lag_seconds, 0) + coalesce(excluded.lag * excluded.lag_seconds, 0))
+        / nullif(s.lag_seconds + excluded.lag_seconds, 0),
+    lag_seconds = s.lag_seconds + excluded.lag_seconds,
+    lag_max = greatest(s.lag_max, excluded.lag_max),
+    applied = s.applied + excluded.applied,
+    flushes = s.flushes + excluded.flushes,
+    freshness_ms_sum = s.freshness_ms_sum + excluded.freshness_ms_sum,
+    freshness_ms_max = greatest(s.freshness_ms_max, excluded.freshness_ms_max),
+    freshness = s.freshness + excluded.freshness
+"""
+_INSERT = f"""
+INSERT INTO stream_samples AS s (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
     freshness_ms_sum, freshness_ms_max, freshness)
 VALUES ($1, $2, $3::float8, $4::bigint, CASE WHEN $4::bigint IS NULL THEN 0 ELSE $3::float8 END,
     $4::bigint, $5, $6, $7, $8, $9)
-ON CONFLICT DO NOTHING
-"""
+{_ADDED}"""  # noqa: S608 - our own text
 _OLDEST = "SELECT min(at) FROM stream_samples WHERE worker <> '' AND at < $1"
 #: $1, $2: from and to; whole minutes. What somebody else folds at the same time is gone for us.
-_FOLD = """
+_FOLD = f"""
 WITH old AS (
     DELETE FROM stream_samples WHERE at >= $1 AND at < $2 AND worker <> '' RETURNING *
 ), slots AS (
@@ -37,14 +50,13 @@ WITH old AS (
         sum(freshness) AS freshness
     FROM old GROUP BY at
 )
-INSERT INTO stream_samples (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
+INSERT INTO stream_samples AS s (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
     freshness_ms_sum, freshness_ms_max, freshness)
 SELECT date_trunc('minute', at, 'UTC'), '', sum(seconds),
     sum(lag * lag_seconds) / nullif(sum(lag_seconds), 0), sum(lag_seconds), max(lag_max),
     sum(applied), sum(flushes), sum(freshness_ms_sum), max(freshness_ms_max), sum(freshness)
 FROM slots GROUP BY 1
-ON CONFLICT DO NOTHING
-"""
+{_ADDED}"""  # noqa: S608 - our own text
 _FORGET = "DELETE FROM stream_samples WHERE at < $1"
 
 

@@ -88,10 +88,28 @@ async def test_workers_apply_together_and_see_the_same_lag(session: Connection) 
     assert (found.applied, found.applied_per_second) == (150, 15)
 
 
-async def test_the_same_sample_twice_counts_once(session: Connection) -> None:
-    for _ in range(2):
-        await insert(session, sample(0, applied=50))
-    assert (await series(session)).items[0].applied == 50
+async def test_samples_of_the_same_ten_seconds_add_up(session: Connection) -> None:
+    """A process that was stopped looks late, and again for the same ten seconds; or a clock goes
+    back.
+    """
+    for lag, applied, times, seconds in ((90, 50, [20.0], 6), (10, 7, [40.0], 2)):
+        given = sample(0, lag=lag, applied=applied, times=times, seconds=seconds)
+        await insert(session, given)
+    await insert(session, sample(0, lag=None, applied=3, seconds=1))
+    (found, *_) = (await series(session)).items
+    assert (found.seconds, found.applied, found.freshness_max_ms) == (9, 60, 40)
+    assert (found.lag, found.lag_max) == (70, 90)
+
+
+async def test_what_comes_once_its_minute_is_folded_is_added(session: Connection) -> None:
+    now = NOON + KEPT + timedelta(minutes=4)
+    await insert(session, sample(0, lag=100, applied=50, times=[10]))
+    await fold(session, now)
+    await insert(session, sample(1, lag=40, applied=30, times=[30]))
+    await fold(session, now)
+    (found, *_) = (await series(session)).items
+    assert (found.seconds, found.applied, found.freshness_max_ms) == (20, 80, 30)
+    assert (found.lag, found.lag_max) == (70, 100)
 
 
 _SAMPLES = st.lists(
