@@ -24,6 +24,8 @@ _log = get_logger(__name__)
 _SLOT = timedelta(seconds=SECONDS)
 #: By so much a timer may be early.
 _EARLY = timedelta(seconds=1)
+#: Of a longer time a sample tells only so much: the process was stopped, or its clock was put on.
+_LONGEST = 2 * _SLOT
 #: Seconds for a sample; then there is none of these ten seconds.
 _LIMIT_S = 8.0
 
@@ -36,6 +38,7 @@ class Recent:
 
     def _begin(self) -> None:
         self._applied = 0
+        self._ran = 0.0
         self._sum = 0.0
         self._most: float | None = None
         self._bins: Counter[int] = Counter()
@@ -50,12 +53,16 @@ class Recent:
         self._most = max(self._most or 0.0, milliseconds)
         self._bins[bin_of(milliseconds)] += 1
 
+    def ran(self, seconds: float) -> None:
+        """Whoever took samples ends; of ``seconds`` there is none yet."""
+        self._ran += seconds
+
     def take(self, at: datetime, worker: str, seconds: float, lag: int | None) -> Sample:
-        """A sample of it, after which it begins anew."""
+        """A sample of it after ``seconds`` more, after which it begins anew."""
         sample = Sample(
             at=at,
             worker=worker,
-            seconds=seconds,
+            seconds=round(self._ran + seconds, 3),
             lag=lag,
             applied=self._applied,
             flushes=self._bins.total(),
@@ -93,6 +100,7 @@ class Samples:
                 await asyncio.sleep(until_next(self._clock()))
                 await self.store()
         finally:
+            self._recent.ran(self._seconds(self._clock()))
             self._disconnect()
 
     async def store(self) -> None:
@@ -119,9 +127,13 @@ class Samples:
             self._failing = False
 
     def _take(self, now: datetime, lag: int | None) -> Sample:
-        seconds = max((now - self._since) / timedelta(seconds=1), 0.0)
+        seconds = self._seconds(now)
         self._since = now
-        return self._recent.take(slot_before(now), self._worker, round(seconds, 3), lag)
+        return self._recent.take(slot_before(now), self._worker, seconds, lag)
+
+    def _seconds(self, now: datetime) -> float:
+        """For how long it has run since the last sample."""
+        return min(max(now - self._since, timedelta()), _LONGEST) / timedelta(seconds=1)
 
     async def _lag(self, connection: Connection) -> int | None:
         """Offsets that can be read and are not applied, of all partitions; None while Kafka does

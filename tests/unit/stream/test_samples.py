@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.settings import load_settings
+from nova_stream.storage.maintenance.stream_samples import Sample
 from nova_stream.storage.stats.freshness import percentiles
 from nova_stream.stream import samples
 from nova_stream.stream.samples import Recent, Samples, slot_before, until_next
@@ -76,3 +78,53 @@ async def test_a_database_that_is_away_is_told_once_and_stops_nothing(
     assert [line["event"] for line in log] == ["the stream's history cannot be stored"]
     # What was committed before an outage is no pace of the time after it.
     assert recent.take(NOON, "w", 10, None).applied == 0
+
+
+async def sampled(monkeypatch: pytest.MonkeyPatch, recent: Recent, *times: float) -> list[Sample]:
+    """What a worker stores that is built at the first of ``times`` and looks at those between; it
+    ends at the last.
+    """
+    now = iter(times[1:])
+    found: list[Sample] = []
+    clock = [times[0]]
+    stopped = asyncio.Event()
+
+    def due(_now: datetime) -> float:
+        clock[0] = next(now)
+        if clock[0] == times[-1]:
+            stopped.set()
+            return 60
+        return 0
+
+    async def insert(_connection: Any, sample: Sample) -> None:
+        found.append(sample)
+
+    nothing: Any = None
+    stored = Samples(load_settings(), nothing, recent, lambda: after(clock[0]), "w")
+    for name in ("_connected", "_lag"):
+        monkeypatch.setattr(stored, name, AsyncMock(return_value=None))
+    monkeypatch.setattr(samples, "until_next", due)
+    monkeypatch.setattr(samples, "insert", insert)
+    task = asyncio.create_task(stored.run())
+    await stopped.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    return found
+
+
+async def test_a_stopped_process_and_a_changed_clock_are_no_hours_of_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = await sampled(monkeypatch, Recent(), 0, 10, 3610, 1810, 1820, 1825)
+    assert [each.seconds for each in found] == [10, 20, 0, 10]
+
+
+async def test_a_worker_that_is_built_anew_tells_of_the_time_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was applied then is in its first sample, which would tell of another pace."""
+    recent = Recent()
+    assert await sampled(monkeypatch, recent, 0, 9) == []
+    recent.committed(900, 0.01)
+    (found,) = await sampled(monkeypatch, recent, 69, 70, 75)
+    assert (found.applied, found.seconds) == (900, 10)
