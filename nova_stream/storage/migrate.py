@@ -23,6 +23,7 @@ from nova_stream.storage.access import roles, trail
 from nova_stream.storage.access.grants import Role
 from nova_stream.storage.access.trail import Line
 from nova_stream.storage.database import connect, open_connection
+from nova_stream.storage.older_workers import SETTING
 from nova_stream.storage.schema import newest_revision
 
 
@@ -92,7 +93,7 @@ def _told_what_is_missing(settings: Settings) -> Iterator[None]:
 
 def _engine(settings: Settings) -> AsyncEngine:
     async def creator() -> asyncpg.Connection[Any]:
-        named = {"application_name": "nova-stream migrate"}
+        named = {"application_name": "nova-stream migrate", SETTING: newest_revision()}
         return await open_connection(settings.database(), named)
 
     return create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)

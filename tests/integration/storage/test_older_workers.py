@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from alembic import command
+from sqlalchemy import text
 
 from nova_stream.settings import load_settings
 from nova_stream.storage.database import connect
@@ -63,6 +64,17 @@ async def test_our_own_connections_say_which_schema_they_were_made_for(
             await connection.execute(write)
     finally:
         await connection.close()
+
+
+async def test_a_migration_may_write_what_older_workers_may_not(
+    migrated_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(config: Any, _revision: str) -> None:
+        for statement in WRITES:
+            config.attributes["connection"].execute(text(statement))
+
+    monkeypatch.setattr(command, "upgrade", write)
+    await migrate(load_settings(database_url=migrated_database))
 
 
 @pytest.fixture
