@@ -20,6 +20,16 @@ from nova_stream.storage.stats.rows import Time, times_as_text
 
 LetterState = Literal["open", "retried", "discarded"]
 
+#: A key's bytes, each a letter of LATIN1, which has all but 0; so a text's in UTF-8 are found in
+#: it, be it text or not. Only letters of ASCII are found in any case.
+_SHORT = "substring(key FOR 1024)"
+_BYTES = "convert_to({value}, 'UTF8')"
+_IN_KEY = f"""
+coalesce(CASE WHEN position('\\x00'::bytea IN {_SHORT}) = 0
+    THEN strpos(lower(convert_from({_SHORT}, 'LATIN1')), lower(convert_from({_BYTES}, 'LATIN1')))
+    ELSE strpos(lower(encode({_SHORT}, 'escape')), lower(encode({_BYTES}, 'escape')))
+END, 0) > 0"""
+
 _LETTERS = Lines(
     sql.LIST,
     "failed_at",
@@ -27,7 +37,7 @@ _LETTERS = Lines(
         "topic": "topic = {value}",
         "reason": "reason = {value}",
         "state": "state = {value}",
-        "q": words("message", "coalesce(encode(substring(key FOR 1024), 'escape'), '')"),
+        "q": f"({words('message')} OR {_IN_KEY})",
     },
 )
 #: Bytes of a value that is told as text, too.
