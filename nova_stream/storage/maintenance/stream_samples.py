@@ -19,9 +19,10 @@ _FOLDED = timedelta(hours=6)
 _MINUTE = timedelta(minutes=1)
 
 #: What is there already of the same time stays and counts: clocks go back, and timers are late.
+#: Of a minute that another worker's sample comes late for, no more than a minute has passed.
 _ADDED = """
 ON CONFLICT (at, worker) DO UPDATE SET
-    seconds = s.seconds + excluded.seconds,
+    seconds = greatest(s.seconds, least(s.seconds + excluded.seconds, 60)),
     lag = (coalesce(s.lag * s.lag_seconds, 0) + coalesce(excluded.lag * excluded.lag_seconds, 0))
         / nullif(s.lag_seconds + excluded.lag_seconds, 0),
     lag_seconds = s.lag_seconds + excluded.lag_seconds,

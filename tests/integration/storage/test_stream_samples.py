@@ -110,6 +110,11 @@ async def test_what_comes_once_its_minute_is_folded_is_added(session: Connection
     (found, *_) = (await series(session)).items
     assert (found.seconds, found.applied, found.freshness_max_ms) == (20, 80, 30)
     assert (found.lag, found.lag_max) == (70, 100)
+    for slot in range(6):
+        await insert(session, sample(slot, worker="w2", applied=10))
+    await fold(session, now)
+    (found, *_) = (await series(session)).items
+    assert (found.seconds, found.applied) == (60, 140)
 
 
 _SAMPLES = st.lists(
