@@ -18,7 +18,7 @@ WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup dev coverage test test-all test-long test-serial test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-peers bench-scale chaos chaos-mutations chaos-pages simulate lock client-types clean
+.PHONY: help setup dev coverage test test-all test-long test-serial test-pages test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-peers bench-scale chaos chaos-mutations chaos-pages simulate lock client-types clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test-long: setup ## unit and integration tests that are long by nature
 test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, Debezium; two of the browser's at a time
 	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration --ignore=tests/browser
 	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -m "not long"
+
+test-pages: setup ## every page of the dashboard with a large platform, and while something is away
+	@$(BIN)/python -m pytest tests/browser/test_every_page_large.py tests/browser/test_every_page_in_faults.py $(ARGS)
 
 coverage: setup ## make test under coverage.py, with the processes that tests start, and what it says of each file
 	@$(BIN)/coverage erase

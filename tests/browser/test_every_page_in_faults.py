@@ -17,7 +17,7 @@ from tests.browser.outages import Platform, platform
 from tests.browser.routes import Entities, addresses, filled
 from tests.browser.walk import WATCH, go, wrong
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 OUTAGES = ("kafka hung", "postgres hung", "postgres refusing", "worker gone", "api gone")
 #: The server answers at once that it cannot: a page that is opened meanwhile says so everywhere.

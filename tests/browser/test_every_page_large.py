@@ -16,7 +16,7 @@ from tests.browser.routes import addresses, filled
 from tests.browser.test_every_page import Shown
 from tests.browser.walk import WATCH, go, wrong
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
