@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from nova_stream.kafka.model import Key
-from nova_stream.kafka.opening import opened
+from nova_stream.kafka.opening import opened, opens_nothing_once_closed
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 
@@ -87,6 +87,7 @@ async def count_records(
         isolation_level="read_committed",
         fetch_max_wait_ms=_FETCH_WAIT_MS,
     )
+    opens_nothing_once_closed(consumer._client)
     try:
         with contextlib.suppress(KafkaError, OSError):
             async with asyncio.timeout(limit):

@@ -32,6 +32,11 @@ async def opened(opening: Coroutine[Any, Any, None]) -> None:
         raise
 
 
+def opens_nothing_once_closed(client: AIOKafkaClient) -> None:
+    """Make the client that a producer or consumer of aiokafka has made for itself a ``Client``."""
+    client.__class__ = Client
+
+
 class Client(AIOKafkaClient):  # type: ignore[misc]
     """aiokafka's client, for several who ask at once; after ``close`` it opens nothing more."""
 

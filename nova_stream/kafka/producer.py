@@ -29,7 +29,7 @@ from nova_stream.errors import PublishError, TopicError, UsageError
 from nova_stream.kafka._producer_stop import stop_producer
 from nova_stream.kafka.faults import unavailable
 from nova_stream.kafka.lives import TopicLives
-from nova_stream.kafka.opening import opened
+from nova_stream.kafka.opening import opened, opens_nothing_once_closed
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.settings import Settings
@@ -183,6 +183,7 @@ class Connection:
             # Twice within our limit, since a lost answer shows only when it is over.
             request_timeout_ms=max(int(self.timeout * 500), 1),
         )
+        opens_nothing_once_closed(producer.client)
         try:
             async with asyncio.timeout(self.timeout):
                 await opened(producer.start())

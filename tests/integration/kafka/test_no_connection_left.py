@@ -46,7 +46,29 @@ async def _publishes(settings: Settings) -> None:
         await connection.close()
 
 
-@pytest.mark.parametrize("way", [_asks, _several_ask_and_one_sees_it_fail, _counts, _publishes])
+async def _looks_for_topics_while_it_is_closed(settings: Settings) -> None:
+    connection = Connection(settings, 5)
+    asked = []
+    try:
+        await connection.start()
+        producer = await connection.producer()
+        asked = [asyncio.ensure_future(connection.partitions(producer, f"no-{n}")) for n in (1, 2)]
+        await asyncio.sleep(0.001)
+    finally:
+        await connection.close()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        _asks,
+        _several_ask_and_one_sees_it_fail,
+        _counts,
+        _publishes,
+        _looks_for_topics_while_it_is_closed,
+    ],
+)
 def test_given_up(nova_kafka: str, way: Callable[[Settings], Awaitable[None]]) -> None:
     settings = load_settings(kafka_brokers=nova_kafka)
 
