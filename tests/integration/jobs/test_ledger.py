@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from nova_stream.jobs.engine.metrics import JobMetrics
 from nova_stream.jobs.engine.runner import Runner
 from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
+from nova_stream.storage.faults import DATABASE_ERRORS
 from nova_stream.storage.jobs.ledger import RunResult
 from tests.integration.jobs.stubs import FakeClock, Stub, job, query, runs, scheduler
 
@@ -49,7 +49,7 @@ async def test_who_lost_the_lease_can_neither_finish_nor_commit(jobs_settings: S
     (second,) = (await new.settle("stub", clock())).claims
     assert (second.held.id, second.held.fence) == (first.held.id, first.held.fence + 1)
 
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises(DATABASE_ERRORS):
         await transaction.commit()
     with pytest.raises(LeaseLostError, match="no longer held by this worker"):
         await old.extend(first)
