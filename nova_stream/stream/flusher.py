@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from nova_stream.storage.apply.flush import Flush
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
+from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.samples import Recent
 from nova_stream.stream.spans import FlushSpans
@@ -40,26 +40,6 @@ class _WaitingChunk(msgspec.Struct):
     chunk: Chunk
     future: asyncio.Future[AppliedChunk]
     wanted: Callable[[], bool]
-
-
-class _Lane:
-    """A connection on which one flush runs at a time."""
-
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
-        self._connect = connect
-        self._connection: Connection | None = None
-
-    async def connected(self) -> Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-        return self._connection
-
-    def disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None and not connection.is_closed():
-            with contextlib.suppress(Exception):
-                # No farewell: a server that does not answer must not hold us.
-                connection.terminate()
 
 
 class Flusher:
@@ -112,9 +92,9 @@ class Flusher:
         """Flush until cancelled."""
         async with asyncio.TaskGroup() as lanes:
             for _ in range(_LANES):
-                lanes.create_task(self._serve(_Lane(self._connect)))
+                lanes.create_task(self._serve(KeptConnection(self._connect)))
 
-    async def _serve(self, lane: _Lane) -> None:
+    async def _serve(self, lane: KeptConnection) -> None:
         try:
             while True:
                 if self._records_waiting() < _SECOND_LANE_FROM:
@@ -159,7 +139,7 @@ class Flusher:
         self._waiting = left
         return batch
 
-    async def _flush(self, batch: list[_WaitingChunk], lane: _Lane) -> None:
+    async def _flush(self, batch: list[_WaitingChunk], lane: KeptConnection) -> None:
         """Bring every chunk of ``batch`` to an end."""
         pause = _FIRST_PAUSE_S
         while batch:
@@ -185,7 +165,7 @@ class Flusher:
             pause = min(pause * 2, _LONGEST_PAUSE_S)
             batch = _still_wanted(batch)
 
-    async def _commit(self, batch: list[_WaitingChunk], lane: _Lane) -> None:
+    async def _commit(self, batch: list[_WaitingChunk], lane: KeptConnection) -> None:
         connection = await lane.connected()
         started = time.perf_counter()
         items = sorted(batch, key=lambda item: item.chunk.key)
@@ -230,7 +210,9 @@ class Flusher:
                 item.future.set_exception(error)
         return [item for item in batch if item.chunk.key != refused]
 
-    async def _narrow_down(self, batch: list[_WaitingChunk], lane: _Lane, error: Exception) -> None:
+    async def _narrow_down(
+        self, batch: list[_WaitingChunk], lane: KeptConnection, error: Exception
+    ) -> None:
         """Apply a batch that Postgres refuses in smaller parts, down to the record at fault."""
         if len(batch) > 1:
             for item in batch:

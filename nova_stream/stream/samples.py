@@ -15,6 +15,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.faults import is_away, name_of
+from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.storage.maintenance.stream_samples import SECONDS, Sample, insert
 from nova_stream.storage.stats.freshness import bin_of, histogram_of
 from nova_stream.telemetry import get_logger
@@ -90,7 +91,7 @@ class Samples:
         self._clock = clock
         self._worker = worker
         self._since = clock()
-        self._connection: Connection | None = None
+        self._connection = KeptConnection(lambda: connect(settings, "history", timeout=5.0))
         self._failing = False
 
     async def run(self) -> None:
@@ -101,7 +102,7 @@ class Samples:
                 await self.store()
         finally:
             self._recent.ran(self._seconds(self._clock()))
-            self._disconnect()
+            self._connection.disconnect()
 
     async def store(self) -> None:
         """Store what was since the last sample; once in ten seconds."""
@@ -109,12 +110,12 @@ class Samples:
         lag: int | None = None
         try:
             async with asyncio.timeout(_LIMIT_S):
-                connection = await self._connected()
+                connection = await self._connection.connected()
                 lag = await self._lag(connection)
                 await insert(connection, self._take(now, lag))
         except Exception as error:  # nothing rests on it
             self._take(now, None)  # of which nobody will know
-            self._disconnect()
+            self._connection.disconnect()
             if not self._failing:
                 _log.warning(
                     "the stream's history cannot be stored",
@@ -146,16 +147,6 @@ class Samples:
             return None
         applied = positions.by_partition(await connection.fetch(sql.STANDING))
         return sum(end - first for first, end in stretches(logs, applied).values())
-
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._settings, "history", timeout=5.0)
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
 
 
 def slot_before(now: datetime) -> datetime:

@@ -22,8 +22,9 @@ from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.positions import Position
-from nova_stream.storage.database import Connection, check_schema, connect
+from nova_stream.storage.database import check_schema, connect
 from nova_stream.storage.faults import is_away, name_of
+from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.stream import app as wiring
 from nova_stream.stream.dead_members import DeadMembers
 from nova_stream.stream.flusher import Flusher
@@ -84,7 +85,7 @@ class Worker:
         self._rebuild = asyncio.Event()
         self._admin = TopicAdmin(settings)
         self._group_admin = KafkaAdmin(settings, limit=_GROUP_LIMIT_S)
-        self._lookup: Connection | None = None
+        self._lookup = KeptConnection(lambda: connect(settings, "worker", timeout=5.0))
         self._lookup_lock = asyncio.Lock()
         self._found: dict[str, FoundTopic] = {}
         self._schemas: SchemaWait | None = None
@@ -132,10 +133,11 @@ class Worker:
                 await app.start()
             except Exception as error:
                 # It was there a moment ago; who is built anew waits for it.
-                if not (kafka_is_away(error) or refusal(error)):
+                refused = refusal(error)
+                if not (kafka_is_away(error) or refused):
                     raise
-                told_as = "Kafka refuses this user" if refusal(error) else "Kafka is away"
-                _log.error(told_as, error=refusal(error) or told(error), then=_WAITS)
+                told_as = "Kafka refuses this user" if refused else "Kafka is away"
+                _log.error(told_as, error=refused or told(error), then=_WAITS)
                 return Outcome.REBUILD
             return await self._wait(app, tasks)
         finally:
@@ -171,7 +173,7 @@ class Worker:
         return partitions
 
     async def _check_database(self) -> None:
-        connection = await self._connection()
+        connection = await self._lookup.connected()
         await check_schema(connection)
 
     def _build(
@@ -249,8 +251,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._lookup is not None:
-            self._lookup.terminate()
+        self._lookup.disconnect()
         shutil.rmtree(app.conf.datadir, ignore_errors=True)
 
     # -- what the transport asks ---------------------------------------------------------------
@@ -260,7 +261,7 @@ class Worker:
     ) -> dict[tuple[str, int], Position]:
         wanted = list(keys)
         async with self._lookup_lock:
-            connection = await self._connection()
+            connection = await self._lookup.connected()
             await positions.ensure(connection, wanted)
             found = await positions.read(connection, wanted)
         self._metrics.database_up.set(1)
@@ -268,15 +269,15 @@ class Worker:
 
     async def _restart_topic(self, topic: str, generation: int) -> None:
         async with self._lookup_lock:
-            await positions.restart(await self._connection(), topic, generation)
+            await positions.restart(await self._lookup.connected(), topic, generation)
 
     async def _note_stop(self, key: tuple[str, int], why: str | None) -> None:
         async with self._lookup_lock:
-            await positions.note_stop(await self._connection(), key, why)
+            await positions.note_stop(await self._lookup.connected(), key, why)
 
     async def _recognise(self, topic: str, found: FoundTopic) -> None:
         async with self._lookup_lock:
-            connection = await self._connection()
+            connection = await self._lookup.connected()
             generation = await positions.recognise(connection, topic, found.id)
             mixed = await positions.note_partitions(connection, topic, found.partitions)
         if generation is not None:
@@ -295,11 +296,6 @@ class Worker:
                 then="changes of entities that moved to another partition may be taken for old "
                 "ones and have no effect; make the topic again and publish all entities (op r)",
             )
-
-    async def _connection(self) -> Connection:
-        if self._lookup is None or self._lookup.is_closed():
-            self._lookup = await connect(self._settings, "worker", timeout=5.0)
-        return self._lookup
 
     # -- watchers --------------------------------------------------------------------------------
 

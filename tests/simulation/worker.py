@@ -15,6 +15,7 @@ from faust.types import TP
 from nova_stream.events.change import Entity
 from nova_stream.kafka.model import FoundTopic
 from nova_stream.settings import load_settings
+from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.stream import worker as product
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget, Intake
@@ -44,7 +45,9 @@ class StreamWorker(product.Worker):
         self._budget = Budget(100_000)
         self._rebuild = asyncio.Event()
         self._admin: Any = broker
-        self._lookup = None
+        self._lookup = KeptConnection(
+            lambda: connect(self._settings, "worker")  # type: ignore[arg-type, return-value]
+        )
         self._lookup_lock = asyncio.Lock()
         self._found: dict[str, FoundTopic] = {}
         self.tables = PartialTables({})
@@ -115,8 +118,7 @@ class StreamWorker(product.Worker):
         for task in [*tasks, rebuild, *([self._reading] if self._reading else [])]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._lookup is not None:
-            self._lookup.terminate()
+        self._lookup.disconnect()
 
     @property
     def waiting_bytes(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -101,8 +101,8 @@ async def sampled(monkeypatch: pytest.MonkeyPatch, recent: Recent, *times: float
 
     nothing: Any = None
     stored = Samples(load_settings(), nothing, recent, lambda: after(clock[0]), "w")
-    for name in ("_connected", "_lag"):
-        monkeypatch.setattr(stored, name, AsyncMock(return_value=None))
+    monkeypatch.setattr(samples, "connect", AsyncMock(return_value=Mock(is_closed=lambda: False)))
+    monkeypatch.setattr(stored, "_lag", AsyncMock(return_value=None))
     monkeypatch.setattr(samples, "until_next", due)
     monkeypatch.setattr(samples, "insert", insert)
     task = asyncio.create_task(stored.run())
