@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from nova_stream.kafka.model import Key
-from nova_stream.kafka.opening import opened, opens_nothing_once_closed
+from nova_stream.kafka.opening import start
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 
@@ -87,11 +87,10 @@ async def count_records(
         isolation_level="read_committed",
         fetch_max_wait_ms=_FETCH_WAIT_MS,
     )
-    opens_nothing_once_closed(consumer._client)
     try:
         with contextlib.suppress(KafkaError, OSError):
             async with asyncio.timeout(limit):
-                await opened(consumer.start())
+                await start(consumer)
                 await _count(consumer, stretches, done)
     finally:
         # In a task of its own: where the start was cut off, it ends as if it was cancelled.

@@ -11,13 +11,14 @@ from collections.abc import Coroutine
 from traceback import walk_tb
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
 
 async def opened(opening: Coroutine[Any, Any, None]) -> None:
-    """Await a client's ``bootstrap`` or ``start``; cut off, it leaves no connection open.
+    """Await a client's opening; cut off, it leaves no connection open.
 
     What the client itself knows is left to its own ``close`` or ``stop``.
     """
@@ -32,9 +33,13 @@ async def opened(opening: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-def opens_nothing_once_closed(client: AIOKafkaClient) -> None:
-    """Make the client that a producer or consumer of aiokafka has made for itself a ``Client``."""
+async def start(user: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Start a producer or consumer, whose client becomes a ``Client``; cut off, it leaves no
+    connection open that its own ``stop`` does not know.
+    """
+    client = user.client if isinstance(user, AIOKafkaProducer) else user._client
     client.__class__ = Client
+    await opened(user.start())
 
 
 class Client(AIOKafkaClient):  # type: ignore[misc]

@@ -29,7 +29,7 @@ from nova_stream.errors import PublishError, TopicError, UsageError
 from nova_stream.kafka._producer_stop import stop_producer
 from nova_stream.kafka.faults import unavailable
 from nova_stream.kafka.lives import TopicLives
-from nova_stream.kafka.opening import opened, opens_nothing_once_closed
+from nova_stream.kafka.opening import start
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.records import Outgoing, partition_of
 from nova_stream.settings import Settings
@@ -183,10 +183,9 @@ class Connection:
             # Twice within our limit, since a lost answer shows only when it is over.
             request_timeout_ms=max(int(self.timeout * 500), 1),
         )
-        opens_nothing_once_closed(producer.client)
         try:
             async with asyncio.timeout(self.timeout):
-                await opened(producer.start())
+                await start(producer)
         except (KafkaError, OSError, TimeoutError) as error:
             await producer.stop()
             raise unavailable(error, self._settings) from None
