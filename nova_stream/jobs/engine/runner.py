@@ -46,28 +46,37 @@ class RunEnd(msgspec.Struct, frozen=True):
     recorded: bool
 
 
-class _QueryTime:
-    """The time that the statements of a run took in all its attempts, as this process waited for
-    them; those of two sessions at one moment both count.
+class _Stopwatch:
+    """How long a run takes, and of it the statements of all its attempts, as this process waits
+    for them; those of two sessions at one moment both count.
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._started = time.monotonic()
+        self._queries = 0.0
 
-    def __call__(self, statement: LoggedQuery) -> None:
-        self.seconds += statement.elapsed
+    def add_query(self, statement: LoggedQuery) -> None:
+        self._queries += statement.elapsed
+
+    @property
+    def duration_ms(self) -> float:
+        return round((time.monotonic() - self._started) * 1000, 3)
+
+    @property
+    def query_ms(self) -> float:
+        return round(self._queries * 1000, 3)
 
 
 class _Resources:
     """The sessions and the publisher that a run has open, closed when it ends."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, claim: Claim | None, queries: _QueryTime
+        self, settings: Settings, ledger: Ledger, claim: Claim | None, watch: _Stopwatch
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._claim = claim
-        self._queries = queries
+        self._watch = watch
         self._sessions: list[Connection] = []
         self._publisher: ChangePublisher | None = None
 
@@ -77,7 +86,7 @@ class _Resources:
         else:
             session = await self._ledger.open_session(self._claim)
         self._sessions.append(session)
-        session.add_query_logger(self._queries)
+        session.add_query_logger(self._watch.add_query)
         return session
 
     async def publisher(self) -> ChangePublisher:
@@ -132,9 +141,8 @@ class Runner:
             return finished
 
     async def _run(self, job: Job, claim: Claim) -> RunEnd | None:
-        started = time.monotonic()
-        queries = _QueryTime()
-        work = asyncio.create_task(self._attempts(job, claim, queries))
+        watch = _Stopwatch()
+        work = asyncio.create_task(self._attempts(job, claim, watch))
         beat = asyncio.create_task(self._hold(claim))
         self._metrics.running.labels(job.name).inc()
         try:
@@ -145,11 +153,11 @@ class Runner:
                 await _stop(work)
                 self._log_lost(job, claim)
                 return None
-            outcome, ended = await self._judge(job, claim, work, started, queries)
+            outcome, ended = await self._judge(job, claim, work, watch)
             return await self._close(job, claim, outcome, ended)
         except asyncio.CancelledError:
             await _stop(work)
-            await self._give_back(job, claim, started, queries)
+            await self._give_back(job, claim, watch)
             raise
         finally:
             self._metrics.running.labels(job.name).dec()
@@ -157,18 +165,17 @@ class Runner:
 
     async def run_unrecorded(self, job: Job, claim: Claim) -> RunEnd:
         """Make a run that the ledger cannot have, because it is away; one attempt."""
-        started = time.monotonic()
-        queries = _QueryTime()
-        resources = _Resources(self._settings, self._ledger, None, queries)
+        watch = _Stopwatch()
+        resources = _Resources(self._settings, self._ledger, None, watch)
         work = asyncio.create_task(self._once(job, claim, resources, run_id=None))
         await asyncio.wait({work}, timeout=job.policy.timeout)
-        outcome, ended = await self._judge(job, claim, work, started, queries)
+        outcome, ended = await self._judge(job, claim, work, watch)
         self._report(job, claim, outcome, ended)
         return RunEnd(outcome, ended, recorded=False)
 
-    async def _attempts(self, job: Job, claim: Claim, queries: _QueryTime) -> msgspec.Struct:
+    async def _attempts(self, job: Job, claim: Claim, watch: _Stopwatch) -> msgspec.Struct:
         for attempt in range(1, job.policy.attempts + 1):
-            resources = _Resources(self._settings, self._ledger, claim, queries)
+            resources = _Resources(self._settings, self._ledger, claim, watch)
             run_id = None if claim.kind is Kind.DRY_RUN else claim.held.id
             try:
                 await self._ledger.begin_attempt(claim)
@@ -229,8 +236,7 @@ class Runner:
         job: Job,
         claim: Claim,
         work: asyncio.Task[msgspec.Struct],
-        started: float,
-        queries: _QueryTime,
+        watch: _Stopwatch,
     ) -> tuple[Outcome, RunResult]:
         result: bytes | None = None
         error: str | None = None
@@ -251,12 +257,12 @@ class Runner:
         return outcome, RunResult(
             outcome=outcome.value,
             at=self._clock(),
-            duration_ms=round((time.monotonic() - started) * 1000, 3),
+            duration_ms=watch.duration_ms,
             rows=next(iter(counts.values()), None),
             counts=counts or None,
             result=result,
             error=error,
-            query_ms=round(queries.seconds * 1000, 3),
+            query_ms=watch.query_ms,
         )
 
     async def _close(
@@ -284,16 +290,21 @@ class Runner:
                 self._report(job, claim, outcome, ended)
                 return RunEnd(outcome, ended, recorded=True)
 
-    async def _give_back(self, job: Job, claim: Claim, started: float, queries: _QueryTime) -> None:
+    async def _give_back(self, job: Job, claim: Claim, watch: _Stopwatch) -> None:
         """The process ends: a slot goes to another worker, a run by hand is over."""
         with contextlib.suppress(Exception):
             if claim.kind is Kind.SLOT:
                 await self._ledger.release(claim)
                 return
-            took = round((time.monotonic() - started) * 1000, 3)
-            spent = round(queries.seconds * 1000, 3)
             ended = RunResult(
-                Outcome.FAILED.value, self._clock(), took, None, None, None, "interrupted", spent
+                outcome=Outcome.FAILED.value,
+                at=self._clock(),
+                duration_ms=watch.duration_ms,
+                rows=None,
+                counts=None,
+                result=None,
+                error="interrupted",
+                query_ms=watch.query_ms,
             )
             await self._ledger.finish(claim, ended)
             self._report(job, claim, Outcome.FAILED, ended)
