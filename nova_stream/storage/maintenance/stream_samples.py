@@ -33,30 +33,39 @@ ON CONFLICT (at, worker) DO UPDATE SET
     freshness_ms_max = greatest(s.freshness_ms_max, excluded.freshness_ms_max),
     freshness = s.freshness + excluded.freshness
 """
-_INSERT = f"""
+_INTO = """
 INSERT INTO stream_samples AS s (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
     freshness_ms_sum, freshness_ms_max, freshness)
+"""
+_INSERT = f"""{_INTO}
 VALUES ($1, $2, $3::float8, $4::bigint, CASE WHEN $4::bigint IS NULL THEN 0 ELSE $3::float8 END,
     $4::bigint, $5, $6, $7, $8, $9)
-{_ADDED}"""  # noqa: S608 - our own text
+{_ADDED}"""
 _OLDEST = "SELECT min(at) FROM stream_samples WHERE worker <> '' AND at < $1"
+#: The mean of a lag that was there for some seconds each.
+MEAN_LAG = "sum(lag * lag_seconds) / nullif(sum(lag_seconds), 0)"
+
+
+def slots_of(samples: str) -> str:
+    """What all workers together saw and did in each slot; ``samples`` is a FROM clause's text."""
+    return f"""
+SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_seconds) AS lag_seconds,
+    max(lag_max) AS lag_max, sum(applied) AS applied, sum(flushes) AS flushes,
+    sum(freshness_ms_sum) AS freshness_ms_sum, max(freshness_ms_max) AS freshness_ms_max,
+    sum(freshness) AS freshness
+FROM {samples} GROUP BY at"""  # noqa: S608 - our own text
+
+
 #: $1, $2: from and to; whole minutes. What somebody else folds at the same time is gone for us.
 _FOLD = f"""
 WITH old AS (
     DELETE FROM stream_samples WHERE at >= $1 AND at < $2 AND worker <> '' RETURNING *
-), slots AS (
-    SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_seconds) AS lag_seconds,
-        max(lag_max) AS lag_max, sum(applied) AS applied, sum(flushes) AS flushes,
-        sum(freshness_ms_sum) AS freshness_ms_sum, max(freshness_ms_max) AS freshness_ms_max,
-        sum(freshness) AS freshness
-    FROM old GROUP BY at
 )
-INSERT INTO stream_samples AS s (at, worker, seconds, lag, lag_seconds, lag_max, applied, flushes,
-    freshness_ms_sum, freshness_ms_max, freshness)
-SELECT date_trunc('minute', at, 'UTC'), '', sum(seconds),
-    sum(lag * lag_seconds) / nullif(sum(lag_seconds), 0), sum(lag_seconds), max(lag_max),
-    sum(applied), sum(flushes), sum(freshness_ms_sum), max(freshness_ms_max), sum(freshness)
-FROM slots GROUP BY 1
+{_INTO}
+SELECT date_trunc('minute', at, 'UTC'), '', sum(seconds), {MEAN_LAG}, sum(lag_seconds),
+    max(lag_max), sum(applied), sum(flushes), sum(freshness_ms_sum), max(freshness_ms_max),
+    sum(freshness)
+FROM ({slots_of("old")}) slots GROUP BY 1
 {_ADDED}"""  # noqa: S608 - our own text
 _FORGET = "DELETE FROM stream_samples WHERE at < $1"
 

@@ -12,26 +12,20 @@ import msgspec
 
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
-from nova_stream.storage.maintenance.stream_samples import SECONDS
+from nova_stream.storage.maintenance.stream_samples import MEAN_LAG, SECONDS, slots_of
 from nova_stream.storage.stats.buckets import Range
 from nova_stream.storage.stats.freshness import percentiles
 from nova_stream.storage.stats.outlook import RECENT, Moment
 from nova_stream.storage.stats.read import in_turns, shown
 from nova_stream.storage.stats.rows import Time
 
-_SLOTS = """
-SELECT at, max(seconds) AS seconds, avg(lag) AS lag, max(lag_seconds) AS lag_seconds,
-    max(lag_max) AS lag_max, sum(applied) AS applied, sum(flushes) AS flushes,
-    max(freshness_ms_max) AS freshness_ms_max, sum(freshness) AS freshness
-FROM stream_samples WHERE at >= $1 AND at < $2 GROUP BY at
-"""
 #: $1, $2: the range; $3: where its buckets begin.
 _BUCKETS = f"""
 SELECT width_bucket(at, $3::timestamptz[]) AS bucket, sum(seconds) AS seconds,
-    sum(lag * lag_seconds) / nullif(sum(lag_seconds), 0) AS lag,
+    {MEAN_LAG} AS lag,
     max(lag_max) AS lag_max, sum(applied)::bigint AS applied, sum(flushes)::bigint AS flushes,
     max(freshness_ms_max) AS freshness_ms_max, sum(freshness)::text AS freshness
-FROM ({_SLOTS}) s GROUP BY 1
+FROM ({slots_of("stream_samples WHERE at >= $1 AND at < $2")}) s GROUP BY 1
 """  # noqa: S608 - our own text
 #: $1, $2: from and to. What all workers did in each slot, and for how long they ran.
 _MOMENTS = """
