@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from nova_stream.local.ports import free_port
 from nova_stream.scopes import SCOPES
 from nova_stream.testing.servers import fresh_database
 from tests.browser.dashboard import READER, TOKEN, Running, Window, until
-from tests.chromium import ARGUMENTS, CHROMIUM
+from tests.chromium import CHROMIUM, launched
 
 WIDE: Any = {"width": 1600, "height": 1000}
 
@@ -85,13 +85,9 @@ def _wait_ready(dev: subprocess.Popen[bytes], ready: Path, log: Path) -> None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The browser, started once: Playwright allows no second one beside it."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    """The browser, started once."""
+    with launched() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="package")

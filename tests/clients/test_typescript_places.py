@@ -22,11 +22,11 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from nova_stream.local.ports import free_port
 from nova_stream.settings import Settings
-from tests.chromium import ARGUMENTS, CHROMIUM
+from tests.chromium import launched
 from tests.clients.test_typescript_client import environment
 from tests.clients.workshop import Workshop
 from tests.npm import packages_of
@@ -145,12 +145,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launched() as found:
         yield found
-        found.close()
 
 
 def test_it_works_in_a_page_that_no_bundler_has_seen(
