@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from nova_stream.storage.apply.flush import Flush
 from nova_stream.storage.database import connect
 from nova_stream.storage.migrate import migrate
 from nova_stream.testing.servers import fresh_database
+from tests.integration.stream.harness import Stage, open_stage
 
 #: Time of changes that name none, epoch milliseconds.
 TS_MS = 1771588800000
@@ -105,3 +107,12 @@ def _chunk(settings: Settings, entity: Entity, partition: int, records: list[Rec
         changes=[change for change in changes if change is not None],
         dead=[],
     )
+
+
+@pytest.fixture
+def stage(
+    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
+) -> Iterator[Stage]:
+    """A stage of this test's own, without a worker."""
+    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
+        yield found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +14,7 @@ from nova_stream.storage.database import connect
 from nova_stream.storage.stats import read
 from tests import reference
 from tests.integration.storage.chunks import value_of
-from tests.integration.stream.harness import Stage, open_stage
+from tests.integration.stream.harness import Stage
 
 ENTITIES = (
     Entity.AGENTS,
@@ -30,14 +28,6 @@ ENTITIES = (
 pytestmark = pytest.mark.integration
 
 Steps = dict[str, dict[str, Any]]
-
-
-@pytest.fixture
-def stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,7 +21,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.stats.status import stream_facts
 from tests.integration.jobs.stubs import query
 from tests.integration.storage.chunks import value_of
-from tests.integration.stream.harness import Stage, open_stage, until
+from tests.integration.stream.harness import Stage, until
 
 from .conftest import connected
 
@@ -33,14 +32,6 @@ ApplyLines = Callable[[Iterable[dict[str, Any]]], Awaitable[None]]
 PATH = "/api/v1/stream/status"
 #: Clients of Kafka and Postgres that nobody bounds wait for half a minute and more.
 LIMIT = 5.0
-
-
-@pytest.fixture
-def stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 @asynccontextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,18 +16,10 @@ from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
 from tests.integration.capture.harness import capturing, environment, fetch, until
 from tests.integration.capture.stand_in import Deployment, Int64, Server
-from tests.integration.stream.harness import Stage, open_stage
+from tests.integration.stream.harness import Stage
 from tests.unit.capture.test_mapping import DOCUMENTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture

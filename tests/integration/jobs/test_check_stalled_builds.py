@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +20,7 @@ from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.maintenance import sql
 from tests.integration.jobs.work import NEVER, NOON, ApplyLines, Runs, before, scanned
 from tests.integration.storage.chunks import value_of
-from tests.integration.stream.harness import Stage, open_stage
+from tests.integration.stream.harness import Stage
 
 pytestmark = pytest.mark.integration
 
@@ -270,14 +268,6 @@ async def test_it_walks_indexes(runs: Runs) -> None:
 
 
 # -- topics whose versions are no seq --------------------------------------------------------------
-
-
-@pytest.fixture
-def stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 @pytest.mark.parametrize("kind", ["offset", "lsn"])

@@ -1,24 +1,14 @@
-"""Stages: one for a test, or one with a running worker for a whole file."""
+"""A stage with a running worker for a whole file; one for a test alone is in the folder above."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from nova_stream.testing.servers import fresh_database
 from tests.integration.stream.harness import Stage, open_stage
-
-
-@pytest.fixture
-def stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    """A stage of this test's own, without a worker."""
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

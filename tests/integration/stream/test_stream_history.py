@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,20 +14,12 @@ from nova_stream.clock import isoformat, system_clock
 from nova_stream.events.change import Entity
 from tests.integration.api.conftest import connected
 from tests.integration.storage.chunks import value_of
-from tests.integration.stream.harness import Stage, open_stage, until
+from tests.integration.stream.harness import Stage, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 RECORDS = 3000
 DAY = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
-
-
-@pytest.fixture
-def stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture
