@@ -144,6 +144,21 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
             return error
         return None
 
+    async def learn(self, partitions: Mapping[str, int]) -> list[str]:
+        """Ask Kafka again where aiokafka knows other partitions than these; gives those topics."""
+        if self._consumer is None:
+            return []
+        found: list[str] = await self.call_thread(self._learn, partitions)
+        return found
+
+    async def _learn(self, partitions: Mapping[str, int]) -> list[str]:
+        client = self._ensure_consumer()._client
+        known = client.cluster.partitions_for_topic
+        others = [topic for topic, count in partitions.items() if len(known(topic) or ()) != count]
+        if others:
+            client.force_metadata_update()
+        return others
+
     async def _fetch_records(
         self,
         consumer: Any,
@@ -520,6 +535,20 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         if (error := await self._thread.group_error()) and not self.refusals.note(error, now):
             _log.warning("the group cannot be joined", error=repr(error))
         self.refusals.settle(now)
+
+    async def follow_topics(self, partitions: Mapping[str, int]) -> None:
+        """See to it that partitions are assigned of all these topics.
+
+        A broker that has just started may tell of none. Faust leaves out what aiokafka does not
+        know when it assigns, so that nobody reads it, and aiokafka would ask again only after
+        minutes. What it learns then makes the group assign anew.
+        """
+        if unknown := await self._thread.learn(partitions):
+            _log.warning(
+                "Kafka did not tell of all partitions",
+                topics=sorted(unknown),
+                then="it is asked again, and the partitions are assigned anew",
+            )
 
     async def lag(self) -> dict[tuple[str, int], int]:
         """Offsets that can be read and are not applied, by partition; asks Kafka.

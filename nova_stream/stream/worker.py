@@ -122,7 +122,7 @@ class Worker:
             asyncio.create_task(members.watch(), name="dead members"),
             asyncio.create_task(flusher.run(), name="flusher"),
             asyncio.create_task(pumps.failed(), name="pumps"),
-            asyncio.create_task(self._watch_topics(), name="topics"),
+            asyncio.create_task(self._watch_topics(app), name="topics"),
             asyncio.create_task(self._watch_positions(app), name="positions"),
             asyncio.create_task(self._watch_rights(app), name="rights"),
             asyncio.create_task(self._measure(app), name="metrics"),
@@ -299,9 +299,10 @@ class Worker:
 
     # -- watchers --------------------------------------------------------------------------------
 
-    async def _watch_topics(self) -> None:
+    async def _watch_topics(self, app: faust.App) -> None:
         """Notice a topic that was made again (aiokafka would read nothing, without a word) or
-        enlarged (it would see that after minutes, and Faust's changelogs would be too small).
+        enlarged (it would see that after minutes, and Faust's changelogs would be too small), and
+        one that was not known when partitions were assigned.
         """
         gone: set[str] = set()
         away = False
@@ -338,6 +339,9 @@ class Worker:
                 )
                 self._rebuild.set()
                 return
+            counts = {topic: now.partitions for topic, now in found.items()}
+            changelogs = wiring.changelog_topics(self._settings, counts) if not gone else {}
+            await app.consumer.follow_topics(counts | changelogs)
 
     async def _watch_positions(self, app: faust.App) -> None:
         """Go back where a position was set back, for a source that moved."""
