@@ -1,8 +1,8 @@
 """The tables as SQLAlchemy models, to read caches and rows with; ``docs/models.md`` has examples.
 
-What this module names is stable: models and columns are added, not renamed. The submodules also
-have what nova-stream keeps for itself; that may change with every version. The migrations make the
-tables, and ``make check`` compares the two. Needs the extra ``models``.
+What this module names is stable: models and columns are added, not renamed. What nova-stream keeps
+for itself alone has no model. The migrations make the tables, and ``make check`` compares the
+models with them. Needs the extra ``models``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from nova_stream.extras import missing
 
 try:
-    from nova_stream.models import api, days, sources
     from nova_stream.models.base import SNAPSHOT, Base
     from nova_stream.models.engagement import (
         EngagementChurn,
@@ -36,13 +35,9 @@ try:
         BuildStatsPartial,
         BuildStatsRecount,
     )
-    from nova_stream.models.stream import DeadLetter, StreamPosition
-    from nova_stream.models.stream_history import StreamHistory
+    from nova_stream.models.stream import DeadLetter, StreamHistory, StreamPosition
 except ModuleNotFoundError as error:
     raise missing(error) from None
-
-#: Whose tables belong to the schema too, though nobody else reads them.
-_INTERNAL = (api, days, sources)
 
 __all__ = [
     "SNAPSHOT",

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from datetime import datetime
+from typing import Any, ClassVar, NoReturn
 
-from sqlalchemy import DateTime, event, text
+from sqlalchemy import BigInteger, DateTime, Double, Text, event
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
 from nova_stream.errors import UsageError
-
-TIME = DateTime(timezone=True)
-ZERO = text("0")
-DELETED = text("deleted_at IS NOT NULL")
-#: Of a model: it is a view, which the migrations make from SQL of their own.
-VIEW = {"info": {"view": True}}
 
 #: Options of an engine or a connection: all statements of a transaction see one moment, and
 #: Postgres refuses to change anything.
@@ -22,8 +18,18 @@ SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 class Base(DeclarativeBase):
     """Base of all models. They are for reading: a session that would write one raises UsageError,
-    since rows and figures follow from published changes alone.
+    since rows and figures follow from published changes alone. They have columns and keys; the rest
+    of the schema (indexes, checks, defaults) is the migrations'.
     """
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        int: BigInteger,
+        float: Double,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
 
 
 def _refuse(mapper: Any, _connection: Any, _row: object) -> NoReturn:

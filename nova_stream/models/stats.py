@@ -5,84 +5,66 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Double,
-    Index,
-    Integer,
-    Numeric,
-    Text,
-)
+from sqlalchemy import Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_stream.models.base import TIME, VIEW, ZERO, Base
+from nova_stream.models.base import Base
 
 
 class AgentFigures:
     """The figures of an agent."""
 
-    agent_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    agent_name: Mapped[str] = mapped_column(Text)
-    role: Mapped[str | None] = mapped_column(Text)
-    total_tasks: Mapped[int] = mapped_column(BigInteger)
-    completed_tasks: Mapped[int] = mapped_column(BigInteger)
-    failed_tasks: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration: Mapped[float] = mapped_column(Double)
-    last_active: Mapped[datetime | None] = mapped_column(TIME)
-    current_status: Mapped[str] = mapped_column(Text)
+    agent_id: Mapped[str] = mapped_column(primary_key=True)
+    agent_name: Mapped[str]
+    role: Mapped[str | None]
+    total_tasks: Mapped[int]
+    completed_tasks: Mapped[int]
+    failed_tasks: Mapped[int]
+    success_rate: Mapped[float]
+    avg_duration: Mapped[float]
+    last_active: Mapped[datetime | None]
+    current_status: Mapped[str]
 
 
 class BuildFigures:
     """The figures of all builds."""
 
-    total_builds: Mapped[int] = mapped_column(BigInteger)
-    completed_builds: Mapped[int] = mapped_column(BigInteger)
-    failed_builds: Mapped[int] = mapped_column(BigInteger)
-    running_builds: Mapped[int] = mapped_column(BigInteger)
-    success_rate: Mapped[float] = mapped_column(Double)
-    avg_duration_ms: Mapped[float] = mapped_column(Double)
+    total_builds: Mapped[int]
+    completed_builds: Mapped[int]
+    failed_builds: Mapped[int]
+    running_builds: Mapped[int]
+    success_rate: Mapped[float]
+    avg_duration_ms: Mapped[float]
 
 
 class AgentStats(AgentFigures, Base):
     """The statistics of each registered agent, equal to a recount in every snapshot."""
 
     __tablename__ = "agent_stats_cache"
-    cached_at: Mapped[datetime] = mapped_column(TIME)
-    __table_args__ = (
-        Index("agent_stats_cache_agent_name", "agent_name"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
+    cached_at: Mapped[datetime]
 
 
 class BuildStats(BuildFigures, Base):
     """The statistics of all builds: one row."""
 
     __tablename__ = "build_stats_cache"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    last_build_time: Mapped[datetime | None] = mapped_column(TIME)
-    cached_at: Mapped[datetime] = mapped_column(TIME)
-    __table_args__ = (
-        CheckConstraint("id = 1", name="build_stats_cache_one_row"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    last_build_time: Mapped[datetime | None]
+    cached_at: Mapped[datetime]
 
 
 class AgentStatsRecount(AgentFigures, Base):
     """The same figures, counted from the rows at the moment of the query."""
 
     __tablename__ = "agent_stats_recount"
-    __table_args__ = (VIEW,)
 
 
 class BuildStatsRecount(BuildFigures, Base):
     """The builds' figures, counted from the rows at the moment of the query: one row."""
 
     __tablename__ = "build_stats_recount"
-    total_builds: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    last_build_time: Mapped[datetime | None] = mapped_column(TIME)
-    __table_args__ = (VIEW,)
+    total_builds: Mapped[int] = mapped_column(primary_key=True)
+    last_build_time: Mapped[datetime | None]
 
 
 class AgentStatsPartial(Base):
@@ -92,41 +74,36 @@ class AgentStatsPartial(Base):
     """
 
     __tablename__ = "agent_stats_partials"
-    agent: Mapped[str] = mapped_column(Text, primary_key=True)
-    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    agent: Mapped[str] = mapped_column(primary_key=True)
+    topic: Mapped[str] = mapped_column(primary_key=True)
     partition: Mapped[int] = mapped_column(Integer, primary_key=True)
-    total_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    completed_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    failed_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    running_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    active_tasks: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    executions: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    duration_sum: Mapped[Decimal] = mapped_column(Numeric, server_default=ZERO)
-    __table_args__ = (
-        Index("agent_stats_partials_position", "topic", "partition"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
+    total_tasks: Mapped[int]
+    completed_tasks: Mapped[int]
+    failed_tasks: Mapped[int]
+    running_tasks: Mapped[int]
+    active_tasks: Mapped[int]
+    executions: Mapped[int]
+    duration_sum: Mapped[Decimal]
 
 
 class BuildStatsPartial(Base):
     """What the records of one partition have added to the builds' figures."""
 
     __tablename__ = "build_stats_partials"
-    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    topic: Mapped[str] = mapped_column(primary_key=True)
     partition: Mapped[int] = mapped_column(Integer, primary_key=True)
-    total_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    completed_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    failed_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    running_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    timed_builds: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    duration_sum_ms: Mapped[Decimal] = mapped_column(Numeric, server_default=ZERO)
-    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+    total_builds: Mapped[int]
+    completed_builds: Mapped[int]
+    failed_builds: Mapped[int]
+    running_builds: Mapped[int]
+    timed_builds: Mapped[int]
+    duration_sum_ms: Mapped[Decimal]
 
 
 class BuildStatsHistory(BuildFigures, Base):
     """The builds' figures as refreshBuildStats found them, a row a run."""
 
     __tablename__ = "build_stats_history"
-    taken_at: Mapped[datetime] = mapped_column(TIME, primary_key=True)
+    taken_at: Mapped[datetime] = mapped_column(primary_key=True)
     drift: Mapped[int] = mapped_column(Integer)
-    run_id: Mapped[int] = mapped_column(BigInteger)
+    run_id: Mapped[int]

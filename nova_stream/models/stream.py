@@ -1,45 +1,14 @@
-"""What the stream keeps: topics, positions, dead letters."""
+"""What the stream keeps: positions, dead letters, and how it has been doing."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Index,
-    Integer,
-    LargeBinary,
-    Text,
-    text,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import ARRAY, BigInteger, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_stream.models.base import TIME, ZERO, Base
-
-
-class StreamTopic(Base):
-    """A topic as nova-stream knows it: its id in Kafka, its generation, its kind of version.
-
-    ``enlarged_at`` is set where it got more partitions while its versions are offsets: those of
-    two partitions do not compare. ``source_generation`` counts the servers that its lsns came
-    from, ``truncation`` is what the last truncation means for partitions that are new.
-    ``flattened`` is whether it has had records without an envelope: its tombstones delete.
-    """
-
-    __tablename__ = "stream_topics"
-    topic: Mapped[str] = mapped_column(Text, primary_key=True)
-    topic_id: Mapped[str | None] = mapped_column(Text)
-    generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
-    version_kind: Mapped[str | None] = mapped_column(Text)
-    partitions: Mapped[int | None] = mapped_column(Integer)
-    enlarged_at: Mapped[datetime | None] = mapped_column(TIME)
-    source_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
-    truncation: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    flattened: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+from nova_stream.models.base import Base
 
 
 class StreamPosition(Base):
@@ -56,54 +25,52 @@ class StreamPosition(Base):
     """
 
     __tablename__ = "stream_positions"
-    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    topic: Mapped[str] = mapped_column(primary_key=True)
     partition: Mapped[int] = mapped_column(Integer, primary_key=True)
-    generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
-    next_offset: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    records_end: Mapped[int | None] = mapped_column(BigInteger)
-    epoch: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
-    updated_at: Mapped[datetime] = mapped_column(TIME, server_default=text("now()"))
-    source_generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
-    source_offsets: Mapped[list[int]] = mapped_column(
-        ARRAY(BigInteger), server_default=text("'{}'")
-    )
-    lsn_high: Mapped[int | None] = mapped_column(BigInteger)
-    truncation: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    stopped_at: Mapped[datetime | None] = mapped_column(TIME)
-    stopped_why: Mapped[str | None] = mapped_column(Text)
-    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+    generation: Mapped[int] = mapped_column(Integer)
+    next_offset: Mapped[int]
+    records_end: Mapped[int | None]
+    epoch: Mapped[int]
+    updated_at: Mapped[datetime]
+    source_generation: Mapped[int] = mapped_column(Integer)
+    source_offsets: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    lsn_high: Mapped[int | None]
+    truncation: Mapped[dict[str, Any] | None]
+    stopped_at: Mapped[datetime | None]
+    stopped_why: Mapped[str | None]
 
 
 class DeadLetter(Base):
     """A record that could not be applied, with its bytes."""
 
     __tablename__ = "dead_letters"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    topic: Mapped[str] = mapped_column(Text)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    topic: Mapped[str]
     partition: Mapped[int] = mapped_column(Integer)
-    offset: Mapped[int] = mapped_column(BigInteger)
-    generation: Mapped[int] = mapped_column(Integer, server_default=ZERO)
-    key: Mapped[bytes | None] = mapped_column(LargeBinary)
-    value: Mapped[bytes | None] = mapped_column(LargeBinary)
-    headers: Mapped[list[Any]] = mapped_column(JSONB)
-    record_time: Mapped[datetime | None] = mapped_column(TIME)
-    reason: Mapped[str] = mapped_column(Text)
-    message: Mapped[str] = mapped_column(Text)
-    failed_at: Mapped[datetime] = mapped_column(TIME, server_default=text("now()"))
-    attempts: Mapped[int] = mapped_column(Integer, server_default=text("1"))
-    state: Mapped[str] = mapped_column(Text, server_default=text("'open'"))
-    __table_args__ = (
-        Index("dead_letters_record", "topic", "generation", "partition", "offset", unique=True),
-        Index("dead_letters_state", "state", "id"),
-        Index(
-            "dead_letters_moved",
-            "topic",
-            "generation",
-            "partition",
-            "offset",
-            postgresql_where=text("state = 'open' AND reason = 'source_moved'"),
-        ),
-        CheckConstraint(
-            "state in ('open', 'retried', 'discarded')", name="dead_letters_state_known"
-        ),
-    )
+    offset: Mapped[int]
+    generation: Mapped[int] = mapped_column(Integer)
+    key: Mapped[bytes | None]
+    value: Mapped[bytes | None]
+    headers: Mapped[list[Any]]
+    record_time: Mapped[datetime | None]
+    reason: Mapped[str]
+    message: Mapped[str]
+    failed_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str]
+
+
+class StreamHistory(Base):
+    """A minute of the stream (UTC): lag in records, pace, and freshness in milliseconds. A minute
+    in which no worker ran has no row; ``seconds`` says how much of it workers saw.
+    """
+
+    __tablename__ = "stream_history"
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    seconds: Mapped[float]
+    lag_records: Mapped[float | None]
+    lag_records_max: Mapped[int | None]
+    applied_records: Mapped[int]
+    applied_records_per_second: Mapped[float | None]
+    freshness_ms_avg: Mapped[float | None]
+    freshness_ms_max: Mapped[float | None]
