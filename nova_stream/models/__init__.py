@@ -11,31 +11,34 @@ from nova_stream.extras import missing
 
 try:
     from nova_stream.models.base import SNAPSHOT, Base
-    from nova_stream.models.engagement import (
-        EngagementChurn,
-        EngagementDay,
-        EngagementRetention,
-        UserActivityDay,
-    )
     from nova_stream.models.entities import Activity, Agent, Build, Execution, Task, User
-    from nova_stream.models.jobs import Alert, InactiveUser, JobRun, LateJob
-    from nova_stream.models.ranges import (
-        AgentStatsHourly,
-        BuildStatsHourly,
-        FinishedBuild,
-        FinishedTask,
-        TimedExecution,
-    )
-    from nova_stream.models.stats import (
+    from nova_stream.models.figures import (
         AgentStats,
+        AgentStatsHourly,
         AgentStatsPartial,
         AgentStatsRecount,
         BuildStats,
         BuildStatsHistory,
+        BuildStatsHourly,
         BuildStatsPartial,
         BuildStatsRecount,
+        EngagementChurn,
+        EngagementDay,
+        EngagementRetention,
+        FinishedBuild,
+        FinishedTask,
+        TimedExecution,
+        UserActivityDay,
     )
-    from nova_stream.models.stream import DeadLetter, StreamHistory, StreamPosition
+    from nova_stream.models.operation import (
+        Alert,
+        DeadLetter,
+        InactiveUser,
+        JobRun,
+        LateJob,
+        StreamHistory,
+        StreamPosition,
+    )
 except ModuleNotFoundError as error:
     raise missing(error) from None
 
