@@ -20,11 +20,6 @@ class Outage:
         self._what = what
         self._failures = 0
 
-    @property
-    def away(self) -> bool:
-        """Whether the last try failed."""
-        return self._failures > 0
-
     def pause_after(self, error: Exception, asked: float | None = None) -> float:
         """Note a failure; gives the seconds to wait: as long as the server ``asked`` for, else
         from half a second to half a minute, spread by chance so that not all come at once.

@@ -138,17 +138,6 @@ class Decoder:
         )
 
 
-_DECODERS = {entity: Decoder(entity) for entity in Entity}
-
-
-def decode(entity: Entity, record: SourceRecord, partition: int) -> Change | None:
-    """``Decoder(entity).decode``: the change that a record asks for, None for a tombstone.
-
-    Raises RejectedError only.
-    """
-    return _DECODERS[entity].decode(record, partition)
-
-
 def _after(envelope: Envelope) -> dict[str, Any]:
     after = envelope.fields.get("after")
     if not isinstance(after, dict):

@@ -9,8 +9,6 @@ from datetime import timedelta
 from threading import Lock
 
 from nova_stream.clock import EPOCH, Clock
-from nova_stream.errors import RejectedError
-from nova_stream.events.envelope import MAX_VERSION
 
 #: Offsets of a topic that was made again outrank those before: the generation stands above
 #: this many bits of the version's number (2^44 records a partition, 2^19 generations).
@@ -42,20 +40,7 @@ class HybridClock:
         self._lock = Lock()
 
     def next(self) -> int:
-        """Microseconds since the Unix epoch, greater than every number given or observed before.
-
-        Raises RejectedError ``bad_version`` when none is left below 2^63.
-        """
+        """Microseconds since the Unix epoch, greater than every number given before."""
         with self._lock:
-            number = max((self._clock() - EPOCH) // _MICROSECOND, self._last + 1)
-            if number > MAX_VERSION:
-                raise RejectedError(
-                    "bad_version", f"no version is left above {self._last}, which somebody has used"
-                )
-            self._last = number
-            return number
-
-    def observe(self, number: int) -> None:
-        """Makes ``next`` give only numbers above ``number``, which somebody else has given."""
-        with self._lock:
-            self._last = max(self._last, number)
+            self._last = max((self._clock() - EPOCH) // _MICROSECOND, self._last + 1)
+            return self._last

@@ -42,7 +42,7 @@ def _look_up() -> Account | None:
         entry = pwd.getpwnam(NAME)
     except KeyError:
         return None
-    return Account(NAME, entry.pw_uid, entry.pw_gid)
+    return Account(entry.pw_uid, entry.pw_gid)
 
 
 def _create(*, last: bool) -> None:

@@ -25,7 +25,6 @@ _TIED = Path(__file__).with_name("_exec_with_parent_death_signal.py")
 class Account:
     """The system account that a child runs as, where that is not the caller's."""
 
-    name: str
     uid: int
     gid: int
 

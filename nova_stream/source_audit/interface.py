@@ -113,9 +113,6 @@ class SourceTables(Protocol):
     async def readers(self) -> list[Reader]:
         """Those who take the changes away, where the source knows them."""
 
-    async def close(self) -> None:
-        """Let go of the source; may be repeated."""
-
 
 def typed_fields(entity: Entity) -> frozenset[str]:
     """The fields that stand in typed columns too: figures are counted by these."""

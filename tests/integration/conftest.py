@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from nova_stream.events.change import Entity, Version
-from nova_stream.events.decode import decode
 from nova_stream.events.encode import encode_change, encode_key
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.settings import Settings, load_settings
@@ -22,6 +21,7 @@ from nova_stream.storage.apply.flush import Flush
 from nova_stream.storage.database import connect
 from nova_stream.storage.migrate import migrate
 from nova_stream.testing.servers import fresh_database
+from tests.decoding import decode
 from tests.integration.stream.harness import Stage, open_stage
 
 #: Time of changes that name none, epoch milliseconds.

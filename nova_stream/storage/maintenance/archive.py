@@ -65,8 +65,6 @@ class StoredExecution(msgspec.Struct, frozen=True):
     agent: str | None
     duration: Decimal | None
     timestamp: datetime | None
-    version: int
-    version_minor: int
     deleted_at: datetime | None
     doc: str | None
     archived_at: datetime | None

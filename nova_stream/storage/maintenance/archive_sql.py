@@ -129,7 +129,7 @@ SELECT count(*) FROM back
 """
 
 EXECUTION = """
-SELECT id, task_id, agent, duration, timestamp, version, version_minor, deleted_at,
-    doc::text AS doc, archived_at, archive_object
+SELECT id, task_id, agent, duration, timestamp, deleted_at, doc::text AS doc, archived_at,
+    archive_object
 FROM executions WHERE id = $1
 """

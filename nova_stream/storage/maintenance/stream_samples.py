@@ -16,7 +16,6 @@ SECONDS = 10
 KEPT = timedelta(days=2)
 #: A fold takes so much of time in a statement.
 _FOLDED = timedelta(hours=6)
-_MINUTE = timedelta(minutes=1)
 
 #: What is there already of the same time stays and counts: clocks go back, and timers are late.
 #: Of a minute that another worker's sample comes late for, no more than a minute has passed.

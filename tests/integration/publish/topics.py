@@ -9,12 +9,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from nova_stream.events.change import Change, Entity
-from nova_stream.events.decode import decode
 from nova_stream.kafka.options import client_options
 from nova_stream.kafka.probe import KafkaProbe
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 from tests.confluent import admin_options
+from tests.decoding import decode
 
 PARTITIONS = 3
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import BUILD_STATUSES, TASK_STATUSES, Change, Entity, VersionKind
-from nova_stream.events.decode import decode
 from nova_stream.events.placeholders import DEFAULT
 from nova_stream.events.times import time_text
+from tests.decoding import decode
 from tests.integration.storage.chunks import NOON_MS, Record, value_of
 from tests.recount import (
     Recount,

@@ -163,5 +163,4 @@ def test_pauses_grow_and_are_bounded() -> None:
     assert outage.pause_after(ValueError(), 100) == 100
     assert outage.pause_after(ValueError(), 10_000) == 300
     outage.over()
-    assert not outage.away
     assert outage.pause_after(ValueError("again")) <= 0.5

@@ -12,7 +12,7 @@ import pytest
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Change, Entity
-from nova_stream.events.decode import decode
+from tests.decoding import decode
 
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
 NOON_MS = 1771588800000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nova_stream.events.change import Entity, VersionKind
-from nova_stream.events.decode import decode
+from tests.decoding import decode
 
 from .helpers import (
     DOCUMENTS,

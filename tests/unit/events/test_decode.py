@@ -10,7 +10,8 @@ import pytest
 
 from nova_stream.clock import EPOCH
 from nova_stream.events.change import COLUMNS, Entity, VersionKind
-from nova_stream.events.decode import Decoder, decode
+from nova_stream.events.decode import Decoder
+from tests.decoding import decode
 
 from .helpers import (
     DOCUMENTS,

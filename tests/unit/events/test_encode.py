@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from nova_stream.clock import from_millis
 from nova_stream.events.change import Entity, Version, VersionKind
-from nova_stream.events.decode import decode
 from nova_stream.events.encode import (
     Op,
     cloudevents_headers,
@@ -21,6 +20,7 @@ from nova_stream.events.encode import (
     encode_key,
     validate_document,
 )
+from tests.decoding import decode
 
 from .helpers import (
     DOCUMENTS,

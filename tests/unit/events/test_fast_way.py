@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Change, Entity
-from nova_stream.events.decode import Decoder, decode
+from nova_stream.events.decode import Decoder
+from tests.decoding import decode
 
 from .helpers import DOCUMENTS, MARK, NOON_TEXT, Record, doc_of, dumps, envelope, without
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, VersionKind
-from nova_stream.events.decode import Decoder, decode
+from nova_stream.events.decode import Decoder
 from nova_stream.events.documents import RULES
+from tests.decoding import decode
 from tests.unit.events.helpers import (
     DOCUMENTS,
     NOON,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nova_stream.events.change import Entity, VersionKind
-from nova_stream.events.decode import decode
 from nova_stream.events.mongodb import key_value, plain_value
+from tests.decoding import decode
 from tests.unit.events.helpers import (
     NOON,
     NOON_MS,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from nova_stream.events.change import SNAPSHOT_MINOR, Entity, Origin, VersionKind
-from nova_stream.events.decode import decode
 from nova_stream.events.envelope import VERSION_HEADER
 from nova_stream.events.record_version import origin_header
+from tests.decoding import decode
 
 from .helpers import DOCUMENTS, NOON, NOON_MS, Record, dumps, envelope, read, rejected
 

@@ -313,7 +313,7 @@ def test_an_unforeseen_failure_is_a_rejection_with_its_cause(
 
     monkeypatch.setattr(module, "open_envelope", fail)
     with pytest.raises(RejectedError, match="no room") as caught:
-        module.decode(TASKS, Record(b"{}"), 0)
+        module.Decoder(TASKS).decode(Record(b"{}"), 0)
     assert caught.value.reason == "undecodable"
     assert isinstance(caught.value.__cause__, MemoryError)
 

@@ -16,10 +16,10 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import COLUMNS, Entity
-from nova_stream.events.decode import decode
 from nova_stream.events.documents import DOCUMENTS as STRUCTS
 from nova_stream.events.documents import RULES, camel_case
 from nova_stream.events.encode import validate_document
+from tests.decoding import decode
 from tools.json_schema import record_schema
 from tools.schemas import differing_files, main, schema_files, write_schemas
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity
-from nova_stream.events.decode import decode
 from nova_stream.events.documents import COLUMN_NAMES, RULES, Kind
+from tests.decoding import decode
 
 from .connector import (
     DECIMAL_MODES,

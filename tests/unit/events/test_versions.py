@@ -7,10 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity, VersionKind
 from nova_stream.events.envelope import VERSION_HEADER
 from nova_stream.events.versions import HybridClock
@@ -69,28 +66,6 @@ def test_the_hybrid_clock_rises_when_the_clock_stands_still_or_goes_back() -> No
     instants = iter([NOON, NOON, NOON - timedelta(hours=1), NOON + timedelta(microseconds=9)])
     clock = HybridClock(lambda: next(instants))
     assert [clock.next() - NOON_MS * 1000 for _ in range(4)] == [0, 1, 2, 9]
-
-
-@given(st.lists(st.integers(0, 2**62) | st.none(), max_size=20))
-def test_the_hybrid_clock_is_above_all_that_it_gave_or_observed(steps: list[int | None]) -> None:
-    clock, highest = HybridClock(lambda: NOON), 0
-    for step in steps:
-        if step is None:
-            number = clock.next()
-            assert number > highest
-            highest = number
-        else:
-            clock.observe(step)
-            highest = max(highest, step)
-
-
-def test_the_hybrid_clock_ends_at_the_largest_version() -> None:
-    clock = HybridClock(lambda: NOON)
-    clock.observe(2**63 - 2)
-    assert clock.next() == 2**63 - 1
-    for _ in range(2):
-        with pytest.raises(RejectedError, match="no version is left"):
-            clock.next()
 
 
 def test_the_hybrid_clock_gives_no_number_twice_to_several_threads() -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from nova_stream.clock import to_millis
 from nova_stream.events.change import Entity, VersionKind
-from nova_stream.events.decode import decode
 from nova_stream.events.json_text import parse_json
 from nova_stream.jobs.stall_events import _raw, verdict_of
 from nova_stream.kafka.records import RecordMaker
 from nova_stream.storage.maintenance.stalled import StalledBuild
+from tests.decoding import decode
 from tests.integration.storage.chunks import Record
 
 NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)

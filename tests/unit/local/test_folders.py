@@ -55,7 +55,7 @@ def test_a_folder_with_other_things_keeps_its_mode_and_our_parts_are_closed(tmp_
 def test_the_account_passes_through_and_nobody_else(tmp_path: Path) -> None:
     data = tmp_path / "data"
     make_private(data)
-    let_account_through(data, Account("somebody", os.getuid(), os.getgid()))
+    let_account_through(data, Account(os.getuid(), os.getgid()))
     make_private(data)  # as Kafka does, which starts again beside it
     assert mode(data) == 0o710
     assert data.stat().st_gid == os.getgid()
@@ -66,5 +66,5 @@ def test_in_a_folder_with_other_things_it_passes_as_everybody_may(tmp_path: Path
     tmp_path.chmod(0o700)
     (tmp_path / "theirs").touch()
     make_private(tmp_path)
-    let_account_through(tmp_path, Account("somebody", os.getuid(), os.getgid()))
+    let_account_through(tmp_path, Account(os.getuid(), os.getgid()))
     assert mode(tmp_path) == 0o701

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from nova_stream.errors import RejectedError
 from nova_stream.events.change import Entity, VersionKind
-from nova_stream.events.decode import decode
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.kafka.records import (
     MAX_RECORD_BYTES,
@@ -23,6 +22,7 @@ from nova_stream.kafka.records import (
     murmur2,
     partition_of,
 )
+from tests.decoding import decode
 
 from .helpers import NOON_MS, TASK, noon
 

@@ -18,11 +18,11 @@ from nova_stream.events.change import (
     Version,
     VersionKind,
 )
-from nova_stream.events.decode import decode
 from nova_stream.source_audit.compare import Difference
 from nova_stream.source_audit.nova import NovaRow, Topic
 from nova_stream.source_audit.repair import RepairPlace, kind_for, rank_of, repair_record
 from nova_stream.storage.apply.fold import Rank
+from tests.decoding import decode
 
 _NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
 
