@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,6 @@ from nova_stream.cli import (
     trail,
     worker,
 )
-from nova_stream.cli.help import without_types_of_flags
 from nova_stream.errors import MissingExtraError, NovaStreamError
 from nova_stream.extras import missing
 
@@ -95,7 +94,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status. What goes wrong is one line on standard error."""
-    command = without_types_of_flags(typer.main.get_command(app))
+    command = _without_types_of_flags(typer.main.get_command(app))
     words = list(arguments) or ["--help"]
     try:
         status = command.main(words, prog_name="nova-stream", standalone_mode=False)
@@ -171,6 +170,27 @@ def _options(
     ] = False,
 ) -> None:
     del version  # its callback has answered
+
+
+def _without_types_of_flags(command: Any, parent: typer.Context | None = None) -> Any:
+    """``command`` and all below it: no type beside flags, ``--help`` and arguments, which typer
+    calls ``<bool>`` and ``<str>``. An argument's name says what it is.
+    """
+    context = typer.Context(command, parent=parent, **command.context_settings)
+    for parameter in [*command.params, command.get_help_option(context)]:
+        if parameter is None:
+            continue
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = _nothing
+        elif parameter.is_flag and parameter.metavar is None:
+            parameter.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _without_types_of_flags(inner, context)
+    return command
+
+
+def _nothing(ctx: Any) -> None:
+    """Instead of a type."""
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ gap, and all that follows for that partition would be refused too: so it is repl
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,7 +27,6 @@ from aiokafka.errors import (
 )
 
 from nova_stream.errors import PublishError, TopicError, UsageError
-from nova_stream.kafka._producer_stop import stop_producer
 from nova_stream.kafka.faults import unavailable
 from nova_stream.kafka.lives import TopicLives
 from nova_stream.kafka.opening import start
@@ -222,3 +222,38 @@ def _cause(error: KafkaError, topic: str) -> str:
     if isinstance(error, UnknownTopicOrPartitionError):
         return f"the topic {topic} is not there any more (nova-stream doctor)"
     return str(error)
+
+
+async def stop_producer(producer: AIOKafkaProducer, limit: float) -> None:
+    """End ``producer``; what it has not sent after ``limit`` seconds is given up.
+
+    Its own ``stop`` waits until everything is sent: for ever when Kafka is away, since with
+    idempotence nothing expires.
+    """
+    stopping = asyncio.create_task(producer.stop())
+    done, _ = await asyncio.wait({stopping}, timeout=limit)
+    if not done:
+        await _give_up(producer)
+    # A producer that has failed for good says so once more.
+    with contextlib.suppress(Exception):
+        await stopping
+
+
+async def _give_up(producer: AIOKafkaProducer) -> None:
+    # aiokafka's inside, as in ``large_batches.py`` and ``stream/transport.py``.
+    sender = producer._sender.sender_task
+    while not sender.done():
+        # The first one makes it wait for its requests, the next gives those up too.
+        sender.cancel()
+        await asyncio.wait({sender}, timeout=0.05)
+
+    accumulator = producer._message_accumulator
+    queued = [batch for batches in accumulator._batches.values() for batch in batches]
+    # A batch that is to be tried again is not in here, and removes itself when it ends.
+    accumulator._pending_batches.update(queued)
+    given_up = list(accumulator._pending_batches)
+    accumulator.fail_all(ProducerClosed())
+    for batch in given_up:
+        for future in (batch.future, batch._drain_waiter):
+            if future.done() and not future.cancelled():
+                future.exception()  # seen: those who waited have been told already

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
+from concurrent.futures import Future
+from typing import Any
 
-from nova_stream import names
 from nova_stream.kafka.model import KafkaState
 from nova_stream.settings import Settings
 
@@ -29,7 +31,7 @@ async def _state_of(broker: str) -> KafkaState:
     host, _, port = broker.rpartition(":")
     try:
         async with asyncio.timeout(_LIMIT_S):
-            found = await names.look_up(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+            found = await look_up(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
             for *_, address in found:
                 if not await _refuses(address[0], address[1]):
                     return "silent"
@@ -51,3 +53,47 @@ async def _refuses(host: str, port: int) -> bool:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return False
+
+
+_Asked = tuple[Any, ...]
+
+_lock = threading.Lock()
+_under_way: dict[_Asked, Future[list[Any]]] = {}
+
+
+async def look_up(host: Any, port: Any, **hints: int) -> list[Any]:
+    """As ``socket.getaddrinfo``; those who ask for the same at one moment share one look.
+
+    Raises socket.gaierror; who stops waiting leaves the look to the others. An event loop's own way
+    takes a thread of the loop's for each attempt, which nobody gets back before the resolver gives
+    up: who tries once a second soon has others wait for theirs, and cannot end.
+    """
+    asked = (host, port, *sorted(hints.items()))
+    with _lock:
+        found = _under_way.get(asked)
+        if found is None:
+            found = _under_way[asked] = Future()
+            found.set_running_or_notify_cancel()
+            threading.Thread(target=_ask, args=(asked, found), name="names", daemon=True).start()
+    return await asyncio.wrap_future(found)
+
+
+def _ask(asked: _Asked, found: Future[list[Any]]) -> None:
+    host, port, *hints = asked
+    try:
+        addresses = socket.getaddrinfo(host, port, **dict(hints))
+    except UnicodeError:
+        error: OSError = socket.gaierror(socket.EAI_NONAME, "this cannot be a name")
+    except OSError as given:
+        error = given
+    else:
+        _end(asked)
+        found.set_result(addresses)
+        return
+    _end(asked)
+    found.set_exception(error)
+
+
+def _end(asked: _Asked) -> None:
+    with _lock:
+        del _under_way[asked]

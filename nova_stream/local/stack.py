@@ -14,13 +14,12 @@ from pathlib import Path
 from nova_stream.errors import LocalStackError
 from nova_stream.local import processes
 from nova_stream.local.commands import Addresses, Commands
-from nova_stream.local.database_roles import DatabaseRoles
 from nova_stream.local.folders import make_private
 from nova_stream.local.jars import Progress, silent
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.locks import FileLock
 from nova_stream.local.ports import HOST, is_free, next_free_port, require_free
-from nova_stream.local.postgres import LocalPostgres
+from nova_stream.local.postgres import DatabaseRoles, LocalPostgres
 from nova_stream.local.processes import Launch
 from nova_stream.local.service import Service
 from nova_stream.local.stack_env import LOCK, read_or_make_token, write_stack_env

@@ -1,8 +1,11 @@
-"""Plain texts of values whose forms differ between a source's column and a document."""
+"""Plain texts of values whose forms differ between a source's column and a document, and documents
+of such texts.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -14,6 +17,7 @@ from nova_stream.events.documents import Kind
 from nova_stream.events.durations import length_of_text
 from nova_stream.events.json_text import parse_json
 from nova_stream.events.times import parse_time, time_text
+from nova_stream.source_audit.interface import SourceTable
 
 _NUMBER = re.compile(r"-?[0-9]{1,301}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?")
 _FLAGS = {"0": "false", "1": "true"}
@@ -88,3 +92,44 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return value
+
+
+def document(table: SourceTable, texts: Mapping[str, Any], row: str) -> dict[str, Any]:
+    """The document of a row: its compared fields from ``texts``, everything else from ``row``, the
+    whole row as JSON.
+    """
+    whole: dict[str, Any] = parse_json(row.encode(), table.place)
+    found = {name: whole[name] for name in table.unknown}
+    for field in table.fields:
+        text = texts[field.name]
+        plain = loose_text(field.kind, text) if field.loose and field.kind is not Kind.ANY else text
+        found[field.name] = _value(field.kind, plain)
+    return found
+
+
+def _value(kind: Kind, text: str | None) -> Any:
+    """The value that a document has for a plain text."""
+    if text is None:
+        return None
+    if kind is Kind.FLAG:
+        return {"true": True, "false": False}.get(text, text)
+    if kind in {Kind.NUMBER, Kind.DURATION}:
+        return _number_of(text)
+    if kind in {Kind.LIST, Kind.JSON} or (kind is Kind.ANY and text[:1] in {"[", "{"}):
+        return _json_of(text)
+    return text
+
+
+def _number_of(text: str) -> Any:
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        return text
+    return int(number) if number.is_finite() and number == number.to_integral_value() else number
+
+
+def _json_of(text: str) -> Any:
+    try:
+        return parse_json(text.encode(), "value")
+    except RejectedError:
+        return text

@@ -15,7 +15,7 @@ import asyncpg
 from nova_stream.database_url import parse_database_url
 from nova_stream.errors import DatabaseUnavailableError, UsageError
 from nova_stream.events.change import Entity, VersionKind
-from nova_stream.source_audit import documents, sql
+from nova_stream.source_audit import sql
 from nova_stream.source_audit.interface import (
     Digest,
     Reader,
@@ -24,7 +24,7 @@ from nova_stream.source_audit.interface import (
     figure_text,
     typed_fields,
 )
-from nova_stream.source_audit.plain import loose_text
+from nova_stream.source_audit.plain import document, loose_text
 from nova_stream.source_audit.postgres_catalogue import TABLE_NAMES, PostgresTable, find_table
 from nova_stream.storage.database import Connection, open_connection
 from nova_stream.storage.faults import DATABASE_ERRORS
@@ -216,7 +216,7 @@ class PostgresSnapshot:
 
     async def documents(self, table: SourceTable, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         found = await self._found(table, ids, ', to_jsonb(t)::text AS "(row)"')
-        return {row["id"]: documents.document(table, dict(row), row["(row)"]) for row in found}
+        return {row["id"]: document(table, dict(row), row["(row)"]) for row in found}
 
     async def _found(
         self, table: SourceTable, ids: Sequence[str], more: str = ""

@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.capture.client import Row
-from nova_stream.capture.mapping import TABLES, Rejection, change_of, deletion, entity_of
-from nova_stream.capture.values import plain_value
+from nova_stream.capture.mapping import (
+    TABLES,
+    Rejection,
+    change_of,
+    deletion,
+    entity_of,
+    plain_value,
+)
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
 from tests.integration.capture.harness import plainly
