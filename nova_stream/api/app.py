@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from nova_stream.api import pages, problems
 from nova_stream.api.answer_headers import AnswerHeaders
@@ -24,7 +25,6 @@ from nova_stream.api.budget.spending import Budgets
 from nova_stream.api.coalescing import KeptAnswer, SingleFlight
 from nova_stream.api.compression import Compressor
 from nova_stream.api.convex.backend import Backend
-from nova_stream.api.cors import ANY, CORSMiddleware, cors_options
 from nova_stream.api.database import CONNECTIONS, Database
 from nova_stream.api.fast_path import FastPath
 from nova_stream.api.head import HeadAsGet
@@ -56,9 +56,6 @@ from nova_stream.api.routes import (
     status,
     stream,
     trail,
-)
-from nova_stream.api.routes import (
-    settings as settings_route,
 )
 from nova_stream.api.state import ApiServices
 from nova_stream.api.stream_watch import StreamWatch
@@ -93,13 +90,16 @@ ROUTES = (
     alerts,
     dead_letters,
     status,
-    settings_route,
     stream,
     events,
     health,
     convex,
     trail,
 )
+
+#: Answers' headers that a page of another origin has a use for, and the seconds for which its
+#: browser need not ask again.
+_SHOWN, _CORS_S = ("ETag", "Location", "Retry-After", "WWW-Authenticate"), 600
 
 #: Gives a publisher that has been started.
 PublisherFactory = Callable[[], Awaitable[Publisher]]
@@ -146,11 +146,21 @@ def _surround(app: FastAPI, settings: Settings, services: ApiServices) -> None:
     app.add_middleware(SizeLimit, limit=EVENTS.body)
     rate = RateLimit(settings.api_rate, settings.api_burst)
     origins = settings.api_cors_origins
-    app.add_middleware(Guard, tokens=services.tokens, rate=rate, origins=set(origins) - {ANY})
+    app.add_middleware(Guard, tokens=services.tokens, rate=rate, origins=set(origins) - {"*"})
     app.add_middleware(TrailMiddleware, trail=services.trail)
     app.add_middleware(RequestMiddleware, metrics=services.metrics)
     if origins:
-        app.add_middleware(CORSMiddleware, **cors_options(settings))
+        # Tokens go into a header, never into a cookie, so that no page gets a visitor's rights
+        # without asking: credentials are not allowed.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=("*",),
+            allow_credentials=False,
+            expose_headers=_SHOWN,
+            max_age=_CORS_S,
+        )
     app.add_middleware(AnswerHeaders)
     tracer = tracer_of(settings)
     if tracer is not None:

@@ -1,27 +1,24 @@
-"""How the stream is doing."""
+"""How the stream is doing, and what clients have to know of this installation's settings."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
 from nova_stream.api.auth.needs import needs
-from nova_stream.api.budget.budget import FIGURES, SERIES, within
-from nova_stream.api.openapi.responses import NOT_MODIFIED, answer, answers
+from nova_stream.api.budget.budget import FIGURES, PROBE, SERIES, within
+from nova_stream.api.openapi.responses import NOT_MODIFIED, ClientSettings, answer, answers
 from nova_stream.api.ranges import Bucket, From, To, Zone, series_of
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.storage.stats.stream_history import stream_series
 
-router = APIRouter(
-    prefix=PREFIX,
-    tags=["operation"],
-    dependencies=[needs("stats", confirm="known")],
-)
+router = APIRouter(prefix=PREFIX, tags=["operation"])
+_NEEDS = needs("stats", confirm="known")
 
 
 @router.get(
     "/stream/status",
     responses=answers("StreamStatus", "Its state."),
-    dependencies=[within(FIGURES)],
+    dependencies=[_NEEDS, within(FIGURES)],
 )
 async def stream_status(services: Services) -> Response:
     """Lag, throughput, freshness and the last audits. What Kafka or Postgres cannot tell at the
@@ -33,7 +30,7 @@ async def stream_status(services: Services) -> Response:
 @router.get(
     "/stream/history",
     responses=answers("StreamSeries", "Every bucket of the range.") | NOT_MODIFIED,
-    dependencies=[within(SERIES)],
+    dependencies=[_NEEDS, within(SERIES)],
 )
 async def stream_history(
     request: Request,
@@ -49,3 +46,13 @@ async def stream_history(
     buckets = series_of(start, to, bucket, zone)
     found = await services.reads.get(stream_series, buckets, bucket=bucket, zone=zone)
     return found.answer(request)
+
+
+@router.get(
+    "/settings",
+    responses=answers("ClientSettings", "The settings."),
+    dependencies=[needs("stats", "documents", confirm="known"), within(PROBE)],
+)
+async def settings(services: Services) -> Response:
+    """The settings that decide what rows mean; as this API has them."""
+    return answer(ClientSettings(services.settings.stall_minutes))
