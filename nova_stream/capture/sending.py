@@ -16,9 +16,8 @@ from nova_stream.errors import RejectedError
 from nova_stream.events.change import Version
 from nova_stream.events.lines import ChangeLine
 from nova_stream.kafka.records import MAX_RECORD_BYTES, RecordMaker
-from nova_stream.publish.change_records import change_record
 from nova_stream.publish.publisher import ChangePublisher
-from nova_stream.publish.raw import BY_KEY, RawPublisher, RawRecord
+from nova_stream.publish.raw import BY_KEY, RawPublisher, RawRecord, change_record
 from nova_stream.settings import Settings
 from nova_stream.telemetry import get_logger
 

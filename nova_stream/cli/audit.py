@@ -16,7 +16,7 @@ from nova_stream.errors import UsageError
 if TYPE_CHECKING:
     from nova_stream.events.change import Entity
     from nova_stream.settings import Settings
-    from nova_stream.source_audit.report import SourceReport
+    from nova_stream.source_audit.compare import SourceReport
 
 
 def audit(

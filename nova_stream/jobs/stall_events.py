@@ -14,8 +14,7 @@ from nova_stream.events.change import SNAPSHOT_MINOR, Entity, Version, VersionKi
 from nova_stream.events.json_text import parse_json
 from nova_stream.events.lines import ChangeLine, change_line
 from nova_stream.events.times import time_text
-from nova_stream.publish.change_records import change_record
-from nova_stream.publish.raw import BY_KEY, RawPublisher, RawRecord
+from nova_stream.publish.raw import BY_KEY, RawPublisher, RawRecord, change_record
 from nova_stream.storage.maintenance.stalled import StalledBuild
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
-from itertools import groupby, islice
+from itertools import islice
 
 import msgspec
 
@@ -16,13 +16,12 @@ from nova_stream.publish.raw import RawPublisher, RawRecord
 from nova_stream.settings import Settings
 from nova_stream.source_audit import nova
 from nova_stream.source_audit.barrier import Barrier
-from nova_stream.source_audit.compare import Difference, difference, is_own
+from nova_stream.source_audit.compare import SHOWN, Difference, SourceReport, difference, is_own
 from nova_stream.source_audit.interface import SourceTable, SourceTables
 from nova_stream.source_audit.merge import Merge, Mismatch
 from nova_stream.source_audit.repair import Refusal, RepairPlace, kind_for, repair_record
-from nova_stream.source_audit.report import SHOWN, SourceReport
 from nova_stream.source_audit.settle import Candidate, Settlement, Settler
-from nova_stream.source_audit.spool import Spool
+from nova_stream.source_audit.spool import Spool, batches
 from nova_stream.source_audit.stream import Stream, Tell
 from nova_stream.storage.database import Connection, open_session, snapshot
 
@@ -205,7 +204,7 @@ class SourceAudit:
         self._topics = await nova.topics(connection, self._settings)
         with Spool(Candidate) as again, Spool(Difference) as remaining:
             async with RawPublisher(self._settings) as publisher:
-                for batch in _batches(found):
+                for batch in batches(found, _BATCH):
                     records, bad = await self._records(connection, batch)
                     await publisher.send(records)
                     published += len(records)
@@ -254,9 +253,3 @@ class SourceAudit:
             generation=self._topics[entity].source_generation,
             floor=floor if kind is self._source.kind else None,
         )
-
-
-def _batches(found: Spool[Difference]) -> Iterator[list[Difference]]:
-    for _, group in groupby(found, key=lambda item: item.entity):
-        while batch := list(islice(group, _BATCH)):
-            yield batch

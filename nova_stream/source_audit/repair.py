@@ -22,8 +22,7 @@ from nova_stream.events.change import (
 )
 from nova_stream.events.encode import Op
 from nova_stream.events.lines import ChangeLine, change_line
-from nova_stream.publish.change_records import change_record
-from nova_stream.publish.raw import BY_KEY, RawRecord
+from nova_stream.publish.raw import BY_KEY, RawRecord, change_record
 from nova_stream.source_audit.compare import Difference
 from nova_stream.source_audit.nova import NovaRow, Topic
 

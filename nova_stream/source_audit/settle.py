@@ -9,9 +9,8 @@ stream made of the source's row, and not an older one. Nothing else is called a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
 
 import msgspec
 
@@ -21,7 +20,7 @@ from nova_stream.source_audit.barrier import Barrier
 from nova_stream.source_audit.compare import Difference, difference, is_own
 from nova_stream.source_audit.interface import SourceTable, SourceTables
 from nova_stream.source_audit.nova import NovaRow
-from nova_stream.source_audit.spool import Spool
+from nova_stream.source_audit.spool import Spool, batches
 from nova_stream.storage.database import Connection
 
 _BATCH = 500
@@ -100,7 +99,7 @@ class Settler:
         number = self._barrier.next_mark
         position: int | None = None
         with Spool(Candidate) as kept:
-            for batch in _batches(candidates):
+            for batch in batches(candidates, _BATCH):
                 position = await self._look(batch, number, kept, found, settled)
             candidates.replace(kept)
         if len(candidates):
@@ -149,15 +148,3 @@ class Settler:
 
 def _state(row: NovaRow | None) -> str:
     return "absent" if row is None else row.state
-
-
-def _batches(candidates: Spool[Candidate]) -> Iterator[list[Candidate]]:
-    for _, group in groupby(candidates, key=lambda candidate: candidate.entity):
-        batch: list[Candidate] = []
-        for candidate in group:
-            batch.append(candidate)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-        if batch:
-            yield batch

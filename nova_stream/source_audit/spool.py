@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from typing import Generic, Self, TypeVar
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
+
+from nova_stream.events.change import Entity
 
 Item = TypeVar("Item", bound=msgspec.Struct)
 
@@ -53,3 +56,18 @@ class Spool(Generic[Item]):
         self._file.seek(0)
         self._file.truncate()
         self._count = 0
+
+
+class _OfEntity(Protocol):
+    @property
+    def entity(self) -> Entity: ...
+
+
+Row = TypeVar("Row", bound=_OfEntity)
+
+
+def batches(items: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """Neighbours of one entity, up to ``size`` at a time."""
+    for _, group in groupby(items, key=lambda item: item.entity):
+        while batch := list(islice(group, size)):
+            yield batch

@@ -17,7 +17,7 @@ from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.faults import is_away, name_of
 from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.storage.maintenance.stream_samples import SECONDS, Sample, insert
-from nova_stream.storage.stats.freshness import bin_of, histogram_of
+from nova_stream.storage.stats.histogram import FRESHNESS, histogram_of
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -52,7 +52,7 @@ class Recent:
         milliseconds = freshness * 1000
         self._sum += milliseconds
         self._most = max(self._most or 0.0, milliseconds)
-        self._bins[bin_of(milliseconds)] += 1
+        self._bins[FRESHNESS.bin_of(milliseconds)] += 1
 
     def ran(self, seconds: float) -> None:
         """Whoever took samples ends; of ``seconds`` there is none yet."""

@@ -19,7 +19,7 @@ import asyncpg
 from nova_stream.clock import system_clock
 from nova_stream.local.sql import run_sql
 from nova_stream.source_audit.audit import SourceAudit
-from nova_stream.source_audit.report import SourceReport
+from nova_stream.source_audit.compare import SourceReport
 from nova_stream.source_audit.sources import open_source
 from nova_stream.storage.database import connect
 from nova_stream.testing.servers import fresh_database

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, check_schema, connect
+from nova_stream.storage.kept_connection import KeptConnection
 
 #: Nothing done in it takes this long unless Postgres is away. Seconds.
 _LIMIT_S = 10.0
@@ -17,10 +18,9 @@ class Session:
     """A session that is opened when it is needed, and anew after anything went wrong in it."""
 
     def __init__(self, settings: Settings, application: str) -> None:
-        self.settings = settings
-        self._application = application
         self._lock = asyncio.Lock()
-        self._connection: Connection | None = None
+        self.settings = settings
+        self._kept = KeptConnection(lambda: connect(self.settings, application, timeout=5.0))
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
@@ -31,11 +31,7 @@ class Session:
         async with self._lock:
             try:
                 async with asyncio.timeout(_LIMIT_S):
-                    if self._connection is None or self._connection.is_closed():
-                        self._connection = await connect(
-                            self.settings, self._application, timeout=5.0
-                        )
-                    yield self._connection
+                    yield await self._kept.connected()
             except BaseException:
                 # Whatever the session was in the middle of, it is not used again.
                 self.close()
@@ -48,6 +44,4 @@ class Session:
 
     def close(self) -> None:
         """Drop the connection; a later use opens another."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
+        self._kept.disconnect()

@@ -1,42 +1,78 @@
-"""Histograms of durations as one number, so that Postgres adds them with ``sum``.
+"""Histograms as one number, so that Postgres adds them with ``sum``: of durations, and of how old
+changes were when their figures stood.
 
-A bin is 2 % wide, and its middle stands for it: off by less than 1 %. Durations below a microsecond
-stand as 0, those of 31 years or more as 31 years. The count of each bin has nine decimal digits.
+The middle of a bin stands for it: off by less than half of its width. What is below the least
+stands as 0, what is the most or more as the most. The count of each bin has nine decimal digits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
-_WIDTH = 1.02
-_LEAST, _MOST = 0.001, 1e12  # milliseconds
-_TOP = 2 + math.floor(math.log(_MOST / _LEAST) / math.log(_WIDTH))
 #: Decimal digits of a bin's count.
-DIGITS = 9
+_DIGITS = 9
+
+
+class Scale:
+    """Bins between ``least`` and ``most`` milliseconds, each ``width`` times as far as the one
+    before; what stands for them has so many ``digits``.
+    """
+
+    def __init__(self, width: float, least: float, most: float, digits: int) -> None:
+        self.width, self.least, self.most, self.digits = width, least, most, digits
+        self.log = math.log(width)
+        self.top = 2 + math.floor(math.log(most / least) / self.log)
+
+    def bin_of(self, milliseconds: float) -> int:
+        """The bin of a time."""
+        if milliseconds < self.least:
+            return 0
+        if milliseconds >= self.most:
+            return self.top
+        return 1 + math.floor(math.log(milliseconds / self.least) / self.log)
+
+    def percentiles(self, digits: str, percents: Sequence[int]) -> list[float]:
+        """For each of the rising ``percents`` a time within half a bin of the smallest one that so
+        many percent do not exceed, of the histogram with these digits; it must have one.
+        """
+        return [self._middle(number) for number in _ranks(digits, percents)]
+
+    def _middle(self, number: int) -> float:
+        if number == 0:
+            return 0.0
+        if number == self.top:
+            return self.most
+        return float(f"{self.least * self.width ** (number - 0.5):.{self.digits}g}")
+
+
+#: Up to 31 years, within 1 %.
+DURATIONS = Scale(1.02, 0.001, 1e12, digits=6)
+#: Up to eleven days, within 5 %: it is stored every few seconds.
+FRESHNESS = Scale(1.1, 1.0, 1e9, digits=4)
 
 #: The bin of a ``duration``, null of none.
-BIN = f"""CASE WHEN duration < {_LEAST} THEN 0 WHEN duration >= {_MOST:.0f} THEN {_TOP}
-    ELSE 1 + floor(ln(duration::float8 / {_LEAST}) / {math.log(_WIDTH)!r})::int END"""
+BIN = f"""CASE WHEN duration < {DURATIONS.least} THEN 0
+    WHEN duration >= {DURATIONS.most:.0f} THEN {DURATIONS.top}
+    ELSE 1 + floor(ln(duration::float8 / {DURATIONS.least}) / {DURATIONS.log!r})::int END"""
 #: The histogram of ``timed`` durations of one ``bin``.
-OF_BIN = f"CASE WHEN timed > 0 THEN timed * ('1e' || {DIGITS} * bin)::numeric ELSE 0 END"
+OF_BIN = f"CASE WHEN timed > 0 THEN timed * ('1e' || {_DIGITS} * bin)::numeric ELSE 0 END"
 
 
-def percentiles(digits: str, percents: Sequence[int]) -> list[float]:
-    """For each of the rising ``percents`` a duration within 1 % of the smallest one that so many
-    percent do not exceed, of the histogram with these digits; it must have one.
-    """
-    return [_middle(number) for number in ranks(digits, percents)]
+def histogram_of(counts: Mapping[int, int]) -> Decimal:
+    """The histogram with so many in each bin; each count is below a billion."""
+    return Decimal(sum(count * 10 ** (_DIGITS * number) for number, count in counts.items()))
 
 
-def ranks(digits: str, percents: Sequence[int]) -> list[int]:
+def _ranks(digits: str, percents: Sequence[int]) -> list[int]:
     """For each of the rising ``percents`` the bin that has the smallest one that so many percent do
     not exceed.
     """
     used = len(digits.rstrip("0"))
-    number = (len(digits) - used) // DIGITS  # of the first bin that is not empty
-    ends = range(len(digits) - number * DIGITS, 0, -DIGITS)
-    bins = [int(digits[max(0, end - DIGITS) : end]) for end in ends]
+    number = (len(digits) - used) // _DIGITS  # of the first bin that is not empty
+    ends = range(len(digits) - number * _DIGITS, 0, -_DIGITS)
+    bins = [int(digits[max(0, end - _DIGITS) : end]) for end in ends]
     total = sum(bins)
     counts = iter(bins)
     found: list[int] = []
@@ -48,11 +84,3 @@ def ranks(digits: str, percents: Sequence[int]) -> list[int]:
             number += 1
         found.append(number)
     return found
-
-
-def _middle(number: int) -> float:
-    if number == 0:
-        return 0.0
-    if number == _TOP:
-        return _MOST
-    return float(f"{_LEAST * _WIDTH ** (number - 0.5):.6g}")

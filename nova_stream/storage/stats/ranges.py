@@ -13,7 +13,7 @@ from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.stats import ranges_sql as sql
 from nova_stream.storage.stats.buckets import Range
-from nova_stream.storage.stats.histogram import percentiles
+from nova_stream.storage.stats.histogram import DURATIONS
 from nova_stream.storage.stats.range_rows import (
     AgentBucket,
     AgentRange,
@@ -166,7 +166,7 @@ async def _long(connection: Connection, statement: str, asked: Range, *arguments
         fields = dict(row)
         digits = fields.pop("histogram")
         if fields["timed"]:
-            fields["percentiles"] = percentiles(digits, (50, 95, 99))
+            fields["percentiles"] = DURATIONS.percentiles(digits, (50, 95, 99))
         found[fields.pop("key")] = fields
     return found
 

@@ -14,7 +14,7 @@ from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance.stream_samples import MEAN_LAG, SECONDS, slots_of
 from nova_stream.storage.stats.buckets import Range
-from nova_stream.storage.stats.freshness import percentiles
+from nova_stream.storage.stats.histogram import FRESHNESS
 from nova_stream.storage.stats.outlook import RECENT, Moment
 from nova_stream.storage.stats.read import in_turns, shown
 from nova_stream.storage.stats.rows import Time
@@ -115,6 +115,6 @@ def _figures(row: Any) -> dict[str, Any]:
         figures["applied_per_second"] = shown(round(row["applied"] / row["seconds"], 1))
     if row["flushes"]:
         most = shown(round(row["freshness_ms_max"], 1))
-        p50, p99 = (min(most, shown(x)) for x in percentiles(row["freshness"], (50, 99)))
+        p50, p99 = (min(most, shown(x)) for x in FRESHNESS.percentiles(row["freshness"], (50, 99)))
         figures |= {"freshness_p50_ms": p50, "freshness_p99_ms": p99, "freshness_max_ms": most}
     return figures

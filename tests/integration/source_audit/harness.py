@@ -18,7 +18,7 @@ from nova_stream.clock import system_clock
 from nova_stream.events.change import Entity
 from nova_stream.kafka.records import partition_of
 from nova_stream.source_audit.audit import SourceAudit
-from nova_stream.source_audit.report import SourceReport
+from nova_stream.source_audit.compare import SourceReport
 from nova_stream.source_audit.sources import open_source
 from tests.integration.stream.harness import Stage
 

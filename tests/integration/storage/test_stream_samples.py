@@ -20,7 +20,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.maintenance.stream_samples import KEPT, Sample, fold, forget, insert
 from nova_stream.storage.stats.buckets import Range, buckets_of
-from nova_stream.storage.stats.freshness import bin_of, histogram_of
+from nova_stream.storage.stats.histogram import FRESHNESS, histogram_of
 from nova_stream.storage.stats.stream_history import StreamSeries, recent_moments, stream_series
 
 pytestmark = pytest.mark.integration
@@ -56,7 +56,7 @@ def sample(
         flushes=len(given),
         freshness_sum=sum(given),
         freshness_max=max(given, default=None),
-        freshness=histogram_of(Counter(map(bin_of, given))),
+        freshness=histogram_of(Counter(map(FRESHNESS.bin_of, given))),
     )
 
 

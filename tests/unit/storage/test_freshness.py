@@ -7,19 +7,19 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.storage.stats.freshness import bin_of, histogram_of, percentiles
+from nova_stream.storage.stats.histogram import FRESHNESS, histogram_of
 
 _TIMES = st.lists(st.floats(1, 9e8), min_size=1, max_size=200)
 
 
 def histogram(times: list[float]) -> int:
-    return int(histogram_of(Counter(map(bin_of, times))))
+    return int(histogram_of(Counter(map(FRESHNESS.bin_of, times))))
 
 
 @given(_TIMES)
 def test_percentiles_are_within_a_twentieth(times: list[float]) -> None:
     ordered = sorted(times)
-    found = percentiles(str(histogram(times)), (50, 99))
+    found = FRESHNESS.percentiles(str(histogram(times)), (50, 99))
     for percent, value in zip((50, 99), found, strict=True):
         exact = ordered[-(-percent * len(ordered) // 100) - 1]
         assert abs(value / exact - 1) < 0.05
@@ -31,5 +31,5 @@ def test_the_sum_of_histograms_is_that_of_all(some: list[float], others: list[fl
 
 
 def test_the_ends_stand_for_what_is_beyond() -> None:
-    assert percentiles(str(histogram([0, 0.99])), (50, 99)) == [0, 0]
-    assert percentiles(str(histogram([0.5, 1e9, 1e15])), (1, 99)) == [0, 1e9]
+    assert FRESHNESS.percentiles(str(histogram([0, 0.99])), (50, 99)) == [0, 0]
+    assert FRESHNESS.percentiles(str(histogram([0.5, 1e9, 1e15])), (1, 99)) == [0, 1e9]

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.storage.stats import histogram
+from nova_stream.storage.stats.histogram import DURATIONS
 
 
 def digits_of(counts: dict[int, int]) -> str:
@@ -17,8 +17,8 @@ def digits_of(counts: dict[int, int]) -> str:
 
 
 def test_digits_are_counts_from_the_right() -> None:
-    assert histogram.percentiles("12000000003", (20, 21)) == [0, 0.00100995]
-    assert histogram.percentiles("3000000000", (1, 100)) == [0.00100995, 0.00100995]
+    assert DURATIONS.percentiles("12000000003", (20, 21)) == [0, 0.00100995]
+    assert DURATIONS.percentiles("3000000000", (1, 100)) == [0.00100995, 0.00100995]
 
 
 @given(st.dictionaries(st.integers(1, 1745), st.integers(1, 10**9 - 1), min_size=1), st.data())
@@ -30,7 +30,7 @@ def test_every_count_of_the_digits_counts(counts: dict[int, int], data: st.DataO
         passed += counts[place]
         if passed >= rank:
             break
-    (found,) = histogram.percentiles(digits_of(counts), (percent,))
+    (found,) = DURATIONS.percentiles(digits_of(counts), (percent,))
     assert abs(found / (0.001 * 1.02 ** (place - 0.5)) - 1) < 1e-5
 
 
@@ -38,11 +38,11 @@ def test_every_count_of_the_digits_counts(counts: dict[int, int], data: st.DataO
 def test_percentiles_are_within_a_hundredth(places: list[int], share: float) -> None:
     durations = sorted(0.001 * 1.02 ** (place - 1 + share) for place in places)
     digits = digits_of({place: places.count(place) for place in places})
-    found = histogram.percentiles(digits, (50, 95, 99))
+    found = DURATIONS.percentiles(digits, (50, 95, 99))
     for percent, value in zip((50, 95, 99), found, strict=True):
         exact = durations[-(-percent * len(durations) // 100) - 1]
         assert abs(Fraction(value) - Fraction(exact)) <= Fraction(exact) / 100
 
 
 def test_the_ends_stand_for_what_is_beyond() -> None:
-    assert histogram.percentiles(digits_of({0: 1, 1746: 1}), (50, 99)) == [0, 1e12]
+    assert DURATIONS.percentiles(digits_of({0: 1, 1746: 1}), (50, 99)) == [0, 1e12]

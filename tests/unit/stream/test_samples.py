@@ -12,7 +12,7 @@ import pytest
 from nova_stream.errors import DatabaseUnavailableError
 from nova_stream.settings import load_settings
 from nova_stream.storage.maintenance.stream_samples import Sample
-from nova_stream.storage.stats.freshness import percentiles
+from nova_stream.storage.stats.histogram import FRESHNESS
 from nova_stream.stream import samples
 from nova_stream.stream.samples import Recent, Samples, slot_before, until_next
 from tests.logs import captured
@@ -40,7 +40,9 @@ def test_a_sample_has_what_was_committed_since_the_last_one() -> None:
     sample = recent.take(NOON, "w", 10, 42)
     assert (sample.applied, sample.flushes, sample.lag) == (157, 2, 42)
     assert (sample.freshness_sum, sample.freshness_max) == (1520, 1500)
-    assert percentiles(str(sample.freshness), (50, 99)) == pytest.approx([20, 1500], rel=0.05)
+    assert FRESHNESS.percentiles(str(sample.freshness), (50, 99)) == pytest.approx(
+        [20, 1500], rel=0.05
+    )
     recent.committed(1, 0.001)
     sample = recent.take(NOON, "w", 10, None)
     assert (sample.applied, sample.flushes, sample.freshness_max) == (1, 1, 1)
