@@ -16,26 +16,23 @@ import typer
 from nova_stream.cli import (
     agents,
     alerts,
-    api,
     archive,
     audit,
     bench,
     builds,
     capture,
     dead_letters,
-    demo,
-    dev,
     doctor,
     executions,
     jobs,
     logs,
     migrate,
+    programs,
     publish,
     status,
     tokens,
     topics,
     trail,
-    worker,
 )
 from nova_stream.errors import MissingExtraError, NovaStreamError
 from nova_stream.extras import missing
@@ -60,12 +57,12 @@ _START = "Start here"
 _RUN = "Run it"
 _LOOK = "Look after it"
 
-app.command("dev", rich_help_panel=_START)(dev.dev)
+app.command("dev", rich_help_panel=_START)(programs.dev)
 app.command("publish", rich_help_panel=_START)(publish.publish)
 app.command("doctor", rich_help_panel=_START)(doctor.doctor)
 app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
-app.command("worker", rich_help_panel=_RUN)(worker.worker)
-app.command("api", rich_help_panel=_RUN)(api.api)
+app.command("worker", rich_help_panel=_RUN)(programs.worker)
+app.command("api", rich_help_panel=_RUN)(programs.api)
 app.add_typer(capture.app, name="capture", rich_help_panel=_RUN)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.command("agents", rich_help_panel=_LOOK)(agents.agents)
@@ -81,7 +78,7 @@ app.add_typer(topics.app, name="topics", rich_help_panel=_LOOK)
 app.add_typer(executions.app, name="executions", rich_help_panel=_LOOK)
 app.add_typer(archive.app, name="archive", rich_help_panel=_LOOK)
 app.command("bench", rich_help_panel=_LOOK, context_settings=bench.CONTEXT)(bench.bench)
-app.command("demo", hidden=True)(demo.demo)
+app.command("demo", hidden=True)(programs.demo)
 
 
 def main() -> None:

@@ -231,7 +231,7 @@ def test_another_job_is_a_row_of_the_registry(
     """The command line, the worker, its scheduler and healthCheck go by the row alone."""
     monkeypatch.setattr(registry, "JOBS", (*registry.JOBS, job(Stub(), missed=SKIP)))
     given: list[Any] = []
-    monkeypatch.setattr("nova_stream.cli.worker.prepare_long_run", lambda _: jobs_settings_sync)
+    monkeypatch.setattr("nova_stream.cli.programs.prepare_long_run", lambda _: jobs_settings_sync)
     monkeypatch.setattr("nova_stream.jobs.timers.job_timers", lambda *args: given.append(args))
     monkeypatch.setattr("nova_stream.stream.process.run_worker", lambda *_: 0)
     assert command("worker")[0] == 0
