@@ -1,4 +1,4 @@
-"""Commands that run until they are stopped: ``nova-stream worker``, ``api``, ``dev`` and ``demo``."""
+"""Commands that run until they are stopped: ``worker``, ``api``, ``dev`` and ``demo``."""
 
 from __future__ import annotations
 
