@@ -21,7 +21,7 @@ RecordHeader = tuple[str, bytes | None]
 
 
 class FailedRecord(msgspec.Struct):
-    """A record that could not be applied: where it was, its bytes, and why."""
+    """A record that could not be applied, its place and why, in the order of ``INSERT``."""
 
     topic: str
     partition: int
@@ -96,19 +96,5 @@ def _time(timestamp: int | None) -> datetime | None:
 
 async def insert(connection: Connection, letters: Sequence[FailedRecord]) -> None:
     """Store ``letters`` in the transaction at hand; one that is there already stays as it is."""
-    rows = [
-        (
-            x.topic,
-            x.partition,
-            x.offset,
-            x.generation,
-            x.key,
-            x.value,
-            x.headers,
-            x.record_time,
-            x.reason,
-            x.message,
-        )
-        for x in letters
-    ]
-    await connection.execute(INSERT, *(list(c) for c in zip(*rows, strict=True)))
+    columns = zip(*map(msgspec.structs.astuple, letters), strict=True)
+    await connection.execute(INSERT, *columns)

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 import asyncpg
 import msgspec
 
-from nova_stream.events.times import time_text
-from nova_stream.storage.stats.rows import Time
+from nova_stream.storage.stats.rows import Time, times_as_text
 
 _Milliseconds = Annotated[float, msgspec.Meta(description="Milliseconds.")]
 
@@ -144,16 +143,6 @@ ALERT_COLUMNS = (
 
 def alert_of(row: asyncpg.Record) -> Alert:
     """An alert from a row with ``ALERT_COLUMNS``."""
-    acknowledged = row["acknowledged_at"]
-    return Alert(
-        id=row["id"],
-        kind=AlertKind(row["kind"]),
-        subject=row["subject"],
-        message=row["message"],
-        value=row["value"],
-        began_at=time_text(row["began_at"]),
-        ended_at=None if row["ended_at"] is None else time_text(row["ended_at"]),
-        open=row["ended_at"] is None,
-        acknowledged_at=None if acknowledged is None else time_text(acknowledged),
-        acknowledged_by=row["acknowledged_by"],
-    )
+    fields = times_as_text({name: row[name] for name in ALERT_COLUMNS.split(", ")})
+    fields["kind"] = AlertKind(fields["kind"])
+    return Alert(**fields, open=fields["ended_at"] is None)
