@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import uuid
@@ -17,6 +16,7 @@ import httpx
 from nova_stream.api.app import create_app
 from nova_stream.testing.servers import fresh_database
 from tests.integration.stream.harness import Stage, open_stage, until
+from tests.programs import environment_of
 
 from .conftest import connected
 
@@ -80,18 +80,10 @@ def serving(stage: Stage, folder: Path, **settings: str) -> Iterator[str]:
     """An API process on a stage's servers; its address. ``settings`` are environment variables
     without their NOVA_.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NOVA_")}
-    environment = {
-        **kept,
-        "NOVA_KAFKA_BROKERS": ",".join(stage.settings.kafka_brokers),
-        "NOVA_DATABASE_URL": stage.settings.database_url.get_secret_value(),
-        "NOVA_TOPIC_PREFIX": stage.settings.topic_prefix,
-        **{f"NOVA_{name.upper()}": value for name, value in settings.items()},
-    }
     with (folder / "api.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "nova_stream.cli.main", "api", "--port", "0"],
-            env=environment,
+            env=environment_of(stage.settings, **settings),
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -6,7 +6,6 @@ requests each time.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from nova_stream.events.change import Entity
 from nova_stream.scopes import NAMES, SCOPES
 from nova_stream.testing.servers import fresh_database
 from tests.integration.stream.harness import Stage, open_stage
+from tests.programs import environment_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(3600)]
 
@@ -80,15 +80,7 @@ def serving(stage: Stage, folder: Path) -> Iterator[str]:
         for name, secret in SECRETS.items()
         if secret
     ]
-    environment = {
-        **os.environ,
-        "NOVA_KAFKA_BROKERS": ",".join(stage.settings.kafka_brokers),
-        "NOVA_DATABASE_URL": stage.settings.database_url.get_secret_value(),
-        "NOVA_TOPIC_PREFIX": stage.settings.topic_prefix,
-        "NOVA_CONSUMER_GROUP": stage.settings.consumer_group,
-        "NOVA_API_TOKENS": ",".join(tokens),
-        "NOVA_API_RATE": "0",
-    }
+    environment = environment_of(stage.settings, api_tokens=",".join(tokens), api_rate="0")
     log = folder / "api.log"
     with log.open("w") as errors:
         process = subprocess.Popen(

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +27,7 @@ from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.database import connect
 from tests.integration.capture.stand_in import Deployment, Int64, encoded
 from tests.integration.publish.topics import PARTITIONS
+from tests.programs import Program, environment_of
 
 LIMIT = 30.0
 ROOT = Path(__file__).parents[3]
@@ -182,42 +179,20 @@ async def fetch(settings: Settings, query: str, *arguments: Any) -> list[dict[st
 
 def environment(settings: Settings) -> dict[str, str]:
     """The settings as variables, for a process."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
     assert isinstance(settings.convex_key, SecretStr)
-    return {
-        **kept,
-        "NOVA_CONVEX_URL": str(settings.convex_url),
-        "NOVA_CONVEX_KEY": settings.convex_key.get_secret_value(),
-        "NOVA_CONVEX_POLL_SECONDS": str(settings.convex_poll_seconds),
-        "NOVA_KAFKA_BROKERS": ",".join(settings.kafka_brokers),
-        "NOVA_TOPIC_PREFIX": settings.topic_prefix,
-        "NOVA_CONSUMER_GROUP": settings.consumer_group,
-        "NOVA_DATABASE_URL": settings.database_url.get_secret_value(),
-    }
+    return environment_of(
+        settings,
+        convex_url=str(settings.convex_url),
+        convex_key=settings.convex_key.get_secret_value(),
+        convex_poll_seconds=str(settings.convex_poll_seconds),
+    )
 
 
-class Instance:
+class Instance(Program):
     """A ``nova-stream capture convex`` that runs; its log is read from a file."""
 
     def __init__(self, settings: Settings, path: Path, **more: str) -> None:
-        self._path = path
-        with path.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "nova_stream.cli.main", "capture", "convex"],
-                env={**environment(settings), **more},
-                cwd=path.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-    @property
-    def log(self) -> str:
-        return self._path.read_text(errors="replace")
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        decoded = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
-        return [line for line in decoded if line.get("event") == event]
+        super().__init__(["capture", "convex"], {**environment(settings), **more}, path)
 
     async def says(self, event: str, limit: float = LIMIT) -> dict[str, Any]:
         """Wait for a line of this event."""

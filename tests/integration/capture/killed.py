@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -25,14 +23,15 @@ from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.publish.raw import RawPublisher
 from nova_stream.settings import load_settings
 from nova_stream.telemetry import configure_logging
+from tests.programs import die_before
 
-Operation = Callable[..., Awaitable[Any]]
-_STEPS = {
-    asyncpg.Connection: ("execute", "fetch", "fetchrow", "fetchval"),
-    ChangePublisher: ("publish",),
-    RawPublisher: ("send",),
-    ConvexClient: ("list_snapshot", "document_deltas"),
-}
+_STEPS: list[tuple[Any, str]] = [
+    *((asyncpg.Connection, name) for name in ("execute", "fetch", "fetchrow", "fetchval")),
+    (ChangePublisher, "publish"),
+    (RawPublisher, "send"),
+    (ConvexClient, "list_snapshot"),
+    (ConvexClient, "document_deltas"),
+]
 
 
 class CaughtUp(CaptureMetrics):
@@ -40,24 +39,6 @@ class CaughtUp(CaptureMetrics):
 
     def caught_up(self) -> None:
         os._exit(0)
-
-
-def die_before(step: int) -> None:
-    """Make this process die before its ``step``-th operation from here on."""
-    left = [step]
-
-    def watched(operation: Operation) -> Operation:
-        async def perform(*arguments: Any, **more: Any) -> Any:
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            return await operation(*arguments, **more)
-
-        return perform
-
-    for kind, names in _STEPS.items():
-        for name in names:
-            setattr(kind, name, watched(getattr(kind, name)))
 
 
 def hurry() -> None:
@@ -73,7 +54,7 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            die_before(int(line))
+            die_before(int(line), _STEPS)
             asyncio.run(capture(settings, CaughtUp(system_clock), system_clock))
             os._exit(1)
         _, status = os.waitpid(child, 0)

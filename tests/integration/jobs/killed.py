@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -22,29 +20,12 @@ from nova_stream.jobs.archive import compaction  # noqa: F401  (before the fork:
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import load_settings
 from tests.integration.jobs.work import NOON, Runs
+from tests.programs import die_before
 
-Operation = Callable[..., Awaitable[Any]]
-_STATEMENTS = ("execute", "fetch", "fetchrow", "fetchval")
-_OBJECTS = ("put_async", "get_async", "delete_async")
-
-
-def die_before(step: int) -> None:
-    """Make this process die before its ``step``-th operation from here on."""
-    left = [step]
-
-    def watched(operation: Operation) -> Operation:
-        async def perform(*arguments: Any, **more: Any) -> Any:
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            return await operation(*arguments, **more)
-
-        return perform
-
-    for name in _STATEMENTS:
-        setattr(asyncpg.Connection, name, watched(getattr(asyncpg.Connection, name)))
-    for name in _OBJECTS:
-        setattr(obstore, name, watched(getattr(obstore, name)))
+_STEPS: list[tuple[Any, str]] = [
+    *((asyncpg.Connection, name) for name in ("execute", "fetch", "fetchrow", "fetchval")),
+    *((obstore, name) for name in ("put_async", "get_async", "delete_async")),
+]
 
 
 def main() -> None:
@@ -55,7 +36,7 @@ def main() -> None:
         step, minutes = (int(word) for word in line.split())
         child = os.fork()
         if not child:
-            die_before(step)
+            die_before(step, _STEPS)
             now = NOON + timedelta(minutes=minutes)
             asyncio.run(Runs(settings).run(job.run_once, now))
             os._exit(0)

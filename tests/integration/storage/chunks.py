@@ -44,6 +44,16 @@ def value_of(
     return encode_json({**fields, "source": {"connector": "nova", **source}})
 
 
+def task(id_: str = "t", seq: int | None = 1, **fields: Any) -> bytes:
+    """A task that is done."""
+    version: dict[str, Any] = {} if seq is None else {"seq": seq}
+    return value_of({"id": id_, "agent": "MARS", "status": "done", **fields}, **version)
+
+
+def deletion(id_: str = "t", seq: int = 1) -> bytes:
+    return value_of(None, before={"id": id_}, seq=seq)
+
+
 def chunk_of(
     topic: str,
     entity: Entity,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import asyncpg
 import pytest
@@ -13,21 +12,12 @@ from nova_stream.events.change import Entity
 from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.flat_array import FlatArray
 from nova_stream.storage.apply.flush import Flush, read_partials
-from tests.integration.storage.chunks import value_of
+from tests.integration.storage.chunks import deletion, task, value_of
 from tests.integration.storage.conftest import Desk
 
 pytestmark = pytest.mark.integration
 
 TASKS = Entity.TASKS
-
-
-def task(id_: str = "t", seq: int | None = 1, **fields: Any) -> bytes:
-    version: dict[str, Any] = {} if seq is None else {"seq": seq}
-    return value_of({"id": id_, "agent": "MARS", "status": "done", **fields}, **version)
-
-
-def deletion(id_: str = "t", seq: int = 1) -> bytes:
-    return value_of(None, before={"id": id_}, seq=seq)
 
 
 async def versions(desk: Desk) -> dict[str, int]:

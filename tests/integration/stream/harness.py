@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +20,7 @@ from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect
 from nova_stream.storage.migrate import migrate
 from tests.confluent import admin_options
+from tests.programs import Program, environment_of
 
 LIMIT = 60.0
 
@@ -37,30 +34,10 @@ async def until(what: str, ask: Callable[[], Awaitable[Any]], limit: float = LIM
     return found
 
 
-class Worker:
+class Worker(Program):
     """A ``nova-stream worker`` that runs; its log is read from a file."""
 
-    def __init__(self, environment: dict[str, str], folder: Path, name: str) -> None:
-        self.stopped = False
-        self._path = folder / f"{name}.log"
-        with self._path.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "nova_stream.cli.main", "worker"],
-                env=environment,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-    @property
-    def log(self) -> str:
-        return self._path.read_text(errors="replace")
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """The log's lines of this event."""
-        decoded = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
-        return [line for line in decoded if line.get("event") == event]
+    stopped = False
 
     async def says(self, event: str, **fields: Any) -> dict[str, Any]:
         """Wait for a line of this event with these fields."""
@@ -107,17 +84,11 @@ class Stage:
 
     def start_worker(self, **settings: str) -> Worker:
         """One more worker; ``settings`` are environment variables without their NOVA_."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
-        environment = {
-            **kept,
-            "NOVA_KAFKA_BROKERS": ",".join(self.settings.kafka_brokers),
-            "NOVA_DATABASE_URL": self.settings.database_url.get_secret_value(),
-            "NOVA_TOPIC_PREFIX": self.settings.topic_prefix,
-            "NOVA_CONSUMER_GROUP": self.settings.consumer_group,
-            "NOVA_PARTITIONS": str(self.settings.partitions),
-            **{f"NOVA_{name.upper()}": value for name, value in settings.items()},
-        }
-        self.workers.append(Worker(environment, self._folder, f"worker-{len(self.workers)}"))
+        environment = environment_of(
+            self.settings, partitions=str(self.settings.partitions), **settings
+        )
+        path = self._folder / f"worker-{len(self.workers)}.log"
+        self.workers.append(Worker(["worker"], environment, path))
         return self.worker
 
     # -- Kafka -----------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from nova_stream.events.change import Entity
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage, until
+from tests.programs import environment_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
@@ -110,16 +110,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 def environment(stage: Stage) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
-    return {
-        **kept,
-        "NOVA_OTEL": "true",
-        "NOVA_KAFKA_BROKERS": ",".join(stage.settings.kafka_brokers),
-        "NOVA_DATABASE_URL": stage.settings.database_url.get_secret_value(),
-        "NOVA_TOPIC_PREFIX": stage.settings.topic_prefix,
-        "NOVA_CONSUMER_GROUP": stage.settings.consumer_group,
-        "NOVA_API_TOKEN": SECRET,
-    }
+    return environment_of(stage.settings, otel="true", api_token=SECRET)
 
 
 @contextmanager
