@@ -11,10 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from nova_stream.errors import RejectedError, SchemaNeededError, UsageError
-from nova_stream.events.change import Origin, Version, VersionKind
+from nova_stream.events.change import Origin, Version, VersionKind, header
 from nova_stream.events.envelope import VERSION_HEADER, open_envelope
 from nova_stream.events.forms import Forms
-from nova_stream.events.headers import header
 from nova_stream.events.record_version import StatedVersion, origin_header, version_of
 from nova_stream.events.tombstones import tombstone_envelope
 from nova_stream.events.versions import generation_number

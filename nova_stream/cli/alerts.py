@@ -10,7 +10,7 @@ import typer
 
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, print_list
-from nova_stream.cli.trail_line import account, told
+from nova_stream.cli.trail import account, told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import prepare_long_run, prepare_quiet
-from nova_stream.cli.trail_line import told
+from nova_stream.cli.trail import told
 
 if TYPE_CHECKING:
     from nova_stream.settings import Settings

@@ -11,7 +11,7 @@ import typer
 
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import Json, print_count, print_json, print_table, printable
-from nova_stream.cli.trail_line import told
+from nova_stream.cli.trail import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:

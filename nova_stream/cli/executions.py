@@ -9,7 +9,7 @@ import typer
 
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import Json, printable, time_text
-from nova_stream.cli.trail_line import told
+from nova_stream.cli.trail import told
 
 if TYPE_CHECKING:
     from nova_stream.jobs.archive.restore import ShownExecution

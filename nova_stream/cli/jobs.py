@@ -13,7 +13,7 @@ import typer
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, print_json, print_list, seconds_text
 from nova_stream.cli.times import instant as parse_instant
-from nova_stream.cli.trail_line import told
+from nova_stream.cli.trail import told
 from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:

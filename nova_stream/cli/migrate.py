@@ -28,7 +28,7 @@ def migrate(
     Safe to repeat, and to run from several machines at once.
     """
     settings = prepare_quiet()
-    from nova_stream.cli.trail_line import command_line
+    from nova_stream.cli.trail import command_line
     from nova_stream.clock import system_clock
     from nova_stream.storage.migrate import migrate as run_migrate
 

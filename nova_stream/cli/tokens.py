@@ -169,7 +169,7 @@ def _act(
     work: Callable[[Connection], Awaitable[T]],
 ) -> T:
     """What ``work`` gives, in one transaction with its line in the audit trail."""
-    from nova_stream.cli.trail_line import command_line
+    from nova_stream.cli.trail import command_line
     from nova_stream.storage.access import trail as trail_store
     from nova_stream.storage.database import read_committed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol, get_args
@@ -138,3 +139,13 @@ TaskStatus = Literal["pending", "ready", "running", "done", "failed", "blocked"]
 BUILD_STATUSES: tuple[str, ...] = get_args(BuildStatus)
 TASK_STATUSES: tuple[str, ...] = get_args(TaskStatus)
 ACTIVE_TASK_STATUSES = ("pending", "ready", "running")
+
+
+def header(headers: Any, name: str) -> bytes | None:
+    """The last value of a Kafka header, given as pairs or as a mapping; names in any case."""
+    pairs: Iterable[Any] = headers.items() if isinstance(headers, Mapping) else headers or ()
+    found, wanted = None, name.lower()
+    for key, value in pairs:
+        if isinstance(key, str) and key.lower() == wanted and isinstance(value, bytes):
+            found = value
+    return found

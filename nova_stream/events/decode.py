@@ -22,8 +22,7 @@ from nova_stream.events.keys import key_id
 from nova_stream.events.normalise import Normaliser, read_id
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 from nova_stream.events.plain_records import PlainRecords
-from nova_stream.events.record_time import kafka_time, time_of_change
-from nova_stream.events.record_version import StatedVersion, version_of
+from nova_stream.events.record_version import StatedVersion, kafka_time, time_of_change, version_of
 from nova_stream.events.tombstones import TombstoneReader
 
 _DELETIONS = frozenset("dt")

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import RejectedError
 from nova_stream.events import mongodb
+from nova_stream.events.change import header
 from nova_stream.events.connect_schema import ColumnType, column_type
 from nova_stream.events.describe import described, quoted
 from nova_stream.events.flattened import is_flattened, open_flattened
 from nova_stream.events.forms import ANY_ENTITY, Forms
 from nova_stream.events.framing import VALUE_HEADER, framed, unframe
-from nova_stream.events.headers import header
 from nova_stream.events.json_text import parse_json, whole_number
 
 #: Set when a record is published again; ``record_version`` reads it.

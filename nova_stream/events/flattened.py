@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from nova_stream.errors import RejectedError
 from nova_stream.events import mongodb
+from nova_stream.events.change import header
 from nova_stream.events.describe import quoted
 from nova_stream.events.forms import PREFIX
-from nova_stream.events.headers import header
 from nova_stream.events.json_text import parse_json, whole_number
 
 _DELETED = "__deleted"

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from nova_stream.errors import RejectedError, SchemaNeededError
+from nova_stream.events.change import header
 from nova_stream.events.connect_schema import ColumnType
 from nova_stream.events.describe import described
-from nova_stream.events.headers import header
 
 VALUE_HEADER = "__value_schema_id"
 KEY_HEADER = "__key_schema_id"

@@ -7,10 +7,16 @@ from typing import Annotated
 
 import msgspec
 
-from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, SourceRecord, VersionKind
+from nova_stream.events.change import (
+    SNAPSHOT_MINOR,
+    Change,
+    Entity,
+    SourceRecord,
+    VersionKind,
+    header,
+)
 from nova_stream.events.envelope import MAX_MINOR, MAX_VERSION, VERSION_HEADER
 from nova_stream.events.framing import VALUE_HEADER
-from nova_stream.events.headers import header
 from nova_stream.events.json_text import too_deep
 from nova_stream.events.placeholders import Placeholders
 from nova_stream.events.plain import PlainReader

@@ -1,12 +1,24 @@
-"""The version that a record states: where its number comes from, and what it means there."""
+"""The version that a record states: where its number comes from, and what it means there; and when
+its change happened, as far as it says.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, TypeGuard
 
+from nova_stream.clock import EPOCH, from_millis
 from nova_stream.errors import RejectedError
-from nova_stream.events.change import SNAPSHOT_MINOR, Origin, SourceRecord, Version, VersionKind
+from nova_stream.events.change import (
+    SNAPSHOT_MINOR,
+    Origin,
+    SourceRecord,
+    Version,
+    VersionKind,
+    header,
+)
 from nova_stream.events.describe import quoted
 from nova_stream.events.envelope import (
     VERSION_HEADER,
@@ -14,7 +26,7 @@ from nova_stream.events.envelope import (
     version_minor,
     version_number,
 )
-from nova_stream.events.headers import header
+from nova_stream.events.times import MILLI, parse_time
 
 # The header of a record that is published again: ``offset:<number>`` is the version of one whose
 # version is its offset; ``lsn:<generation>:<partition>:<offset>:<source generation>`` is where a
@@ -96,3 +108,41 @@ def origin_header(origin: Origin) -> tuple[str, bytes]:
 def _origin(text: bytes | None) -> Origin | None:
     found = None if text is None else _ORIGIN.fullmatch(text.decode("utf-8", "replace"))
     return None if found is None else Origin(*map(int, found.groups()))
+
+
+#: A change happens between these, the bounds of what can be published as milliseconds: a source
+#: that writes another number there (0 above all) does not know the time.
+_EARLIEST, _LATEST = from_millis(10**11), from_millis(10**14)
+
+
+def time_of_change(envelope: Envelope) -> tuple[datetime | None, bool]:
+    """``source.ts_ms``, else ``ts_ms``, and whether it is the source's own; both must be readable
+    where they are given. Of a source, a number that is no time of our days says nothing: 0 above
+    all.
+    """
+    where = envelope.where
+    given, written = envelope.source.get("ts_ms"), envelope.fields.get("ts_ms")
+    own = None
+    if given is not None and not (_is_number(given) and given <= 0):
+        own = parse_time(given, f"{where}.source.ts_ms", small=MILLI)
+        own = own if _EARLIEST <= own < _LATEST else None
+    second = None
+    if written is not None and not _is_zero(written):
+        second = parse_time(written, f"{where}.ts_ms", small=MILLI)
+    return own or second, own is not None
+
+
+def _is_zero(value: object) -> bool:
+    return _is_number(value) and value == 0
+
+
+def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def kafka_time(record: SourceRecord) -> datetime:
+    """The record's own timestamp."""
+    try:
+        return from_millis(record.timestamp)
+    except OverflowError:  # a writer may put anything there
+        return EPOCH

@@ -17,8 +17,7 @@ from nova_stream.events.envelope import Envelope, NullForm, nothing_in
 from nova_stream.events.flattened import deletion_source, is_marked
 from nova_stream.events.forms import Forms
 from nova_stream.events.keys import key_id
-from nova_stream.events.record_time import kafka_time, time_of_change
-from nova_stream.events.record_version import version_of
+from nova_stream.events.record_version import kafka_time, time_of_change, version_of
 
 
 class TombstoneReader:
