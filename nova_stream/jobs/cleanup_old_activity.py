@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from nova_stream.events.times import time_text
-from nova_stream.jobs.engine.batches import BATCH, batch, connected, run_of
+from nova_stream.jobs.engine.batches import batch, connected, run_of
 from nova_stream.jobs.engine.job import JobContext
 from nova_stream.settings import Settings
 from nova_stream.storage.maintenance import retention
@@ -36,7 +36,7 @@ async def run_once(context: JobContext) -> Result:
         while more:
             async with batch(context, connection, repeatable=True):
                 done = await retention.archive_activities(
-                    connection, cutoff, place, run_id=run_of(context), rows=retention.ARCHIVE_ROWS
+                    connection, cutoff, place, run_id=run_of(context)
                 )
             deleted, place = deleted + done.deleted, done.place
             more = done.deleted == retention.ARCHIVE_ROWS
@@ -47,7 +47,7 @@ async def run_once(context: JobContext) -> Result:
                 count = await retention.forget_activities(connection, context.settings.undo_days)
             forgotten += count
             # In a dry run they come back, and would for ever.
-            more = count == BATCH and not context.dry_run
+            more = count == retention.BATCH and not context.dry_run
     return Result(deleted=deleted, cutoff_time=time_text(cutoff), forgotten=forgotten)
 
 

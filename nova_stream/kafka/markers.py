@@ -20,7 +20,7 @@ from nova_stream.settings import Settings
 MOST = 10_000
 _MOST_BYTES = 32 * 1024 * 1024
 _FETCH_WAIT_MS = 100
-_STOP_LIMIT_S = 2.0
+_LIMIT_S, _STOP_LIMIT_S = 5.0, 2.0
 
 #: From an offset to before another.
 Stretch = tuple[int, int]
@@ -32,10 +32,9 @@ class RecordCounter:
     Who asks is not kept waiting; what is not counted in time is known to the next who asks.
     """
 
-    def __init__(self, settings: Settings, patience: float, limit: float = 5.0) -> None:
+    def __init__(self, settings: Settings, patience: float) -> None:
         self._settings = settings
         self._patience = patience
-        self._limit = limit
         self._known: dict[Key, tuple[Stretch, int]] = {}
         self._reading: asyncio.Task[None] | None = None
 
@@ -64,7 +63,7 @@ class RecordCounter:
             await asyncio.wait({self._reading})
 
     async def _read(self, wanted: Mapping[Key, Stretch]) -> None:
-        counted = await count_records(self._settings, wanted, self._limit)
+        counted = await count_records(self._settings, wanted, _LIMIT_S)
         self._known |= {key: (wanted[key], count) for key, count in counted.items()}
 
 

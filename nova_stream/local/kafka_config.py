@@ -28,7 +28,7 @@ JVM_FLAGS = (
 
 
 def broker_properties(
-    *, port: int, controller_port: int, extra: Mapping[str, str] | None = None
+    *, port: int, controller_port: int, extra: Mapping[str, str]
 ) -> dict[str, str]:
     """The broker's ``server.properties``. Paths are relative to the broker's working folder,
     since ``log.dirs`` has no way to quote a comma.
@@ -67,7 +67,7 @@ def broker_properties(
         "background.threads": "2",
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
-        **(extra or {}),
+        **extra,
     }
 
 

@@ -52,14 +52,12 @@ class _Record:
         self.headers = message.headers or ()
 
 
-def build_app(
-    settings: Settings, brokers: tuple[str, ...] | None = None, *, client_id: str = "nova-stream"
-) -> faust.App:
+def build_app(settings: Settings, *, client_id: str = "nova-stream") -> faust.App:
     """A Faust app with nova-stream's settings, without agents yet."""
     options = client_options(settings)
     return faust.App(
         settings.consumer_group,
-        broker=[f"kafka://{broker}" for broker in brokers or settings.kafka_brokers],
+        broker=[f"kafka://{broker}" for broker in settings.kafka_brokers],
         broker_credentials=_credentials(settings, options),
         store="memory://",
         datadir=tempfile.mkdtemp(prefix="nova-stream-"),

@@ -23,18 +23,15 @@ _log = get_logger(__name__)
 _GRACE_S = 4.0
 
 
-def run_worker(
-    settings: Settings, timers: Sequence[Timer] = (), metrics: Metrics | None = None
-) -> int:
+def run_worker(settings: Settings, timers: Sequence[Timer], metrics: Metrics) -> int:
     """Run a worker until SIGTERM or Ctrl-C; gives the exit status.
 
-    ``metrics`` are the worker's own, given where ``timers`` count into the same registry.
+    ``timers`` count into the registry of ``metrics``, the worker's own.
 
     A worker that must be built anew (a topic made again, Faust crashed) replaces its process by
     a fresh one of the same id. Raises NovaStreamError where a person has to act.
     """
     configure_logging(settings)
-    metrics = metrics or Metrics()
     serve_metrics(metrics.registry, settings)
     _calm_the_collector()
     # Fetching is a thread of its own: it should not wait long for its turn.

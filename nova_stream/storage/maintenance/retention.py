@@ -14,7 +14,7 @@ from nova_stream.storage.database import Connection, open_session, read_committe
 from nova_stream.storage.maintenance import sql
 from nova_stream.storage.maintenance.place import BatchPlace
 
-_BATCH = 1000
+BATCH = 1000
 #: Activities are small: so many take the flush's locks for some 10 ms.
 ARCHIVE_ROWS = 2000
 
@@ -32,24 +32,23 @@ async def archive_activities(
     place: BatchPlace,
     *,
     run_id: int,
-    rows: int = ARCHIVE_ROWS,
 ) -> ArchivedBatch:
-    """Archive and delete up to ``rows`` activities older than ``cutoff``, from ``place`` on.
+    """Archive and delete up to ARCHIVE_ROWS activities older than ``cutoff``, from ``place`` on.
 
     To be called in a transaction. Rows that somebody else has locked, or that were put back not
-    long ago, are left alone. When fewer than ``rows`` were looked at, none is left.
+    long ago, are left alone. When fewer were looked at, none is left.
     """
     row = await connection.fetchrow(
-        sql.ARCHIVE_ACTIVITIES, cutoff, place.time, place.id, rows, run_id
+        sql.ARCHIVE_ACTIVITIES, cutoff, place.time, place.id, ARCHIVE_ROWS, run_id
     )
     if row is None:
         return ArchivedBatch(0, place)
     return ArchivedBatch(row["deleted"], BatchPlace(row["last_time"], row["last_id"]))
 
 
-async def forget_activities(connection: Connection, days: int, rows: int = _BATCH) -> int:
-    """Delete up to ``rows`` archived activities that ``undo`` no longer reaches; how many."""
-    status = await connection.execute(sql.FORGET_ACTIVITIES, days, rows)
+async def forget_activities(connection: Connection, days: int) -> int:
+    """Delete up to BATCH archived activities that ``undo`` no longer reaches; how many."""
+    status = await connection.execute(sql.FORGET_ACTIVITIES, days, BATCH)
     return int(status.rpartition(" ")[2])
 
 
@@ -67,11 +66,11 @@ async def undo(settings: Settings, run_id: int) -> int:
                 f"of cleanupOldActivity, or is more than {settings.undo_days} days old "
                 "(NOVA_UNDO_DAYS)"
             )
-        restored, seen = 0, _BATCH
-        while seen == _BATCH:
+        restored, seen = 0, BATCH
+        while seen == BATCH:
             async with read_committed(connection):
                 row = await connection.fetchrow(
-                    sql.RESTORE_ACTIVITIES, run_id, _BATCH, settings.undo_days
+                    sql.RESTORE_ACTIVITIES, run_id, BATCH, settings.undo_days
                 )
             assert row is not None
             restored, seen = restored + row["restored"], row["seen"]
