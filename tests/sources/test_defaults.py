@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.sources.connect import Connect
-from tests.sources.pipeline import Pipeline, open_pipeline
-from tests.sources.postgres_source import SourceServer, make_signals
-from tests.sources.traffic import traffic
+from tests.sources.pipeline import Pipeline
 
 pytestmark = pytest.mark.sources
-
-
-@pytest.fixture
-def pipeline(
-    source_server: SourceServer,
-    kafka_connect: Connect,
-    nova_kafka: str,
-    nova_postgres: str,
-    tmp_path: Path,
-) -> Iterator[Pipeline]:
-    with source_server.database("defaults") as source:
-        make_signals(source)
-        asyncio.run(traffic(source, 1, rows=6, changes=0))
-        with open_pipeline(source, kafka_connect, nova_kafka, nova_postgres, tmp_path) as found:
-            found.start_worker()
-            yield found
 
 
 FORMS = {

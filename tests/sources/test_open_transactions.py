@@ -4,37 +4,16 @@ from places in the log before it.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-
 import asyncpg
 import pytest
 
 from nova_stream.local.sql import run_sql
 from tests.integration.stream.harness import until
-from tests.sources.connect import LIMIT, Connect
-from tests.sources.pipeline import Pipeline, open_pipeline, slot_of
-from tests.sources.postgres_source import TABLES, SourceServer, make_signals
-from tests.sources.traffic import traffic
+from tests.sources.connect import LIMIT
+from tests.sources.pipeline import Pipeline, slot_of
+from tests.sources.postgres_source import TABLES
 
 pytestmark = pytest.mark.sources
-
-
-@pytest.fixture
-def pipeline(
-    source_server: SourceServer,
-    kafka_connect: Connect,
-    nova_kafka: str,
-    nova_postgres: str,
-    tmp_path: Path,
-) -> Iterator[Pipeline]:
-    with source_server.database("open") as source:
-        make_signals(source)
-        asyncio.run(traffic(source, 1, rows=6, changes=0))
-        with open_pipeline(source, kafka_connect, nova_kafka, nova_postgres, tmp_path) as found:
-            found.start_worker()
-            yield found
 
 
 async def test_what_is_committed_behind_the_snapshot_counts(pipeline: Pipeline) -> None:

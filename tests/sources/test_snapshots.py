@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from nova_stream.events.change import Entity
-from tests.sources.connect import Connect
-from tests.sources.pipeline import Pipeline, open_pipeline
-from tests.sources.postgres_source import TABLES, SourceServer, make_signals
+from tests.sources.pipeline import Pipeline
+from tests.sources.postgres_source import TABLES
 from tests.sources.traffic import traffic
 
+ROWS = 15
+
 pytestmark = [pytest.mark.sources, pytest.mark.sources_long]
-
-
-@pytest.fixture
-def pipeline(
-    source_server: SourceServer,
-    kafka_connect: Connect,
-    nova_kafka: str,
-    nova_postgres: str,
-    tmp_path: Path,
-) -> Iterator[Pipeline]:
-    with source_server.database("snapshots") as source:
-        make_signals(source)
-        asyncio.run(traffic(source, 1, rows=15, changes=0))
-        with open_pipeline(source, kafka_connect, nova_kafka, nova_postgres, tmp_path) as found:
-            found.start_worker()
-            yield found
 
 
 async def test_an_incremental_snapshot_brings_what_was_never_sent(pipeline: Pipeline) -> None:

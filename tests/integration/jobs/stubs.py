@@ -18,7 +18,6 @@ from nova_stream.settings import Settings
 from nova_stream.storage.database import connect
 
 NOON = datetime(2026, 2, 20, 12, 0, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
 
 
 class Done(msgspec.Struct, rename="camel"):

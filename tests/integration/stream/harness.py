@@ -137,6 +137,21 @@ class Stage:
         topic = NewTopic(self.settings.topic(entity), partitions, 1, config=named)
         self._settle(self._admin.create_topics([topic]))
 
+    def make_compacted(self, entity: Entity) -> str:
+        """Follow a topic of another name instead, which Kafka compacts at once; its name."""
+        other = f"{self.settings.topic_prefix}.compacted"
+        self.settings = self.settings.model_copy(update={f"topic_{entity.value}": other})
+        self.make_topic(
+            entity,
+            2,
+            cleanup_policy="compact",
+            segment_ms="200",
+            min_cleanable_dirty_ratio="0.01",
+            min_compaction_lag_ms="0",
+            max_compaction_lag_ms="200",
+        )
+        return other
+
     def delete_topic(self, entity: Entity) -> None:
         self._settle(self._admin.delete_topics([self.settings.topic(entity)]))
 

@@ -173,17 +173,7 @@ async def says(places: Places, field: str, value: Any) -> bool:
 
 
 async def test_a_compacted_log_is_no_lag(stage: Stage) -> None:
-    other = f"{stage.settings.topic_prefix}.compacted"
-    stage.settings = stage.settings.model_copy(update={"topic_tasks": other})
-    stage.make_topic(
-        TASKS,
-        2,
-        cleanup_policy="compact",
-        segment_ms="200",
-        min_cleanable_dirty_ratio="0.01",
-        min_compaction_lag_ms="0",
-        max_compaction_lag_ms="200",
-    )
+    other = stage.make_compacted(TASKS)
     number = 0
 
     async def compacted() -> bool:

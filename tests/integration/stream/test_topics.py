@@ -186,17 +186,7 @@ async def test_holes_are_no_obstacle_to_a_worker_that_starts(stage: Stage) -> No
 
 
 async def test_a_compacted_topic_is_read_to_its_end(stage: Stage) -> None:
-    other = f"{stage.settings.topic_prefix}.compacted"
-    stage.settings = stage.settings.model_copy(update={"topic_tasks": other})
-    stage.make_topic(
-        TASKS,
-        2,
-        cleanup_policy="compact",
-        segment_ms="200",
-        min_cleanable_dirty_ratio="0.01",
-        min_compaction_lag_ms="0",
-        max_compaction_lag_ms="200",
-    )
+    other = stage.make_compacted(TASKS)
     for number in range(50):
         stage.publish(TASKS, task("t", number + 1, agent=f"A{number}"), key=b"t")
 
