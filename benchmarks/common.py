@@ -18,7 +18,7 @@ import asyncpg
 import psutil
 
 from nova_stream.events.lines import ChangeLine
-from nova_stream.kafka.topics import TopicAdmin
+from nova_stream.kafka.admin import TopicAdmin
 from nova_stream.local import processes
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.postgres import LocalPostgres

@@ -35,7 +35,7 @@ from benchmarks.common import (
 from benchmarks.report import Say
 from benchmarks.workload import expected, history
 from nova_stream.events.change import Entity
-from nova_stream.kafka.topics import TopicAdmin
+from nova_stream.kafka.admin import TopicAdmin
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection
 from tests.recount import Recount

@@ -13,11 +13,10 @@ import faust
 
 from nova_stream.clock import system_clock
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.admin import KafkaAdmin, TopicAdmin
 from nova_stream.kafka.faults import is_away as kafka_is_away
 from nova_stream.kafka.faults import refusal, told
 from nova_stream.kafka.model import FoundTopic
-from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.registry.schemas import Schemas
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions

@@ -184,7 +184,7 @@ async def test_counting_reads_no_documents(runs: Runs) -> None:
 
 async def test_the_real_lag(runs: Runs, nova_kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from nova_stream.events.lines import change_line
-    from nova_stream.kafka.topics import TopicAdmin
+    from nova_stream.kafka.admin import TopicAdmin
     from nova_stream.publish.publisher import ChangePublisher
 
     monkeypatch.setattr(health_check, "read_backlog", read_backlog)

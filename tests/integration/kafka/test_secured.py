@@ -9,9 +9,8 @@ import pytest
 
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.events.change import Entity
-from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.admin import KafkaAdmin, TopicAdmin
 from nova_stream.kafka.markers import count_records
-from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.ports import HOST, free_port
 from nova_stream.publish.publisher import ChangePublisher

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from nova_stream.events.change import Entity
-from nova_stream.kafka.topics import TopicAdmin
+from nova_stream.kafka.admin import TopicAdmin
 from nova_stream.settings import Settings, load_settings
 from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.database import connect

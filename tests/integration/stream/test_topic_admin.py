@@ -9,7 +9,7 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from nova_stream.errors import KafkaUnavailableError, TopicError
-from nova_stream.kafka.topics import TopicAdmin
+from nova_stream.kafka.admin import TopicAdmin
 from nova_stream.settings import Settings, load_settings
 
 pytestmark = pytest.mark.integration
