@@ -143,10 +143,7 @@ class LocalPostgres(LocalServer):
             return self._password_file.read_text(encoding="ascii").strip()
 
         password = secrets.token_urlsafe(18)
-        self._password_file.unlink(missing_ok=True)
-        handle = os.open(self._password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(password + "\n")
+        write_private(self._password_file, password + "\n")
         return password
 
     def _init(self) -> None:
