@@ -13,6 +13,8 @@ from typing import Any
 
 from nova_stream.settings import Settings
 
+_ROOT = Path(__file__).resolve().parents[1]
+
 
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:
     """This process's variables without any setting, and Kafka and Postgres as ``settings`` have
@@ -30,14 +32,23 @@ def environment_of(settings: Settings, **more: str) -> dict[str, str]:
 
 
 class Program:
-    """A ``nova-stream WORDS`` that runs; its log is read from a file."""
+    """A ``nova-stream WORDS`` that runs; its log is read from a file.
 
-    def __init__(self, words: list[str], environment: dict[str, str], path: Path) -> None:
+    ``module`` is run in place of the command line's own, to change something before it.
+    """
+
+    def __init__(
+        self,
+        words: list[str],
+        environment: dict[str, str],
+        path: Path,
+        module: str = "nova_stream.cli.main",
+    ) -> None:
         self._path = path
         with path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "nova_stream.cli.main", *words],
-                env=environment,
+                [sys.executable, "-m", module, *words],
+                env=environment | {"PYTHONPATH": str(_ROOT)},
                 cwd=path.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -277,5 +277,8 @@ class _FaustConsumer(Consumer):  # type: ignore[misc]
 class SimulatedConsumer(ChunkConsumer, _FaustConsumer):
     """The product's consumer over the one above."""
 
+    async def follow_topics(self, partitions: Mapping[str, int]) -> None:
+        """Nothing: the group is assigned by the broker itself, which knows all of them."""
+
     def assign(self, tps: set[TP]) -> None:
         self._thread.fetcher.assign(tps)

@@ -103,7 +103,7 @@ class StreamWorker(product.Worker):
         works = [
             flusher.run(),
             pumps.failed(),
-            self._watch_topics(),
+            self._watch_topics(app),
             self._watch_positions(app),
             self._follow_group(consumer, pumps),
         ]

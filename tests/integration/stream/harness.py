@@ -82,13 +82,15 @@ class Stage:
     def worker(self) -> Worker:
         return self.workers[-1]
 
-    def start_worker(self, **settings: str) -> Worker:
-        """One more worker; ``settings`` are environment variables without their NOVA_."""
+    def start_worker(self, module: str = "nova_stream.cli.main", **settings: str) -> Worker:
+        """One more worker; ``settings`` are environment variables without their NOVA_, ``module``
+        is what is run.
+        """
         environment = environment_of(
             self.settings, partitions=str(self.settings.partitions), **settings
         )
         path = self._folder / f"worker-{len(self.workers)}.log"
-        self.workers.append(Worker(["worker"], environment, path))
+        self.workers.append(Worker(["worker"], environment, path, module))
         return self.worker
 
     # -- Kafka -----------------------------------------------------------------------------------
