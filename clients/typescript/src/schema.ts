@@ -1209,6 +1209,10 @@ export interface components {
             createdAt: string | null;
             output: string | null;
             error: string | null;
+            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, or the archive alone knows. */
+            failedExecutionId: string | null;
+            /** @description The error of that execution. */
+            failedExecutionError: string | null;
         };
         /**
          * Activity
@@ -1247,6 +1251,10 @@ export interface components {
             title?: string | null;
             /** @description Only with the scope documents. */
             error?: string | null;
+            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, or the archive alone knows. Only with the scope documents. */
+            failedExecutionId?: string | null;
+            /** @description The error of that execution. Only with the scope documents. */
+            failedExecutionError?: string | null;
         };
         /**
          * ListedExecution
@@ -2106,6 +2114,8 @@ export interface components {
          *           "createdAt": "2025-11-12T20:02:32.341Z",
          *           "title": "Test the indigo",
          *           "error": null,
+         *           "failedExecutionId": null,
+         *           "failedExecutionError": null,
          *           "dependencies": [],
          *           "output": "ok"
          *         }
@@ -2170,7 +2180,9 @@ export interface components {
          *           "createdAt": "2025-11-12T20:02:32.341Z",
          *           "changedAt": "2025-11-12T20:03:01.120Z",
          *           "title": "Test the indigo",
-         *           "error": null
+         *           "error": null,
+         *           "failedExecutionId": null,
+         *           "failedExecutionError": null
          *         }
          *       ],
          *       "nextCursor": null,
@@ -2198,6 +2210,8 @@ export interface components {
          *       "changedAt": "2025-11-12T20:03:01.120Z",
          *       "title": "Test the indigo",
          *       "error": null,
+         *       "failedExecutionId": null,
+         *       "failedExecutionError": null,
          *       "dependencies": [],
          *       "output": "ok",
          *       "executions": [
@@ -2238,6 +2252,10 @@ export interface components {
             title?: string | null;
             /** @description Only with the scope documents. */
             error?: string | null;
+            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, or the archive alone knows. Only with the scope documents. */
+            failedExecutionId?: string | null;
+            /** @description The error of that execution. Only with the scope documents. */
+            failedExecutionError?: string | null;
             /** @description Only with the scope documents. */
             dependencies?: unknown[] | null;
             /** @description Only with the scope documents. */

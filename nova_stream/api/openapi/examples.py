@@ -67,6 +67,8 @@ TASK: dict[str, Any] = {
     "changedAt": "2025-11-12T20:03:01.120Z",
     "title": "Test the indigo",
     "error": None,
+    "failedExecutionId": None,
+    "failedExecutionError": None,
 }
 TASKS = {"items": [TASK], **ENDS}
 BUILD_WITH_TASKS = {

@@ -9,6 +9,7 @@ import msgspec
 
 from nova_stream.storage.lists.rows import ListedExecution, ListedTask, ListedUser
 from nova_stream.storage.stats.rows import Activity, Build
+from nova_stream.storage.stats.sql import FAILED_EXECUTION
 
 #: Rows that a page looks at, at most, where no index leads to what a filter wants.
 WALK = 20_000
@@ -43,6 +44,8 @@ class Listing(NamedTuple):
     filters: Mapping[str, Filter]
     #: Parts of the table, each with an index of its own in the list's order.
     parts: tuple[str, ...] = ()
+    #: What ``documents`` are joined from besides the table.
+    joined: str = ""
 
 
 #: The text is in one of these, in any case; each is looked at row by row.
@@ -83,7 +86,7 @@ TASKS = Listing(
     "build_id, agent, status, title",
     "t.id, t.build_id, t.task_id, t.agent, t.status, t.phase, t.attempts, t.created_at, "
     "t.changed_at",
-    "t.title, t.error",
+    "t.title, t.error, failing.*",
     {
         "build": Filter("w.build_id = {value}", "set"),
         "agent": Filter("w.agent = {value}", "set"),
@@ -91,6 +94,7 @@ TASKS = Listing(
         "q": contains("w.id", "w.title"),
         "id": contains("w.id"),
     },
+    joined=FAILED_EXECUTION,
 )
 EXECUTIONS = Listing(
     ListedExecution,

@@ -17,11 +17,13 @@ from nova_stream.storage.lists.statements import Question
 from nova_stream.storage.stats.read import Bounds, read_row, shown
 from nova_stream.storage.stats.rows import ListPlace
 
-_LIVING = "t WHERE t.id = $1 AND t.deleted_at IS NULL"
+_OF_ID = "WHERE t.id = $1 AND t.deleted_at IS NULL"
+_LIVING = f"t {_OF_ID}"
 # Made from the catalogue's own text, never from input.
 _TASK = f"SELECT {TASKS.columns} FROM tasks {_LIVING}"  # noqa: S608
 _WHOLE_TASK = f"""
-SELECT {TASKS.columns}, {TASKS.documents}, t.dependencies, t.output FROM tasks {_LIVING}"""  # noqa: S608
+SELECT {TASKS.columns}, {TASKS.documents}, t.dependencies, t.output
+FROM tasks t {TASKS.joined} {_OF_ID}"""  # noqa: S608
 _BUILD = "(SELECT k.build_id FROM tasks k WHERE k.id = t.task_id) AS build_id"
 _OF_EXECUTION = f"""{EXECUTIONS.columns}, {_BUILD},
     CASE WHEN t.doc IS NULL THEN t.archived_at END AS archived_at"""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from nova_stream.storage.stats.rows import Time
+from nova_stream.storage.stats.rows import FAILED_EXECUTION, FAILED_EXECUTION_ERROR, Time
 
 _DOCUMENTS = msgspec.Meta(description="Only with the scope documents.")
 _Text = Annotated[str | UnsetType | None, _DOCUMENTS]
@@ -33,6 +33,14 @@ class ListedTask(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     changed_at: Time
     title: _Text = UNSET
     error: _Text = UNSET
+    failed_execution_id: Annotated[
+        str | UnsetType | None,
+        msgspec.Meta(description=f"{FAILED_EXECUTION} {_DOCUMENTS.description}"),
+    ] = UNSET
+    failed_execution_error: Annotated[
+        str | UnsetType | None,
+        msgspec.Meta(description=f"{FAILED_EXECUTION_ERROR} {_DOCUMENTS.description}"),
+    ] = UNSET
 
 
 class ListedExecution(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

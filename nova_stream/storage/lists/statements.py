@@ -163,12 +163,14 @@ def page_of(question: Question, way: Way, by: str | None, limit: int) -> Stateme
     """The rows of a page, at most ``limit``."""
     builder = _Builder(question, way)
     listing = question.listing
-    columns = listing.columns
+    columns, joined = listing.columns, ""
     if question.documents and listing.documents:
         columns += f", {listing.documents}"
+        joined = listing.joined
     return Statement(
         f"WITH page AS MATERIALIZED ({builder.ids(by, limit)}) "  # noqa: S608
-        f"SELECT {columns} FROM page JOIN {listing.table} t USING (id) {builder.order.format('t')}",
+        f"SELECT {columns} FROM page JOIN {listing.table} t USING (id) {joined} "
+        f"{builder.order.format('t')}",
         builder.values,
     )
 

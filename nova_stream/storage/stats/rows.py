@@ -22,6 +22,12 @@ Time = Annotated[
     ),
 ]
 _Percent = Annotated[float, msgspec.Meta(description="Percent, rounded to two decimals.")]
+#: Why a task failed, where it does not say so itself.
+FAILED_EXECUTION = (
+    "Of a failed task the newest execution with an error; null where none of its twenty newest has "
+    "one, or the archive alone knows."
+)
+FAILED_EXECUTION_ERROR = "The error of that execution."
 _Milliseconds = Annotated[float, msgspec.Meta(description="Milliseconds, rounded.")]
 
 
@@ -103,6 +109,8 @@ class Task(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     created_at: Time | None
     output: str | None
     error: str | None
+    failed_execution_id: Annotated[str | None, msgspec.Meta(description=FAILED_EXECUTION)]
+    failed_execution_error: Annotated[str | None, msgspec.Meta(description=FAILED_EXECUTION_ERROR)]
 
 
 class BuildWithTasks(Build, frozen=True, rename="camel", kw_only=True):

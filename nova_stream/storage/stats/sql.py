@@ -78,19 +78,36 @@ FROM agent_activity_feed"""
 
 
 BUILD = f"{BUILD_ROW} WHERE id = $1 AND deleted_at IS NULL"
+#: Of a failed task ``t`` the newest execution that failed, among its twenty newest: each error is
+#: read from a document. Of its executions 2,000 are looked at: a page's cost is bounded.
+FAILED_EXECUTION = """
+LEFT JOIN LATERAL (
+    SELECT x.id AS failed_execution_id, x.error AS failed_execution_error
+    FROM (
+        SELECT w.id FROM (
+            SELECT id, timestamp FROM executions
+            WHERE t.status = 'failed' AND task_id = t.id AND deleted_at IS NULL LIMIT 2000
+        ) w ORDER BY w.timestamp DESC NULLS LAST, w.id DESC LIMIT 20
+    ) newest JOIN executions x USING (id)
+    WHERE x.error <> ''
+    ORDER BY x.timestamp DESC NULLS LAST, x.id DESC LIMIT 1
+) failing ON true"""
 #: Where a task stands among those of its build; phases that no double has are as good as others.
 _PHASE = "coalesce(round(greatest(least(phase, 1e15), -1e15), 6)::float8, 'Infinity')"
 _CREATED = "coalesce(created_at, 'infinity')"
 #: $1 build; those behind the place ($2 phase, $3 time, $4 id) where there is an id; $5 how many.
 TASKS_OF_BUILD = f"""
-SELECT id, build_id, task_id, title, agent, status, dependencies, phase, attempts, created_at,
-    output, error, nullif({_PHASE}, 'Infinity') AS place
-FROM tasks WHERE build_id = $1 AND deleted_at IS NULL
-    AND ($4::text IS NULL
-        OR ({_PHASE}, {_CREATED}, id COLLATE "C") > (
-            coalesce($2::float8, 'Infinity'),
-            coalesce($3::text::timestamptz, 'infinity'), $4::text))
-ORDER BY {_PHASE}, {_CREATED}, id COLLATE "C" LIMIT $5
+SELECT t.*, failing.* FROM (
+    SELECT id, build_id, task_id, title, agent, status, dependencies, phase, attempts, created_at,
+        output, error, nullif({_PHASE}, 'Infinity') AS place
+    FROM tasks WHERE build_id = $1 AND deleted_at IS NULL
+        AND ($4::text IS NULL
+            OR ({_PHASE}, {_CREATED}, id COLLATE "C") > (
+                coalesce($2::float8, 'Infinity'),
+                coalesce($3::text::timestamptz, 'infinity'), $4::text))
+    ORDER BY {_PHASE}, {_CREATED}, id COLLATE "C" LIMIT $5
+) t {FAILED_EXECUTION}
+ORDER BY {_PHASE}, {_CREATED}, id COLLATE "C"
 """  # noqa: S608 - our own text
 
 # -- the stream's position -------------------------------------------------------------------------

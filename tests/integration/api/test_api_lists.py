@@ -200,3 +200,40 @@ async def test_no_route_ignores_a_parameter_that_it_does_not_know(
         assert "'limt' is not a parameter here; allowed are: " in problem["detail"]
     twice = await client.get("/api/v1/tasks?limit=1&limit=2")
     assert (twice.status_code, twice.json()["parameter"]) == (422, "limit")
+
+
+def _execution(id_: str, minute: int, **more: Any) -> dict[str, Any]:
+    after = {"id": id_, "taskId": "t3", "agent": "MARS", "timestamp": f"2026-02-20T12:{minute}:00Z"}
+    return {"entity": "executions", "after": {**after, **more}}
+
+
+async def test_a_failed_task_tells_the_error_of_its_newest_failed_execution(
+    client: httpx.AsyncClient, guarded: httpx.AsyncClient, apply_lines: ApplyLines
+) -> None:
+    task = {"id": "t3", "buildId": "b1", "agent": "MARS", "status": "failed"}
+    await apply_lines(
+        [
+            {"entity": "tasks", "after": task},
+            {"entity": "tasks", "after": {**task, "id": "t4", "status": "done"}},
+            _execution("x1", 10, error="an older one"),
+            _execution("x2", 20, error="out of memory"),
+            _execution("x3", 30),
+            _execution("x4", 40, error="of a task that is done", taskId="t4"),
+        ]
+    )
+    told = {"failedExecutionId": "x2", "failedExecutionError": "out of memory"}
+    untold = dict.fromkeys(told)
+    failed = "/api/v1/tasks?build=b1&status=failed"
+    listed = {row["id"]: row for row in (await client.get(failed)).json()["items"]}
+    assert listed["t3"].items() >= {"error": None, **told}.items()
+    assert listed["t1"]["failedExecutionId"] == "e1"
+    build = {row["id"]: row for row in (await client.get("/api/v1/builds/b1")).json()["tasks"]}
+    assert build["t3"].items() >= told.items()
+    assert build["t4"].items() >= untold.items()
+    assert (await client.get("/api/v1/tasks/t3")).json().items() >= told.items()
+    assert (await client.get("/api/v1/tasks/t4")).json().items() >= untold.items()
+    unseen = (await guarded.get(failed, headers=_as("stats"))).json()["items"]
+    assert [row.keys() & told.keys() for row in unseen] == [set(), set()]
+    csv_text = (await client.get(f"{failed}&format=csv")).text
+    assert "failedExecutionError" in csv_text.splitlines()[0]
+    assert "out of memory" in csv_text

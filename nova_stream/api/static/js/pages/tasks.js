@@ -1,6 +1,6 @@
 // All tasks, newest first.
 
-import { toAgent, toBuild, toTask } from "../address.js";
+import { toAgent, toBuild, toExecution, toTask } from "../address.js";
 import { integer } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Badge } from "../parts/common.js";
@@ -11,6 +11,13 @@ import { RangePicker } from "../parts/range.js";
 
 const STATUSES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["done", "Done"], ["ready", "Ready"], ["blocked", "Blocked"], ["pending", "Pending"]];
 
+/** Its own error, else that of its newest failed execution; and the way to that. */
+function TaskError({ task }) {
+  const error = task.error || task.failedExecutionError;
+  const execution = task.failedExecutionId;
+  return html`${error || ""}${execution && html`<a class="role" href=${toExecution(execution)}>${execution}</a>`}`;
+}
+
 /** The columns that tasks have everywhere. */
 export const TASK = {
   id: { key: "id", title: "Task", value: (task) => task.id, cell: (task) => html`<a href=${toTask(task.id)}>${task.title || task.taskId || task.id}</a><span class="role">${task.id}</span>` },
@@ -19,7 +26,7 @@ export const TASK = {
   build: { key: "buildId", title: "Build", kind: "text", value: (task) => task.buildId, cell: (task) => (task.buildId ? html`<a href=${toBuild(task.buildId)}>${task.buildId}</a>` : "") },
   attempts: { key: "attempts", title: "Attempts", kind: "number", value: (task) => task.attempts, cell: (task) => integer(task.attempts) },
   createdAt: { key: "createdAt", title: "Created", kind: "number", value: (task) => task.createdAt, cell: (task) => html`<${Ago} time=${task.createdAt} />` },
-  error: { key: "error", title: "Error", kind: "text", value: (task) => task.error, cell: (task) => task.error || "" },
+  error: { key: "error", title: "Error", kind: "text", value: (task) => task.error || task.failedExecutionError, cell: (task) => html`<${TaskError} task=${task} />` },
 };
 
 const COLUMNS = [TASK.id, TASK.status, TASK.agent, TASK.build, TASK.attempts, TASK.createdAt, TASK.error];
