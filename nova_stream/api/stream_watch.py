@@ -81,12 +81,14 @@ class StreamWatch:
             backlog = await backlog_of(
                 kafka.logs, facts.positions, self._counter.count, system_clock()
             )
+        lag = backlog.lag if backlog else None
+        workers = self._workers(kafka, facts)
         return StreamStatus(
             database_up=facts is not None,
             database_state=self._database_state,
             kafka_up=kafka is not None,
             kafka_state=self._kafka_state,
-            lag=backlog.lag if backlog else None,
+            lag=lag,
             held_back=[_held_back(held) for held in kafka.logs.held] if kafka else None,
             partitions=len(facts.positions) if facts else None,
             throughput=self._throughput(),
@@ -95,8 +97,8 @@ class StreamWatch:
             open_dead_letters=facts.open_dead_letters if facts else None,
             last_audit=facts.agents_audit if facts else None,
             last_build_audit=facts.builds_audit if facts else None,
-            workers=self._workers(kafka, facts),
-            outlook=_outlook(facts, backlog.lag if backlog else None) if facts else None,
+            workers=workers,
+            outlook=_outlook(facts, lag, workers) if facts else None,
         )
 
     def _workers(self, kafka: _Kafka | None, facts: StreamFacts | None) -> int | None:
@@ -161,9 +163,10 @@ class StreamWatch:
         return round(applied / (ended - began), 1)
 
 
-def _outlook(facts: StreamFacts, lag: int | None) -> Outlook:
+def _outlook(facts: StreamFacts, lag: int | None, workers: int | None) -> Outlook:
     partitions = Counter(topic for topic, _ in facts.positions)
-    return outlook(facts.moments, lag, max(partitions.values(), default=0), system_clock())
+    most = max(partitions.values(), default=0)
+    return outlook(facts.moments, lag, most, system_clock(), workers)
 
 
 def _held_back(held: HeldBackRecords) -> HeldBack:

@@ -92,16 +92,17 @@ def _lines(settings: Settings, found: _Status) -> Iterator[tuple[str, str]]:
     stream = found.stream
     yield "Kafka", f"{_DOES[stream.kafka_state]}: {', '.join(settings.kafka_brokers)}"
     yield "Postgres", f"{_DOES[stream.database_state]}: {describe(settings)}"
-    yield "Workers", _known(stream.workers) if stream.workers != 0 else "NONE; nova-stream worker"
+    none = "none; start one with `nova-stream worker`"
+    yield "Workers", none if stream.workers == 0 else _known(stream.workers)
     yield "Lag", _known(stream.lag) + ("" if stream.lag is None else " records wait")
-    if stream.outlook and stream.outlook.advice:
+    if stream.outlook:
         yield "Outlook", stream.outlook.advice
     for held in stream.held_back or ():
         place = f"{held.topic}/{held.partition}"
         yield "Held back", f"up to {held.records} records of {place} by an open transaction"
     if found.alerts is None:
         return
-    yield "Freshness", duration_text(stream.freshness_ms) + " from a change to its figures"
+    yield "Freshness", _freshness(stream)
     yield (
         "Applied",
         f"last at {stream.last_applied_at}" if stream.last_applied_at else "nothing yet",
@@ -113,6 +114,13 @@ def _lines(settings: Settings, found: _Status) -> Iterator[tuple[str, str]]:
     yield "Alerts", f"{len(found.alerts)} open" if found.alerts else "none open"
     for alert in found.alerts:
         yield "", f"{alert.kind} {alert.subject} since {alert.began_at}: {alert.message}"
+
+
+def _freshness(stream: StreamStatus) -> str:
+    found = duration_text(stream.freshness_ms)
+    if stream.freshness_ms is not None and stream.workers == 0:
+        return f"old: {found} when a worker last applied a change"
+    return f"{found} from a change to its figures"
 
 
 def _known(value: object) -> str:

@@ -25,10 +25,11 @@ class Result(msgspec.Struct, rename="camel"):
     """Sizes count live entities, None where the database does not tell.
 
     ``status`` is ``error`` when the database does not answer within NOVA_HEALTH_SECONDS,
-    ``warning`` when a table is above its threshold, Kafka or the archive does not answer, the
-    lag is above NOVA_LAG_WARNING, or a transaction has long been open, else ``healthy``;
-    ``problems`` says what. ``growth_per_day`` is how many rows a table gained a day in the last 7,
-    None while less than a day is known. ``last_runs`` are seconds since each job last ended well.
+    ``warning`` when a table is above its threshold, Kafka or the archive does not answer, records
+    wait and no worker runs, the lag is above NOVA_LAG_WARNING, or a transaction has long been open,
+    else ``healthy``; ``problems`` says what. ``growth_per_day`` is how many rows a table gained a
+    day in the last 7, None while less than a day is known. ``last_run_age_seconds`` says how long
+    ago each job last ended well, None where it never has.
     """
 
     build_table_size: int | None
@@ -41,7 +42,7 @@ class Result(msgspec.Struct, rename="camel"):
     problems: list[str]
     lag: int | None
     open_dead_letters: int | None
-    last_runs: dict[str, float | None]
+    last_run_age_seconds: dict[str, float | None]
     growth_per_day: dict[str, float | None]
 
 
@@ -61,7 +62,9 @@ async def run_once(context: JobContext, jobs: Sequence[str]) -> Result:
     backlog, away = await _kafka(context, found.positions if found else {})
     behind = backlog.lag if found and backlog else None
     problems = [error] if error else _too_large(context, found)
-    problems += [problem for problem in (away, _far(context, behind)) if problem]
+    workers = found.workers if found else None
+    stands = (away, _nobody(behind, workers), _far(context, behind))
+    problems += [problem for problem in stands if problem]
     problems += _held_back(context, backlog.held if backlog else ())
     problems += [problem for problem in (await archive,) if problem]
     sizes = found.sizes if found else {}
@@ -76,7 +79,7 @@ async def run_once(context: JobContext, jobs: Sequence[str]) -> Result:
         problems=problems,
         lag=behind,
         open_dead_letters=found.dead_letters if found else None,
-        last_runs=found.last_runs if found else {},
+        last_run_age_seconds=found.last_run_age_seconds if found else {},
         growth_per_day={_camel(name): day for name, day in found.growth.items()} if found else {},
     )
 
@@ -121,6 +124,13 @@ async def _kafka(
         return await read_backlog(context.settings, positions, _OTHERS_S), None
     except NovaStreamError as error:
         return None, f"kafka: {error}"
+
+
+def _nobody(behind: int | None, workers: int | None) -> str | None:
+    if not behind or workers != 0:
+        return None
+    wait = "1 record waits" if behind == 1 else f"{behind} records wait"
+    return f"{wait} and no worker runs: start one with nova-stream worker"
 
 
 def _far(context: JobContext, behind: int | None) -> str | None:

@@ -204,6 +204,31 @@ def test_what_is_away_is_told_in_a_sentence_of_its_own(
     live(page)
 
 
+def test_without_a_worker_the_stream_says_which_figures_are_old_and_why(
+    window: Window, running: Running
+) -> None:
+    page = window.open("/stream")
+    freshness = page.locator(".tile", has_text="Freshness")
+    expect(freshness).to_contain_text("from event to figure")
+    outlook = {"trend": "unknown", "advice": "Nothing is applied: no worker runs."}
+    gone = {
+        "workers": 0,
+        "outlook": outlook,
+        "freshnessMs": 12,
+        "lastAppliedAt": "2026-02-20T12:00:00.000Z",
+    }
+    status = {**running.call("GET", "/stream/status"), **gone}
+    page.route("**/api/v1/stream/status", lambda route: route.fulfill(json=status))
+    expect(freshness).to_have_attribute("data-tone", "warn")
+    expect(freshness).to_contain_text(re.compile(r"12 ms.*old: measured \d+ \w+ ago"))
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text("OutlookNothing is applied: no worker runs.")
+    status |= {"databaseUp": False, "databaseState": "silent", "outlook": None}
+    expect(facts).to_contain_text("OutlookNot known: Postgres does not answer.")
+    page.unroute_all(behavior="ignoreErrors")
+    expect(freshness).to_have_attribute("data-tone", "")
+
+
 @pytest.mark.parametrize("state", ["silent", "refusing"])
 def test_a_page_without_a_stream_tells_an_outage_of_postgres_from_a_lost_connection(
     window: Window, state: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -181,7 +182,8 @@ async def test_status(command: Command, monkeypatch: pytest.MonkeyPatch) -> None
     assert (found["stream"]["workers"], found["alerts"]) == (0, [])
     assert [job["name"] for job in found["jobs"]][-1] == "healthCheck"
     text = (await command("status"))[1]
-    assert "NONE; nova-stream worker\n" in text
+    assert re.search(r"^Workers +none; start one with `nova-stream worker`$", text, re.M)
+    assert re.search(r"^Outlook +Nothing is applied: no worker runs\.$", text, re.M)
     assert "\nhealthCheck " in text
 
     monkeypatch.setenv("NOVA_DATABASE_URL", f"postgresql://u:pw@127.0.0.1:{free_port()}/nova")

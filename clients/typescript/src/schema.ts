@@ -1832,9 +1832,12 @@ export interface components {
         };
         /**
          * Outlook
-         * @description Where the lag goes. All but ``trend`` is null while too little is known.
+         * @description Where the lag goes. While that is not known, ``trend`` is ``unknown``, ``advice`` says why,
+         *         and all else is null.
          */
         Outlook: {
+            /** @description The same in a sentence, or why nothing is known. */
+            advice: string;
             /**
              * @default unknown
              * @enum {unknown}
@@ -1865,11 +1868,6 @@ export interface components {
              * @default null
              */
             workersWanted: number | null;
-            /**
-             * @description The same in a sentence.
-             * @default null
-             */
-            advice: string | null;
         };
         /**
          * TrailRow
@@ -3466,13 +3464,13 @@ export interface components {
          *       },
          *       "workers": 2,
          *       "outlook": {
+         *         "advice": "The workers keep up.",
          *         "trend": "steady",
          *         "lagPerSecond": 0,
          *         "appliedPerSecond": 812.4,
          *         "workerPerSecond": null,
          *         "caughtUpSeconds": null,
-         *         "workersWanted": null,
-         *         "advice": "The workers keep up."
+         *         "workersWanted": null
          *       }
          *     }
          */
@@ -3507,7 +3505,7 @@ export interface components {
             lastBuildAudit: components["schemas"]["AuditRow"] | null;
             /** @description Members of the consumer group; 0 also when Postgres sees none any more. */
             workers: number | null;
-            /** @description Where the lag goes. */
+            /** @description Where the lag goes; null while Postgres is away. */
             outlook: components["schemas"]["Outlook"] | null;
         };
         /**

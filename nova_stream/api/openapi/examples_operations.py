@@ -189,13 +189,13 @@ STREAM_STATUS = {
     "lastBuildAudit": {"at": "2026-02-20T12:00:00.120Z", "drift": 0, "runId": 4712},
     "workers": 2,
     "outlook": {
+        "advice": "The workers keep up.",
         "trend": "steady",
         "lagPerSecond": 0,
         "appliedPerSecond": 812.4,
         "workerPerSecond": None,
         "caughtUpSeconds": None,
         "workersWanted": None,
-        "advice": "The workers keep up.",
     },
 }
 TRAIL = {

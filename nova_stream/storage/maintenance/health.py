@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from nova_stream.kafka.model import AppliedPosition, Key
+from nova_stream.storage import signs_of_life
 from nova_stream.storage.apply import positions
 from nova_stream.storage.database import POLITE, Connection
 from nova_stream.storage.dead_letters.sql import COUNT_OPEN
@@ -17,14 +18,16 @@ from nova_stream.storage.maintenance import sql
 class DatabaseHealth(msgspec.Struct, frozen=True):
     """Sizes count live entities. ``growth`` is how many rows a table gains a day, None
     while too little is known. ``positions`` are how far partitions are applied,
-    ``last_runs`` the seconds since each job last ended well, None where it never has.
+    ``last_run_age_seconds`` how long ago each job last ended well, None where it never has,
+    ``workers`` those that live.
     """
 
     sizes: dict[str, int]
     growth: dict[str, float | None]
     positions: dict[Key, AppliedPosition]
     dead_letters: int
-    last_runs: dict[str, float | None]
+    workers: int
+    last_run_age_seconds: dict[str, float | None]
 
 
 async def database_health(
@@ -43,7 +46,8 @@ async def database_health(
         growth={name: None if day is None else round(day, 1) for name, day in growth.items()},
         positions=await positions.standing(connection),
         dead_letters=await connection.fetchval(COUNT_OPEN),
-        last_runs={
+        workers=len(await signs_of_life.held(connection)),
+        last_run_age_seconds={
             row["job"]: None if row["age"] is None else round(row["age"], 1)
             for row in await connection.fetch(sql.LAST_RUNS, list(jobs))
         },

@@ -14,6 +14,13 @@ from msgspec.structs import replace
 
 Trend = Literal["falling", "steady", "growing", "unknown"]
 
+_KEEP_UP = "The workers keep up."
+#: Why the trend is unknown.
+_NO_WORKER = "Nothing is applied: no worker runs."
+_NO_LAG = "Not known: Kafka does not tell how many records wait."
+_TOO_LITTLE = "Not known yet: it takes what workers have measured for half a minute."
+_ONLY_JUST = "Not known yet: the records that wait have only just come."
+
 #: What is looked at.
 RECENT = timedelta(minutes=2)
 #: From fewer moments, or a shorter time, nothing is told; nor once the last is so old.
@@ -47,8 +54,13 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outlook(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """Where the lag goes. All but ``trend`` is null while too little is known."""
+    """Where the lag goes. While that is not known, ``trend`` is ``unknown``, ``advice`` says why,
+    and all else is null.
+    """
 
+    advice: Annotated[
+        str, msgspec.Meta(description="The same in a sentence, or why nothing is known.")
+    ]
     trend: Trend = "unknown"
     lag_per_second: Annotated[
         float | None,
@@ -74,20 +86,21 @@ class Outlook(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             "topic has partitions. Null when there is no need."
         ),
     ] = None
-    advice: Annotated[str | None, msgspec.Meta(description="The same in a sentence.")] = None
 
 
-def outlook(moments: Sequence[Moment], lag: float | None, most: int, now: datetime) -> Outlook:
-    """The outlook at ``now``, when ``lag`` records wait, from ``moments``, oldest first; at most
-    ``most`` workers have anything to do.
+def outlook(
+    moments: Sequence[Moment], lag: float | None, most: int, now: datetime, workers: int | None
+) -> Outlook:
+    """The outlook at ``now``, when ``lag`` records wait (None: Kafka does not tell) and ``workers``
+    run, from ``moments``, oldest first; at most ``most`` workers have anything to do.
     """
     moments = _unbroken(moments)
     known = [(m.at.timestamp() + m.seconds, m.lag) for m in moments if m.lag is not None]
     if lag is not None:
         known.append((now.timestamp(), lag))
     too_few = len(known) < _FEWEST or known[-1][0] - known[0][0] < _SHORTEST_S
-    if too_few or now - moments[-1].at > _OLD:
-        return Outlook()
+    if workers == 0 or too_few or now - moments[-1].at > _OLD:
+        return Outlook(advice=_why_unknown(workers, lag))
     seconds = sum(m.seconds for m in moments)
     pace = sum(m.applied for m in moments) / seconds if seconds else 0.0
     slope = median((b - a) / (t - s) for (s, a), (t, b) in combinations(known, 2) if t > s)
@@ -96,15 +109,16 @@ def outlook(moments: Sequence[Moment], lag: float | None, most: int, now: dateti
     change = slope * (known[-1][0] - known[0][0])
     found = Outlook(
         trend="steady",
+        advice=_KEEP_UP,
         lag_per_second=_rounded(slope),
         applied_per_second=_rounded(pace),
         worker_per_second=_worker_pace(moments),
     )
     if last <= few:
-        return replace(found, advice="The workers keep up.")
+        return found
     if abs(change) < max(few, _MOVED * max(lags)):
         if median(lags) <= few:  # it has only just come
-            return Outlook()
+            return Outlook(advice=_ONLY_JUST)
         return _short_of_workers(found, 0.0, pace, last, moments, most)
     if change > 0:
         found = replace(found, trend="growing")
@@ -112,6 +126,12 @@ def outlook(moments: Sequence[Moment], lag: float | None, most: int, now: dateti
     left = last / -slope
     words = f"The lag falls by {_rate(-slope)}: caught up in {_about(left)}."
     return replace(found, trend="falling", caught_up_seconds=_rounded(left), advice=words)
+
+
+def _why_unknown(workers: int | None, lag: float | None) -> str:
+    if workers == 0:
+        return _NO_WORKER
+    return _NO_LAG if lag is None else _TOO_LITTLE
 
 
 def _unbroken(moments: Sequence[Moment]) -> Sequence[Moment]:

@@ -130,7 +130,9 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             description="Members of the consumer group; 0 also when Postgres sees none any more."
         ),
     ]
-    outlook: Annotated[Outlook | None, msgspec.Meta(description="Where the lag goes.")]
+    outlook: Annotated[
+        Outlook | None, msgspec.Meta(description="Where the lag goes; null while Postgres is away.")
+    ]
 
 
 class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -244,8 +244,8 @@ def test_another_job_is_a_row_of_the_registry(
     assert [item["name"] for item in items] == [*NAMES, "stub"]
     assert command("jobs", "run", "stub")[0] == 0
     health = json.loads(command("jobs", "run", "healthCheck")[1].splitlines()[-1])
-    assert list(health["lastRuns"]) == [*NAMES, "stub"]
-    assert health["lastRuns"]["stub"] is not None
+    assert list(health["lastRunAgeSeconds"]) == [*NAMES, "stub"]
+    assert health["lastRunAgeSeconds"]["stub"] is not None
 
 
 async def _register(settings: Settings, jobs: tuple[Job, ...]) -> None:

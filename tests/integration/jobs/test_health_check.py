@@ -14,6 +14,7 @@ from nova_stream.jobs import health_check, registry
 from nova_stream.jobs.registry import check_health
 from nova_stream.kafka.lag import Backlog, read_backlog
 from nova_stream.settings import Settings
+from nova_stream.storage import signs_of_life
 from nova_stream.storage.database import connect
 from nova_stream.storage.maintenance import sql
 from tests.integration.jobs.work import ApplyLines, Runs
@@ -49,7 +50,7 @@ async def test_an_empty_database(runs: Runs) -> None:
         "problems": [],
         "lag": 0,
         "openDeadLetters": 0,
-        "lastRuns": dict.fromkeys(registry.job_names()),
+        "lastRunAgeSeconds": dict.fromkeys(registry.job_names()),
         "growthPerDay": {"taskTableSize": None, "activityTableSize": None},
     }
 
@@ -145,8 +146,28 @@ async def test_no_kafka_and_a_lag(runs: Runs, monkeypatch: pytest.MonkeyPatch) -
     assert (found["status"], found["lag"]) == ("warning", None)
     assert found["problems"] == ["kafka: nobody there"]
     monkeypatch.setattr(health_check, "read_backlog", behind)
-    assert (await runs.run(check_health, lag_warning=7))["status"] == "healthy"
-    assert (await runs.run(check_health, lag_warning=6))["status"] == "warning"
+    worker = await connect(runs.settings, "sign of life")
+    try:
+        await signs_of_life.hold(worker, 7)
+        assert (await runs.run(check_health, lag_warning=7))["status"] == "healthy"
+        assert (await runs.run(check_health, lag_warning=6))["status"] == "warning"
+    finally:
+        await worker.close()
+
+
+@pytest.mark.parametrize(("lag", "wait"), [(1, "1 record waits"), (7, "7 records wait")])
+async def test_records_that_wait_for_a_worker_that_does_not_run_are_a_warning(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, lag: int, wait: str
+) -> None:
+    async def behind(*_: Any) -> Backlog:
+        return Backlog({("nova.tasks", 0): lag}, exact=True, held=())
+
+    assert (await runs.run(check_health))["status"] == "healthy"  # nothing waits
+    monkeypatch.setattr(health_check, "read_backlog", behind)
+    found = await runs.run(check_health)
+    assert (found["status"], found["lag"]) == ("warning", lag)
+    says = "and no worker runs: start one with nova-stream worker"
+    assert found["problems"] == [f"{wait} {says}"]
 
 
 async def test_an_archive_that_cannot_be_used(runs: Runs, tmp_path: Path) -> None:
@@ -163,8 +184,8 @@ async def test_the_age_of_the_last_run(runs: Runs) -> None:
             ('healthCheck', 'manual', 'failed', now(), now()),
             ('computeAgentStats', 'manual', 'failed', now(), now())""")
     found = await runs.run(check_health)
-    assert 90 <= found["lastRuns"]["healthCheck"] < 120
-    assert found["lastRuns"]["computeAgentStats"] is None
+    assert 90 <= found["lastRunAgeSeconds"]["healthCheck"] < 120
+    assert found["lastRunAgeSeconds"]["computeAgentStats"] is None
 
 
 async def test_counting_reads_no_documents(runs: Runs) -> None:

@@ -33,10 +33,21 @@ def moments(
 
 
 def told(
-    found: list[Moment], most: int = PARTITIONS, later: float = 15, lag: float | None = None
+    found: list[Moment],
+    most: int = PARTITIONS,
+    later: float = 15,
+    lag: float | None = None,
+    workers: int | None = 1,
 ) -> Outlook:
     now = START if not found else found[-1].at + timedelta(seconds=later)
-    return outlook(found, lag, most, now)
+    return outlook(found, lag, most, now, workers)
+
+
+def untold(found: Outlook) -> str:
+    """Why nothing is known: nothing but that is there."""
+    assert found == Outlook(advice=found.advice)
+    assert found.trend == "unknown"
+    return found.advice
 
 
 def line(first: float, a_second: float, number: int = 10) -> list[float | None]:
@@ -155,11 +166,19 @@ def test_the_outlook_follows_from_the_last_minutes(
     ],
 )
 def test_from_too_little_nothing_is_told(found: list[Moment]) -> None:
-    assert told(found) == Outlook()
+    assert untold(told(found)).startswith("Not known: Kafka does not tell")
+    assert untold(told(found, lag=3)).startswith("Not known yet: it takes what workers")
 
 
 def test_of_samples_that_are_old_nothing_is_told() -> None:
-    assert told(moments(line(300_000, 1_200), 40_000), later=60) == Outlook()
+    assert untold(told(moments(line(300_000, 1_200), 40_000), later=60, lag=7))
+
+
+@pytest.mark.parametrize("later", [15, 60])
+def test_without_a_worker_that_is_what_is_told(later: float) -> None:
+    for found in ([], moments(line(0, 0), 20)):
+        says = untold(told(found, later=later, lag=5, workers=0))
+        assert says == "Nothing is applied: no worker runs."
 
 
 def test_one_odd_measurement_changes_nothing() -> None:
@@ -181,13 +200,13 @@ def test_what_waits_at_the_moment_counts() -> None:
 def test_what_was_before_an_outage_tells_nothing_of_the_time_after_it() -> None:
     before = moments(line(0, 0, 6), 20)
     after = moments(line(250_000, -4_000, 3), 4_000, start=START + timedelta(seconds=100))
-    assert told([*before, *after]) == Outlook()
+    assert untold(told([*before, *after]))
     more = moments(line(250_000, -4_000, 5), 4_000, start=START + timedelta(seconds=100))
     assert told([*before, *more]).lag_per_second == -4_000
 
 
 def test_of_what_has_only_just_come_nothing_is_told() -> None:
-    assert told(moments([*line(0, 0), 500_000], 7_186)) == Outlook()
+    assert untold(told(moments([*line(0, 0), 500_000], 7_186))).endswith("have only just come.")
 
 
 _PACES = st.floats(10, 100_000)
@@ -203,7 +222,8 @@ def test_whatever_was_the_answer_holds_together(
     lags: list[float | None], pace: float, workers: int, most: int
 ) -> None:
     found = told(moments(lags, pace, workers), most)
-    assert (found.trend == "unknown") == (found.advice is None)
+    assert (found.trend == "unknown") == (found.applied_per_second is None)
+    assert found.advice.endswith(".")
     assert (found.trend == "falling") == (found.caught_up_seconds is not None)
     if found.workers_wanted is not None:
         assert found.trend in ("growing", "steady")

@@ -67,6 +67,12 @@ const stalled = signal(null);
 const STANDING = 10; // answers, one a second
 let still = 0;
 
+/** Whether nothing is applied at the moment, as far as is known. */
+export const halted = computed(() => {
+  const now = status.data.value;
+  return Boolean(now) && (now.kafkaUp === false || now.workers === 0 || stalled.value !== null);
+});
+
 effect(() => {
   const answer = status.data.value;
   still = answer && answer.lag > 0 && answer.throughput === 0 ? still + 1 : 0;

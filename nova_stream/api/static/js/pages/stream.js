@@ -7,6 +7,7 @@ import { OverTime } from "../parts/over_time.js";
 import { Page } from "../parts/page.js";
 import { Line } from "../parts/sparks.js";
 import { status } from "../resources.js";
+import { halted } from "../standing.js";
 
 const REMEMBERED = 120; // answers, one a second
 const HISTORY = "/api/v1/stream/history";
@@ -76,6 +77,14 @@ function Server({ title, up, state }) {
   return html`<${Tile} title=${title} text=${up ? "Up" : "Away"} tone=${up ? "good" : "bad"}>${up ? "answers" : silence(state)}<//>`;
 }
 
+/** Of the newest change that was applied; while none is, that figure is as old as the change. */
+function Freshness({ now }) {
+  const old = halted.value && now.freshnessMs !== null && now.lastAppliedAt;
+  return html`
+    <${Tile} title="Freshness" text=${duration(now.freshnessMs)} tone=${old ? "warn" : ""}>
+      ${old ? html`old: measured <${Ago} time=${now.lastAppliedAt} />` : "from event to figure"}<//>`;
+}
+
 /** Every figure of the stream, as tiles. */
 export function StreamTiles() {
   const now = status.data.value;
@@ -87,7 +96,7 @@ export function StreamTiles() {
       <${Drift} title="Builds' figures" audit=${now.lastBuildAudit} />
       <${Tile} title="Lag" text=${integer(now.lag)} tone=${now.lag > 1000 || now.outlook?.trend === "growing" || heldBack(now) ? "warn" : ""}>
         ${now.lag === null ? "not known while Kafka is away" : heldBack(now) || `${plural(now.workers ?? 0, "worker")}, ${plural(now.partitions ?? 0, "partition")}`}<//>
-      <${Tile} title="Freshness" text=${duration(now.freshnessMs)}>from event to figure<//>
+      <${Freshness} now=${now} />
       <div class="tile"><dt>Throughput</dt>
         <dd class="value">${rate}<span class="unit"> events/s</span></dd>
         <dd><${Line} values=${throughputs.value} length=${REMEMBERED} label="Throughput of the last two minutes; now ${rate} events a second" /></dd></div>
@@ -109,7 +118,7 @@ export function Stream() {
     <${Page} title="Stream">
       <${StreamTiles} />
       ${now && html`<${Facts} facts=${[
-        ["Outlook", now.outlook?.advice ?? null],
+        ["Outlook", now.outlook?.advice ?? `Not known: Postgres ${silence(now.databaseState)}.`],
         ["Last applied", now.lastAppliedAt && html`<${When} time=${now.lastAppliedAt} />, <${Ago} time=${now.lastAppliedAt} />`],
         ["Workers", integer(now.workers)],
         ["Partitions", integer(now.partitions)],
@@ -117,6 +126,6 @@ export function Stream() {
       ]} />`}
       <${OverTime} id="lag" title="Lag and pace over time" path=${HISTORY} figures=${LAG} usual="1h" />
       <${OverTime} id="freshness" title="Freshness over time" path=${HISTORY} figures=${FRESHNESS} usual="1h" picker=${false}>
-        <p class="note">From a change to its figures, of the newest change of each flush; p50 and p99 within 5 %.</p><//>
+        <p class="note">How long it took from a change to its figures, for the newest change of each flush. p50 and p99 are exact to within 5 %.</p><//>
     <//>`;
 }
