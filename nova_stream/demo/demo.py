@@ -25,7 +25,8 @@ from nova_stream.telemetry import get_logger
 
 _AT_ONCE = 8
 _STALL_EVERY = timedelta(minutes=3)
-#: A stalled build tells of the hour before, for checkStalledBuilds to find it at its next run.
+#: How long after it began a stalled build is told of that has no tasks: checkStalledBuilds finds it
+#: at its next run, and those that stand still midway half an hour later.
 _STALLED_FOR = timedelta(minutes=50)
 #: Then somebody clears up after it: what will not be done is no longer open.
 _CLEARED_AFTER = timedelta(minutes=45)
@@ -94,6 +95,7 @@ class _Day:
         self._clock = clock
         self._started = 0
         self._last_stall: datetime | None = None
+        self._stalls = 0
         self._stalled: deque[tuple[datetime, Build]] = deque()
 
     def tell(self) -> Iterator[ChangeLine]:
@@ -127,12 +129,13 @@ class _Day:
             return Build(identity, user, self._random, self._clock)
 
         self._last_stall = now
-        stalled = Build(identity, user, self._random, self._long_ago, stalls=True)
-        self._stalled.append((now, stalled))
-        return stalled
-
-    def _long_ago(self) -> datetime:
-        return self._clock() - _STALLED_FOR
+        self._stalls += 1
+        if self._stalls % 2:
+            begun = now - _STALLED_FOR
+            return Build(identity, user, self._random, self._clock, stalled_since=begun)
+        midway = Build(identity, user, self._random, self._clock, stalls=True)
+        self._stalled.append((now, midway))
+        return midway
 
     def _clear_up(self) -> Iterator[ChangeLine]:
         while self._stalled and self._stalled[0][0] + _CLEARED_AFTER < self._clock():

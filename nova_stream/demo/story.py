@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from nova_stream.demo.time import Stopwatch
 from nova_stream.events.change import ACTIVE_TASK_STATUSES, Entity
 from nova_stream.events.encode import Op
 from nova_stream.events.lines import ChangeLine
+from nova_stream.events.times import time_text
 
 _ATTEMPTS = 2
 _HANDED_ON = 0.06  # of the tasks that are ready
@@ -37,18 +39,29 @@ Document = dict[str, Any]
 class Build:
     """A build from its beginning to its end, or to the point where it stalls.
 
-    ``clock`` is the time in which it happens; with ``stalls`` it is left with half of its tasks.
+    ``clock`` is the time in which it happens; with ``stalls`` it is left with half of its tasks,
+    and with ``stalled_since`` it began then and has never got any. Every change is as new as it is
+    told, whatever its document says.
+
     Iterate over ``tell()`` as slowly or fast as the build is to go on.
     """
 
     def __init__(
-        self, identity: str, user: str, random: Random, clock: Clock, *, stalls: bool = False
+        self,
+        identity: str,
+        user: str,
+        random: Random,
+        clock: Clock,
+        *,
+        stalls: bool = False,
+        stalled_since: datetime | None = None,
     ) -> None:
         self._random = random
         self._watch = Stopwatch(clock)
         self._id = identity
         self._user = user
         self._stalls = stalls
+        self._stalled_since = stalled_since
         self._subject = random.choice(SUBJECTS)
         self._activities = 0
         self._executions = 0
@@ -65,8 +78,12 @@ class Build:
             "startedAt": None,
         }
         yield self._change(Entity.BUILDS, build, "c")
-        build |= {"status": "running", "startedAt": self._watch.now()}
+        since = self._stalled_since
+        begun = self._watch.now() if since is None else time_text(since)
+        build |= {"status": "running", "startedAt": begun}
         yield self._change(Entity.BUILDS, build)
+        if since is not None:
+            return
         self._tasks = self._plan()
         for task in self._tasks:
             yield self._change(Entity.TASKS, task, "c")

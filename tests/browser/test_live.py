@@ -217,7 +217,8 @@ def test_without_a_worker_the_stream_says_which_figures_are_old_and_why(
         "freshnessMs": 12,
         "lastAppliedAt": "2026-02-20T12:00:00.000Z",
     }
-    status = {**running.call("GET", "/stream/status"), **gone}
+    status = running.call("GET", "/stream/status") | gone
+    status["lastAppliedAt"] = "2026-02-20T12:00:00.000Z"
     page.route("**/api/v1/stream/status", lambda route: route.fulfill(json=status))
     expect(freshness).to_have_attribute("data-tone", "warn")
     expect(freshness).to_contain_text(re.compile(r"12 ms.*old: measured \d+ \w+ ago"))

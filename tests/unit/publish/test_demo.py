@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.clock import Clock
+from nova_stream.clock import Clock, isoformat
 from nova_stream.demo.cast import AGENTS
 from nova_stream.demo.demo import demo_events
 from nova_stream.demo.time import Pace
@@ -141,6 +141,32 @@ def test_some_builds_stall_and_are_cleared_up_later(day: list[ChangeLine]) -> No
         change[-1]["status"] for _, change in tasks_of(day) if change[-1]["buildId"] in stalled
     }
     assert statuses == {"done", "blocked"}
+
+
+def test_every_change_is_as_new_as_it_is_told() -> None:
+    """Freshness counts from there: what happened long ago may stand in documents alone."""
+    now = [NOON]
+    events = demo_events(1, lambda: now[0])
+    late = 0
+    for _ in range(20_000):
+        now[0] += timedelta(milliseconds=100)
+        change = next(events)
+        assert change.ts_ms == now[0].timestamp() * 1000
+        started = (change.after or {}).get("startedAt")
+        late += started is not None and datetime.fromisoformat(started) < NOON
+    assert late > 3
+
+
+def test_of_builds_that_stall_some_have_no_tasks_and_some_stand_midway(
+    day: list[ChangeLine],
+) -> None:
+    begun = [c for c in day if c.entity is Entity.BUILDS and c.after and c.after["startedAt"]]
+    planned = {told[0]["buildId"] for _, told in tasks_of(day)}
+    told_late = {c.id for c in begun if c.after and c.after["startedAt"] < isoformat(NOON)}
+    ended = {c.id for c in begun if c.after and c.after["status"] != "running"}
+    assert told_late
+    assert not told_late & (planned | ended)
+    assert planned - ended
 
 
 @given(
