@@ -22,11 +22,11 @@ def test_a_job_that_is_run_from_the_page_is_followed(page: Page) -> None:
     dialog.get_by_role("button", name="Run it now").click()
     expect(dialog).to_be_hidden()
     expect(page).to_have_url(re.compile(r"/jobs/computeAgentStats/runs/\d+$"))
-    expect(page.locator(".page-heading")).to_contain_text("ok, by hand")
+    expect(page.locator(".page-heading")).to_contain_text("ok, run by hand")
     expect(page.get_by_label("The result")).to_contain_text('"computed":')
     page.get_by_role("link", name="computeAgentStats").click()
     run = page.locator(".runs tbody tr").first
-    expect(run).to_contain_text("ok, by hand")
+    expect(run).to_contain_text("ok, run by hand")
     expect(run).to_contain_text("recounted")
     page.get_by_role("link", name="Stream", exact=True).click()
     drift = page.locator("[data-drift]").first
@@ -50,7 +50,7 @@ def test_what_cleanup_deleted_is_brought_back(page: Page, running: Running) -> N
     visit(page, "/jobs")
     page.get_by_role("button", name="Run… cleanupOldActivity").click()
     page.get_by_role("button", name="Run it now").click()
-    expect(page.locator(".page-heading")).to_contain_text("ok, by hand")
+    expect(page.locator(".page-heading")).to_contain_text("ok, run by hand")
     expect(page.get_by_label("The result")).to_contain_text('"deleted":')
     page.get_by_role("button", name="Undo…").click()
     page.get_by_role("button", name="Undo it").click()

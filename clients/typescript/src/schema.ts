@@ -2881,7 +2881,7 @@ export interface components {
          *       "agentId": "agent-ANDROMEDA",
          *       "figure": "failedTasks",
          *       "value": 1,
-         *       "formula": "The tasks of this name with status failed.",
+         *       "formula": "The tasks given to this agent with status failed.",
          *       "rows": {
          *         "tasks": 71,
          *         "completed": 63,

@@ -128,7 +128,7 @@ EXPLANATION = {
     "agentId": "agent-ANDROMEDA",
     "figure": "failedTasks",
     "value": 1,
-    "formula": "The tasks of this name with status failed.",
+    "formula": "The tasks given to this agent with status failed.",
     "rows": {"tasks": 71, "completed": 63, "failed": 1, "running": 1, "active": 4},
     "items": [
         {

@@ -122,17 +122,17 @@ _STATUSES: dict[Figure, Sequence[str] | None] = {
 _LEFT: set[Figure] = {"activeTasks", "currentStatus"}
 
 _FORMULAS: dict[Figure, str] = {
-    "totalTasks": "All tasks of this name.",
-    "completedTasks": "The tasks of this name with status done.",
-    "failedTasks": "The tasks of this name with status failed.",
-    "activeTasks": "The tasks of this name with status pending, ready or running.",
-    "successRate": "Tasks with status done divided by all tasks of this name, in percent and "
-    "rounded to two decimals; 0 without a task.",
-    "avgDuration": "The sum of the durations of this name's executions divided by their number, "
-    "rounded to milliseconds; 0 without an execution.",
-    "lastActive": "The newest timestamp of this name's executions; without one, when the agent "
+    "totalTasks": "All tasks given to this agent.",
+    "completedTasks": "The tasks given to this agent with status done.",
+    "failedTasks": "The tasks given to this agent with status failed.",
+    "activeTasks": "The tasks given to this agent with status pending, ready or running.",
+    "successRate": "Tasks with status done divided by all tasks given to this agent, in "
+    "percent and rounded to two decimals; 0 without a task.",
+    "avgDuration": "The sum of the durations of this agent's executions divided by their "
+    "number, rounded to milliseconds; 0 without an execution.",
+    "lastActive": "The newest timestamp of this agent's executions; without one, when the agent "
     "was created.",
-    "currentStatus": "active while a task of this name has status running, else idle.",
+    "currentStatus": "active while a task given to this agent has status running, else idle.",
 }
 
 

@@ -79,6 +79,15 @@ export function plural(count, one, many = `${one}s`) {
   return `${whole.format(count)} ${count === 1 ? one : many}`;
 }
 
+const LENGTHS = { m: ["a minute", "minutes"], h: ["an hour", "hours"], d: ["a day", "days"] };
+
+/** How often something comes, by the length of its buckets: ``1m`` one a minute, ``15m`` one every 15 minutes. */
+export function oneEach(bucket) {
+  const count = parseInt(bucket, 10);
+  const [one, many] = LENGTHS[bucket.at(-1)];
+  return count === 1 ? `one ${one}` : `one every ${count} ${many}`;
+}
+
 const AWAY = { refusing: "refuses connections", unresolved: "has an unknown host name" };
 
 /** What a server that is away does: ``silent``, ``refusing`` or ``unresolved``, in words. */

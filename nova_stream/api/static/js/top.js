@@ -76,5 +76,5 @@ export function Top() {
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function Footer() {
-  return html`<footer class="note">Times are in ${zone}${zone === "UTC" ? "" : "; pointing at one tells it in UTC"}. Keys: <kbd>?</kbd></footer>`;
+  return html`<footer class="note">Times are in ${zone}${zone === "UTC" ? "" : "; hover over one to see it in UTC"}. Keys: <kbd>?</kbd></footer>`;
 }

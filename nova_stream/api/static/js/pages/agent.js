@@ -14,7 +14,7 @@ import { Explanation } from "./explanation.js";
 import { Slowest } from "./slowest.js";
 
 const FIGURES = [
-  ["totalTasks", "Tasks", integer],
+  ["totalTasks", "All tasks", integer],
   ["completedTasks", "Done", integer],
   ["failedTasks", "Failed", integer],
   ["successRate", "Success, of all tasks", percent],

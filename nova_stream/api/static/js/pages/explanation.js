@@ -10,7 +10,7 @@ import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
 
 const FIGURES = [
-  ["totalTasks", "Tasks"],
+  ["totalTasks", "All tasks"],
   ["completedTasks", "Done"],
   ["failedTasks", "Failed"],
   ["successRate", "Success"],

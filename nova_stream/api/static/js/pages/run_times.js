@@ -34,7 +34,7 @@ export function RunTimes({ runs }) {
   }, [drawn]);
   if (timed.length < FEWEST) return null;
   return html`
-    <${Section} id="run-times" title="How long runs took" note="those that are listed below">
+    <${Section} id="run-times" title="How long runs took" note="of the runs listed below">
       <div class="box"><${Plot} times=${plot.times} series=${plot.series} range=${plot.range} height=${HEIGHT} onZoom=${nothing}
         label="How long the runs that are listed took, and how much of that in Postgres" /></div>
     <//>`;

@@ -126,6 +126,6 @@ export function Stream() {
       ]} />`}
       <${OverTime} id="lag" title="Lag and pace over time" path=${HISTORY} figures=${LAG} usual="1h" />
       <${OverTime} id="freshness" title="Freshness over time" path=${HISTORY} figures=${FRESHNESS} usual="1h" picker=${false}>
-        <p class="note">How long it took from a change to its figures, for the newest change of each flush. p50 and p99 are exact to within 5 %.</p><//>
+        <p class="note">How long it took from a change to its figures, measured for the newest change of each batch. p50 and p99 are accurate to within 5 %.</p><//>
     <//>`;
 }

@@ -35,7 +35,7 @@ const TONES = {
   skipped_paused: "", dry_run: "good", waiting: "", open: "warn", retried: "good", discarded: "",
 };
 
-const TEXTS = { manual: "ok, by hand", dry_run: "ok, dry run" };
+const TEXTS = { manual: "ok, run by hand", dry_run: "ok, dry run" };
 
 /** A state as a word with a mark; the colour alone says nothing. */
 export function Badge({ name, text = null, title = null }) {

@@ -1,7 +1,7 @@
 // What was done in a range of time: its figures, a plot of its whole length, and the same as a table.
 
 import { useParameters, withParameters } from "../address.js";
-import { duration, integer, plural, when } from "../format.js";
+import { duration, integer, oneEach, plural, when } from "../format.js";
 import { html, useMemo, useRef } from "../lib.js";
 import { useResource } from "../resources.js";
 import { now } from "../state.js";
@@ -86,6 +86,7 @@ export function OverTime({ id, title, path, parameters = {}, figures, usual, sco
   const asked = useResource(withParameters(path, { ...parameters, from, to, bucket, ...(bucket === "1d" && { zone }) }), EVERY, scope);
   const answer = useLast(asked, `${path}?${JSON.stringify(parameters)}`);
   const items = answer?.items || [];
+  const points = answer && `${plural(items.length, "point")}, ${oneEach(answer.bucket)}`;
   const { times, series } = useMemo(() => seriesOf(items, figures), [answer]);
   const range = useMemo(() => (answer ? [Date.parse(answer.from) / 1000, Date.parse(answer.to) / 1000] : null), [answer]);
   const zoom = (start, end) => change({ since: null, from: new Date(start * 1000).toISOString(), to: new Date(end * 1000).toISOString(), cursor: null });
@@ -97,8 +98,8 @@ export function OverTime({ id, title, path, parameters = {}, figures, usual, sco
         <div class="box">
           ${children}
           <${Plot} times=${times} series=${series} range=${range} height=${HEIGHT} onZoom=${zoom}
-            label="${title}: ${plural(items.length, "bucket")} of ${answer.bucket}" />
-          <p class="note">${plural(items.length, "bucket")} of ${answer.bucket}${bucket === "1d" ? `, days in ${answer.zone}` : ""}; times in ${zone}. Drag over the plot to look closer.</p>
+            label="${title}: ${points}" />
+          <p class="note">${points}${bucket === "1d" ? `, days in ${answer.zone}` : ""}; times in ${zone}. Drag over the plot to look closer.</p>
           <${Table} items=${items} figures=${figures} name=${id} />
         </div>`}
     <//>`;
