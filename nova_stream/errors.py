@@ -74,7 +74,9 @@ class DatabasePrivilegeError(NovaStreamError):
 
 
 class SchemaVersionError(NovaStreamError):
-    """The database's schema is not the one that this version needs."""
+    """The database's schema is not the one that this version needs, or it cannot be told that we
+    were made for it.
+    """
 
 
 class TopicError(NovaStreamError):

@@ -64,6 +64,12 @@ _NEXT_HOST = (
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _POSTGRES_EPOCH_MS = to_millis(_POSTGRES_EPOCH)
 
+#: What a pooler takes away that is not told to keep it, or refuses.
+_AT_THE_START = (
+    "the settings with which connections to Postgres start, time limits and the schema's version "
+    "among them. Name Postgres itself in NOVA_DATABASE_URL, not the pooler"
+)
+
 _LIMIT_S = 10.0
 #: Seconds for a farewell.
 _FAREWELL_S = 2.0
@@ -179,6 +185,8 @@ def _unavailable(url: DatabaseUrl, error: BaseException) -> DatabaseUnavailableE
     # Only a server without this one is too old; another setting is one of the URL's options.
     if isinstance(error, asyncpg.UndefinedObjectError) and '"transaction_timeout"' in str(error):
         return _too_old(url, "one without transaction_timeout")
+    if "startup parameter" in str(error):
+        return DatabaseUnavailableError(f"the pooler at {url} refuses {_AT_THE_START}")
     if state_of(error) == "silent":
         what = "it does not answer"
     elif isinstance(error, ConnectionRefusedError):
@@ -275,7 +283,7 @@ async def _ended(transaction: Transaction, *, keep: bool) -> AsyncIterator[None]
 
 
 async def check_schema(connection: Connection) -> None:
-    """Raise SchemaVersionError unless the database has the schema of this version."""
+    """Raise SchemaVersionError unless the database has our schema and knows that we are for it."""
     newest = newest_revision()
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         found = "an empty database"
@@ -287,3 +295,5 @@ async def check_schema(connection: Connection) -> None:
             f"the database has {found}, this version needs schema {newest}. "
             "Run: nova-stream migrate"
         )
+    if await connection.fetchval("SELECT current_setting($1, true)", SETTING) != newest:
+        raise SchemaVersionError(f"a pooler drops {_AT_THE_START}")

@@ -28,7 +28,8 @@ $$
 def refuse_below(revision: str) -> list[str]:
     """Statements after which no nova-stream writes that was made for a schema before ``revision``.
 
-    Who uses the tables by hand is not meant.
+    Who uses the tables by hand is not meant. A connection whose start parameters a pooler drops is
+    refused as well; ``database.check_schema`` tells it so before it writes.
     """
     return [
         f"""

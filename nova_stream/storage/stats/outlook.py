@@ -161,8 +161,9 @@ def _short_of_workers(
         else f"The lag stays at about {lag:,.0f} records"
     )
     each = found.worker_per_second
-    if each is None:
-        why = "nothing is applied" if pace == 0 else "what one worker can do is not known yet"
+    if not each:
+        unknown = "what one worker can do is not known yet"
+        why = unknown if _rounded(pace) else "nothing is applied"
         return replace(found, advice=f"{words}; {why}.")
     present = round(sum(m.worker_seconds for m in moments) / sum(m.seconds for m in moments))
     # As much as comes; and, of a lag that stays, more than that.

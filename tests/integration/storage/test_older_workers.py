@@ -11,8 +11,9 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
+from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import load_settings
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import check_schema, connect
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.migrate import migrate
 from nova_stream.storage.older_workers import SETTING
@@ -64,6 +65,38 @@ async def test_our_own_connections_say_which_schema_they_were_made_for(
             await connection.execute(write)
     finally:
         await connection.close()
+
+
+async def test_a_pooler_that_drops_what_connections_start_with_is_named(
+    migrated_database: str,
+) -> None:
+    behind_a_pooler = await asyncpg.connect(
+        migrated_database, server_settings={"application_name": FLUSH}
+    )
+    ours = await connect(load_settings(database_url=migrated_database), "worker")
+    try:
+        await check_schema(ours)
+        with pytest.raises(SchemaVersionError, match=r"a pooler drops .* NOVA_DATABASE_URL"):
+            await check_schema(behind_a_pooler)
+    finally:
+        await behind_a_pooler.close()
+        await ours.close()
+
+
+async def test_a_pooler_that_refuses_what_connections_start_with_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In PgBouncer's words: there is none here."""
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise asyncpg.ProtocolViolationError("unsupported startup parameter: transaction_timeout")
+
+    monkeypatch.setattr(asyncpg, "connect", refused)
+    settings = load_settings(database_url="postgresql://u:pw@pooler:6432/nova")
+    with pytest.raises(DatabaseUnavailableError) as said:
+        await connect(settings, "worker")
+    assert str(said.value).startswith("the pooler at pooler:6432/nova refuses the settings")
+    assert "NOVA_DATABASE_URL" in str(said.value)
 
 
 async def test_a_migration_may_write_what_older_workers_may_not(

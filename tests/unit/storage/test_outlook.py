@@ -209,6 +209,16 @@ def test_of_what_has_only_just_come_nothing_is_told() -> None:
     assert untold(told(moments([*line(0, 0), 500_000], 7_186))).endswith("have only just come.")
 
 
+def test_where_next_to_nothing_is_applied_no_number_of_workers_is_told() -> None:
+    found = told(moments(line(500_000, 0), 0.4, workers=20))
+    assert found.workers_wanted is None
+    assert (
+        found.advice
+        == "The lag stays at about 500,000 records; what one worker can do is not known yet."
+    )
+    assert told(moments(line(500_000, 0), 0)).advice.endswith("; nothing is applied.")
+
+
 _PACES = st.floats(10, 100_000)
 
 
