@@ -188,7 +188,10 @@ class ApiUnavailableError(ApiError):
 
 
 class BadCursorError(NovaStreamError):
-    """A cursor is none of the list's."""
+    """A cursor is none of the list's; the message says why."""
+
+    def __init__(self, why: str = "not a nextCursor or prevCursor of this list") -> None:
+        super().__init__(f"cursor: {why}")
 
 
 class RejectedError(NovaStreamError):

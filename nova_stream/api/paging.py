@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Query
+from fastapi import Query, Request
 
-from nova_stream.api.cursors import decode_line, encode_line
+from nova_stream.api.cursors import ListId, decode_line, encode_line
 from nova_stream.api.openapi.responses import Page
 from nova_stream.api.parameters import NO_NUL, Rows, bad_parameter, time_of
 from nova_stream.events.times import time_text
 from nova_stream.storage.lists.lines import LinePlace
-from nova_stream.storage.lists.places import FoundPage
 from nova_stream.storage.lists.statements import OpenRange
+from nova_stream.storage.places import FoundPage
 
 Row = TypeVar("Row")
 
@@ -49,31 +49,28 @@ def _time_text(name: str, value: str | None) -> str | None:
     return None if value is None else time_text(time_of(name, value))
 
 
-class _Lines:
-    """What lists of lines take."""
+class AskedLines:
+    """What lists of lines take; each has a subclass of its own."""
 
+    #: What people call the list. One list is there for each address.
+    name: str
     #: Whether a line's place is a time and a number, and not a number alone.
     timed = False
 
     def __init__(
         self,
+        request: Request,
         limit: Rows = 50,
         cursor: PageCursor = None,
         start: Since = None,
         end: Until = None,
     ) -> None:
+        self._list = ListId(self.name, tuple(request.path_params.values()))
+        place = decode_line(self._list, cursor, timed=self.timed)
         #: For the reads of ``storage``: how many, from where, and within which times.
-        self.asked = (limit, decode_line(cursor, timed=self.timed), open_range(start, end))
+        self.asked = (limit, place, open_range(start, end))
 
-
-class _TimedLines(_Lines):
-    timed = True
-
-
-AskedLines = Annotated[_Lines, Depends()]
-AskedTimedLines = Annotated[_TimedLines, Depends()]
-
-
-def page_of(found: FoundPage[Row, LinePlace]) -> Page[Row]:
-    """A page of lines as it is answered."""
-    return Page(found.rows, encode_line(found.next), prev_cursor=encode_line(found.prev))
+    def page(self, found: FoundPage[Row, LinePlace]) -> Page[Row]:
+        """A page of lines as it is answered."""
+        following, before = encode_line(self._list, found.next), encode_line(self._list, found.prev)
+        return Page(found.rows, following, prev_cursor=before)

@@ -91,9 +91,7 @@ class ProblemError(Exception):
 _ANSWERS: dict[type[Exception], Callable[[Any], ProblemError]] = {
     ProblemError: lambda error: error,
     RejectedError: lambda error: ProblemError(422, "rejected", str(error), reason=error.reason),
-    BadCursorError: lambda _: ProblemError(
-        422, "bad-cursor", "cursor: not a nextCursor or prevCursor of this list"
-    ),
+    BadCursorError: lambda error: ProblemError(422, "bad-cursor", str(error)),
     TryAgainError: lambda error: ProblemError(
         429 if error.own_share else 503,
         error.kind,

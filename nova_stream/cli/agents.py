@@ -73,22 +73,22 @@ def agents(
     bounds = Bounds(limit, _BYTES)
     if asked is None:
         every = partial(agents_stats, bounds=bounds, unregistered=unregistered)
-        rows, end = on_database(settings, "agents", every)
+        page = on_database(settings, "agents", every)
         if as_json:
-            print_json({"items": rows})
+            print_json({"items": page.rows})
         else:
-            _print(_ALL_TIME, [_row(row) for row in rows], more=end is not None)
+            _print(_ALL_TIME, [_row(row) for row in page.rows], more=page.next is not None)
     else:
         ranged = partial(
-            agents_range, asked=asked, bounds=bounds, after=None, unregistered=unregistered
+            agents_range, asked=asked, bounds=bounds, cursor=None, unregistered=unregistered
         )
-        found, end = on_database(settings, "agents", ranged)
+        found, names = on_database(settings, "agents", ranged)
         if as_json:
             print_json(found)
         else:
             rows_ = [_range_row(row.agent_name, row, row.role) for row in found.items]
             rows_.append(_range_row("(all)", found.overall, None))
-            _print(_RANGE, rows_, more=end is not None)
+            _print(_RANGE, rows_, more=names.next is not None)
             typer.echo(f"from {found.from_} to before {found.to}")
 
 

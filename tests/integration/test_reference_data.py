@@ -132,7 +132,7 @@ async def through_the_readers(stage: Stage, steps: Steps) -> None:
     connection = await connect(stage.settings, "test")
     try:
         overview = msgspec.to_builtins(await read.overview(connection))
-        rows, _ = await read.agents_stats(connection, read.Bounds(1000, 10**6))
+        rows = (await read.agents_stats(connection, read.Bounds(1000, 10**6))).rows
         listed = [msgspec.to_builtins(row) for row in rows]
         builds = msgspec.to_builtins(await read.build_stats(connection))
     finally:

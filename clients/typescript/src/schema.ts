@@ -1904,7 +1904,8 @@ export interface components {
         };
         /**
          * AgentStatsList
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description A page of a list; ``prevCursor`` leads back to the page before, null where the list begins. A
+         *         page with filters may hold fewer rows than wanted, even none, and have a ``nextCursor``.
          * @example {
          *       "items": [
          *         {
@@ -1922,13 +1923,15 @@ export interface components {
          *           "registered": true
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         AgentStatsList: {
             items: components["schemas"]["AgentStats"][];
             /** @default null */
             nextCursor: string | null;
+            prevCursor: string | null;
         };
         /**
          * AgentStats
@@ -2079,7 +2082,7 @@ export interface components {
          *           "error": null
          *         }
          *       ],
-         *       "nextCursor": "WyIyMDI1LTExLTEyVDIwOjAyOjMyLjM0MVoiLCJiMDAwMSJd",
+         *       "nextCursor": "WyJidWlsZHMiLCIiLFsiMjAyNS0xMS0xMlQyMDowMjozMi4zNDFaIiwiYjAwMDEiLCI8Il1d",
          *       "prevCursor": null
          *     }
          */
@@ -3066,7 +3069,8 @@ export interface components {
          *           "registered": true
          *         }
          *       ],
-         *       "nextCursor": null
+         *       "nextCursor": null,
+         *       "prevCursor": null
          *     }
          */
         AgentsRange: {
@@ -3088,6 +3092,8 @@ export interface components {
             items: components["schemas"]["AgentRangeRow"][];
             /** @default null */
             nextCursor: string | null;
+            /** @default null */
+            prevCursor: string | null;
         };
         /**
          * AgentRange
@@ -3716,7 +3722,7 @@ export interface operations {
             query?: {
                 /** @description Rows a page. */
                 limit?: number;
-                /** @description `nextCursor` of the page before; none = the first page. */
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
                 cursor?: string | null;
                 /** @description Start of a range of time, which is in it (ISO 8601): the figures of what was done from there on. */
                 from?: string | null;

@@ -66,10 +66,10 @@ async def get_overview_stats(call: QueryCall, _args: Arguments) -> Any:
 async def get_agent_stats(call: QueryCall, _args: Arguments) -> Any:
     """The figures of all agents, the last active first."""
     bounds = read.Bounds(FIGURES_OF_ALL.rows, FIGURES_OF_ALL.row_bytes)
-    rows, end = await read.agents_stats(call.connection, bounds)
-    if end is not None:
+    found = await read.agents_stats(call.connection, bounds)
+    if found.next is not None:
         raise TooMuchError
-    return [_figures(row) for row in rows]
+    return [_figures(row) for row in found.rows]
 
 
 def _figures(row: AgentStats) -> Arguments:

@@ -18,7 +18,7 @@ AGENT: dict[str, Any] = {
     "cachedAt": "2026-02-20T12:00:00.000Z",
     "registered": True,
 }
-AGENTS = {"items": [AGENT], "nextCursor": None}
+AGENTS = {"items": [AGENT], "nextCursor": None, "prevCursor": None}
 NAMED_AGENT = {**AGENT, "otherAgentIds": []}
 BUILD_STATS = {
     "totalBuilds": 500,
@@ -51,7 +51,7 @@ BUILD: dict[str, Any] = {
 }
 BUILDS = {
     "items": [BUILD],
-    "nextCursor": "WyIyMDI1LTExLTEyVDIwOjAyOjMyLjM0MVoiLCJiMDAwMSJd",
+    "nextCursor": "WyJidWlsZHMiLCIiLFsiMjAyNS0xMS0xMlQyMDowMjozMi4zNDFaIiwiYjAwMDEiLCI8Il1d",
     "prevCursor": None,
 }
 ENDS: dict[str, Any] = {"nextCursor": None, "prevCursor": None}

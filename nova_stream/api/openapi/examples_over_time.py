@@ -35,7 +35,14 @@ _AGENT = {
     "registered": True,
 }
 _ERROR = {"percentileError": 0.01}
-AGENTS = {**_RANGE, **_ERROR, "overall": _FIGURES, "items": [_AGENT], "nextCursor": None}
+AGENTS = {
+    **_RANGE,
+    **_ERROR,
+    "overall": _FIGURES,
+    "items": [_AGENT],
+    "nextCursor": None,
+    "prevCursor": None,
+}
 AGENT = {**_RANGE, **_ERROR, **_AGENT}
 BUILDS = {**_RANGE, **_BUILD_FIGURES}
 AGENT_SERIES = {

@@ -132,7 +132,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 #: Everything that is answered, by the name of its schema, with an example.
 _SCHEMAS: dict[str, tuple[Any, Any]] = {
-    "AgentStatsList": (Items[AgentStats], examples.AGENTS),
+    "AgentStatsList": (Page[AgentStats], examples.AGENTS),
     "AgentStats": (AgentStats, examples.AGENT),
     "NamedAgentStats": (NamedAgentStats, examples.NAMED_AGENT),
     "BuildStats": (BuildStats, examples.BUILD_STATS),

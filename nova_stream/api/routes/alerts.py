@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from nova_stream.api.auth.access import access_of
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, ROW, within
 from nova_stream.api.openapi.responses import answer, answers
-from nova_stream.api.paging import AskedLines, page_of, text
+from nova_stream.api.paging import AskedLines, text
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.clock import system_clock
@@ -21,6 +21,10 @@ from nova_stream.storage.jobs.rows import AlertKind
 router = APIRouter(prefix=PREFIX, tags=["operation"])
 
 
+class _Alerts(AskedLines):
+    name = "alerts"
+
+
 @router.get(
     "/alerts",
     responses=answers("AlertList", "A page."),
@@ -28,7 +32,7 @@ router = APIRouter(prefix=PREFIX, tags=["operation"])
 )
 async def alerts(
     services: Services,
-    asked: AskedLines,
+    asked: Annotated[_Alerts, Depends()],
     is_open: Annotated[
         bool | None,
         Query(alias="open", description="Only open ones, or only closed ones."),
@@ -39,7 +43,7 @@ async def alerts(
     """Alerts, newest first. `from` and `to` are of their begin."""
     async with services.database.connection() as connection:
         found = await read_jobs.alerts(connection, *asked.asked, is_open=is_open, kind=kind, q=q)
-    return answer(page_of(found))
+    return answer(asked.page(found))
 
 
 @router.post(

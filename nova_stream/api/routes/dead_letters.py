@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, MB, Budget, within
 from nova_stream.api.budget.request_body import off_loop
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import answer, answers
-from nova_stream.api.paging import AskedLines, page_of, text
+from nova_stream.api.paging import AskedLines, text
 from nova_stream.api.parameters import NO_NUL
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, ApiServices, Services
@@ -30,12 +30,16 @@ _Id = Annotated[int, Path(alias="id", ge=1, le=2**63 - 1, examples=[17])]
 _Word = Query(pattern=NO_NUL)
 
 
+class _Letters(AskedLines):
+    name = "dead letters"
+
+
 @router.get(
     "/dead-letters", responses=answers("DeadLetterList", "A page.", links=links.DEAD_LETTERS)
 )
 async def dead_letters(
     services: Services,
-    asked: AskedLines,
+    asked: Annotated[_Letters, Depends()],
     topic: Annotated[str | None, _Word] = None,
     reason: Annotated[str | None, _Word] = None,
     state: Annotated[LetterState | None, Query(description="Only those in this state.")] = None,
@@ -46,7 +50,7 @@ async def dead_letters(
         found = await read_dead_letters.dead_letters(
             connection, *asked.asked, topic=topic, reason=reason, state=state, q=q
         )
-    return answer(page_of(found))
+    return answer(asked.page(found))
 
 
 @router.get(

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from nova_stream.api.auth.needs import needs, sees_documents
 from nova_stream.api.budget.budget import DOCUMENT, PAGE, ROW, TASKS, within
-from nova_stream.api.cursors import decode_page, decode_task, encode_page, encode_task
+from nova_stream.api.cursors import ListId, decode_page, decode_task, encode_page, encode_task
 from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NextCursor, in_path_or_query
@@ -79,9 +79,10 @@ async def build(
 ) -> Response:
     """A build with its tasks, by phase and creation; where there are many, `nextCursor` goes on."""
     bounds = read.Bounds(limit, TASKS.row_bytes)
-    page = partial(read.build, bounds=bounds, after=decode_task(cursor))
+    tasks = ListId("tasks of a build", (id,))
+    page = partial(read.build, bounds=bounds, after=decode_task(tasks, cursor))
     whole, end = await _found(services, "build", id, page)
-    return answer(msgspec.structs.replace(whole, next_cursor=encode_task(end)))
+    return answer(msgspec.structs.replace(whole, next_cursor=encode_task(tasks, end)))
 
 
 @in_path_or_query(
@@ -101,10 +102,11 @@ async def task(
     """A task with its executions, newest first; title, output and errors are there with the scope
     documents.
     """
+    list_ = ListId("executions of a task", (id,))
     page = partial(
         entities.task,
         bounds=read.Bounds(limit, PAGE.row_bytes),
-        cursor=decode_page(cursor),
+        cursor=decode_page(list_, cursor),
         documents=sees_documents(request),
     )
     found = await _found(services_of(request), "task", id, page)
@@ -113,8 +115,8 @@ async def task(
         TaskWithExecutions(
             **found.fields,
             executions=executions.rows,
-            next_cursor=encode_page(executions.next),
-            prev_cursor=encode_page(executions.prev),
+            next_cursor=encode_page(list_, executions.next),
+            prev_cursor=encode_page(list_, executions.prev),
         )
     )
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import PAGE, within
-from nova_stream.api.cursors import decode_cursor, encode_cursor
+from nova_stream.api.cursors import ListId, decode_cursor, encode_cursor
 from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import Rows, in_path_or_query
@@ -53,7 +53,8 @@ async def explain(
     known here any more.
     """
     found = None
-    place = decode_cursor(cursor)
+    rows = ListId("rows of a figure", (name, figure))
+    place = decode_cursor(rows, cursor)
     bounds = read.Bounds(limit, PAGE.row_bytes)
     if "\x00" not in name:  # which Postgres has in no name
         async with services.database.connection() as connection:
@@ -69,4 +70,4 @@ async def explain(
     if found is None:
         raise unknown_agent(unregistered=unregistered)
     explanation, end = found
-    return answer(msgspec.structs.replace(explanation, next_cursor=encode_cursor(end)))
+    return answer(msgspec.structs.replace(explanation, next_cursor=encode_cursor(rows, end)))

@@ -10,12 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import HISTORY, within
-from nova_stream.api.cursors import (
-    decode_cursor,
-    decode_id,
-    encode_cursor,
-    encode_id,
-)
+from nova_stream.api.cursors import ListId, decode_cursor, decode_id, encode_cursor, encode_id
 from nova_stream.api.openapi.responses import NOT_MODIFIED, Items, answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import NextCursor
@@ -23,14 +18,15 @@ from nova_stream.api.state import PREFIX, Services
 from nova_stream.clock import system_clock
 from nova_stream.errors import BadCursorError
 from nova_stream.storage.database import Connection
+from nova_stream.storage.places import ListPlace
 from nova_stream.storage.stats import history
-from nova_stream.storage.stats.rows import ListPlace
 
 router = APIRouter(
     prefix=PREFIX, tags=["history"], dependencies=[needs("stats"), within(HISTORY), own_writes]
 )
 
 
+_AGENTS, _BUILDS = ListId("history of agents"), ListId("history of builds")
 #: Runs a page of the builds' history.
 _RUNS = 5000
 #: The number of one.
@@ -42,7 +38,7 @@ async def _agents_history(
 ) -> Items[history.AgentHistory]:
     span = history.Span.until(system_clock(), hours, buckets)
     items, end = await history.agents_history(connection, span, HISTORY.rows, after)
-    return Items(items, encode_id(end))
+    return Items(items, encode_id(_AGENTS, end))
 
 
 @router.get(
@@ -61,7 +57,7 @@ async def agents_history(
     """What every registered agent did lately, by name: its tasks that ended, as the activity feed
     tells them, and its executions, in buckets of equal length up to now.
     """
-    after = decode_id(cursor) or ""
+    after = decode_id(_AGENTS, cursor) or ""
     # A plot is costly, and every page that is open asks for it: they share it.
     return (await services.reads.get(_agents_history, hours, buckets, after)).answer(request)
 
@@ -77,12 +73,12 @@ async def builds_history(
     after = _run_place(cursor)
     async with services.database.connection() as connection:
         items, end = await history.builds_history(connection, since, _RUNS, after)
-    following = None if end is None else encode_cursor(ListPlace(end.time, str(end.run_id)))
-    return answer(Items(items, following))
+    place = None if end is None else ListPlace(end.time, str(end.run_id))
+    return answer(Items(items, encode_cursor(_BUILDS, place)))
 
 
 def _run_place(cursor: str | None) -> history.RunPlace | None:
-    place = decode_cursor(cursor)
+    place = decode_cursor(_BUILDS, cursor)
     if place is None:
         return None
     if place.time is None or not _RUN.fullmatch(place.id):

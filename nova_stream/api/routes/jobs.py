@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from nova_stream.api.auth.access import access_of
 from nova_stream.api.auth.needs import needs
@@ -14,7 +14,7 @@ from nova_stream.api.budget.request_body import bad_option, read_options
 from nova_stream.api.openapi import examples_operations as examples
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
-from nova_stream.api.paging import AskedTimedLines, page_of
+from nova_stream.api.paging import AskedLines
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.state import PREFIX, ApiServices, Services
 from nova_stream.clock import system_clock
@@ -62,6 +62,11 @@ _PAUSE_BODY = _body(
 )
 
 
+class _Runs(AskedLines):
+    name = "runs"
+    timed = True
+
+
 @router.get(
     "/jobs",
     responses=answers("JobList", "All jobs.", links=links.JOBS),
@@ -80,7 +85,7 @@ async def jobs(services: Services) -> Response:
 async def runs(
     services: Services,
     name: _Name,
-    asked: AskedTimedLines,
+    asked: Annotated[_Runs, Depends()],
     outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome.")] = None,
 ) -> Response:
     """A job's runs and the slots that nobody ran, newest first. `from` and `to` are of the time
@@ -89,7 +94,7 @@ async def runs(
     _known(name)
     async with services.database.connection() as connection:
         found = await read_jobs.runs(connection, name, *asked.asked, outcome=outcome)
-    return answer(page_of(found))
+    return answer(asked.page(found))
 
 
 @router.get(

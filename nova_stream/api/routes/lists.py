@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from nova_stream.api.auth.needs import needs, sees_documents
 from nova_stream.api.budget.budget import PAGE, within
 from nova_stream.api.csv_table import columns_of, csv_table
-from nova_stream.api.cursors import decode_page, encode_page
+from nova_stream.api.cursors import ListId, decode_page, encode_page
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Page, answer, listed
 from nova_stream.api.own_writes import own_writes
@@ -83,7 +83,9 @@ class _Paging:
     ) -> None:
         self.request = request
         self.bounds = Bounds(limit, PAGE.row_bytes)
-        self.cursor = decode_page(cursor)
+        self.name = request.url.path.rpartition("/")[2]
+        self.list = ListId(self.name)
+        self.cursor = decode_page(self.list, cursor)
         self.range = open_range(start, end)
         self.csv = (form or _preferred(request.headers.get("accept", ""))) == "csv"
 
@@ -96,7 +98,8 @@ class _Paging:
         question = Question(listing, given, self.range, documents)
         async with services_of(self.request).database.connection() as connection:
             found = await read_page(connection, question, self.bounds, self.cursor)
-        page = Page(found.rows, encode_page(found.next), prev_cursor=encode_page(found.prev))
+        before = encode_page(self.list, found.prev)
+        page = Page(found.rows, encode_page(self.list, found.next), prev_cursor=before)
         if not self.csv:
             return answer(page)
         table = csv_table(columns_of(listing.kind, documents=documents), found.rows)
@@ -104,10 +107,9 @@ class _Paging:
 
     def _headers(self, page: Page[Any]) -> dict[str, str]:
         """A name for the file, and the neighbours' addresses (RFC 8288)."""
-        name = self.request.url.path.rpartition("/")[2]
         headers = {
             "Cache-Control": "no-store",
-            "Content-Disposition": f'attachment; filename="{name}.csv"',
+            "Content-Disposition": f'attachment; filename="{self.name}.csv"',
         }
         cursors = {"next": page.next_cursor, "prev": page.prev_cursor}
         url = self.request.url

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -10,19 +10,21 @@ from pydantic import Field
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import AGENTS, FIGURES, ROW, Budget, within
 from nova_stream.api.coalescing import Read
-from nova_stream.api.cursors import decode_agent, encode_agent
+from nova_stream.api.cursors import ListId, decode_agent, encode_agent
 from nova_stream.api.openapi import links
-from nova_stream.api.openapi.responses import NOT_MODIFIED, Items, answer, answers
+from nova_stream.api.openapi.responses import NOT_MODIFIED, Page, answer, answers
 from nova_stream.api.own_writes import own_writes
-from nova_stream.api.parameters import NextCursor, in_path_or_query
+from nova_stream.api.paging import PageCursor
+from nova_stream.api.parameters import in_path_or_query
 from nova_stream.api.problems import ProblemError
 from nova_stream.api.ranges import From, To, range_of
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.storage.database import Connection
+from nova_stream.storage.places import AgentPlace, Cursor
 from nova_stream.storage.stats import ranges, read
 from nova_stream.storage.stats.buckets import Range
 from nova_stream.storage.stats.range_rows import AgentRange, AgentsRange
-from nova_stream.storage.stats.rows import AgentPlace, AgentStats, NamedAgentStats
+from nova_stream.storage.stats.rows import AgentStats, NamedAgentStats
 
 router = APIRouter(
     prefix=PREFIX,
@@ -36,26 +38,33 @@ Unregistered = Annotated[
 ]
 
 
+_Cursor: TypeAlias = Cursor[AgentPlace] | None
+#: Two orders: by lastActive, and by name.
+_AGENTS, _AGENTS_RANGE = ListId("agents"), ListId("agents in a range of time")
+
+
 async def _agents(
-    connection: Connection, rows: int, after: AgentPlace | None, *, unregistered: bool
-) -> Items[AgentStats]:
+    connection: Connection, rows: int, cursor: _Cursor, *, unregistered: bool
+) -> Page[AgentStats]:
     bounds = read.Bounds(rows, AGENTS.row_bytes)
-    items, end = await read.agents_stats(connection, bounds, after, unregistered=unregistered)
-    return Items(items, encode_agent(end))
+    found = await read.agents_stats(connection, bounds, cursor, unregistered=unregistered)
+    before = encode_agent(_AGENTS, found.prev)
+    return Page(found.rows, encode_agent(_AGENTS, found.next), prev_cursor=before)
 
 
 async def _agents_range(
-    connection: Connection, asked: Range, rows: int, after: AgentPlace | None, *, unregistered: bool
+    connection: Connection, asked: Range, rows: int, cursor: _Cursor, *, unregistered: bool
 ) -> AgentsRange:
     bounds = read.Bounds(rows, AGENTS.row_bytes)
-    found, end = await ranges.agents_range(
-        connection, asked, bounds, after, unregistered=unregistered
+    found, page = await ranges.agents_range(
+        connection, asked, bounds, cursor, unregistered=unregistered
     )
-    found.next_cursor = encode_agent(end)
+    found.next_cursor = encode_agent(_AGENTS_RANGE, page.next)
+    found.prev_cursor = encode_agent(_AGENTS_RANGE, page.prev)
     return found
 
 
-async def _all_agents(connection: Connection) -> Items[AgentStats]:
+async def _all_agents(connection: Connection) -> Page[AgentStats]:
     return await _agents(connection, AGENTS.rows, None, unregistered=False)
 
 
@@ -78,7 +87,7 @@ async def agents_stats(
     request: Request,
     services: Services,
     limit: Annotated[int, Query(ge=1, le=AGENTS.rows, description="Rows a page.")] = AGENTS.rows,
-    cursor: NextCursor = None,
+    cursor: PageCursor = None,
     start: From = None,
     to: To = None,
     *,
@@ -87,8 +96,8 @@ async def agents_stats(
     """All agents, newest lastActive first, then by name; of a range of time what each of them did,
     by name, and what all did together.
     """
-    place = decode_agent(cursor)
     asked = range_of(start, to)
+    place = decode_agent(_AGENTS if asked is None else _AGENTS_RANGE, cursor)
     if asked is None:
         found = await services.reads.get(_agents, limit, place, unregistered=unregistered)
     else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from nova_stream.api.auth.access import access_of
 from nova_stream.api.auth.needs import needs
 from nova_stream.api.budget.budget import LINES, PROBE, within
 from nova_stream.api.openapi.responses import TokenRights, answer, answers
-from nova_stream.api.paging import AskedLines, page_of, text
+from nova_stream.api.paging import AskedLines, text
 from nova_stream.api.parameters import NO_NUL
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.events.times import time_text
@@ -20,6 +20,10 @@ from nova_stream.storage.access import trail as trail_store
 router = APIRouter(prefix=PREFIX, tags=["access"])
 
 
+class _Trail(AskedLines):
+    name = "audit trail"
+
+
 @router.get(
     "/trail",
     responses=answers("TrailList", "A page."),
@@ -27,7 +31,7 @@ router = APIRouter(prefix=PREFIX, tags=["access"])
 )
 async def trail(
     services: Services,
-    asked: AskedLines,
+    asked: Annotated[_Trail, Depends()],
     token: Annotated[
         str | None,
         Query(pattern=NO_NUL, description="Only lines of the token of this name."),
@@ -45,7 +49,7 @@ async def trail(
     await services.trail.flush()
     async with services.database.connection() as connection:
         found = await trail_store.page(connection, *asked.asked, token=token, refused=refused, q=q)
-    return answer(page_of(found))
+    return answer(asked.page(found))
 
 
 @router.get(

@@ -12,8 +12,8 @@ import msgspec
 
 from nova_stream.storage.database import Connection
 from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
-from nova_stream.storage.lists.places import Cursor, FoundPage
 from nova_stream.storage.lists.statements import OpenRange
+from nova_stream.storage.places import Cursor, FoundPage
 from nova_stream.storage.stats.rows import Time, times_as_text
 
 #: The outcome of what is about to be done; a line with what came of it follows.

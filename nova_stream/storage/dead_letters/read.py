@@ -14,8 +14,8 @@ from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters import sql
 from nova_stream.storage.dead_letters.insert import read_headers
 from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
-from nova_stream.storage.lists.places import Cursor, FoundPage
 from nova_stream.storage.lists.statements import OpenRange
+from nova_stream.storage.places import Cursor, FoundPage
 from nova_stream.storage.stats.rows import Time, times_as_text
 
 LetterState = Literal["open", "retried", "discarded"]

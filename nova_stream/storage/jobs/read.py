@@ -14,8 +14,8 @@ from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
 from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, AlertKind, Outcome, Run, alert_of
 from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
-from nova_stream.storage.lists.places import Cursor, FoundPage
 from nova_stream.storage.lists.statements import OpenRange
+from nova_stream.storage.places import Cursor, FoundPage
 from nova_stream.storage.stats.rows import times_as_text
 
 _COLUMNS = """

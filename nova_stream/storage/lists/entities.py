@@ -10,12 +10,11 @@ import msgspec
 
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.lists.catalogue import EXECUTIONS, TASKS, USERS
-from nova_stream.storage.lists.places import Cursor, FoundPage
 from nova_stream.storage.lists.read import read_in_snapshot
 from nova_stream.storage.lists.rows import ListedUser, WholeExecution
 from nova_stream.storage.lists.statements import Question
+from nova_stream.storage.places import Cursor, FoundPage, ListPlace
 from nova_stream.storage.stats.read import Bounds, read_row, shown
-from nova_stream.storage.stats.rows import ListPlace
 
 _OF_ID = "WHERE t.id = $1 AND t.deleted_at IS NULL"
 _LIVING = f"t {_OF_ID}"

@@ -11,8 +11,8 @@ import asyncpg
 
 from nova_stream.storage.database import Connection
 from nova_stream.storage.lists.catalogue import contains
-from nova_stream.storage.lists.places import Cursor, FoundPage, found_page
 from nova_stream.storage.lists.statements import OpenRange
+from nova_stream.storage.places import Cursor, FoundPage, found_page
 
 
 class Lines(NamedTuple):

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
-from nova_stream.storage.lists.places import BEGIN, Cursor, FoundPage, found_page
 from nova_stream.storage.lists.statements import (
     Question,
     Statement,
@@ -21,8 +20,8 @@ from nova_stream.storage.lists.statements import (
     walked_to,
     ways,
 )
+from nova_stream.storage.places import BEGIN, Cursor, FoundPage, ListPlace, found_page
 from nova_stream.storage.stats.read import Bounds, in_turns, read_row, shown
-from nova_stream.storage.stats.rows import ListPlace
 
 #: As many rows that an index finds are sorted; of more the list is walked in its order.
 SORTED = 2000

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from nova_stream.storage.lists.catalogue import Filter, Listing
-from nova_stream.storage.lists.places import Cursor, Side
-from nova_stream.storage.stats.rows import ListPlace
+from nova_stream.storage.places import Cursor, ListPlace, Side
 
 
 class OpenRange(NamedTuple):

@@ -12,6 +12,7 @@ from nova_stream.events.versions import offset_of_place
 from nova_stream.settings import Settings
 from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.places import ListPlace
 from nova_stream.storage.stats import read
 from nova_stream.storage.stats.explain_rows import (
     AgentItem,
@@ -23,7 +24,6 @@ from nova_stream.storage.stats.explain_rows import (
     TaskItem,
 )
 from nova_stream.storage.stats.read import shown
-from nova_stream.storage.stats.rows import ListPlace
 
 # -- tasks -----------------------------------------------------------------------------------------
 

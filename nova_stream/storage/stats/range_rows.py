@@ -84,6 +84,7 @@ class AgentsRange(_Ranged, rename="camel", kw_only=True):
     percentile_error: _Error
     items: list[AgentRangeRow]
     next_cursor: str | None = None
+    prev_cursor: str | None = None
 
 
 class AgentRange(AgentRangeRow, rename="camel", kw_only=True):

@@ -11,6 +11,7 @@ from nova_stream.events.times import time_text
 from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.places import AgentPlace, Cursor, FoundPage, found_page
 from nova_stream.storage.stats import ranges_sql as sql
 from nova_stream.storage.stats.buckets import Range
 from nova_stream.storage.stats.histogram import DURATIONS
@@ -27,7 +28,6 @@ from nova_stream.storage.stats.range_rows import (
     Figures,
 )
 from nova_stream.storage.stats.read import Bounds, in_turns, known_name, shown
-from nova_stream.storage.stats.rows import AgentPlace
 
 _Found = Mapping[Any, Mapping[str, Any]]
 _Made = TypeVar("_Made", bound=Figures | BuildFigures)
@@ -39,17 +39,18 @@ async def agents_range(
     connection: Connection,
     asked: Range,
     bounds: Bounds,
-    after: AgentPlace | None,
+    cursor: Cursor[AgentPlace] | None,
     *,
     unregistered: bool,
-) -> tuple[AgentsRange, AgentPlace | None]:
+) -> tuple[AgentsRange, FoundPage[AgentRangeRow, AgentPlace]]:
     """What every registered agent did, on request with the names that are not: a page of them by
-    name behind the place ``after``; and the place after which there are more.
+    name, with its neighbours. Read in both directions.
     """
-    place = (None, None) if after is None else (after.name, after.id)
+    place = (None, None) if cursor is None else (cursor.place.name, cursor.place.id)
+    statement = sql.NAMES["<" if cursor is None else cursor.side]
     arguments = (unregistered, *place, bounds.rows + 1)
     async with snapshot(connection):
-        found = await fetch_within(connection, sql.NAMES, *arguments, **bounds._asdict())
+        found = await fetch_within(connection, statement, *arguments, **bounds._asdict())
         names = [row["agent_name"] for row in found.rows]
         tasks = await _by_key(connection, sql.AGENTS[0], *asked, names)
         if asked.days is None:
@@ -61,18 +62,17 @@ async def agents_range(
         key = name["agent_name"]
         return _figures(AgentRangeRow, asked, tasks.get(key), executions.get(key), **name)
 
-    items = await in_turns(row, found.rows)
-    page = AgentsRange(
+    rows = await in_turns(row, found.rows)
+    end = AgentPlace(None, rows[-1].agent_name, rows[-1].agent_id or "") if found.more else None
+    page = found_page(rows, end, cursor)
+    answer = AgentsRange(
         from_=time_text(asked.start),
         to=time_text(asked.end),
         overall=_figures(Figures, asked, tasks.get(None), executions.get(None)),
-        items=items,
+        items=page.rows,
         percentile_error=_error(asked),
     )
-    if not found.more:
-        return page, None
-    last = items[-1]
-    return page, AgentPlace(None, last.agent_name, last.agent_id or "")
+    return answer, page
 
 
 async def agent_range(

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from nova_stream.storage.places import Side
 from nova_stream.storage.stats.histogram import BIN, OF_BIN
 from nova_stream.storage.stats.sql import UNREGISTERED
 
-#: Names, those of registered agents and with $1 all others that something counts under: behind the
-#: place ($2 name, $3 id), at most $4.
-NAMES = f"""
+_NAMES = f"""
 SELECT agent_id, agent_name, role, agent_id IS NOT NULL AS registered
 FROM (
     SELECT agent_id, agent_name, role FROM agent_stats_cache
     UNION ALL
     SELECT NULL, u.agent_name, NULL FROM ({UNREGISTERED}) u WHERE $1
-) n
-WHERE $2::text IS NULL
-    OR (agent_name COLLATE "C", coalesce(agent_id, '') COLLATE "C") > ($2::text, $3::text)
-ORDER BY agent_name COLLATE "C", coalesce(agent_id, '') COLLATE "C" LIMIT $4
-"""  # noqa: S608 - made from our own constants
+) n"""  # noqa: S608 - made from our own constants
+_ID = "coalesce(agent_id, '') COLLATE \"C\""
+
+
+def _names(comparison: str, turn: str) -> str:
+    return f"""{_NAMES}
+WHERE $2::text IS NULL OR (agent_name COLLATE "C", {_ID}) {comparison} ($2::text, $3::text)
+ORDER BY agent_name COLLATE "C" {turn}, {_ID} {turn} LIMIT $4"""
+
+
+#: Names, those of registered agents and with $1 all others that something counts under, by the side
+#: of the place ($2 name, $3 id; null: all) that they are on, at most $4.
+NAMES: dict[Side, str] = {
+    "<": _names(">", "ASC"),
+    "<=": _names(">=", "ASC"),
+    ">": _names("<", "DESC"),
+    ">=": _names("<=", "DESC"),
+}
 
 _PERCENTILES = "percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY {0}) AS percentiles"
 

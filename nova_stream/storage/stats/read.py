@@ -18,17 +18,22 @@ from nova_stream.events.times import time_text
 from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage.bounded import Rows, fetch_within
 from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.places import (
+    AgentPlace,
+    Cursor,
+    FoundPage,
+    ListPlace,
+    TaskPlace,
+    found_page,
+)
 from nova_stream.storage.stats import sql
 from nova_stream.storage.stats.rows import (
-    AgentPlace,
     AgentStats,
     BuildStats,
     BuildWithTasks,
-    ListPlace,
     NamedAgentStats,
     Overview,
     Task,
-    TaskPlace,
 )
 
 Row = TypeVar("Row", bound=msgspec.Struct)
@@ -55,6 +60,9 @@ class _Descending(str):
     def __gt__(self, other: str) -> bool:
         return str.__lt__(self, other)
 
+    def __ge__(self, other: str) -> bool:
+        return str.__le__(self, other)
+
 
 class Bounds(NamedTuple):
     """How much of a list is read: rows, and bytes of them, of which the first row may have more."""
@@ -66,34 +74,36 @@ class Bounds(NamedTuple):
 async def agents_stats(
     connection: Connection,
     bounds: Bounds,
-    after: AgentPlace | None = None,
+    cursor: Cursor[AgentPlace] | None = None,
     *,
     unregistered: bool = False,
-) -> tuple[list[AgentStats], AgentPlace | None]:
-    """Registered agents, on request with the names that are not; newest lastActive first, then by
-    name; and the place after which there are more.
+) -> FoundPage[AgentStats, AgentPlace]:
+    """A page of registered agents, on request with the names that are not; newest lastActive
+    first, then by name. Read in both directions.
     """
     statements = (sql.AGENTS_STATS, sql.UNREGISTERED_PAGE)
-    if after is not None:
-        statements = (sql.AGENTS_STATS_AFTER, sql.UNREGISTERED_AFTER)
-    arguments = (bounds.rows + 1, *(after or ()))
+    arguments: tuple[Any, ...] = (bounds.rows + 1,)
+    backward = False
+    if cursor is not None:
+        backward = cursor.backward
+        statements = sql.AGENTS_STATS_BESIDE[cursor.side], sql.UNREGISTERED_BESIDE[cursor.side]
+        arguments += cursor.place
     async with snapshot(connection):
         found = await fetch_within(connection, statements[0], *arguments, **bounds._asdict())
         rows = await in_turns(partial(read_row, AgentStats), found.rows)
+        more = found.more
         if unregistered:
             others = await fetch_within(connection, statements[1], *arguments, **bounds._asdict())
             rows += [unregistered_row(AgentStats, row) for row in others.rows]
-            rows = _merged(rows, [found, others])[: bounds.rows]
-            more = found.more or others.more or len(rows) < len(found.rows) + len(others.rows)
-        else:
-            more = found.more
-    if not more:
-        return rows, None
-    last = rows[-1]
-    return rows, AgentPlace(last.last_active, last.agent_name, last.agent_id or "")
+            rows = _merged(rows, [found, others], backward=backward)[: bounds.rows]
+            more = more or others.more or len(rows) < len(found.rows) + len(others.rows)
+    end = None
+    if more:
+        end = AgentPlace(rows[-1].last_active, rows[-1].agent_name, rows[-1].agent_id or "")
+    return found_page(rows, end, cursor)
 
 
-def _merged(rows: list[AgentStats], parts: Sequence[Rows]) -> list[AgentStats]:
+def _merged(rows: list[AgentStats], parts: Sequence[Rows], *, backward: bool) -> list[AgentStats]:
     """Rows of two lists in one order, as far as both of them go."""
     ends = []
     start = 0
@@ -101,7 +111,9 @@ def _merged(rows: list[AgentStats], parts: Sequence[Rows]) -> list[AgentStats]:
         start += len(part.rows)
         if part.more:
             ends.append(_order(rows[start - 1]))
-    rows = sorted(rows, key=_order)
+    rows = sorted(rows, key=_order, reverse=backward)
+    if backward:
+        return [row for row in rows if all(_order(row) >= end for end in ends)]
     return [row for row in rows if all(_order(row) <= end for end in ends)]
 
 

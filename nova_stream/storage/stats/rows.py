@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
@@ -132,29 +132,6 @@ class Activity(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     task_id: str | None
     details: str | None
     timestamp: Time | None
-
-
-class AgentPlace(NamedTuple):
-    """Where a page of agents ends: lastActive, name and id (empty = it has none)."""
-
-    time: str | None
-    name: str
-    id: str
-
-
-class TaskPlace(NamedTuple):
-    """Where a page of a build's tasks ends: phase, creation (None = it has none) and id."""
-
-    phase: float | None
-    time: str | None
-    id: str
-
-
-class ListPlace(msgspec.Struct, frozen=True):
-    """Where a page of a list ends: the row's time (None = it has none) and id."""
-
-    time: str | None
-    id: str
 
 
 def times_as_text(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nova_stream.storage.places import Side
+
 # -- statistics ----------------------------------------------------------------------------------
 
 AGENT_STATS = """
@@ -9,16 +11,36 @@ SELECT agent_id, agent_name, role, total_tasks, completed_tasks, failed_tasks, s
     avg_duration, last_active, current_status, cached_at
 FROM agent_stats_cache"""
 
-AGENTS_STATS = f"""{AGENT_STATS}
-ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", agent_id COLLATE "C" LIMIT $1
-"""
-#: Those that come after the place ($2, $3, $4) of one of them.
-AGENTS_STATS_AFTER = f"""{AGENT_STATS}
-WHERE coalesce(last_active, '-infinity') < coalesce($2::text::timestamptz, '-infinity')
+_FORTH = """
+ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", {id} COLLATE "C" LIMIT $1"""
+_BACK = """
+ORDER BY last_active NULLS FIRST, agent_name COLLATE "C" DESC, {id} COLLATE "C" DESC LIMIT $1"""
+#: Those on a side of the place ($2, $3, $4) of one of them.
+_BESIDE = """
+WHERE coalesce(last_active, '-infinity') {time} coalesce($2::text::timestamptz, '-infinity')
     OR coalesce(last_active, '-infinity') = coalesce($2::text::timestamptz, '-infinity')
-        AND (agent_name COLLATE "C", agent_id COLLATE "C") > ($3::text, $4::text)
-ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C", agent_id COLLATE "C" LIMIT $1
-"""
+        AND (agent_name COLLATE "C", {id} COLLATE "C") {name} ($3::text, $4::text)"""
+#: How time and name compare to those of the place.
+_SIDES: dict[Side, tuple[str, str]] = {
+    "<": ("<", ">"),
+    "<=": ("<", ">="),
+    ">": (">", "<"),
+    ">=": (">", "<="),
+}
+
+
+def _by_side(rows: str, id_: str) -> dict[Side, str]:
+    return {
+        side: rows
+        + _BESIDE.format(time=time, name=name, id=id_)
+        + (_BACK if time == ">" else _FORTH).format(id=id_)
+        for side, (time, name) in _SIDES.items()
+    }
+
+
+AGENTS_STATS = AGENT_STATS + _FORTH.format(id="agent_id")
+#: The same beside a place.
+AGENTS_STATS_BESIDE = _by_side(AGENT_STATS, "agent_id")
 
 AGENT_STATS_BY_NAME = f"""{AGENT_STATS}
 WHERE agent_name = $1 ORDER BY agent_id COLLATE "C"
@@ -40,14 +62,10 @@ HAVING sum(p.total_tasks) <> 0
 
 #: Names that tasks or executions give as their agent and no registered agent has.
 UNREGISTERED = _UNREGISTERED.format(condition="")
-# As AGENTS_STATS: all, and those after a place.
-UNREGISTERED_PAGE = f"""SELECT * FROM ({UNREGISTERED}) u
-ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C" LIMIT $1"""  # noqa: S608 - our own text
-UNREGISTERED_AFTER = f"""SELECT * FROM ({UNREGISTERED}) u
-WHERE coalesce(last_active, '-infinity') < coalesce($2::text::timestamptz, '-infinity')
-    OR coalesce(last_active, '-infinity') = coalesce($2::text::timestamptz, '-infinity')
-        AND (agent_name COLLATE "C", '') > ($3::text, $4::text)
-ORDER BY last_active DESC NULLS LAST, agent_name COLLATE "C" LIMIT $1"""  # noqa: S608 - our own text
+# As AGENTS_STATS: all, and those beside a place.
+_UNREGISTERED_ROWS = f"SELECT * FROM ({UNREGISTERED}) u"  # noqa: S608 - our own text
+UNREGISTERED_PAGE = _UNREGISTERED_ROWS + _FORTH.format(id="''")
+UNREGISTERED_BESIDE = _by_side(_UNREGISTERED_ROWS, "''")
 UNREGISTERED_BY_NAME = _UNREGISTERED.format(condition="AND p.agent = $1")
 COUNT_UNREGISTERED = f"SELECT count(*) FROM ({UNREGISTERED}) u"  # noqa: S608 - our own text
 

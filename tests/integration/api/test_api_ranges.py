@@ -138,6 +138,13 @@ async def test_every_page_of_agents_is_read(
             break
         cursor = {"cursor": page["nextCursor"]}
     assert found == names
+    back = await got(client, "agents/stats", limit="2", cursor=page["prevCursor"], **DAY)
+    assert [item["agentName"] for item in back["items"]] == ["N2", "N3"]
+    first = await got(client, "agents/stats", limit="2", cursor=back["prevCursor"], **DAY)
+    assert ([item["agentName"] for item in first["items"]], first["prevCursor"]) == (
+        ["N0", "N1"],
+        None,
+    )
 
 
 async def test_a_range_without_an_end_ends_now(client: httpx.AsyncClient) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.places import AgentPlace, Cursor
 from nova_stream.storage.stats import ranges
 from nova_stream.storage.stats.buckets import Range
 from nova_stream.storage.stats.range_rows import (
@@ -90,17 +91,26 @@ async def range_differences(connection: Connection, dice: random.Random) -> list
 
 
 async def _everyone(connection: Connection, asked: Range) -> AgentsRange:
-    """All pages as one: what all did together is the same on each."""
-    items: list[AgentRangeRow] = []
-    after = None
+    """All pages as one, which are the same read back: what all did together is the same on each."""
+    bounds = Bounds(3, 1_000_000)
+    pages: list[list[AgentRangeRow]] = []
+    cursor: Cursor[AgentPlace] | None = None
     while True:
-        page, after = await ranges.agents_range(
-            connection, asked, Bounds(3, 1_000_000), after, unregistered=True
+        answer, page = await ranges.agents_range(
+            connection, asked, bounds, cursor, unregistered=True
         )
-        items += page.items
-        if after is None:
-            page.items = items
-            return page
+        pages.append(answer.items)
+        if page.next is None:
+            break
+        cursor = page.next
+    for rows in pages[-2::-1]:
+        assert page.prev is not None
+        back, page = await ranges.agents_range(
+            connection, asked, bounds, page.prev, unregistered=True
+        )
+        assert back.items == rows
+    answer.items = [row for rows in pages for row in rows]
+    return answer
 
 
 async def _differences(

@@ -16,12 +16,11 @@ from nova_stream.storage.database import Connection, connect
 from nova_stream.storage.lists import catalogue, read
 from nova_stream.storage.lists import search as search_module
 from nova_stream.storage.lists.catalogue import Listing
-from nova_stream.storage.lists.places import Cursor
 from nova_stream.storage.lists.read import read_page
 from nova_stream.storage.lists.search import search
 from nova_stream.storage.lists.statements import OpenRange, Question
+from nova_stream.storage.places import Cursor, ListPlace
 from nova_stream.storage.stats.read import Bounds
-from nova_stream.storage.stats.rows import ListPlace
 
 pytestmark = pytest.mark.integration
 

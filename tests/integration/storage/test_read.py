@@ -10,8 +10,9 @@ import pytest
 
 from nova_stream.settings import Settings
 from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.places import AgentPlace, Cursor, FoundPage, TaskPlace
 from nova_stream.storage.stats import read
-from nova_stream.storage.stats.rows import TaskPlace
+from nova_stream.storage.stats.rows import AgentStats
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +44,8 @@ def registered(id_: str, name: str, created: int) -> dict[str, Any]:
 
 
 async def test_an_empty_database(connection: Connection) -> None:
-    assert await read.agents_stats(connection, ALL, unregistered=True) == ([], None)
+    nobody = await read.agents_stats(connection, ALL, unregistered=True)
+    assert (nobody.rows, nobody.next) == ([], None)
     found = await read.overview(connection)
     assert (found.total_builds, found.active_tasks, found.last_build_time) == (0, 0, None)
     assert (await read.reached(connection)).offsets == {}
@@ -66,7 +68,7 @@ async def test_agents_by_last_activity_then_name(
     names = [row.agent_name for row in (await read.agents_stats(connection, ALL))[0]]
     assert names == ["PLUTO", "MARS", "VENUS"]
 
-    everyone, _ = await read.agents_stats(connection, ALL, unregistered=True)
+    everyone = (await read.agents_stats(connection, ALL, unregistered=True)).rows
     assert [row.agent_name for row in everyone] == ["PLUTO", "NOBODY", "MARS", "VENUS", ""]
     nobody = everyone[1]
     assert (nobody.registered, nobody.agent_id, nobody.cached_at) == (False, None, None)
@@ -94,12 +96,44 @@ async def test_one_agent_by_name(connection: Connection, apply_lines: ApplyLines
     assert await read.agent_stats(connection, "unknown", unregistered=True) is None
 
 
+@pytest.mark.parametrize("unregistered", [True, False])
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+async def test_agents_are_read_in_both_directions(
+    connection: Connection, apply_lines: ApplyLines, rows: int, *, unregistered: bool
+) -> None:
+    await apply_lines([registered(f"a{n}", f"N{n % 3}", n % 2) for n in range(7)])
+    for n in range(5):
+        active = {"id": f"e{n}", "agent": f"M{n}", "duration": 1, "timestamp": at(n % 2)}
+        await apply_lines([task(f"t{n}", f"M{n}", "done"), task(f"s{n}", f"L{n}", "done")])
+        await apply_lines([{"entity": "executions", "after": active}])
+
+    async def page(cursor: Cursor[AgentPlace] | None) -> FoundPage[AgentStats, AgentPlace]:
+        bounds = read.Bounds(rows, 10**6)
+        return await read.agents_stats(connection, bounds, cursor, unregistered=unregistered)
+
+    whole = (await read.agents_stats(connection, ALL, unregistered=unregistered)).rows
+    assert len(whole) == (17 if unregistered else 7)
+    forth = [await page(None)]
+    assert forth[0].prev is None
+    while forth[-1].next is not None:
+        forth.append(await page(forth[-1].next))
+    assert [row for found in forth for row in found.rows] == whole
+    assert all(len(found.rows) == rows for found in forth[:-1])
+    back = [forth[-1]]
+    while back[-1].prev is not None:
+        back.append(await page(back[-1].prev))
+    assert [found.rows for found in back[::-1]] == [found.rows for found in forth]
+    again = await page(back[-1].next)
+    assert again.rows == forth[1].rows
+
+
 async def test_names_are_no_longer_unregistered_once_nothing_counts(
     connection: Connection, apply_lines: ApplyLines
 ) -> None:
     await apply_lines([task("t", "NOBODY", "done")])
     await apply_lines([{"entity": "tasks", "seq": 9, "op": "d", "before": {"id": "t"}}])
-    assert await read.agents_stats(connection, ALL, unregistered=True) == ([], None)
+    nobody = await read.agents_stats(connection, ALL, unregistered=True)
+    assert (nobody.rows, nobody.next) == ([], None)
 
 
 async def test_a_build_with_its_tasks(connection: Connection, apply_lines: ApplyLines) -> None:

@@ -7,8 +7,6 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from nova_stream.storage.stats.rows import ListPlace
-
 #: How the rows of a page compare to the place: ``<`` goes on to older ones, ``>`` back to newer
 #: ones; with ``=`` the row at the place is one of them.
 Side = Literal["<", "<=", ">", ">="]
@@ -17,6 +15,29 @@ _OPPOSITE: dict[Side, Side] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 Row = TypeVar("Row")
 Place = TypeVar("Place")
 Made = TypeVar("Made")
+
+
+class AgentPlace(NamedTuple):
+    """Where a page of agents ends: lastActive, name and id (empty = it has none)."""
+
+    time: str | None
+    name: str
+    id: str
+
+
+class TaskPlace(NamedTuple):
+    """Where a page of a build's tasks ends: phase, creation (None = it has none) and id."""
+
+    phase: float | None
+    time: str | None
+    id: str
+
+
+class ListPlace(msgspec.Struct, frozen=True):
+    """Where a page of a list ends: the row's time (None = it has none) and id."""
+
+    time: str | None
+    id: str
 
 
 class Cursor(msgspec.Struct, Generic[Place], frozen=True):
