@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
+from nova_stream.cli import check_rights
 from nova_stream.cli.check_convex import check_convex
 from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import KafkaUnavailableError, NovaStreamError
@@ -66,14 +67,20 @@ async def examine(
 
 async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> AsyncIterator[Finding]:
     partitions = None
+    hidden: set[str] = set()
     try:
         partitions = {name: found.partitions for name, found in (await admin.topics()).items()}
+        lacking = await admin.lacking_rights(list(settings.topics()), settings.consumer_group)
     except KafkaUnavailableError as error:
         yield await _kafka_away(error, settings)
     else:
         yield Finding("kafka", ok=True, message=f"answers at {', '.join(settings.kafka_brokers)}")
-        yield check_topics(partitions, settings)
-        yield await check_workers(admin, settings)
+        hidden = {right.name for right in lacking if right.hidden}
+        if lacking:
+            yield _problem("rights", check_rights.refused(lacking), check_rights.ADVICE)
+        yield check_topics(partitions, settings, hidden)
+        if settings.consumer_group not in hidden:
+            yield await check_workers(admin, settings)
     try:
         connection = await connect(settings, "doctor", timeout=_LIMIT_S)
     except NovaStreamError as error:
@@ -84,8 +91,9 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
         schema = await check_newest_schema(connection)
         yield schema
         if schema.ok and partitions is not None:
-            for finding in await check_lag(connection, admin, settings, clock):
-                yield finding
+            if hidden.isdisjoint(settings.topics()):
+                for finding in await check_lag(connection, admin, settings, clock):
+                    yield finding
             yield await check_offsets(connection, partitions, settings)
         if schema.ok:
             yield await check_sources(connection)
@@ -98,17 +106,21 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
         await connection.close()
 
 
-def check_topics(partitions: Mapping[str, int], settings: Settings) -> Finding:
-    """Whether the six topics are there."""
-    missing = [topic for topic in settings.topics() if topic not in partitions]
+def check_topics(
+    partitions: Mapping[str, int], settings: Settings, hidden: Collection[str] = ()
+) -> Finding:
+    """Whether the six topics are there; of those that are ``hidden`` from us nothing is known."""
+    known = [topic for topic in settings.topics() if topic not in hidden]
+    missing = [topic for topic in known if topic not in partitions]
     if missing:
         return _problem(
             "topics",
             f"{', '.join(missing)}: not there",
             "start a worker, which makes them: nova-stream worker; or check NOVA_TOPIC_PREFIX",
         )
-    shown = ", ".join(f"{topic} {partitions[topic]}" for topic in settings.topics())
-    return Finding("topics", ok=True, message=f"{shown} partitions")
+    shown = ", ".join(f"{topic} {partitions[topic]}" for topic in known)
+    message = f"{shown} partitions" if known else "none that this user may see"
+    return Finding("topics", ok=True, message=message)
 
 
 async def check_workers(admin: KafkaAdmin, settings: Settings) -> Finding:

@@ -16,9 +16,9 @@ from aiokafka.errors import BrokerResponseError, KafkaConnectionError, KafkaErro
 from aiokafka.protocol.admin import CreatePartitionsRequest, CreateTopicsRequest
 
 from nova_stream.errors import TopicError
-from nova_stream.kafka import queries
+from nova_stream.kafka import queries, rights
 from nova_stream.kafka.faults import told, unavailable
-from nova_stream.kafka.model import FoundTopic, Group, Key, Log, OpenTransaction
+from nova_stream.kafka.model import FoundTopic, Group, Key, LackingRight, Log, OpenTransaction
 from nova_stream.kafka.opening import Client, opened
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
@@ -87,6 +87,10 @@ class KafkaAdmin:
     async def group(self, group: str) -> Group:
         """A consumer group; one that nobody has ever used is ``Dead``, without members."""
         return await self._ask(lambda client: queries.group_of(client, group))
+
+    async def lacking_rights(self, topics: Collection[str], group: str) -> list[LackingRight]:
+        """What ACLs refuse of reading ``topics`` as a member of ``group``."""
+        return await self._ask(lambda client: rights.lacking_rights(client, topics, group))
 
     async def remove_member(self, group: str, member: str) -> None:
         """Let a member leave its group, whose process is known to have ended."""

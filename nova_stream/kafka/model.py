@@ -49,6 +49,14 @@ class Group(NamedTuple):
     clients: Mapping[str, str]
 
 
+class LackingRight(NamedTuple):
+    """A resource, as ACLs name its kind, that this user may not read; ``hidden``: nor even see."""
+
+    kind: Literal["Topic", "Group"]
+    name: str
+    hidden: bool
+
+
 class OpenTransaction(NamedTuple):
     """A transaction in which a producer has written to a partition and that has not ended.
 

@@ -1,7 +1,8 @@
-"""Requests that aiokafka has not: topics with their ids, and who holds a transaction open.
+"""Requests that aiokafka has not: topics with their ids, what one may do, and who holds a
+transaction open.
 
-Field by field as Kafka's public message definitions have them. All are of a flexible version, so
-that every structure ends with tagged fields, of which we send none.
+Field by field as Kafka's public message definitions have them. All but that for groups are of a
+flexible version, so that every structure ends with tagged fields, of which we send none.
 """
 
 # ruff: noqa: N801 - named as aiokafka names its own
@@ -13,6 +14,7 @@ from io import BytesIO
 from typing import Any
 
 from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -107,18 +109,44 @@ class TopicsRequest_v10(RequestStruct):  # type: ignore[misc]
 
 
 class TopicsRequest(Request[TopicsRequest_v10]):  # type: ignore[misc]
-    """Ask for topics by name, or for all; asking never makes one."""
+    """Ask for topics by name, or for all, and for the ``operations`` that this user may do with
+    them; asking never makes one.
+    """
 
     API_KEY = 3
 
-    def __init__(self, topics: Sequence[str] | None) -> None:
+    def __init__(self, topics: Sequence[str] | None, *, operations: bool = False) -> None:
         self._topics = topics
+        self._operations = operations
 
     def build(self, request_struct_class: type[TopicsRequest_v10]) -> Any:
         topics = self._topics
         wanted = None if topics is None else [(_NO_ID, topic, _NO_TAGS) for topic in topics]
-        # Neither make topics that are missing, nor tell what this user may do.
-        return request_struct_class(wanted, *[False] * 3, _NO_TAGS)
+        # Neither make topics that are missing, nor tell what this user may do with the cluster.
+        return request_struct_class(wanted, *[False] * 2, self._operations, _NO_TAGS)
+
+
+class GroupsRequest_v3(RequestStruct):  # type: ignore[misc]
+    """DescribeGroups, of the first version that tells what one may do (Kafka 2.3); aiokafka's own
+    reads the answer of the version before.
+    """
+
+    API_KEY = 15
+    API_VERSION = 3
+    RESPONSE_TYPE = DescribeGroupsResponse_v3
+    SCHEMA = DescribeGroupsRequest_v3.SCHEMA
+
+
+class GroupsRequest(Request[GroupsRequest_v3]):  # type: ignore[misc]
+    """Ask for groups, and for the operations that this user may do with them."""
+
+    API_KEY = 15
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        self._groups = groups
+
+    def build(self, request_struct_class: type[GroupsRequest_v3]) -> Any:
+        return request_struct_class(list(self._groups), *[True])
 
 
 class ProducersResponse_v0(Response):  # type: ignore[misc]

@@ -51,14 +51,15 @@ def _id_text(id_: bytes) -> str:
 
 async def metadata_of(client: AIOKafkaClient, topics: list[str] | None) -> Any:
     """The brokers, and topics with their partitions and leaders; None asks for all topics."""
-    metadata = await client.send(_any_node(client), TopicsRequest(topics))
+    metadata = await client.send(any_node(client), TopicsRequest(topics))
     for code, *_ in metadata.topics if topics else ():
         if code not in (0, _UNKNOWN_TOPIC):
             raise for_code(code)
     return metadata
 
 
-def _any_node(client: AIOKafkaClient) -> Any:
+def any_node(client: AIOKafkaClient) -> Any:
+    """A broker of those that are known."""
     node = client.get_random_node()
     if node is None:
         raise StaleMetadata("no broker is known")

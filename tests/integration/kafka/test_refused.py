@@ -20,11 +20,15 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from nova_stream.cli.checks import Finding, examine
+from nova_stream.clock import system_clock
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.topics import TopicAdmin
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.settings import load_settings
 from nova_stream.storage.database import connect
+from nova_stream.storage.migrate import migrate
 from nova_stream.testing.servers import fresh_database
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
@@ -157,3 +161,51 @@ async def test_a_refused_question_says_what_to_grant(kafka: str) -> None:
         await admin.ping()
         with pytest.raises(KafkaUnavailableError, match="answers, but this user may not use Group"):
             await admin.remove_member("nova-stream", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("resource", "given", "what"),
+    [
+        (TOPIC, SOME, "Read on Topic nova.tasks"),
+        (TOPIC, (), "Describe and Read on Topic nova.tasks"),
+        (GROUP, (AclOperation.DESCRIBE,), "Read on Group nova-stream"),
+        (GROUP, (), "Describe and Read on Group nova-stream"),
+    ],
+    ids=["topic read", "topic hidden", "group read", "group hidden"],
+)
+async def test_doctor_tells_once_which_right_is_refused(
+    kafka: str,
+    nova_postgres: str,
+    resource: tuple[ResourceType, str],
+    given: tuple[AclOperation, ...],
+    what: str,
+) -> None:
+    with fresh_database(nova_postgres) as database:
+        settings = load_settings(kafka_brokers=kafka, database_url=database, partitions=1)
+        await migrate(settings)
+        async with TopicAdmin(settings) as topics:
+            await topics.prepare_sources()
+
+        async def doctor(*, refused: bool) -> dict[str, Finding]:
+            """All findings, once the broker goes by the newest ACLs."""
+            end = time.monotonic() + 60
+            while True:
+                found = [finding async for finding in examine(settings, system_clock)]
+                told = [each.check for each in found if "ACL" in each.message + each.advice]
+                if (told != []) == refused:
+                    break
+                assert time.monotonic() < end, found
+            assert told == (["rights"] if refused else [])
+            return {finding.check: finding for finding in found}
+
+        await doctor(refused=False)
+        grant(kafka, resource, AclOperation.READ, user="another")
+        if given:
+            grant(kafka, resource, *given)
+        found = await doctor(refused=True)
+        assert not found["rights"].ok
+        assert found["rights"].message == f"Kafka's ACLs refuse this user {what}"
+        assert "NOVA_KAFKA_USERNAME" in found["rights"].advice
+        assert found["topics"].ok  # also the one that cannot be seen
+        grant(kafka, resource, AclOperation.READ)
+        await doctor(refused=False)
