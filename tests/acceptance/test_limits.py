@@ -71,8 +71,8 @@ FROM generate_series(1, 500) n""",
     """
 INSERT INTO tasks (id, build_id, agent, status, version, version_minor, changed_at, src_partition,
     src_offset, created_at, doc)
-SELECT 't' || n, 'b1', 'AGENT-1', 'done', 1, 0, now(), 0, n, now(),
-    jsonb_build_object('buildId', 'b1', 'status', 'done', 'agent', 'AGENT-1', 'phase', n % 9,
+SELECT 't' || n, 'b1', 'AGENT-1', 'failed', 1, 0, now(), 0, n, now(),
+    jsonb_build_object('buildId', 'b1', 'status', 'failed', 'agent', 'AGENT-1', 'phase', n % 9,
         'output', repeat('o', 5000))
 FROM generate_series(1, 20000) n""",
     """
@@ -82,6 +82,13 @@ SELECT 'e' || n, 't1', 'AGENT-1', 1, now() - n * interval '1 second', 1, 0, now(
     jsonb_build_object('agent', 'AGENT-1', 'prompt', repeat('p', 100000),
         'response', repeat('r', 100000))
 FROM generate_series(1, 2000) n""",
+    # Each of the tasks has failed, and only an execution says why.
+    """
+INSERT INTO executions (id, task_id, agent, duration, timestamp, version, version_minor, changed_at,
+    src_partition, src_offset, doc)
+SELECT 'f' || n, 't' || n, 'AGENT-1', 1, '2020-01-01', 1, 0, now(), 0, n,
+    jsonb_build_object('agent', 'AGENT-1', 'error', repeat('e', 100000))
+FROM generate_series(1, 20000) n""",
     """
 INSERT INTO agent_activity_feed (id, timestamp, version, version_minor, changed_at, src_partition,
     src_offset, doc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,6 +50,27 @@ def test_why_a_build_failed(page: Page, running: Running) -> None:
     expect(page.locator("#tasks")).not_to_contain_text("The lost one")
     failed.get_by_role("link", name="The lost one").click()
     expect(page.locator("#error")).to_contain_text("merge conflict in 2 files")
+
+
+def test_why_a_build_failed_whose_tasks_do_not_say_it(page: Page, running: Running) -> None:
+    build = {"id": "untold", "prdId": "p", "prdName": "Untold why", "startedAt": hours_ago(1)}
+    task = {"id": "untold-task", "buildId": "untold", "title": "Says nothing", "agent": "MARS"}
+    run = {"taskId": "untold-task", "agent": "MARS", "duration": 5}
+    running.publish(
+        change("builds", **build, status="failed", completedAt=hours_ago(0)),
+        change("tasks", **task, status="failed"),
+        change("executions", **run, id="untold-1", timestamp=hours_ago(2), error="an old error"),
+        change("executions", **run, id="untold-2", timestamp=hours_ago(1), error="out of memory"),
+    )
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Builds").click()
+    page.get_by_role("link", name="Untold why").click()
+    failed = page.locator("#failed tbody tr")
+    expect(failed).to_contain_text("out of memory")
+    expect(failed).not_to_contain_text("an old error")
+    expect(page.locator("#tasks tbody tr")).to_contain_text("out of memory")
+    failed.get_by_role("link", name="untold-2").click()
+    expect(page).to_have_url(re.compile(r"/executions/untold-2$"))
+    expect(page.locator("#error pre")).to_have_text("out of memory")
 
 
 def test_which_agent_got_slower_and_in_which_executions(page: Page, running: Running) -> None:
