@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_stream.cli.checks import Finding
+from nova_stream.cli.finding import Finding
 from nova_stream.errors import NovaStreamError
 from nova_stream.settings import Settings
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
-from nova_stream.cli import check_rights
+from nova_stream.cli import check_kafka
 from nova_stream.cli.check_convex import check_convex
+from nova_stream.cli.finding import Finding, problem
 from nova_stream.clock import Clock, isoformat
 from nova_stream.errors import KafkaUnavailableError, NovaStreamError
 from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.kafka.faults import NOBODY
 from nova_stream.kafka.lag import Backlog, backlog_of, read_logs
 from nova_stream.kafka.markers import count_records
-from nova_stream.kafka.model import AppliedPosition, KafkaState, Key, Log
-from nova_stream.kafka.reach import state_of_brokers
+from nova_stream.kafka.model import AppliedPosition, Key, Log
 from nova_stream.settings import Settings
 from nova_stream.storage.access import tokens as token_store
 from nova_stream.storage.apply.positions import enlarged, standing, stopped
@@ -34,23 +33,6 @@ _STANDS_AFTER = timedelta(seconds=30)
 _SOON = timedelta(days=14)
 #: What the check of dead letters is called.
 _LETTERS = "dead letters"
-#: What brokers do that gave no answer.
-_KAFKA_DOES: dict[KafkaState, str] = {
-    "silent": "no Kafka answers there",
-    "refusing": "connections are refused",
-    "unresolved": "the host's name is not known",
-}
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What a check found; ``advice`` says what to do about a problem, or, where ``ok``, that
-    this is a warning.
-    """
-
-    check: str
-    ok: bool
-    message: str
-    advice: str = ""
 
 
 async def examine(
@@ -68,23 +50,26 @@ async def examine(
 async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> AsyncIterator[Finding]:
     partitions = None
     hidden: set[str] = set()
+    nobody = False
     try:
         partitions = {name: found.partitions for name, found in (await admin.topics()).items()}
         lacking = await admin.lacking_rights(list(settings.topics()), settings.consumer_group)
     except KafkaUnavailableError as error:
-        yield await _kafka_away(error, settings)
+        yield await check_kafka.away(error, settings)
     else:
         yield Finding("kafka", ok=True, message=f"answers at {', '.join(settings.kafka_brokers)}")
         hidden = {right.name for right in lacking if right.hidden}
         if lacking:
-            yield _problem("rights", check_rights.refused(lacking), check_rights.ADVICE)
-        yield check_topics(partitions, settings, hidden)
+            yield check_kafka.rights(lacking)
+        yield check_kafka.topics(partitions, settings, hidden)
         if settings.consumer_group not in hidden:
-            yield await check_workers(admin, settings)
+            workers = await check_kafka.workers(admin, settings)
+            nobody = workers.message.startswith(check_kafka.NONE_RUNS)
+            yield workers
     try:
         connection = await connect(settings, "doctor", timeout=_LIMIT_S)
     except NovaStreamError as error:
-        yield _problem("postgres", str(error))
+        yield problem("postgres", str(error))
         return
     try:
         yield check_version(connection, settings)
@@ -92,7 +77,7 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
         yield schema
         if schema.ok and partitions is not None:
             if hidden.isdisjoint(settings.topics()):
-                for finding in await check_lag(connection, admin, settings, clock):
+                for finding in await check_lag(connection, admin, settings, clock, nobody=nobody):
                     yield finding
             yield await check_offsets(connection, partitions, settings)
         if schema.ok:
@@ -104,35 +89,6 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
                 yield Finding("convex", ok=good, message=message, advice=advice)
     finally:
         await connection.close()
-
-
-def check_topics(
-    partitions: Mapping[str, int], settings: Settings, hidden: Collection[str] = ()
-) -> Finding:
-    """Whether the six topics are there; of those that are ``hidden`` from us nothing is known."""
-    known = [topic for topic in settings.topics() if topic not in hidden]
-    missing = [topic for topic in known if topic not in partitions]
-    if missing:
-        return _problem(
-            "topics",
-            f"{', '.join(missing)}: not there",
-            "start a worker, which makes them: nova-stream worker; or check NOVA_TOPIC_PREFIX",
-        )
-    shown = ", ".join(f"{topic} {partitions[topic]}" for topic in known)
-    message = f"{shown} partitions" if known else "none that this user may see"
-    return Finding("topics", ok=True, message=message)
-
-
-async def check_workers(admin: KafkaAdmin, settings: Settings) -> Finding:
-    """Whether the consumer group has members."""
-    group = settings.consumer_group
-    try:
-        members = (await admin.group(group)).members
-    except KafkaUnavailableError as error:
-        return _problem("workers", f"group {group} cannot be described: {error}")
-    if not members:
-        return _problem("workers", f"none runs (group {group})", "start one: nova-stream worker")
-    return Finding("workers", ok=True, message=f"{members} in group {group}")
 
 
 def check_version(connection: Connection, settings: Settings) -> Finding:
@@ -149,19 +105,21 @@ async def check_newest_schema(connection: Connection) -> Finding:
     try:
         await check_schema(connection)
     except NovaStreamError as error:
-        return _problem("schema", str(error))
+        return problem("schema", str(error))
     return Finding("schema", ok=True, message=newest_revision())
 
 
 async def check_lag(
-    connection: Connection, admin: KafkaAdmin, settings: Settings, clock: Clock
+    connection: Connection, admin: KafkaAdmin, settings: Settings, clock: Clock, *, nobody: bool
 ) -> list[Finding]:
-    """How many records wait to be applied, whether that goes on, and what holds others back."""
+    """How many records wait to be applied, whether that goes on (it does not if ``nobody`` does
+    it), and what holds others back.
+    """
     applied = await standing(connection)
     try:
         logs = await read_logs(admin, list(settings.topics()))
     except KafkaUnavailableError as error:
-        return [_problem("lag", f"the ends of the topics cannot be read: {error}")]
+        return [problem("lag", f"the ends of the topics cannot be read: {error}")]
     for key, log in sorted(logs.logs.items()):
         at = applied.get(key)
         if at is not None and at.next_offset > log.end:
@@ -169,7 +127,8 @@ async def check_lag(
     backlog = await backlog_of(
         logs, applied, lambda wanted: count_records(settings, wanted, _LIMIT_S)
     )
-    return [_lag(backlog, applied, clock), *_transactions(backlog, clock)]
+    stands = nobody or not _moves(applied, clock)
+    return [_lag(backlog, applied, stands=stands), *_transactions(backlog, clock)]
 
 
 async def check_offsets(
@@ -180,7 +139,7 @@ async def check_offsets(
     mixed = await enlarged(connection, ours)
     if not mixed:
         return Finding("versions", ok=True, message="no topic mixes offsets of two partitionings")
-    return _problem(
+    return problem(
         "versions",
         f"{', '.join(mixed)}: versions are offsets, and partitions were added: changes of entities "
         "that moved to another partition may have had no effect",
@@ -196,7 +155,7 @@ async def check_sources(connection: Connection) -> Finding:
         return Finding("sources", ok=True, message="no source seems to have moved")
     topics = sorted({item.topic for item in found})
     letters = sum(item.letters for item in found)
-    return _problem(
+    return problem(
         "sources",
         f"{', '.join(topics)}: {letters} changes are newer by their time and older by their lsn "
         "than what is known, so that they are of another server",
@@ -212,7 +171,7 @@ async def check_stopped(connection: Connection) -> Finding:
         return Finding("partitions", ok=True, message="none stands for too many dead letters")
     first = found[0]
     others = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    return _problem(
+    return problem(
         "partitions",
         f"{first.topic}/{first.partition} stands{others}: {first.why}",
         "correct what publishes; docs/operations.md, Too many dead letters",
@@ -225,7 +184,7 @@ async def check_dead_letters(store: DeadLetterStore) -> Finding:
     if not found:
         return Finding(_LETTERS, ok=True, message="none open")
     reasons = ", ".join(f"{number} {reason}" for reason, number in found.items())
-    return _problem(
+    return problem(
         _LETTERS,
         f"{sum(found.values())} open ({reasons})",
         "look at them: nova-stream dead-letters list --state open; then retry or discard them",
@@ -242,16 +201,8 @@ async def check_tokens(connection: Connection, now: datetime) -> Finding:
     return Finding("tokens", ok=True, message=f"ending soon: {listed}", advice=advice)
 
 
-async def _kafka_away(error: KafkaUnavailableError, settings: Settings) -> Finding:
-    message, _, advice = str(error).partition(". Check ")
-    if NOBODY in message:
-        does = _KAFKA_DOES[await state_of_brokers(settings)]
-        message = message.replace(NOBODY, does)
-    return _problem("kafka", message, f"check {advice}")
-
-
 def _ahead(key: Key, at: AppliedPosition, log: Log) -> Finding:
-    return _problem(
+    return problem(
         "lag",
         f"the position of {key[0]}/{key[1]} is {at.next_offset}, but the end is {log.end}",
         "Kafka has lost records or the topic was made again; a running worker notices and says "
@@ -259,7 +210,11 @@ def _ahead(key: Key, at: AppliedPosition, log: Log) -> Finding:
     )
 
 
-def _lag(backlog: Backlog, applied: Mapping[Key, AppliedPosition], clock: Clock) -> Finding:
+def _moves(applied: Mapping[Key, AppliedPosition], clock: Clock) -> bool:
+    return any(clock() - at.moved_at < _STANDS_AFTER for at in applied.values())
+
+
+def _lag(backlog: Backlog, applied: Mapping[Key, AppliedPosition], *, stands: bool) -> Finding:
     total = f"{'' if backlog.exact else 'up to '}{backlog.lag}"
     if not backlog.lag:
         all_ = "all that can be read" if backlog.held else "everything"
@@ -268,13 +223,13 @@ def _lag(backlog: Backlog, applied: Mapping[Key, AppliedPosition], clock: Clock)
     for (topic, _), count in backlog.waiting.items():
         behind[topic] += count
     shown = ", ".join(f"{topic} {count}" for topic, count in behind.items())
-    moved_at = max((at.moved_at for at in applied.values()), default=None)
-    if moved_at is not None and clock() - moved_at < _STANDS_AFTER:
+    if not stands:
         return Finding(
             "lag", ok=True, message=f"{total} records wait and are being applied: {shown}"
         )
+    moved_at = max((at.moved_at for at in applied.values()), default=None)
     since = f"been applied since {isoformat(moved_at)}" if moved_at else "ever been applied"
-    return _problem(
+    return problem(
         "lag",
         f"{total} records wait, and nothing has {since}: {shown}",
         "start a worker (nova-stream worker), or read the log of the one that runs",
@@ -293,7 +248,3 @@ def _transactions(backlog: Backlog, clock: Clock) -> list[Finding]:
         )
         for held in backlog.held
     ]
-
-
-def _problem(check: str, message: str, advice: str = "") -> Finding:
-    return Finding(check, ok=False, message=message, advice=advice)

@@ -11,7 +11,7 @@ from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import Json, print_json
 
 if TYPE_CHECKING:
-    from nova_stream.cli.checks import Finding
+    from nova_stream.cli.finding import Finding
 
 
 def doctor(
@@ -44,7 +44,7 @@ async def _examine(*, show: bool, ready: bool) -> list[Finding]:
     try:
         settings = prepare_quiet(tell=False)
     except SettingsError as error:
-        from nova_stream.cli.checks import Finding
+        from nova_stream.cli.finding import Finding
 
         found = [Finding("settings", ok=False, message=line) for line in str(error).splitlines()]
         if show:
@@ -71,7 +71,7 @@ async def _examine(*, show: bool, ready: bool) -> list[Finding]:
 
 def _settings() -> Finding:
     """That they can be read, and whether a stack of ``nova-stream dev`` gave them."""
-    from nova_stream.cli.checks import Finding
+    from nova_stream.cli.finding import Finding
     from nova_stream.cli.start import short_path, stack_in_use, told_of
 
     stack = stack_in_use()
@@ -84,7 +84,7 @@ def _settings() -> Finding:
 
 def _misspelt() -> list[Finding]:
     """Warnings: the settings can be read, but somebody meant one that is not set."""
-    from nova_stream.cli.checks import Finding
+    from nova_stream.cli.finding import Finding
     from nova_stream.settings import unknown_variables
 
     return [

@@ -235,6 +235,12 @@ def test_without_a_worker_the_stream_says_which_figures_are_old_and_why(
     expect(facts).to_contain_text("OutlookNothing is applied: no worker runs.")
     status |= {"databaseUp": False, "databaseState": "silent", "outlook": None}
     expect(facts).to_contain_text("OutlookNot known: Postgres does not answer.")
+    nothing = {"items": [], "nextCursor": None, "prevCursor": None}
+    page.route("**/api/v1/alerts*", lambda route: route.fulfill(json=nothing))
+    status |= {"databaseUp": True, "databaseState": "up", "outlook": outlook}
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("#alerts")).to_contain_text("no worker runs to look for new ones")
+    page.get_by_role("link", name="Stream", exact=True).click()
     page.unroute_all(behavior="ignoreErrors")
     expect(freshness).to_have_attribute("data-tone", "")
 

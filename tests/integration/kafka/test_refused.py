@@ -20,7 +20,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from nova_stream.cli.checks import Finding, examine
+from nova_stream.cli.checks import examine
+from nova_stream.cli.finding import Finding
 from nova_stream.clock import system_clock
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.kafka.admin import KafkaAdmin

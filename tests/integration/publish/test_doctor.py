@@ -11,9 +11,12 @@ import pytest
 from confluent_kafka import Producer
 from pydantic import SecretStr
 
-from nova_stream.cli.checks import Finding, examine
+from nova_stream.cli.checks import examine
+from nova_stream.cli.finding import Finding
 from nova_stream.cli.main import run
 from nova_stream.events.change import Entity
+from nova_stream.kafka.admin import KafkaAdmin
+from nova_stream.kafka.model import Group
 from nova_stream.local.ports import free_port
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
@@ -59,7 +62,9 @@ async def test_a_new_database_and_no_topics(settings: Settings) -> None:
     assert found["postgres"].message.startswith("18.")
 
 
-async def test_lag_that_shrinks_and_lag_that_does_not(settings: Settings) -> None:
+async def test_lag_that_shrinks_and_lag_that_does_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_topics(settings)
     await migrate(settings)
     found = await findings(settings)
@@ -78,7 +83,17 @@ async def test_lag_that_shrinks_and_lag_that_does_not(settings: Settings) -> Non
         await positions.ensure(connection, [(t, p) for t in settings.topics() for p in range(3)])
     finally:
         await connection.close()
-    assert (await findings(settings))["lag"].ok
+    nobody = (await findings(settings))["lag"]
+    assert not nobody.ok
+    assert nobody.message.startswith("3 records wait, and nothing has been applied since 20")
+
+    async def one(*_: Any) -> Group:
+        return Group("Stable", 1, {})
+
+    monkeypatch.setattr(KafkaAdmin, "group", one)
+    moving = (await findings(settings))["lag"]
+    assert moving.ok
+    assert moving.message.startswith("3 records wait and are being applied: ")
     standing = (await findings(settings, after=timedelta(minutes=5)))["lag"]
     assert not standing.ok
     assert "nothing has been applied since 20" in standing.message

@@ -12,7 +12,8 @@ from urllib.request import urlopen
 import httpx
 
 from nova_stream.api.app import create_app
-from nova_stream.cli.checks import Finding, examine
+from nova_stream.cli.checks import examine
+from nova_stream.cli.finding import Finding
 from nova_stream.clock import system_clock
 from nova_stream.jobs import registry
 from tests.integration.jobs.work import Runs

@@ -10,7 +10,7 @@ import { Filter, FilterChoice, FilterList } from "../parts/filter.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { isFiltered, Pager, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
-import { alerts } from "../resources.js";
+import { alerts, status } from "../resources.js";
 import { admin } from "../rights.js";
 
 const SHOWN = 5; // on the overview
@@ -64,13 +64,19 @@ function List({ rows }) {
   return html`<ol class="feed">${rows.map((alert) => html`<${Alert} key=${alert.id} alert=${alert} />`)}</ol>`;
 }
 
+/** Workers look for what needs an alert: while none runs, nobody does. */
+function NoneOpen() {
+  if (status.data.value?.workers === 0) return html`<p class="note">None is open, but no worker runs to look for new ones.</p>`;
+  return html`<p class="fine">No open alerts.</p>`;
+}
+
 /** The newest open ones, for the overview. */
 export function OpenAlerts() {
   const rows = alerts.data.value?.items;
   if (!rows) return html`<${Waiting} resource=${alerts} what="Alerts" />`;
   return html`
     <div class="box" role="status">
-      ${rows.length === 0 ? html`<p class="fine">No open alerts.</p>` : html`<${List} rows=${rows.slice(0, SHOWN)} />`}
+      ${rows.length === 0 ? html`<${NoneOpen} />` : html`<${List} rows=${rows.slice(0, SHOWN)} />`}
       ${rows.length > SHOWN && html`<p class="note">${rows.length - SHOWN} more open</p>`}
     </div>`;
 }
@@ -79,7 +85,6 @@ export function Alerts() {
   const { query } = useParameters();
   const list = useList("/api/v1/alerts", ["open", "kind", "q"], "stats", { open: "true" });
   const answer = list.data.value;
-  const none = isFiltered(query) ? "No alerts with these filters." : "No open alerts.";
   return html`
     <${Page} title="Alerts">
       <div class="filters">
@@ -92,7 +97,7 @@ export function Alerts() {
       ${answer && html`
         <${Stale} resource=${list} />
         <div class="box" role="status">
-          ${answer.items.length === 0 ? html`<p class="fine">${none}</p>` : html`<${List} rows=${answer.items} />`}
+          ${answer.items.length === 0 ? isFiltered(query) ? html`<p class="fine">No alerts with these filters.</p>` : html`<${NoneOpen} />` : html`<${List} rows=${answer.items} />`}
         </div>
         <${Pager} answer=${answer} rows=${answer.items} name="alerts" columns=${COLUMNS} />`}
     <//>`;

@@ -15,7 +15,7 @@ const STATUSES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], 
 function TaskError({ task }) {
   const error = task.error || task.failedExecutionError;
   const execution = task.failedExecutionId;
-  return html`${error || ""}${execution && html`<a class="role" href=${toExecution(execution)}>${execution}</a>`}`;
+  return html`${error || ""}${execution && html`<span class="role">execution <a href=${toExecution(execution)}>${execution}</a></span>`}`;
 }
 
 /** The columns that tasks have everywhere. */
