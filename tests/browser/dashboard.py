@@ -106,7 +106,7 @@ class Window:
         """Close all pages; raises AssertionError when one met an error or left its server."""
         for context in self._contexts:
             context.close()
-        assert self.errors == []
+        assert self.errors == [], repr(self.errors)
         strangers = {url for url in self.requests if urlsplit(url).hostname != "127.0.0.1"}
         assert strangers == set()
 

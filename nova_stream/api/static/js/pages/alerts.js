@@ -66,7 +66,7 @@ function List({ rows }) {
 
 /** Workers look for what needs an alert: while none runs, nobody does. */
 function NoneOpen() {
-  if (status.data.value?.workers === 0) return html`<p class="note">None is open, but no worker runs to look for new ones.</p>`;
+  if (status.data.value?.workers === 0) return html`<p class="empty">None is open, but no worker runs to look for new ones.</p>`;
   return html`<p class="fine">No open alerts.</p>`;
 }
 
@@ -85,6 +85,7 @@ export function Alerts() {
   const { query } = useParameters();
   const list = useList("/api/v1/alerts", ["open", "kind", "q"], "stats", { open: "true" });
   const answer = list.data.value;
+  const none = isFiltered(query) ? html`<p class="fine">No alerts with these filters.</p>` : html`<${NoneOpen} />`;
   return html`
     <${Page} title="Alerts">
       <div class="filters">
@@ -97,7 +98,7 @@ export function Alerts() {
       ${answer && html`
         <${Stale} resource=${list} />
         <div class="box" role="status">
-          ${answer.items.length === 0 ? isFiltered(query) ? html`<p class="fine">No alerts with these filters.</p>` : html`<${NoneOpen} />` : html`<${List} rows=${answer.items} />`}
+          ${answer.items.length === 0 ? none : html`<${List} rows=${answer.items} />`}
         </div>
         <${Pager} answer=${answer} rows=${answer.items} name="alerts" columns=${COLUMNS} />`}
     <//>`;

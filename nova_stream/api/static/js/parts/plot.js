@@ -35,7 +35,7 @@ export function Plot({ times, series, range, height, label, onZoom }) {
     const showLast = () => setTimeout(() => plot?.setLegend({ idx: times.length - 1 }));
     const redraw = effect(() => {
       dark.value;
-      draw();
+      if (place.current !== null) draw(); // the theme can change just when it has left the page
     });
     const fit = new ResizeObserver(() => {
       if (place.current === null) return; // it has left the page, which is a change of size, too
