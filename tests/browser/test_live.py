@@ -235,7 +235,7 @@ def test_without_a_worker_the_stream_says_which_figures_are_old_and_why(
     expect(facts).to_contain_text("OutlookNothing is applied: no worker runs.")
     status |= {"databaseUp": False, "databaseState": "silent", "outlook": None}
     expect(facts).to_contain_text("OutlookNot known: Postgres does not answer.")
-    nothing = {"items": [], "nextCursor": None, "prevCursor": None}
+    nothing: dict[str, Any] = {"items": [], "nextCursor": None, "prevCursor": None}
     page.route("**/api/v1/alerts*", lambda route: route.fulfill(json=nothing))
     status |= {"databaseUp": True, "databaseState": "up", "outlook": outlook}
     page.get_by_role("link", name="Overview").click()
