@@ -24,8 +24,7 @@ from nova_stream.cli.checks import examine
 from nova_stream.cli.finding import Finding
 from nova_stream.clock import system_clock
 from nova_stream.errors import KafkaUnavailableError
-from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.kafka.topics import TopicAdmin
+from nova_stream.kafka.admin import KafkaAdmin, TopicAdmin
 from nova_stream.local.kafka import LocalKafka
 from nova_stream.settings import load_settings
 from nova_stream.storage.database import connect
