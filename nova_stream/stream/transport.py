@@ -539,15 +539,15 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
     async def follow_topics(self, partitions: Mapping[str, int]) -> None:
         """See to it that partitions are assigned of all these topics.
 
-        A broker that has just started may tell of none. Faust leaves out what aiokafka does not
-        know when it assigns, so that nobody reads it, and aiokafka would ask again only after
-        minutes. What it learns then makes the group assign anew.
+        Where Kafka goes away while a worker starts, aiokafka's question for them fails and is not
+        asked again for minutes. Faust leaves out what aiokafka does not know when it assigns, so
+        that nobody reads it. What aiokafka learns later makes the group assign anew.
         """
         if unknown := await self._thread.learn(partitions):
             _log.warning(
-                "Kafka did not tell of all partitions",
+                "topics were not known when partitions were assigned",
                 topics=sorted(unknown),
-                then="it is asked again, and the partitions are assigned anew",
+                then="Kafka is asked again, and the partitions are assigned anew",
             )
 
     async def lag(self) -> dict[tuple[str, int], int]:

@@ -1,6 +1,7 @@
-"""A worker to whose consumer Kafka tells of no topics until partitions were assigned once.
+"""A worker whose consumer knows none of its topics until partitions were assigned once.
 
-So does a broker that has just started. ``LATE_TOPICS`` names topics, or is empty for all.
+So it is where Kafka goes away while a worker starts: aiokafka does not repeat the question that
+failed. ``LATE_TOPICS`` names topics, or is empty for all.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 TASKS = Entity.TASKS
 GONE = "records are gone from the log before they were read"
+UNKNOWN = "topics were not known when partitions were assigned"
 MIXED = "a topic whose versions are offsets was enlarged"
 
 
@@ -239,15 +240,15 @@ async def test_partitions_added_where_versions_are_offsets_are_told_at_every_sta
 
 
 @pytest.mark.parametrize("late", [[], [TASKS], [TASKS, Entity.BUILDS]])
-async def test_topics_that_a_starting_broker_does_not_tell_of_are_read_all_the_same(
+async def test_topics_that_were_not_known_when_partitions_were_assigned_are_read_all_the_same(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, late: list[Entity]
 ) -> None:
     monkeypatch.setenv("LATE_TOPICS", " ".join(stage.settings.topic(entity) for entity in late))
     stage.publish(TASKS, task("before"))
     stage.start_worker("tests.integration.stream.late_topics")
-    told = await stage.worker.says("Kafka did not tell of all partitions")
+    told = await stage.worker.says(UNKNOWN)
     assert {stage.settings.topic(entity) for entity in late or Entity} <= set(told["topics"])
     await stage.row("tasks", "before")
     stage.publish(TASKS, task("after"))
     await stage.row("tasks", "after")
-    assert len(stage.worker.lines("Kafka did not tell of all partitions")) == 1
+    assert len(stage.worker.lines(UNKNOWN)) == 1
