@@ -40,7 +40,12 @@ class StreamWorker(product.Worker):
         self.consumer: SimulatedConsumer | None = None
         self._broker = broker
         self._topics = topics
-        self._settings: Any = SimpleNamespace(process=process)
+        named = {entity: topic for topic, entity in topics.items()}
+        self._settings: Any = SimpleNamespace(
+            process=process,
+            consumer_group=_SETTINGS.consumer_group,
+            topic=lambda entity: named.get(entity, next(iter(topics))),
+        )
         self._metrics = NOTHING
         self._budget = Budget(100_000)
         self._rebuild = asyncio.Event()
@@ -112,7 +117,8 @@ class StreamWorker(product.Worker):
         done, _ = await asyncio.wait({*tasks, rebuild}, return_when=asyncio.FIRST_COMPLETED)
         self.process.faults += [
             f"a part of {self.process.name} ended: {'' if t.cancelled() else t.exception()!r}"
-            for t in done - {rebuild, tasks[2]}
+            for t in done - {rebuild}
+            if t is not tasks[2] or t.cancelled() or t.exception()
         ]
         await consumer.on_partitions_revoked(set())
         for task in [*tasks, rebuild, *([self._reading] if self._reading else [])]:
