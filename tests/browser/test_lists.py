@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from nova_stream.settings import load_settings
 from nova_stream.storage.database import connect
-from tests.browser.dashboard import Running, until, visit
+from tests.browser.dashboard import Running, Window, until, visit
 
 pytestmark = pytest.mark.browser
 
@@ -35,6 +35,11 @@ SELECT now(), now(), 1, 'lists', 'jobs run', 'list line ' || n, 'done', false
 FROM generate_series(1, 130) n
 """
 ROW = "main :is(tbody tr, .feed > li)"
+#: How high rows are is known once they were seen, so that the end moves on the way to it.
+TO_THE_END = """() => {
+  document.querySelector("main .scroll").scrollTo(0, 1e6);
+  return !document.querySelector("main tbody tr:last-child.gap");
+}"""
 #: Addresses of 130 rows each.
 LISTS = [
     "/alerts?open=false&kind=slow&q=list+line",
@@ -150,3 +155,21 @@ def test_executions_are_filtered_by_their_status(page: Page, running: Running) -
     expect(page.locator(ROW)).to_contain_text("e-list-1")
     for change in made:
         running.publish({"entity": "executions", "op": "d", "before": change["after"]})
+
+
+def test_a_long_table_has_its_rows_on_a_phone(window: Window) -> None:
+    def answer(route: Route) -> None:
+        answered = route.fetch()
+        told = answered.json()
+        name = told["items"][0]["agentName"]
+        many = [{**told["items"][0], "agentName": f"{name}-{number:03}"} for number in range(200)]
+        route.fulfill(response=answered, json={**told, "items": many})
+
+    page = window.open(viewport={"width": 390, "height": 844})
+    page.route("**/api/v1/agents/stats?*", answer)
+    visit(page, "/agents?since=1d")
+    expect(page.locator("main tbody tr:not(.gap)").first).to_be_visible()
+    assert page.locator("main tbody tr").count() < 200
+    page.wait_for_function(TO_THE_END)
+    expect(page.locator("main tbody tr").last).to_contain_text("-199")
+    page.unroute_all(behavior="wait")

@@ -80,7 +80,8 @@ function useVisible(count, keyOf, box, body) {
   return {
     items: visible.map((item) => item.index),
     before: visible.length ? visible[0].start - margin.current : 0,
-    after: visible.length ? rows.getTotalSize() - (visible.at(-1).end - margin.current) : 0,
+    // Without rows too: in a box of no height none can be seen, so that there would never be one.
+    after: rows.getTotalSize() - (visible.length ? visible.at(-1).end - margin.current : 0),
     measure: rows.measureElement,
   };
 }
