@@ -9,6 +9,10 @@ const GROUPS = [["read", ["stats", "documents"]]];
 /** {name, scopes, expiresAt}, or null before the server has said it. */
 export const rights = signal(null);
 
+/** Why the server has not said it yet: the Failed of the last question, or null. */
+const failed = signal(null);
+export const unsaid = computed(() => (rights.value === null ? failed.value : null));
+
 /** Whether the token has ``scope``, or one of several: ``stats or documents``. */
 export function may(scope) {
   return rights.value !== null && scope.split(" or ").some((one) => rights.value.scopes.includes(one));
@@ -22,9 +26,14 @@ export function lacking(scope) {
 
 /** Ask the server; throws Failed. */
 export async function learn() {
-  const held = token.value;
-  const answer = await ask("/api/v1/token");
-  if (token.value === held) rights.value = answer;
+  const asked = token.value;
+  try {
+    const answer = await ask("/api/v1/token");
+    if (token.value === asked) rights.value = answer;
+  } catch (failure) {
+    if (token.value === asked) failed.value = failure;
+    throw failure;
+  }
 }
 
 /** Scopes as a sentence has them, groups by their names. */
@@ -48,4 +57,5 @@ effect(() => {
   if (token.value === held) return;
   held = token.value;
   rights.value = null;
+  failed.value = null;
 });

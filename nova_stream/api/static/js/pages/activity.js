@@ -3,7 +3,7 @@
 import { toAgent, toTask } from "../address.js";
 import { words } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Empty } from "../parts/common.js";
+import { Ago, Empty, Waiting } from "../parts/common.js";
 import { Filter } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
@@ -16,9 +16,8 @@ const SHOWN = 60;
 
 /** The newest activities, from the stream. */
 export function Feed() {
-  const reason = lacking("documents");
-  const rows = reason ? null : activities.value;
-  if (rows === null) return html`<${Empty}>${reason || "Waiting for activity…"}<//>`;
+  const rows = lacking("documents") ? null : activities.value;
+  if (rows === null) return html`<${Waiting} scope="documents" what="Activity" />`;
   if (rows.length === 0) return html`<${Empty}>Nothing has happened yet.<//>`;
   return html`
     <ol class="feed" tabindex="0" aria-labelledby="activity-heading">

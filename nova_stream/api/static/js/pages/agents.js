@@ -3,7 +3,7 @@
 import { toAgent, useParameters } from "../address.js";
 import { duration, integer, NOTHING, percent, plural } from "../format.js";
 import { html, useLocation } from "../lib.js";
-import { Ago, Badge, Empty, Figure } from "../parts/common.js";
+import { Ago, Badge, Empty, Figure, Waiting } from "../parts/common.js";
 import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { RangePicker } from "../parts/range.js";
@@ -83,9 +83,8 @@ export function Agents() {
     { key: "history", title: "Attempts, 12 h", kind: "history", sorted: false, cell: (agent) => html`<${History} buckets=${histories.get(agent.agentName)} />` },
   ];
   const sort = useSort(columns, "agentName");
-  const reason = lacking("stats");
-  if (reason || agents.value === null) {
-    return html`<${Page} title="Agents"><${Empty}>${reason || "Waiting for agents…"}<//><//>`;
+  if (lacking("stats") || agents.value === null) {
+    return html`<${Page} title="Agents"><${Waiting} scope="stats" what="Agents" /><//>`;
   }
   const rows = sort.apply(chosen(query));
   const all = agents.value.size;

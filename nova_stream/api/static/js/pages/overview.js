@@ -2,7 +2,7 @@
 
 import { duration, integer, NOTHING, percent, plural } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Empty, Figure, Section } from "../parts/common.js";
+import { Ago, Empty, Figure, Section, Waiting } from "../parts/common.js";
 import { BUILDS, OverTime } from "../parts/over_time.js";
 import { Page } from "../parts/page.js";
 import { Table } from "../parts/table.js";
@@ -51,9 +51,8 @@ function Cards() {
 }
 
 function NewestBuilds() {
-  const reason = lacking("documents");
-  const rows = reason ? null : builds.value && [...builds.value.values()].sort(byStart).slice(0, NEWEST);
-  if (!rows) return html`<${Empty}>${reason || "Waiting for builds…"}<//>`;
+  const rows = lacking("documents") ? null : builds.value && [...builds.value.values()].sort(byStart).slice(0, NEWEST);
+  if (!rows) return html`<${Waiting} scope="documents" what="Builds" />`;
   if (rows.length === 0) return html`<${Empty}>No builds yet.<//>`;
   return html`<${Table} name="builds" label="The newest builds" columns=${COLUMNS} rows=${rows} keyOf=${(build) => build.id} />`;
 }

@@ -2,7 +2,7 @@
 
 import { ago, NOTHING, until, when } from "../format.js";
 import { html, useRef } from "../lib.js";
-import { lacking } from "../rights.js";
+import { lacking, unsaid } from "../rights.js";
 import { now } from "../state.js";
 
 /** A figure that lights up when it changes; screen readers are left in peace. */
@@ -60,11 +60,14 @@ export function Empty({ children }) {
   return html`<p class="empty">${children}</p>`;
 }
 
-/** What stands there before the first answer, or while it fails. */
-export function Waiting({ resource, what }) {
-  const reason = lacking(resource.scope);
+/**
+ * What stands there before the first answer of ``resource``, or of the stream, or while it fails.
+ * Before the server has said what the token may do nothing is asked, so that this is what fails.
+ */
+export function Waiting({ resource = null, scope = resource.scope, what }) {
+  const reason = lacking(scope);
   if (reason) return html`<p class="empty">${reason}</p>`;
-  const failure = resource.failure.value;
+  const failure = resource?.failure.value || unsaid.value;
   if (failure && failure.status !== 401) return html`<p class="empty">${what} cannot be shown: ${failure.message}</p>`;
   return html`<p class="empty" aria-busy="true">Waiting for ${what.toLowerCase()}…</p>`;
 }

@@ -4,6 +4,7 @@ import { html, useEffect } from "../lib.js";
 import { lacking } from "../rights.js";
 import { now } from "../state.js";
 import { roughly } from "../format.js";
+import { Waiting } from "./common.js";
 import { pageTitle } from "../top.js";
 
 /** ``crumbs``: [[address, title]] of what this page belongs to; ``tab``: its name in the tab. */
@@ -29,16 +30,14 @@ export function Page({ title, tab = title, crumbs = [], note = null, tools = nul
  * there is no such thing, or why it cannot be shown. Null once there is an answer.
  */
 export function Instead({ resource, what }) {
-  const reason = lacking(resource.scope);
+  const allowed = !lacking(resource.scope);
   const failure = resource.failure.value;
-  if (reason) return html`<p class="empty">${reason}</p>`;
-  if (failure?.status === 404) {
+  if (allowed && failure?.status === 404) {
     return html`<div class="empty missing" role="alert"><p><strong>${failure.message}</strong></p>
       <p>It may have been deleted, or the address may be wrong.</p></div>`;
   }
-  if (resource.data.value) return null;
-  if (failure && failure.status !== 401) return html`<p class="empty">${what} cannot be shown: ${failure.message}</p>`;
-  return html`<p class="empty" aria-busy="true">Waiting for ${what.toLowerCase()}…</p>`;
+  if (allowed && resource.data.value) return null;
+  return html`<${Waiting} resource=${resource} what=${what} />`;
 }
 
 /** Says that what is shown could not be brought up to date. */
