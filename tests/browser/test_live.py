@@ -255,10 +255,11 @@ def test_a_page_without_a_stream_tells_an_outage_of_postgres_from_a_lost_connect
     page.reload()
     does = "does not answer" if state == "silent" else "refuses connections"
     expect(page.locator("#state-text")).to_have_text(f"Postgres {does}")
+    expect(page.locator("#overview")).not_to_contain_text("no completed build")
     for part in ("stream", "alerts", "builds", "activity", "over-time"):
-        expect(page.locator(f"#{part}")).to_contain_text("cannot be shown: away")
+        expect(page.locator(f"#{part}")).to_contain_text(f"cannot be shown: Postgres {does}.")
     page.locator("#pages").get_by_role("link", name="Agents").click()
-    expect(page.locator("main")).to_contain_text("Agents cannot be shown: away")
+    expect(page.locator("main")).to_contain_text(f"Agents cannot be shown: Postgres {does}.")
     page.unroute_all(behavior="ignoreErrors")
     live(page)
 

@@ -1,5 +1,6 @@
 // Asking the server. The token goes only into the header.
 
+import { silence } from "./format.js";
 import { effect, signal } from "./lib.js";
 import { token } from "./token.js";
 
@@ -23,6 +24,11 @@ export class Failed extends Error {
     super(detail);
     this.status = status;
     this.databaseState = databaseState;
+  }
+
+  /** Why nothing was read, in the banner's words where it tells the same. */
+  get reason() {
+    return this.databaseState ? `Postgres ${silence(this.databaseState)}.` : this.message;
   }
 }
 

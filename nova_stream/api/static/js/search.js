@@ -59,7 +59,7 @@ function useFound(words) {
         const answer = await ask(withParameters("/api/v1/search", { q: words }), { signal: left.signal });
         setFound({ words, groups: answer.groups });
       } catch (failure) {
-        if (!left.signal.aborted) setFound({ words, groups: [], failure: failure.message });
+        if (!left.signal.aborted) setFound({ words, groups: [], failure: failure.reason });
       }
     }, PAUSE);
     return () => {

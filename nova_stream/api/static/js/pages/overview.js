@@ -46,7 +46,7 @@ function Cards() {
       <${Card} title="Build success" address="/builds?status=failed" text=${whole.totalBuilds ? percent(whole.successRate) : NOTHING}>
         ${known && `${plural(whole.completedBuilds || 0, "build")} completed`}<//>
       <${Card} title="Build duration" text=${ended.avgDurationMs ? duration(ended.avgDurationMs) : NOTHING}>
-        ${ended.avgDurationMs ? html`last ended <${Ago} time=${whole.lastBuildTime} />` : "no completed build"}<//>
+        ${known && (ended.avgDurationMs ? html`last ended <${Ago} time=${whole.lastBuildTime} />` : "no completed build")}<//>
     </dl>`;
 }
 

@@ -68,7 +68,7 @@ export function Waiting({ resource = null, scope = resource.scope, what }) {
   const reason = lacking(scope);
   if (reason) return html`<p class="empty">${reason}</p>`;
   const failure = resource?.failure.value || unsaid.value;
-  if (failure && failure.status !== 401) return html`<p class="empty">${what} cannot be shown: ${failure.message}</p>`;
+  if (failure && failure.status !== 401) return html`<p class="empty">${what} cannot be shown: ${failure.reason}</p>`;
   return html`<p class="empty" aria-busy="true">Waiting for ${what.toLowerCase()}…</p>`;
 }
 

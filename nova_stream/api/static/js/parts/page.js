@@ -45,7 +45,7 @@ export function Stale({ resource }) {
   const failure = resource.failure.value;
   if (!failure || !resource.data.value || failure.status === 401) return null;
   const known = resource.answeredAt.value;
-  return html`<p class="stale" role="status">${failure.message} ${known ? `What is shown is ${roughly(now.value - known)} old.` : "What is shown is old."}</p>`;
+  return html`<p class="stale" role="status">${failure.reason} ${known ? `What is shown is ${roughly(now.value - known)} old.` : "What is shown is old."}</p>`;
 }
 
 export function Missing() {
