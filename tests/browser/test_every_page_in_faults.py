@@ -81,4 +81,9 @@ def test_a_page_is_whole_while_something_is_away(
         go(page, filled(address, opened.entities), answered=name != WAITS)
         found.append(wrong(page, f"{name} {number} {address}"))
         expect(page.locator(".banner")).to_contain_text(opened.platform.outages[name].told)
+        for other in OUTAGES:
+            if other != name:
+                expect(page.locator("main")).not_to_contain_text(
+                    opened.platform.outages[other].told
+                )
     assert "\n".join(found).strip() == ""

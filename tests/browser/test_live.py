@@ -260,6 +260,10 @@ def test_a_page_without_a_stream_tells_an_outage_of_postgres_from_a_lost_connect
         expect(page.locator(f"#{part}")).to_contain_text(f"cannot be shown: Postgres {does}.")
     page.locator("#pages").get_by_role("link", name="Agents").click()
     expect(page.locator("main")).to_contain_text(f"Agents cannot be shown: Postgres {does}.")
+    page.keyboard.press("/")
+    page.keyboard.type("parser")
+    expect(page.locator("dialog [role=status]")).to_have_text(f"Postgres {does}.")
+    page.keyboard.press("Escape")
     page.unroute_all(behavior="ignoreErrors")
     live(page)
 

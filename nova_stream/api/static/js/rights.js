@@ -9,7 +9,7 @@ const GROUPS = [["read", ["stats", "documents"]]];
 /** {name, scopes, expiresAt}, or null before the server has said it. */
 export const rights = signal(null);
 
-/** Why the server has not said it yet: the Failed of the last question, or null. */
+/** Why the server has not said it yet: the Failed of the last question, or null. A refused token is asked for instead. */
 const failed = signal(null);
 export const unsaid = computed(() => (rights.value === null ? failed.value : null));
 
@@ -31,7 +31,7 @@ export async function learn() {
     const answer = await ask("/api/v1/token");
     if (token.value === asked) rights.value = answer;
   } catch (failure) {
-    if (token.value === asked) failed.value = failure;
+    if (token.value === asked && failure.status !== 401) failed.value = failure;
     throw failure;
   }
 }

@@ -4,7 +4,7 @@ import { PAGES, toAgent, toBuild, toExecution, toJob, toTask, toUser, withParame
 import { ask } from "./api.js";
 import { html, signal, useEffect, useLocation, useRef, useState } from "./lib.js";
 import { Modal, openDialog } from "./parts/dialogs.js";
-import { may } from "./rights.js";
+import { may, unsaid } from "./rights.js";
 import { agents } from "./state.js";
 
 const PAUSE = 120; // milliseconds after the last key
@@ -67,7 +67,7 @@ function useFound(words) {
       left.abort();
     };
   }, [words]);
-  return found.words === words ? found : { groups: [], waiting: Boolean(words) };
+  return found.words === words ? found : { groups: [], failure: unsaid.value?.reason, waiting: Boolean(words) };
 }
 
 function Search({ close }) {
