@@ -11,6 +11,8 @@ from urllib.request import urlopen
 import aiokafka
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import (
     Assignment,
@@ -85,7 +87,7 @@ def test_what_is_overridden_or_called_has_the_form_that_was_read(
 
 def test_what_is_overridden_is_something_that_exists() -> None:
     own = {n for n, v in vars(ChunkConsumer).items() if inspect.isfunction(v)}
-    ours = {"seek_again", "follow_positions", "acknowledge", "lag", "watch_rights"}
+    ours = {"seek_again", "follow_positions", "follow_topics", "acknowledge", "lag", "watch_rights"}
     added = {n for n in own if not hasattr(Consumer, n)}
     private = {n for n in added if n.startswith("_")}
     assert added - private == ours
@@ -105,6 +107,7 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
     for owner, name in (
         (aiokafka.AIOKafkaConsumer, "_isolation_level"),
         (aiokafka.AIOKafkaConsumer, "_subscription"),
+        (aiokafka.AIOKafkaConsumer, "_client"),
         (Fetcher, "_isolation_level"),
     ):
         assert f"self.{name}" in inspect.getsource(owner), f"{owner.__name__} has no {name}"
@@ -113,6 +116,8 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
         (Subscription, ("assignment",)),
         (Assignment, ("tps",)),
         (TopicPartitionState, ("has_valid_position", "position")),
+        (AIOKafkaClient, ("force_metadata_update",)),
+        (ClusterMetadata, ("partitions_for_topic",)),
     ):
         for name in names:
             assert hasattr(owner, name), f"{owner.__name__} has no {name}"
