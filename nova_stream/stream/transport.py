@@ -145,7 +145,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         return None
 
     async def learn(self, partitions: Mapping[str, int]) -> list[str]:
-        """Ask Kafka again where aiokafka knows other partitions than these; gives those topics."""
+        """Ask Kafka again where aiokafka knows fewer partitions than these; gives those topics."""
         if self._consumer is None:
             return []
         found: list[str] = await self.call_thread(self._learn, partitions)
@@ -154,10 +154,10 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _learn(self, partitions: Mapping[str, int]) -> list[str]:
         client = self._ensure_consumer()._client
         known = client.cluster.partitions_for_topic
-        others = [topic for topic, count in partitions.items() if len(known(topic) or ()) != count]
-        if others:
+        fewer = [topic for topic, count in partitions.items() if len(known(topic) or ()) < count]
+        if fewer:
             client.force_metadata_update()
-        return others
+        return sorted(fewer)
 
     async def _fetch_records(
         self,
@@ -224,6 +224,8 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         self._explain_at = 0.0
         self._trouble = False
         self.refusals = Refusals()
+        #: Topics of which aiokafka knew too few partitions at the last look.
+        self._unknown: list[str] = []
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -543,10 +545,11 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
         asked again for minutes. Faust leaves out what aiokafka does not know when it assigns, so
         that nobody reads it. What aiokafka learns later makes the group assign anew.
         """
-        if unknown := await self._thread.learn(partitions):
+        before, self._unknown = self._unknown, await self._thread.learn(partitions)
+        if self._unknown and self._unknown != before:
             _log.warning(
                 "topics were not known when partitions were assigned",
-                topics=sorted(unknown),
+                topics=self._unknown,
                 then="Kafka is asked again, and the partitions are assigned anew",
             )
 
