@@ -155,7 +155,7 @@ def _read(decode: Callable[[bytes | msgspec.Raw], T], list_: ListId, cursor: str
         name, whose, place = _decode_named(packed)
         if (name, whose) == (list_.name, list_.whose):
             return decode(place)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadCursorError from None
     if name == list_.name:
         raise BadCursorError(f"it belongs to another list of the same kind ({name})")
