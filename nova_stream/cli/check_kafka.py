@@ -18,8 +18,6 @@ _KAFKA_DOES: dict[KafkaState, str] = {
     "refusing": "connections are refused",
     "unresolved": "the host's name is not known",
 }
-#: How the message begins that no worker runs.
-NONE_RUNS = "none runs"
 
 
 async def away(error: KafkaUnavailableError, settings: Settings) -> Finding:
@@ -66,13 +64,14 @@ def topics(
     return Finding("topics", ok=True, message=message)
 
 
-async def workers(admin: KafkaAdmin, settings: Settings) -> Finding:
-    """Whether the consumer group has members."""
+async def workers(admin: KafkaAdmin, settings: Settings) -> tuple[Finding, bool]:
+    """Whether the consumer group has members; True beside it where it has none."""
     group = settings.consumer_group
     try:
         members = (await admin.group(group)).members
     except KafkaUnavailableError as error:
-        return problem("workers", f"group {group} cannot be described: {error}")
+        return problem("workers", f"group {group} cannot be described: {error}"), False
     if not members:
-        return problem("workers", f"{NONE_RUNS} (group {group})", "start one: nova-stream worker")
-    return Finding("workers", ok=True, message=f"{members} in group {group}")
+        advice = "start one: nova-stream worker"
+        return problem("workers", f"none runs (group {group})", advice), True
+    return Finding("workers", ok=True, message=f"{members} in group {group}"), False

@@ -63,8 +63,7 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
             yield check_kafka.rights(lacking)
         yield check_kafka.topics(partitions, settings, hidden)
         if settings.consumer_group not in hidden:
-            workers = await check_kafka.workers(admin, settings)
-            nobody = workers.message.startswith(check_kafka.NONE_RUNS)
+            workers, nobody = await check_kafka.workers(admin, settings)
             yield workers
     try:
         connection = await connect(settings, "doctor", timeout=_LIMIT_S)
