@@ -110,9 +110,15 @@ def _chunk(settings: Settings, entity: Entity, partition: int, records: list[Rec
 
 
 @pytest.fixture
-def stage(
+def idle_stage(
     nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
 ) -> Iterator[Stage]:
-    """A stage of this test's own, without a worker."""
+    """A stage of this test's own, without a worker, where ``stage`` is another one."""
     with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def stage(idle_stage: Stage) -> Stage:
+    """A stage of this test's own, without a worker."""
+    return idle_stage

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from nova_stream.api.convex import backend
 from nova_stream.clock import to_millis
 from nova_stream.storage.database import connect
-from tests.integration.stream.harness import Stage, open_stage, until
+from tests.integration.stream.harness import Stage, until
 
 from .convex_calls import App, RefusedError, calling, running_stage
 
@@ -257,15 +256,6 @@ async def test_nothing_is_written_of_a_document_that_cannot_be_stored(
 
 
 # -- while no worker runs --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def idle_stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    """A stage of one test's own, without a worker."""
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 @pytest.mark.long

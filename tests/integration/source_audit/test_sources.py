@@ -6,7 +6,6 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -20,7 +19,7 @@ from nova_stream.source_audit.interface import digest_of
 from nova_stream.source_audit.postgres import PostgresSource
 from nova_stream.testing.servers import fresh_database
 from tests.integration.source_audit.harness import Source, counts, watched
-from tests.integration.stream.harness import Stage, open_stage
+from tests.integration.stream.harness import Stage
 
 pytestmark = pytest.mark.integration
 
@@ -31,15 +30,6 @@ _AGENTS = "CREATE TABLE agents (id text PRIMARY KEY, name text NOT NULL, created
 def database(nova_postgres: str) -> Iterator[str]:
     with fresh_database(nova_postgres) as url:
         yield url
-
-
-@pytest.fixture
-def still_stage(
-    nova_kafka: str, migrated_database: str, nova_topic_prefix: str, tmp_path: Path
-) -> Iterator[Stage]:
-    """A stage whose topics nobody has written to; there is no worker."""
-    with open_stage(nova_kafka, migrated_database, nova_topic_prefix, tmp_path) as found:
-        yield found
 
 
 async def test_keys_of_every_type_and_columns_in_camel_case_are_compared(source: Source) -> None:
@@ -127,9 +117,9 @@ async def test_rows_come_in_the_order_of_code_points_with_digests_of_their_texts
     }
 
 
-async def test_a_table_that_is_not_there_is_told(still_stage: Stage, database: str) -> None:
+async def test_a_table_that_is_not_there_is_told(idle_stage: Stage, database: str) -> None:
     run_sql(database, _AGENTS)
-    source, told = Source(database, still_stage), _lines()
+    source, told = Source(database, idle_stage), _lines()
     report = await source.audit(told=told)
     assert report.not_compared == [e for e in Entity if e is not Entity.AGENTS]
     assert any("tasks: not compared, the source has no table tasks" in line for line in told)
@@ -157,7 +147,7 @@ async def test_a_table_that_is_not_there_is_told(still_stage: Stage, database: s
 
 
 async def test_the_right_to_read_is_enough_and_what_hides_rows_is_told(
-    still_stage: Stage, database: str
+    idle_stage: Stage, database: str
 ) -> None:
     reader = f"reader_{uuid.uuid4().hex[:8]}"
     run_sql(
@@ -170,7 +160,7 @@ async def test_the_right_to_read_is_enough_and_what_hides_rows_is_told(
     )
     parts = urlsplit(database)
     address = f"{reader}:pass-word@{parts.hostname}:{parts.port}"
-    source, url = Source(database, still_stage), urlunsplit(parts._replace(netloc=address))
+    source, url = Source(database, idle_stage), urlunsplit(parts._replace(netloc=address))
     try:
         with pytest.raises(UsageError, match=r"may not read public\.agents; .*GRANT SELECT"):
             await source.audit(url=url)
@@ -196,13 +186,13 @@ async def test_the_right_to_read_is_enough_and_what_hides_rows_is_told(
     ],
 )
 def test_an_address_that_cannot_be_used_is_one_line_without_secrets(
-    still_stage: Stage,
+    idle_stage: Stage,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     url: str,
     message: str,
 ) -> None:
-    _environment(still_stage, monkeypatch)
+    _environment(idle_stage, monkeypatch)
     assert run(["audit", "--source", url]) in {1, 2}
     error = capfd.readouterr().err
     assert message in error
@@ -211,12 +201,12 @@ def test_an_address_that_cannot_be_used_is_one_line_without_secrets(
 
 
 def test_the_command_prints_one_line_of_json_and_a_status(
-    still_stage: Stage,
+    idle_stage: Stage,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     database: str,
 ) -> None:
-    _environment(still_stage, monkeypatch)
+    _environment(idle_stage, monkeypatch)
     run_sql(database, _AGENTS)
     command = ["audit", "--source", database, "--entity", "agents", "--settle", "0.1"]
     assert run(command) == 0
@@ -244,12 +234,12 @@ def test_the_command_prints_one_line_of_json_and_a_status(
 
 
 async def test_records_that_nobody_applies_are_told(
-    still_stage: Stage, database: str, monkeypatch: pytest.MonkeyPatch
+    idle_stage: Stage, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE_S", 0.5)
     run_sql(database, _AGENTS)
-    still_stage.publish(Entity.AGENTS, b'{"op": "c", "after": {"id": "a", "name": "A"}}')
-    source, told = Source(database, still_stage), _lines()
+    idle_stage.publish(Entity.AGENTS, b'{"op": "c", "after": {"id": "a", "name": "A"}}')
+    source, told = Source(database, idle_stage), _lines()
     report = await source.audit(settle=0.1, told=told)
     assert (report.behind, report.good) == (1, False)
     assert any("is a worker running" in line.lower() for line in told)
