@@ -13,14 +13,20 @@ from nova_stream.clock import from_millis, isoformat, system_clock
 from nova_stream.errors import KafkaUnavailableError
 from nova_stream.jobs import compute_agent_stats, refresh_build_stats
 from nova_stream.kafka.admin import KafkaAdmin
-from nova_stream.kafka.lag import Logs, backlog_of, read_logs
+from nova_stream.kafka.lag import Backlog, Logs, backlog_of, read_logs
 from nova_stream.kafka.markers import RecordCounter
 from nova_stream.kafka.model import HeldBackRecords, KafkaState, Key
 from nova_stream.kafka.reach import state_of_brokers
 from nova_stream.settings import Settings
 from nova_stream.storage.faults import DATABASE_ERRORS, PostgresState, is_away, state_of
 from nova_stream.storage.stats.outlook import Outlook, outlook
-from nova_stream.storage.stats.status import HeldBack, StreamFacts, StreamStatus, stream_facts
+from nova_stream.storage.stats.status import (
+    HeldBack,
+    StreamFacts,
+    StreamStatus,
+    TopicLag,
+    stream_facts,
+)
 
 #: Seconds that either of the two may take; then it counts as away.
 _LIMIT_S = 1.5
@@ -89,6 +95,7 @@ class StreamWatch:
             kafka_up=kafka is not None,
             kafka_state=self._kafka_state,
             lag=lag,
+            topics=_topics(kafka.logs, backlog) if kafka and backlog else None,
             held_back=[_held_back(held) for held in kafka.logs.held] if kafka else None,
             partitions=len(facts.positions) if facts else None,
             throughput=self._throughput(),
@@ -167,6 +174,23 @@ def _outlook(facts: StreamFacts, lag: int | None, workers: int | None) -> Outloo
     partitions = Counter(topic for topic, _ in facts.positions)
     most = max(partitions.values(), default=0)
     return outlook(facts.moments, lag, most, system_clock(), workers)
+
+
+def _topics(logs: Logs, backlog: Backlog) -> list[TopicLag]:
+    partitions = Counter(topic for topic, _ in logs.logs)
+    waiting = Counter(topic for topic, _ in backlog.waiting)
+    lag: Counter[str] = Counter()
+    for (topic, _), records in backlog.waiting.items():
+        lag[topic] += records
+    return [
+        TopicLag(
+            topic=topic,
+            lag=lag[topic],
+            partitions=partitions[topic],
+            partitions_waiting=waiting[topic],
+        )
+        for topic in sorted(partitions)
+    ]
 
 
 def _held_back(held: HeldBackRecords) -> HeldBack:

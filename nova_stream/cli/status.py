@@ -95,6 +95,10 @@ def _lines(settings: Settings, found: _Status) -> Iterator[tuple[str, str]]:
     none = "none; start one with `nova-stream worker`"
     yield "Workers", none if stream.workers == 0 else _known(stream.workers)
     yield "Lag", _known(stream.lag) + ("" if stream.lag is None else " records wait")
+    for topic in stream.topics or ():
+        if topic.lag:
+            among = f"{topic.partitions_waiting} of {topic.partitions} partitions"
+            yield "", f"{topic.lag} in {topic.topic}, in {among}"
     if stream.outlook:
         yield "Outlook", stream.outlook.advice
     for held in stream.held_back or ():

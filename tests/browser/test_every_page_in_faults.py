@@ -20,6 +20,8 @@ from tests.browser.walk import WATCH, go, wrong
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 OUTAGES = ("kafka hung", "postgres hung", "postgres refusing", "worker gone", "api gone")
+#: Milliseconds within which a page says what is away.
+TOLD_WITHIN = 5_000
 #: The server answers at once that it cannot: a page that is opened meanwhile says so everywhere.
 OPENED_MEANWHILE = "postgres refusing"
 #: The server waits for an answer, and the page shows what it has until then.
@@ -61,7 +63,7 @@ def away(request: pytest.FixtureRequest, opened: Open) -> Iterator[tuple[str, li
     if name == OPENED_MEANWHILE:
         pages.append(opened.window.open(token="", script=WATCH))
     for page in pages:
-        expect(page.locator("#state-text")).to_have_text(outage.pill, timeout=20_000)
+        expect(page.locator("#state-text")).to_have_text(outage.pill, timeout=TOLD_WITHIN)
         expect(page.locator(".banner")).to_be_visible()
     yield name, pages
     for page in pages[1:]:

@@ -1803,6 +1803,18 @@ export interface components {
             databaseState?: "refusing" | "silent" | "unresolved" | "up";
         };
         /**
+         * TopicLag
+         * @description What waits in one topic.
+         */
+        TopicLag: {
+            topic: string;
+            /** @description Records that wait to be applied. */
+            lag: number;
+            partitions: number;
+            /** @description Those of its partitions in which records wait. */
+            partitionsWaiting: number;
+        };
+        /**
          * HeldBack
          * @description Up to so many records of a partition that cannot be read before a transaction has ended.
          *
@@ -3495,6 +3507,8 @@ export interface components {
             kafkaState: "refusing" | "silent" | "unresolved" | "up";
             /** @description Records that wait to be applied. */
             lag: number | null;
+            /** @description The lag of each topic that Kafka has; they add up to `lag`. */
+            topics: components["schemas"]["TopicLag"][] | null;
             /** @description Records that open producer transactions hold back; they are not lag. */
             heldBack: components["schemas"]["HeldBack"][] | null;
             /** @description Partitions that are followed. */

@@ -71,6 +71,17 @@ class AuditRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     run_id: int
 
 
+class TopicLag(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What waits in one topic."""
+
+    topic: str
+    lag: Annotated[int, msgspec.Meta(description="Records that wait to be applied.")]
+    partitions: int
+    partitions_waiting: Annotated[
+        int, msgspec.Meta(description="Those of its partitions in which records wait.")
+    ]
+
+
 class HeldBack(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Up to so many records of a partition that cannot be read before a transaction has ended.
 
@@ -105,6 +116,10 @@ class StreamStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         ),
     ]
     lag: Annotated[int | None, msgspec.Meta(description="Records that wait to be applied.")]
+    topics: Annotated[
+        list[TopicLag] | None,
+        msgspec.Meta(description="The lag of each topic that Kafka has; they add up to `lag`."),
+    ]
     held_back: Annotated[
         list[HeldBack] | None,
         msgspec.Meta(

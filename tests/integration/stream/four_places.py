@@ -50,6 +50,8 @@ class Places:
         health = (await runs.run(registry.check_health))["lag"]
         number = re.match(r"\d+", (await self.doctor())["lag"].message)
         assert number is not None
+        topics = status["topics"]
+        assert topics is None or status["lag"] == sum(topic["lag"] for topic in topics)
         return Told(metric, status["lag"], health, int(number[0]))
 
     async def are(self, lag: int | Callable[[], int], what: str, *, worker: bool = True) -> None:
@@ -64,6 +66,11 @@ class Places:
     async def status(self) -> dict[str, Any]:
         found: dict[str, Any] = (await self._client.get("/api/v1/stream/status")).json()
         return found
+
+    async def topics(self) -> dict[str, tuple[int, int, int]]:
+        """Of each topic its lag, its partitions, and those in which records wait."""
+        topics = (await self.status())["topics"]
+        return {t["topic"]: (t["lag"], t["partitions"], t["partitionsWaiting"]) for t in topics}
 
     async def doctor(self) -> dict[str, Finding]:
         findings = examine(self._stage.settings, system_clock)

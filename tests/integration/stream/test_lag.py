@@ -139,9 +139,18 @@ async def test_the_backlog_of_a_stopped_worker_is_counted_as_records(stage: Stag
         transactions.abort("c", "d", "e")
         transactions.commit("f")
         transactions.abort("g")
-        await places.are(3, "of eleven offsets", worker=False)
+        stage.publish(Entity.BUILDS, value_of({"id": "b"}), partition=1)
+        await places.are(4, "of twelve offsets", worker=False)
+        assert await places.topics() == {
+            stage.settings.topic(entity): (lag, 2, waiting)
+            for entity, lag, waiting in [
+                *((entity, 0, 0) for entity in Entity),
+                (TASKS, 3, 1),
+                (Entity.BUILDS, 1, 1),
+            ]
+        }
         stage.delete_records(TASKS, 1)
-        await places.are(2, "without the one that retention took", worker=False)
+        await places.are(3, "without the one that retention took", worker=False)
         stage.start_worker(metrics_port="0")
         await stage.worker.says("metrics")
         await places.are(0, "with a worker")

@@ -93,7 +93,7 @@ export function apply(events) {
     for (const { event, data } of events) {
       if (event === "agent") {
         (picture || rows).set(agentKey(data), data);
-        moved = true;
+        moved ||= picture === null; // what a picture holds is shown once it is whole
       } else if (event === "agent-gone") {
         rows.delete(agentKey(data));
         moved = true;

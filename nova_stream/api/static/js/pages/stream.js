@@ -50,6 +50,15 @@ function heldBack(now) {
   return `An open transaction${first ? ` of ${first}` : ""} holds back up to ${plural(records, "record")}`;
 }
 
+/** The lag of each topic in which records wait; null where that is not known. */
+function waiting(topics) {
+  if (!topics) return null;
+  const behind = topics.filter((topic) => topic.lag);
+  if (!behind.length) return "No record";
+  return html`<ul>${behind.map(({ topic, lag, partitions, partitionsWaiting }) => html`
+    <li key=${topic}>${plural(lag, "record")} in ${topic}, in ${integer(partitionsWaiting)} of ${plural(partitions, "partition")}</li>`)}</ul>`;
+}
+
 /** The last audit: drift 0 = the caches equal a recount of the rows. */
 function Drift({ title, audit }) {
   if (!audit) {
@@ -95,7 +104,7 @@ export function StreamTiles() {
       <${Drift} title="Agents' figures" audit=${now.lastAudit} />
       <${Drift} title="Builds' figures" audit=${now.lastBuildAudit} />
       <${Tile} title="Lag" text=${integer(now.lag)} tone=${now.lag > 1000 || now.outlook?.trend === "growing" || heldBack(now) ? "warn" : ""}>
-        ${now.lag === null ? "not known while Kafka is away" : heldBack(now) || `${plural(now.workers ?? 0, "worker")}, ${plural(now.partitions ?? 0, "partition")}`}<//>
+        ${now.lag === null ? "Kafka is away" : heldBack(now) || `${plural(now.workers ?? 0, "worker")}, ${plural(now.partitions ?? 0, "partition")}`}<//>
       <${Freshness} now=${now} />
       <div class="tile"><dt>Throughput</dt>
         <dd class="value">${rate}<span class="unit"> events/s</span></dd>
@@ -119,6 +128,7 @@ export function Stream() {
       <${StreamTiles} />
       ${now && html`<${Facts} facts=${[
         ["Outlook", now.outlook?.advice ?? `Not known: Postgres ${silence(now.databaseState)}.`],
+        ["Waiting", waiting(now.topics)],
         ["Last applied", now.lastAppliedAt && html`<${When} time=${now.lastAppliedAt} />, <${Ago} time=${now.lastAppliedAt} />`],
         ["Workers", integer(now.workers)],
         ["Partitions", integer(now.partitions)],
