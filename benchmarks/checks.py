@@ -36,7 +36,7 @@ FROM lean_builds
 async def nova_stream(connection: Connection, figures: Recount) -> list[str]:
     """Both caches, and the audit, or the rows where the schema is an older checkout's."""
     wrong = await _compare(connection, figures, "cache")
-    if await connection.fetchval("SELECT to_regclass('execution_days')") is None:
+    if await connection.fetchval("SELECT to_regclass('execution_hours')") is None:
         wrong += await entity_rows(connection, figures)
     else:
         report = await audit_on(connection)

@@ -59,9 +59,15 @@ SELECT 'AGENT-' || n, 't', 0 FROM generate_series(1, {AGENTS}) n""",
 INSERT INTO execution_days (agent, day, executions, timed, duration_sum, histogram)
 SELECT 'AGENT-' || n, '2026-01-02', 2, 2, 2e12, 1e6300::numeric + 1e15714::numeric
 FROM generate_series(1, {AGENTS}) n""",
+    """
+INSERT INTO execution_hours (agent, hour, executions, timed, duration_sum, histogram)
+SELECT 'AGENT-' || n % 3, '2026-01-01Z'::timestamptz + n / 3 * interval '1 hour', 2, 2, 2e12,
+    1e6300::numeric + 1e15714::numeric
+FROM generate_series(0, 8999) n""",
     f"""
 INSERT INTO execution_days_until (agent, until)
-SELECT 'AGENT-' || n, '2026-01-03' FROM generate_series(1, {AGENTS}) n""",
+SELECT 'AGENT-' || n, CASE WHEN n < 3 THEN '2026-06-01' ELSE '2026-01-03' END::timestamptz
+FROM generate_series(1, {AGENTS}) n""",
     """
 INSERT INTO builds (id, status, started_at, version, version_minor, changed_at, src_partition,
     src_offset, doc)
@@ -154,6 +160,8 @@ CALLS = [
 DAYS = "from=2026-01-01T00:00:00Z&to=2026-01-04T00:00:00Z"
 #: As many buckets as a series has at most.
 SERIES = "bucket=1m&from=2026-01-01T00:00:00Z&to=2026-01-03T02:00:00Z"
+#: The same of hours that are counted already.
+HOURS = "bucket=1h&from=2026-01-01T00:00:00Z&to=2026-05-06T00:00:00Z"
 #: The largest that each route takes; a path with several is several requests.
 LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/activity": [("/api/v1/activity?limit=500", None)],
@@ -176,9 +184,15 @@ LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
         ("/api/v1/agents/AGENT-1/explain?figure=avgDuration&limit=500", None)
     ],
     "GET /api/v1/agents/{name}/stats": [("/api/v1/agents/AGENT-1/stats", None)],
-    "GET /api/v1/agent/series": [(f"/api/v1/agent/series?name=AGENT-1&{SERIES}", None)],
-    "GET /api/v1/agents/series": [(f"/api/v1/agents/series?{SERIES}", None)],
-    "GET /api/v1/agents/{name}/series": [(f"/api/v1/agents/AGENT-1/series?{SERIES}", None)],
+    "GET /api/v1/agent/series": [
+        (f"/api/v1/agent/series?name=AGENT-1&{asked}", None) for asked in (SERIES, HOURS)
+    ],
+    "GET /api/v1/agents/series": [
+        (f"/api/v1/agents/series?{asked}", None) for asked in (SERIES, HOURS)
+    ],
+    "GET /api/v1/agents/{name}/series": [
+        (f"/api/v1/agents/AGENT-1/series?{asked}", None) for asked in (SERIES, HOURS)
+    ],
     "GET /api/v1/agent/slowest": [(f"/api/v1/agent/slowest?name=AGENT-1&limit=500&{DAYS}", None)],
     "GET /api/v1/agents/{name}/slowest": [
         (f"/api/v1/agents/AGENT-1/slowest?limit=500&{DAYS}", None)

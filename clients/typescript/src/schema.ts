@@ -3099,7 +3099,7 @@ export interface components {
              */
             to: string;
             overall: components["schemas"]["Figures"];
-            /** @description How far percentiles may be off: 0.01 where the range has whole days. */
+            /** @description How far percentiles may be off: 0.01 where a range has whole days, but for buckets of less than an hour; else 0. */
             percentileError: number;
             items: components["schemas"]["AgentRangeRow"][];
             /** @default null */
@@ -3170,7 +3170,7 @@ export interface components {
             agentName: string;
             role: string | null;
             registered: boolean;
-            /** @description How far percentiles may be off: 0.01 where the range has whole days. */
+            /** @description How far percentiles may be off: 0.01 where a range has whole days, but for buckets of less than an hour; else 0. */
             percentileError: number;
             /**
              * Format: date-time
@@ -3194,6 +3194,7 @@ export interface components {
          *       "agentName": "ANDROMEDA",
          *       "bucket": "1h",
          *       "zone": "UTC",
+         *       "percentileError": 0.01,
          *       "items": [
          *         {
          *           "start": "2026-02-01T00:00:00.000Z",
@@ -3227,6 +3228,8 @@ export interface components {
             agentName: string | null;
             bucket: string;
             zone: string;
+            /** @description How far percentiles may be off: 0.01 where a range has whole days, but for buckets of less than an hour; else 0. */
+            percentileError: number;
             items: components["schemas"]["AgentBucket"][];
         };
         /**

@@ -50,6 +50,7 @@ AGENT_SERIES = {
     "agentName": "ANDROMEDA",
     "bucket": "1h",
     "zone": "UTC",
+    **_ERROR,
     "items": [{**_HOUR, **_FIGURES}],
 }
 BUILD_SERIES = {**_RANGE, "bucket": "1h", "zone": "UTC", "items": [{**_HOUR, **_BUILD_FIGURES}]}

@@ -63,6 +63,7 @@ RELATIONS = {
     "build_stats_partials": _ROWS,
     "execution_days": _ROWS,
     "execution_days_until": _ROWS,
+    "execution_hours": _ROWS,
     "stream_positions": _ROWS,
     "stream_topics": _ROWS,
     "stream_samples": _ROWS,

@@ -60,11 +60,14 @@ async def audit_on(connection: Connection) -> AuditReport:
 
 
 async def day_differences(connection: Connection) -> list[Difference]:
-    """Days of executions that are counted already, and not as they are counted now. Needs a
-    snapshot; raises what asyncpg raises.
+    """Days and hours of executions that are counted already, and not as they are counted now. Needs
+    a snapshot; raises what asyncpg raises.
     """
-    rows = await connection.fetch(sql.DAY_DIFFERENCES)
-    return [d for row in rows for d in _differences(row, sql.DAY_FIGURES)]
+    found: list[Difference] = []
+    for statement, figures in sql.MISCOUNTED:
+        rows = await connection.fetch(statement)
+        found += [d for row in rows for d in _differences(row, figures)]
+    return found
 
 
 def _differences(row: asyncpg.Record, figures: tuple[str, ...]) -> list[Difference]:

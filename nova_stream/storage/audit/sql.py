@@ -65,38 +65,92 @@ BUILD_DIFFERENCES = _differing(
     BUILD_CACHE_FIGURES,
 )
 
-DAY_FIGURES = ("executions", "timed", "duration_sum", "histogram")
+_COUNTS = ("executions", "timed", "duration_sum")
+DAY_FIGURES = (*_COUNTS, "histogram")
 _DAY = "executions, timed, duration_sum, histogram"
-#: As AGENT_DIFFERENCES, of the days of executions that are counted already: nobody reads days from
-#: ``until`` on. Histograms, which have thousands of digits, are told by their hashes.
-DAY_DIFFERENCES = f"""
-WITH found AS (
-    SELECT d.agent, d.day, {_DAY} FROM execution_days d
-    JOIN execution_days_until k ON k.agent = d.agent AND d.day < k.until
-), bins AS (
-    SELECT agent, day, bin, count(*) AS executions, count(duration) AS timed,
-        coalesce(sum(duration), 0) AS duration_sum
-    FROM (
-        SELECT e.agent, date_trunc('day', e.timestamp, 'UTC') AS day, e.duration, {BIN} AS bin
-        FROM executions e JOIN execution_days_until k ON k.agent = e.agent AND e.timestamp < k.until
-    ) x GROUP BY agent, day, bin
-), counted AS (
+
+
+_FORMS = {"day": "YYYY-MM-DD", "hour": 'YYYY-MM-DD"T"HH24:MI"Z"'}
+
+
+def _miscounted(unit: str, title: str, figures: tuple[str, ...], found: str, recount: str) -> str:
+    """As AGENT_DIFFERENCES, of executions that are counted already: nobody reads what is counted
+    from ``until`` on. Histograms, which have thousands of digits, are told by their hashes.
+    """
+    sides = ", ".join(
+        f"CASE WHEN {table}.executions IS NOT NULL THEN jsonb_build_object("
+        + ", ".join(
+            f"'{figure}', "
+            + (f"md5({table}.{figure}::text)" if figure == "histogram" else f"{table}.{figure}")
+            for figure in figures
+        )
+        + f")::text END AS {side}"
+        for table, side in (("f", "cache"), ("c", "recount"))
+    )
+    return f"""
+WITH found AS ({found}), counted AS ({recount})
+SELECT format(
+    'executions of %s {title}', agent, to_char({unit} AT TIME ZONE 'UTC', '{_FORMS[unit]}')
+) AS row, {sides}
+FROM found f FULL JOIN counted c USING (agent, {unit})
+WHERE {_row("f", figures)} IS DISTINCT FROM {_row("c", figures)}
+ORDER BY agent, {unit}"""  # noqa: S608 - made from our own constants
+
+
+def _kept(unit: str) -> str:
+    return f"""
+    SELECT x.agent, x.{unit}, {_DAY} FROM execution_{unit}s x
+    JOIN execution_days_until k ON k.agent = x.agent AND x.{unit} < k.until
+"""  # noqa: S608 - made from our own constants
+
+
+def _recounted(unit: str, figures: str) -> str:
+    return f"""
+    SELECT agent, date_trunc('{unit}', timestamp, 'UTC') AS {unit}, {figures}
+    FROM executions e JOIN execution_days_until k USING (agent) WHERE timestamp < k.until
+"""  # noqa: S608 - made from our own constants
+
+
+_COUNT = """count(*) AS executions, count(duration) AS timed,
+        coalesce(sum(duration), 0) AS duration_sum"""
+DAY_DIFFERENCES = _miscounted(
+    "day",
+    "on %s",
+    DAY_FIGURES,
+    _kept("day"),
+    f"""
     SELECT agent, day, sum(executions)::bigint AS executions, sum(timed)::bigint AS timed,
         sum(duration_sum) AS duration_sum, sum({OF_BIN}) AS histogram
-    FROM bins GROUP BY agent, day
+    FROM (
+        SELECT agent, day, bin, {_COUNT}
+        FROM ({_recounted("day", f"duration, {BIN} AS bin")}) r GROUP BY agent, day, bin
+    ) b GROUP BY agent, day
+""",  # noqa: S608 - made from our own constants
 )
-SELECT format('executions of %s on %s', agent, (day AT TIME ZONE 'UTC')::date) AS row,
-    {{cache}} AS cache, {{recount}} AS recount
-FROM found f FULL JOIN counted c USING (agent, day)
-WHERE {_row("f", DAY_FIGURES)} IS DISTINCT FROM {_row("c", DAY_FIGURES)}
-ORDER BY agent, day""".format(  # noqa: S608 - made from our own constants
-    **{
-        side: f"""CASE WHEN {table}.executions IS NOT NULL THEN jsonb_build_object(
-        'executions', {table}.executions, 'timed', {table}.timed,
-        'duration_sum', {table}.duration_sum, 'histogram', md5({table}.histogram::text)
-    )::text END"""
-        for side, table in (("cache", "f"), ("recount", "c"))
-    }
+#: Hours are counted anew but for their histograms: those add up to their day's, which is.
+HOUR_DIFFERENCES = _miscounted(
+    "hour",
+    "at %s",
+    _COUNTS,
+    _kept("hour"),
+    f"SELECT agent, hour, {_COUNT} FROM ({_recounted('hour', 'duration')}) r GROUP BY agent, hour",  # noqa: S608
+)
+HISTOGRAM_DIFFERENCES = _miscounted(
+    "day",
+    "by hours on %s",
+    ("histogram",),
+    f"""
+    SELECT agent, date_trunc('day', hour, 'UTC') AS day, sum(executions) AS executions,
+        sum(histogram) AS histogram
+    FROM ({_kept("hour")}) h GROUP BY 1, 2
+""",  # noqa: S608 - made from our own constants
+    _kept("day"),
+)
+#: What is wrong of days and of hours that are counted already, and the figures that may differ.
+MISCOUNTED = (
+    (DAY_DIFFERENCES, DAY_FIGURES),
+    (HOUR_DIFFERENCES, _COUNTS),
+    (HISTOGRAM_DIFFERENCES, ("histogram",)),
 )
 
 # -- the recount -----------------------------------------------------------------------------------

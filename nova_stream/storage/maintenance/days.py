@@ -1,4 +1,5 @@
-"""Counting days of executions that are over, so that long ranges of time need not be read by rows.
+"""Counting days of executions that are over, and their hours, so that long ranges of time need not
+be read by rows.
 
 A flush that changes an execution of a counted day opens that day and all after it again, under the
 lock of the agent's name; so does this, so that in every snapshot what is counted equals the rows.
@@ -24,21 +25,31 @@ _FIRST = """
 SELECT date_trunc('day', min(timestamp), 'UTC') FROM executions
 WHERE agent = $1 AND timestamp >= coalesce($2::timestamptz, '-infinity') AND timestamp < $3
 """
-_FORGET = """
-DELETE FROM execution_days
-WHERE agent = $1 AND day >= coalesce($2::timestamptz, '-infinity')
-"""
-_COUNT = f"""
-INSERT INTO execution_days (agent, day, executions, timed, duration_sum, histogram)
-SELECT $1, $2, sum(executions), sum(timed), coalesce(sum(duration_sum), 0), sum({OF_BIN})
-FROM (
-    SELECT bin, count(*) AS executions, count(duration) AS timed, sum(duration) AS duration_sum
-    FROM (
-        SELECT duration, {BIN} AS bin FROM executions
-        WHERE agent = $1 AND timestamp >= $2 AND timestamp < $2::timestamptz + interval '24 hours'
-    ) x GROUP BY bin
-) b
+_FORGET = [
+    f"""
+DELETE FROM execution_{table}s
+WHERE agent = $1 AND {table} >= coalesce($2::timestamptz, '-infinity')
 """  # noqa: S608 - made from our own constants
+    for table in ("day", "hour")
+]
+_COUNT_HOURS = f"""
+INSERT INTO execution_hours (agent, hour, executions, timed, duration_sum, histogram)
+SELECT $1, hour, sum(executions), sum(timed), coalesce(sum(duration_sum), 0), sum({OF_BIN})
+FROM (
+    SELECT hour, bin, count(*) AS executions, count(duration) AS timed,
+        sum(duration) AS duration_sum
+    FROM (
+        SELECT date_trunc('hour', timestamp, 'UTC') AS hour, duration, {BIN} AS bin FROM executions
+        WHERE agent = $1 AND timestamp >= $2 AND timestamp < $2::timestamptz + interval '24 hours'
+    ) x GROUP BY hour, bin
+) b GROUP BY hour
+"""  # noqa: S608 - made from our own constants
+_COUNT_DAY = """
+INSERT INTO execution_days (agent, day, executions, timed, duration_sum, histogram)
+SELECT $1, $2, sum(executions), sum(timed), sum(duration_sum), sum(histogram)
+FROM execution_hours
+WHERE agent = $1 AND hour >= $2 AND hour < $2::timestamptz + interval '24 hours'
+"""
 _SET_UNTIL = """
 INSERT INTO execution_days_until AS k (agent, until) VALUES ($1, $2)
 ON CONFLICT (agent) DO UPDATE SET until = excluded.until
@@ -51,8 +62,9 @@ async def behind(connection: Connection, until: datetime) -> list[str]:
 
 
 async def count_next(connection: Connection, agent: str, until: datetime) -> bool:
-    """Count a name's next day before ``until``; False when there is none left. To be called in a
-    READ COMMITTED transaction, which holds up flushes of the name's figures until it ends.
+    """Count a name's next day before ``until``, with its hours; False when there is none left. To
+    be called in a READ COMMITTED transaction, which holds up flushes of the name's figures until
+    it ends.
     """
     await connection.execute(LOCK_FIGURES, locks.names([agent]))
     # New statements from here on: they see what the flushes before us committed.
@@ -60,10 +72,12 @@ async def count_next(connection: Connection, agent: str, until: datetime) -> boo
     if known is not None and known >= until:
         return False
     day = await connection.fetchval(_FIRST, agent, known, until)
-    await connection.execute(_FORGET, agent, known)
+    for statement in _FORGET:
+        await connection.execute(statement, agent, known)
     if day is None:
         await connection.execute(_SET_UNTIL, agent, until)
         return False
-    await connection.execute(_COUNT, agent, day)
+    await connection.execute(_COUNT_HOURS, agent, day)
+    await connection.execute(_COUNT_DAY, agent, day)
     await connection.execute(_SET_UNTIL, agent, day + timedelta(days=1))
     return True

@@ -735,6 +735,15 @@ CREATE TABLE execution_days_until (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE execution_hours (
+    agent text NOT NULL,
+    hour timestamptz NOT NULL,
+    executions bigint NOT NULL,
+    timed bigint NOT NULL,
+    duration_sum numeric NOT NULL,
+    histogram numeric NOT NULL
+);
+
 CREATE TABLE inactive_users (
     id text NOT NULL,
     user_id text,
@@ -1036,6 +1045,9 @@ ALTER TABLE ONLY execution_days
 ALTER TABLE ONLY execution_days_until
     ADD CONSTRAINT execution_days_until_pkey PRIMARY KEY (agent);
 
+ALTER TABLE ONLY execution_hours
+    ADD CONSTRAINT execution_hours_pkey PRIMARY KEY (agent, hour);
+
 ALTER TABLE ONLY executions
     ADD CONSTRAINT executions_pkey PRIMARY KEY (id);
 
@@ -1185,9 +1197,9 @@ CREATE TRIGGER audit_trail_truncate BEFORE TRUNCATE ON audit_trail FOR EACH STAT
 
 ALTER TABLE audit_trail ENABLE ALWAYS TRIGGER audit_trail_truncate;
 
-CREATE TRIGGER job_runs_older_workers BEFORE INSERT OR UPDATE ON job_runs FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 20))) EXECUTE FUNCTION older_workers_wait();
+CREATE TRIGGER job_runs_older_workers BEFORE INSERT OR UPDATE ON job_runs FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 22))) EXECUTE FUNCTION older_workers_wait();
 
-CREATE TRIGGER stream_positions_older_workers BEFORE UPDATE ON stream_positions FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 20))) EXECUTE FUNCTION older_workers_wait();
+CREATE TRIGGER stream_positions_older_workers BEFORE UPDATE ON stream_positions FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 22))) EXECUTE FUNCTION older_workers_wait();
 
 ALTER TABLE ONLY alert_deliveries
     ADD CONSTRAINT alert_deliveries_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES alerts(id) ON DELETE CASCADE;

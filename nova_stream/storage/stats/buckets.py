@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
@@ -15,6 +16,9 @@ Length = Literal[
 LENGTHS: tuple[Length, ...] = get_args(Length)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _DAY = timedelta(days=1)
+#: What executions are counted by once their days are over.
+Unit = Literal["hour", "day"]
+UNITS: dict[Unit, timedelta] = {"hour": timedelta(hours=1), "day": _DAY}
 #: The longest range of figures, and the last year of one.
 _LONGEST = timedelta(days=366)
 _LAST_YEAR = 9000
@@ -34,8 +38,7 @@ class Range(NamedTuple):
     @property
     def days(self) -> Range | None:
         """The whole days (UTC) that are in it."""
-        start = EPOCH - (EPOCH - self.start) // _DAY * _DAY
-        end = EPOCH + (self.end - EPOCH) // _DAY * _DAY
+        start, end = _up(self.start, _DAY), _down(self.end, _DAY)
         return Range(start, end) if start < end else None
 
 
@@ -50,6 +53,48 @@ def range_between(start: datetime, end: datetime, until: str) -> Range:
     if end - start > _LONGEST:
         raise ValueError(f"a range has at most {_LONGEST.days} days")
     return Range(start, end)
+
+
+class Units(NamedTuple):
+    """The buckets of a range as whole hours or days (UTC) that are in one of them, and the rest."""
+
+    unit: Unit
+    whole: list[Range]
+    rest: list[Range]
+
+
+def units_of(buckets: Sequence[Range]) -> Units:
+    """Buckets that meet as whole units: days where all begin at midnight (UTC), else hours. What
+    meets is one piece.
+    """
+    days = all(bucket.start == _down(bucket.start, _DAY) for bucket in buckets[1:])
+    unit: Unit = "day" if days else "hour"
+    length = UNITS[unit]
+    whole: list[Range] = []
+    rest: list[Range] = []
+    for start, end in buckets:
+        first = min(_up(start, length), end)
+        last = max(_down(end, length), first)
+        _extend(rest, Range(start, first))
+        _extend(whole, Range(first, last))
+        _extend(rest, Range(last, end))
+    return Units(unit, whole, rest)
+
+
+def _extend(pieces: list[Range], piece: Range) -> None:
+    if piece.start == piece.end:
+        return
+    if pieces and pieces[-1].end == piece.start:
+        piece = Range(pieces.pop().start, piece.end)
+    pieces.append(piece)
+
+
+def _down(instant: datetime, unit: timedelta) -> datetime:
+    return EPOCH + (instant - EPOCH) // unit * unit
+
+
+def _up(instant: datetime, unit: timedelta) -> datetime:
+    return EPOCH - (EPOCH - instant) // unit * unit
 
 
 def length_of(bucket: Length) -> timedelta:

@@ -56,7 +56,8 @@ class BuildFigures(msgspec.Struct, rename="camel", kw_only=True):
 _Error = Annotated[
     float,
     msgspec.Meta(
-        description="How far percentiles may be off: 0.01 where the range has whole days."
+        description="How far percentiles may be off: 0.01 where a range has whole days, but for "
+        "buckets of less than an hour; else 0."
     ),
 ]
 
@@ -122,6 +123,7 @@ class AgentSeries(_Ranged, rename="camel", kw_only=True):
     agent_name: str | None
     bucket: str
     zone: str
+    percentile_error: _Error
     items: list[AgentBucket]
 
 

@@ -5,6 +5,7 @@ one state; all raise what asyncpg raises, and need a connection that is in no tr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from nova_stream.events.times import time_text
@@ -13,7 +14,7 @@ from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.places import AgentPlace, Cursor, FoundPage, found_page
 from nova_stream.storage.stats import ranges_sql as sql
-from nova_stream.storage.stats.buckets import Range
+from nova_stream.storage.stats.buckets import Range, units_of
 from nova_stream.storage.stats.histogram import DURATIONS
 from nova_stream.storage.stats.range_rows import (
     AgentBucket,
@@ -33,6 +34,8 @@ _Found = Mapping[Any, Mapping[str, Any]]
 _Made = TypeVar("_Made", bound=Figures | BuildFigures)
 #: Histograms that are read before others have their turn: each has up to 16 kB.
 _HISTOGRAMS = 20
+#: How far percentiles of histograms may be off.
+_ERROR = 0.01
 
 
 async def agents_range(
@@ -56,7 +59,7 @@ async def agents_range(
         if asked.days is None:
             executions = await _by_key(connection, sql.AGENTS[1], *asked, names)
         else:
-            executions = await _long(connection, sql.LONG_AGENTS, asked, names)
+            executions = await _long(connection, sql.LONG_AGENTS, *asked, *asked.days, names)
 
     def row(name: Mapping[str, Any]) -> AgentRangeRow:
         key = name["agent_name"]
@@ -87,7 +90,7 @@ async def agent_range(
             tasks, executions = [await _by_key(connection, s, *asked, name) for s in sql.AGENT]
         else:
             tasks = await _by_key(connection, sql.AGENT[0], *asked, name)
-            executions = await _long(connection, sql.LONG_AGENT, asked, name)
+            executions = await _long(connection, sql.LONG_AGENT, *asked, *asked.days, name)
     return _figures(
         AgentRange,
         asked,
@@ -112,15 +115,21 @@ async def agent_series(
     ``agent_range`` finds none. ``names`` are those of the buckets' length and of the time zone.
     """
     asked = Range(buckets[0].start, buckets[-1].end)
-    arguments: list[Any] = [*asked, [bucket.start for bucket in buckets]]
-    statements = sql.BUCKETS
-    if name is not None:
-        statements = sql.AGENT_BUCKETS
-        arguments.append(name)
+    statements = sql.SERIES if name is None else sql.AGENT_SERIES
+    arguments = [*asked, [bucket.start for bucket in buckets]]
+    who = [] if name is None else [name]
+    units = None if asked.days is None else units_of(buckets)
     async with snapshot(connection):
         if name is not None and not await known_name(connection, name, unregistered=unregistered):
             return None
-        tasks, executions = [await _by_key(connection, s, *arguments) for s in statements]
+        tasks = await _by_key(connection, statements.tasks, *arguments, *who)
+        if units is None or not units.whole:
+            units = None
+            executions = await _by_key(connection, statements.executions, *arguments, *who)
+        else:
+            pieces = *_ends(units.whole), *_ends(units.rest)
+            statement = statements.counted[units.unit]
+            executions = await _long(connection, statement, *arguments, *pieces, *who)
 
     def made(number: int) -> AgentBucket:
         bucket = buckets[number - 1]
@@ -129,7 +138,8 @@ async def agent_series(
 
     items = await in_turns(made, range(1, len(buckets) + 1))
     times = {"from_": time_text(asked.start), "to": time_text(asked.end)}
-    return AgentSeries(agent_name=name, items=items, **times, **names)
+    error = 0 if units is None else _ERROR
+    return AgentSeries(agent_name=name, items=items, percentile_error=error, **times, **names)
 
 
 async def builds_range(connection: Connection, asked: Range) -> BuildsRange:
@@ -157,12 +167,10 @@ async def builds_series(
     return BuildSeries(items=items, **times, **names)
 
 
-async def _long(connection: Connection, statement: str, asked: Range, *arguments: Any) -> _Found:
+async def _long(connection: Connection, statement: str, *arguments: Any) -> _Found:
     """By key, with percentiles instead of the histograms, of which a few are there at a time."""
-    assert asked.days is not None
     found: dict[Any, Mapping[str, Any]] = {}
-    given = (*asked, *asked.days, *arguments)
-    async for row in connection.cursor(statement, *given, prefetch=_HISTOGRAMS):
+    async for row in connection.cursor(statement, *arguments, prefetch=_HISTOGRAMS):
         fields = dict(row)
         digits = fields.pop("histogram")
         if fields["timed"]:
@@ -171,8 +179,12 @@ async def _long(connection: Connection, statement: str, asked: Range, *arguments
     return found
 
 
+def _ends(pieces: list[Range]) -> tuple[list[datetime], list[datetime]]:
+    return [piece.start for piece in pieces], [piece.end for piece in pieces]
+
+
 def _error(asked: Range) -> float:
-    return 0 if asked.days is None else 0.01
+    return 0 if asked.days is None else _ERROR
 
 
 async def _by_key(connection: Connection, statement: str, *arguments: Any) -> _Found:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from nova_stream.storage.places import Side
+from nova_stream.storage.stats.buckets import UNITS, Unit
 from nova_stream.storage.stats.histogram import BIN, OF_BIN
 from nova_stream.storage.stats.sql import UNREGISTERED
 
@@ -93,6 +96,42 @@ WITH names AS MATERIALIZED (
 {found}"""  # noqa: S608 - made from our own constants
 
 
+def _counted_buckets(unit: Unit, condition: str = "") -> str:
+    return f"""
+WITH names AS MATERIALIZED (
+    SELECT p.agent, least(greatest(k.until, $1), $2) AS open
+    FROM (SELECT DISTINCT agent FROM agent_stats_partials {condition}) p
+    LEFT JOIN execution_days_until k ON k.agent = p.agent
+), open AS (
+    SELECT width_bucket(x.timestamp, $3::timestamptz[]) AS key, x.duration, {BIN} AS bin
+    FROM names n CROSS JOIN LATERAL (
+        SELECT e.timestamp, e.duration
+        FROM unnest($6::timestamptz[], $7::timestamptz[]) AS r (start, "end")
+        JOIN executions e ON e.agent = n.agent
+            AND e.timestamp >= r.start AND e.timestamp < least(r."end", n.open)
+        UNION ALL
+        SELECT timestamp, duration FROM executions
+        WHERE agent = n.agent AND timestamp >= n.open AND timestamp < $2
+    ) x
+), parts AS (
+    SELECT key, executions, timed, duration_sum, {OF_BIN} AS histogram
+    FROM (
+        SELECT key, bin, count(*) AS executions, count(duration) AS timed,
+            sum(duration) AS duration_sum
+        FROM open GROUP BY key, bin
+    ) o
+    UNION ALL
+    SELECT width_bucket(c.{unit}, $3::timestamptz[]), c.executions, c.timed, c.duration_sum,
+        c.histogram
+    FROM names n CROSS JOIN unnest($4::timestamptz[], $5::timestamptz[]) AS w (start, "end")
+    JOIN execution_{unit}s c ON c.agent = n.agent
+        AND c.{unit} >= w.start AND c.{unit} < least(w."end", n.open)
+)
+SELECT key, sum(executions)::bigint AS executions, sum(timed)::bigint AS timed,
+    coalesce(sum(duration_sum), 0) AS duration_sum, sum(histogram)::text AS histogram
+FROM parts GROUP BY key"""  # noqa: S608 - made from our own constants
+
+
 _COUNTED = "SELECT key, executions, timed, duration_sum, histogram::text FROM counted"
 _ALL_COUNTED = """
 UNION ALL
@@ -113,11 +152,30 @@ AGENT = (_tasks(_ONE, _NAMED) + "()", _executions(_ONE, _NAMED) + "()")
 #: and the rows of all other times. As AGENTS with the names $5, and of the name $5.
 LONG_AGENTS = _counted("", f"{_COUNTED} WHERE key = ANY ($5::text[]){_ALL_COUNTED}")
 LONG_AGENT = _counted("WHERE agent = $5", _COUNTED)
-#: By the number of the bucket, of those that begin at $3; of all names, and of the name $4.
-BUCKETS = (_tasks(_BUCKET) + "1", _executions(_BUCKET) + "1")
-AGENT_BUCKETS = (
-    _tasks(_BUCKET, "AND agent_name = $4") + "1",
-    _executions(_BUCKET, "AND agent_name = $4") + "1",
-)
+
+
+class Series(NamedTuple):
+    """By the number of the bucket, of those that begin at $3.
+
+    ``counted`` are executions of ranges that have whole units, from each of $4 to before $5: those
+    that are counted already, and the rows of all other times, which lie from $6 to before $7.
+    """
+
+    tasks: str
+    executions: str
+    counted: dict[Unit, str]
+
+
+def _series(condition: str, counted: str) -> Series:
+    return Series(
+        _tasks(_BUCKET, condition) + "1",
+        _executions(_BUCKET, condition) + "1",
+        {unit: _counted_buckets(unit, counted) for unit in UNITS},
+    )
+
+
+#: Of all names; of the name that is the last argument.
+SERIES = _series("", "")
+AGENT_SERIES = _series("AND agent_name = $4", "WHERE agent = $8")
 BUILDS = _builds(_ONE) + "()"
 BUILD_BUCKETS = _builds(_BUCKET) + "1"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -204,6 +205,7 @@ async def cached_at(runs: Runs) -> set[Any]:
 
 
 DAY = "UPDATE execution_days SET {0} WHERE agent = 'MARS'"
+HOUR = "UPDATE execution_hours SET {0} WHERE agent = 'MARS'"
 
 
 @pytest.mark.parametrize(
@@ -211,9 +213,15 @@ DAY = "UPDATE execution_days SET {0} WHERE agent = 'MARS'"
     [
         (DAY.format("executions = executions + 1"), ["executions"]),
         (DAY.format("timed = 0, duration_sum = 1"), ["timed", "duration_sum"]),
-        (DAY.format("histogram = histogram * 1e9"), ["histogram"]),
-        (DAY.format("day = day - interval '1 day'"), ["row", "row"]),
-        ("DELETE FROM execution_days WHERE agent = 'MARS'", ["row"]),
+        # The hours of a day are held to the day's histogram.
+        (DAY.format("histogram = histogram * 1e9"), ["histogram", "histogram"]),
+        (DAY.format("day = day - interval '1 day'"), ["row"] * 4),
+        ("DELETE FROM execution_days WHERE agent = 'MARS'", ["row", "row"]),
+        (HOUR.format("executions = executions + 1"), ["executions"]),
+        (HOUR.format("timed = 0, duration_sum = 1"), ["timed", "duration_sum"]),
+        (HOUR.format("histogram = histogram * 1e9"), ["histogram"]),
+        (HOUR.format("hour = hour - interval '1 hour'"), ["row", "row"]),
+        ("DELETE FROM execution_hours WHERE agent = 'MARS'", ["row", "row"]),
         ("DELETE FROM execution_days_until WHERE agent = 'MARS'", []),  # they are open again
     ],
 )
@@ -221,21 +229,19 @@ async def test_days_that_are_not_as_counted_are_told_and_counted_anew(
     runs: Runs, nova_settings: Settings, statement: str, figures: list[str]
 ) -> None:
     await runs.run(run_once)
-    days = "SELECT * FROM execution_days ORDER BY agent, day"
-    right = await runs.fetch(days)
+    counted = "SELECT * FROM execution_days UNION ALL SELECT * FROM execution_hours ORDER BY 1, 2"
+    right = await runs.fetch(counted)
     assert right
     assert (await audit(nova_settings)).differences == []
     await runs.execute(statement)
     told = (await audit(nova_settings)).differences
     assert [difference.figure for difference in told] == figures
-    assert {difference.row for difference in told} <= {
-        "executions of MARS on 2026-02-19",
-        "executions of MARS on 2026-02-18",
-    }
+    place = r"executions of MARS ((by hours )?on 2026-02-1[89]|at 2026-02-19T1[12]:00Z)"
+    assert [d.row for d in told if not re.fullmatch(place, d.row)] == []
     found = await runs.run(run_once)
     assert found["drift"] == len(figures)
     assert (await audit(nova_settings)).differences == []
-    assert await runs.fetch(days) == right
+    assert await runs.fetch(counted) == right
 
 
 async def test_days_that_are_over_are_counted_and_open_again_for_what_comes_late(

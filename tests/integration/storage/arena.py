@@ -32,7 +32,7 @@ BUILD_COLUMNS = ", ".join(BuildFigures.__struct_fields__)
 _CLEAN = """
 TRUNCATE agents, builds, tasks, executions, agent_stats_cache, agent_stats_partials,
     build_stats_cache, build_stats_partials, execution_days, execution_days_until,
-    stream_positions, stream_topics, dead_letters;
+    execution_hours, stream_positions, stream_topics, dead_letters;
 INSERT INTO build_stats_cache VALUES (1, 0, 0, 0, 0, 0, 0, NULL, now())
 """
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from nova_stream.clock import EPOCH
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.places import AgentPlace, Cursor
 from nova_stream.storage.stats import ranges
-from nova_stream.storage.stats.buckets import Range
+from nova_stream.storage.stats.buckets import UNITS, Range
 from nova_stream.storage.stats.range_rows import (
     AgentBucket,
     AgentRangeRow,
@@ -84,6 +85,9 @@ async def range_differences(connection: Connection, dice: random.Random) -> list
             return []
         far = dice.choice([timedelta(0), timedelta(days=2)])
         cuts = {dice.choice(times) + dice.choice([-1, 0, 0, 1]) * _MILLI for _ in range(5)}
+        unit = dice.choice([None, *UNITS.values()])
+        if unit is not None:  # whole units have their counts at hand
+            cuts = {EPOCH + (cut - EPOCH) // unit * unit for cut in cuts}
         ordered = sorted({*cuts, min(times) - far, max(times) + _MILLI + far})
         ordered = ordered[dice.choice([0, 0, 1]) :]
         pieces = [Range(a, b) for a, b in pairwise(ordered)]
@@ -135,7 +139,11 @@ async def _differences(
         compared += [(name, *pair) for pair in zip(pieces, series.items, strict=True)]
     for who, piece, found in compared:
         wanted, done = rows.of(who, piece), _done(found, "tasks", "duration")
-        if everyone.percentile_error and not isinstance(found, AgentBucket):
+        if (
+            together.percentile_error
+            if isinstance(found, AgentBucket)
+            else everyone.percentile_error
+        ):
             done = _as_exact(done, wanted)
         if wanted != done:
             yield f"{who} from {piece} is {found}, wanted {wanted}"

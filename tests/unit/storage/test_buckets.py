@@ -9,8 +9,16 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.clock import from_millis
-from nova_stream.storage.stats.buckets import LENGTHS, Length, Range, buckets_of, length_of
+from nova_stream.clock import EPOCH, from_millis
+from nova_stream.storage.stats.buckets import (
+    LENGTHS,
+    UNITS,
+    Length,
+    Range,
+    buckets_of,
+    length_of,
+    units_of,
+)
 
 ZONES = (
     "UTC",
@@ -51,6 +59,38 @@ def test_buckets_meet_and_cover_the_range(
             assert midnight == bucket.start or local.hour == 1  # a midnight that was left out
         else:
             assert (bucket.start - midnight) % length_of(length) == timedelta(0)
+
+
+@given(
+    start=_instants,
+    buckets=st.floats(0.001, 100),
+    length=st.sampled_from(LENGTHS),
+    zone=st.sampled_from(ZONES),
+)
+def test_units_are_each_in_one_bucket_and_cover_the_range_with_the_rest(
+    start: datetime, buckets: float, length: Length, zone: str
+) -> None:
+    end = start + max(buckets * length_of(length), timedelta(milliseconds=1))
+    found = buckets_of(Range(start, end), length, ZoneInfo(zone))
+    unit, whole, rest = units_of(found)
+    pieces = sorted([*whole, *rest])
+    assert (pieces[0].start, pieces[-1].end) == (start, end)
+    assert all(a.end == b.start for a, b in pairwise(pieces))
+    assert all(a.end < b.start for part in (whole, rest) for a, b in pairwise(part))
+    edges = {bucket.start for bucket in found} | {end}
+    for piece in whole:
+        assert (
+            (piece.start - EPOCH) % UNITS[unit] == (piece.end - EPOCH) % UNITS[unit] == timedelta()
+        )
+    for edge in edges:
+        assert all(
+            (edge - EPOCH) % UNITS[unit] == timedelta() for p in whole if p.start < edge < p.end
+        )
+    # What is no whole unit holds an edge of a bucket.
+    assert all(piece.end - piece.start < 2 * UNITS[unit] * len(edges) for piece in rest)
+    if unit == "hour":
+        inner = [bucket.start for bucket in found[1:]]
+        assert any((edge - EPOCH) % UNITS["day"] for edge in inner)
 
 
 def test_a_day_is_as_long_as_its_time_zone_has_it() -> None:
