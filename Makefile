@@ -18,7 +18,7 @@ WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup dev coverage test test-all test-long test-serial test-pages test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-peers bench-scale chaos chaos-mutations chaos-pages simulate lock client-types clean
+.PHONY: help setup dev coverage test test-all test-long test-serial test-pages test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-ranges bench-peers bench-scale chaos chaos-mutations chaos-pages simulate lock client-types clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ bench-jobs: setup ## the guide's seven jobs at the guide's sizes, and the stream
 
 bench-api: setup ## streams and reads of the API under load, beside a recount in SQL
 	@$(BIN)/python -m benchmarks.api $(ARGS)
+
+bench-ranges: setup ## figures and series of ranges of time at ten times the guide's sizes
+	@$(BIN)/python -m benchmarks.ranges $(ARGS)
 
 bench-page: setup ## how soon each page shows something, with 100,000 tasks behind it and 20 changes a second
 	@$(BIN)/python -m pytest tests/browser/test_large.py -o log_cli=true -o log_cli_level=INFO $(ARGS)

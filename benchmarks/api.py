@@ -64,7 +64,7 @@ _RECOUNT = {
         ) t""",
     PATHS[2]: "SELECT * FROM build_stats_recount",
 }
-_API = (*WORKER[:-1], "api", "--port")
+API = (*WORKER[:-1], "api", "--port")
 _CLIENTS = (sys.executable, "-m", "benchmarks.api_load")
 
 
@@ -78,7 +78,7 @@ def measure(say: Say, *, streams: int, reads: float, rate: int, seconds: float) 
         port = free_port()
         with (
             process(servers, "worker", WORKER, settings) as worker,
-            process(servers, "api", (*_API, str(port)), settings) as api,
+            process(servers, "api", (*API, str(port)), settings) as api,
         ):
             bench = _Bench(servers, settings, worker, api, f"http://127.0.0.1:{port}", say)
             return asyncio.run(bench.run(streams, reads, rate, seconds))

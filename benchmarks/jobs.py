@@ -55,7 +55,7 @@ SECONDS = 30.0
 #: The most that a probe may take beside the jobs, in milliseconds.
 TARGET = 500.0
 
-_NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
+NOW = datetime(2026, 2, 20, 12, tzinfo=UTC)
 _DAY = 86_400
 _TICKS = 100  # of the kernel, a second
 #: Seconds in which a server notices that a session has ended.
@@ -110,7 +110,7 @@ async def _run(job: Job, settings: Settings, run_id: int) -> tuple[float, float,
 
         context = JobContext(
             settings=settings,
-            now=_NOW,
+            now=NOW,
             dry_run=False,
             run_id=run_id,
             connect=session.open,
@@ -133,7 +133,7 @@ def measure(
             say(f"filling a database with {scale} times the guide's sizes")
             with servers.database() as database:
                 settings = _settings(servers, database)
-                asyncio.run(_fill(settings, scale))
+                asyncio.run(fill(settings, scale))
                 with process(servers, "worker", _worker(), settings):
                     say("running the jobs")
                     jobs = asyncio.run(_rounds(settings, rounds))
@@ -157,12 +157,14 @@ def _worker() -> tuple[str, ...]:
     return ("env", *never, *WORKER)
 
 
-async def _fill(settings: Settings, scale: int) -> None:
+async def fill(settings: Settings, scale: int, days: int = 29) -> None:
+    """The guide's sizes times ``scale``, with partials and caches, and ``days`` of executions."""
     # A record fixes the kind of the topics' versions.
     line = {"entity": "builds", "op": "d", "before": {"id": "nobody"}}
     await publish(settings, [change_line(line)])
     async with connected(settings) as connection:
-        for statement in FILL.replace("$scale", str(scale)).split(";\n"):
+        text = FILL.replace("$scale", str(scale)).replace("$days", str(days))
+        for statement in text.split(";\n"):
             await connection.execute(statement, timeout=1800)
         await connection.execute("VACUUM ANALYZE", timeout=1800)
     await _settle(settings)
@@ -214,8 +216,8 @@ async def _bring_due(settings: Settings, number: int) -> None:
 
 
 def _runs_a_day(text: str) -> int:
-    schedule, count, at = parse(text), 0, _NOW
-    while (at := schedule.next(at)) <= _NOW + timedelta(seconds=_DAY):
+    schedule, count, at = parse(text), 0, NOW
+    while (at := schedule.next(at)) <= NOW + timedelta(seconds=_DAY):
         count += 1
     return count
 

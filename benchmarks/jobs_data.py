@@ -16,7 +16,8 @@ GUIDE = {
 _MARKERS = "version, version_minor, changed_at, src_partition, src_offset, doc"
 _MARKED = "1, 0, timestamptz '2026-01-01', 0, n"
 
-#: A database of the guide's sizes times $scale, with nothing due.
+#: A database of the guide's sizes times $scale, with nothing due where its executions are of the
+#: last 29 $days.
 FILL = f"""
 INSERT INTO agents (id, name, created_at, {_MARKERS})
 SELECT 'a' || n, 'AGENT-' || n, '2026-01-01', {_MARKED},
@@ -37,7 +38,7 @@ SELECT 't' || n, 'b' || (1 + n % (1250 * $scale)), 'AGENT-' || (1 + n % 21),
 FROM generate_series(1, 10000 * $scale) n;
 INSERT INTO executions (id, task_id, agent, duration, timestamp, {_MARKERS})
 SELECT 'e' || n, 't' || (1 + n % (10000 * $scale)), 'AGENT-' || (1 + n % 21), n % 60000,
-    timestamptz '2026-02-20 12:00Z' - n * interval '29 days' / (229333 * $scale), {_MARKED},
+    timestamptz '2026-02-20 12:00Z' - n * interval '$days days' / (229333 * $scale), {_MARKED},
     jsonb_build_object('id', 'e' || n, 'model', 'local-7b', 'gatesPassed', true,
         'prompt', repeat(md5(n::text), 12), 'response', repeat(md5((n + 1)::text), 24))
 FROM generate_series(1, 229333 * $scale) n;

@@ -8,11 +8,17 @@ stands as 0, what is the most or more as the most. The count of each bin has nin
 from __future__ import annotations
 
 import math
+import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import accumulate
 
 #: Decimal digits of a bin's count.
 _DIGITS = 9
+_NONE = "0" * _DIGITS
+#: The count of a bin; of bins that are empty at most the last one.
+_COUNTS = re.compile(rf"(?:{_NONE})*(\d{{{_DIGITS}}})")
 
 
 class Scale:
@@ -34,7 +40,7 @@ class Scale:
         return 1 + math.floor(math.log(milliseconds / self.least) / self.log)
 
     def percentiles(self, digits: str, percents: Sequence[int]) -> list[float]:
-        """For each of the rising ``percents`` a time within half a bin of the smallest one that so
+        """For each of the ``percents`` a time within half a bin of the smallest one that so
         many percent do not exceed, of the histogram with these digits; it must have one.
         """
         return [self._middle(number) for number in _ranks(digits, percents)]
@@ -66,21 +72,18 @@ def histogram_of(counts: Mapping[int, int]) -> Decimal:
 
 
 def _ranks(digits: str, percents: Sequence[int]) -> list[int]:
-    """For each of the rising ``percents`` the bin that has the smallest one that so many percent do
+    """For each of the ``percents`` the bin that has the smallest one that so many percent do
     not exceed.
     """
-    used = len(digits.rstrip("0"))
-    number = (len(digits) - used) // _DIGITS  # of the first bin that is not empty
-    ends = range(len(digits) - number * _DIGITS, 0, -_DIGITS)
-    bins = [int(digits[max(0, end - _DIGITS) : end]) for end in ends]
-    total = sum(bins)
-    counts = iter(bins)
-    found: list[int] = []
-    passed = next(counts)
-    for percent in percents:
-        rank = -(-percent * total // 100)
-        while passed < rank:
-            passed += next(counts)
-            number += 1
-        found.append(number)
-    return found
+    size = -(-len(digits) // _DIGITS)
+    text = digits.zfill(size * _DIGITS)
+    starts: Sequence[int] = range(0, len(text), _DIGITS)
+    if text.count(_NONE) * 2 < size:
+        counts = [int(text[start : start + _DIGITS]) for start in starts]
+    else:  # an hour's: those of few of its bins are looked for
+        found = list(_COUNTS.finditer(text))
+        starts = [one.start(1) for one in found]
+        counts = [int(one[1]) for one in found]
+    passed = list(accumulate(reversed(counts)))
+    ranks = [-(-percent * passed[-1] // 100) for percent in percents]
+    return [size - 1 - starts[-1 - bisect_left(passed, rank)] // _DIGITS for rank in ranks]

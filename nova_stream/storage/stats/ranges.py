@@ -33,7 +33,7 @@ from nova_stream.storage.stats.read import Bounds, in_turns, known_name, shown
 _Found = Mapping[Any, Mapping[str, Any]]
 _Made = TypeVar("_Made", bound=Figures | BuildFigures)
 #: Histograms that are read before others have their turn: each has up to 16 kB.
-_HISTOGRAMS = 20
+_HISTOGRAMS = 50
 #: How far percentiles of histograms may be off.
 _ERROR = 0.01
 

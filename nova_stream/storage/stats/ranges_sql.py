@@ -96,6 +96,9 @@ WITH names AS MATERIALIZED (
 {found}"""  # noqa: S608 - made from our own constants
 
 
+_COUNTS = "executions, timed, duration_sum, histogram"
+
+
 def _counted_buckets(unit: Unit, condition: str = "") -> str:
     return f"""
 WITH names AS MATERIALIZED (
@@ -106,14 +109,17 @@ WITH names AS MATERIALIZED (
     SELECT width_bucket(x.timestamp, $3::timestamptz[]) AS key, x.duration, {BIN} AS bin
     FROM names n CROSS JOIN LATERAL (
         SELECT e.timestamp, e.duration
-        FROM unnest($6::timestamptz[], $7::timestamptz[]) AS r (start, "end")
-        JOIN executions e ON e.agent = n.agent
-            AND e.timestamp >= r.start AND e.timestamp < least(r."end", n.open)
+        FROM unnest($6::timestamptz[], $7::timestamptz[]) AS r (start, "end") CROSS JOIN LATERAL (
+            SELECT timestamp, duration FROM executions
+            WHERE agent = n.agent AND timestamp >= r.start AND timestamp < least(r."end", n.open)
+            OFFSET 0
+        ) e
         UNION ALL
         SELECT timestamp, duration FROM executions
         WHERE agent = n.agent AND timestamp >= n.open AND timestamp < $2
     ) x
 ), parts AS (
+    -- OFFSET 0 has each piece looked up: joined, all that a name has is held to every piece.
     SELECT key, executions, timed, duration_sum, {OF_BIN} AS histogram
     FROM (
         SELECT key, bin, count(*) AS executions, count(duration) AS timed,
@@ -121,11 +127,13 @@ WITH names AS MATERIALIZED (
         FROM open GROUP BY key, bin
     ) o
     UNION ALL
-    SELECT width_bucket(c.{unit}, $3::timestamptz[]), c.executions, c.timed, c.duration_sum,
-        c.histogram
+    SELECT width_bucket(c.{unit}, $3::timestamptz[]), {_COUNTS}
     FROM names n CROSS JOIN unnest($4::timestamptz[], $5::timestamptz[]) AS w (start, "end")
-    JOIN execution_{unit}s c ON c.agent = n.agent
-        AND c.{unit} >= w.start AND c.{unit} < least(w."end", n.open)
+    CROSS JOIN LATERAL (
+        SELECT {unit}, {_COUNTS} FROM execution_{unit}s
+        WHERE agent = n.agent AND {unit} >= w.start AND {unit} < least(w."end", n.open)
+        OFFSET 0
+    ) c
 )
 SELECT key, sum(executions)::bigint AS executions, sum(timed)::bigint AS timed,
     coalesce(sum(duration_sum), 0) AS duration_sum, sum(histogram)::text AS histogram
