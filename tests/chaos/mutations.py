@@ -67,7 +67,7 @@ MUTATIONS = (
             Edit(
                 _FLUSH,
                 "            whole = await self._truncate(",
-                "            await self._finish(admitted)\n"
+                "            await together.execute(connection, await self._finish(admitted))\n"
                 "            await connection.execute(sql.COMMIT)\n"
                 "            await __import__('asyncio').sleep(0.1)\n"
                 "            await connection.execute(sql.BEGIN)\n"
@@ -156,12 +156,12 @@ MUTATIONS = (
         (
             Edit(
                 _FLUSH,
-                "            await self._refresh_caches()\n",
+                "            await self._refresh_caches(",
                 "            if whole:\n"
-                "                await self._finish(admitted)\n"
+                "                await together.execute(connection, await self._finish(admitted))\n"
                 "            await connection.execute(sql.COMMIT)\n"
                 "            await connection.execute(sql.BEGIN)\n"
-                "            await self._refresh_caches()\n",
+                "            await self._refresh_caches(",
             ),
         ),
     ),

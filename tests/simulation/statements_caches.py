@@ -13,6 +13,7 @@ from nova_stream.events.change import Entity
 from nova_stream.storage.apply import sql
 from nova_stream.storage.apply.together import joined
 from tests.simulation.database import Row, Transaction
+from tests.simulation.statements_positions import POSITIONS
 
 NAME_PARTIALS, BUILD_PARTIALS = "agent_stats_partials", "build_stats_partials"
 NAME_CACHE, BUILD_CACHE = "agent_stats_cache", "build_stats_cache"
@@ -97,16 +98,32 @@ def _open_days(_tx: Transaction, _agents: Sequence[str], _times: Sequence[Any]) 
     return []
 
 
+def _move_positions(
+    tx: Transaction,
+    topics: Sequence[str],
+    partitions: Sequence[int],
+    offsets: Sequence[int],
+    _ends: Sequence[int | None],
+) -> _Writes:
+    writes: _Writes = []
+    for topic, partition, offset in zip(topics, partitions, offsets, strict=True):
+        row = tx.get(POSITIONS, (topic, partition))
+        if row is not None:
+            writes.append((POSITIONS, (topic, partition), row | {"next_offset": offset}))
+    return writes
+
+
 #: In the order in which a flush may send them as one: statement, what it writes, its parameters.
 _PARTS: tuple[tuple[str, Callable[..., _Writes], int], ...] = (
     (sql.OPEN_DAYS, _open_days, 2),
     (sql.DROP_AGENTS_FROM_CACHE, _drop_agents, 1),
     (sql.REFRESH_AGENTS, _refresh_agents, 1),
     (sql.REFRESH_BUILDS, _refresh_builds, 0),
+    (sql.MOVE_POSITIONS, _move_positions, 4),
 )
 
 
-async def write_caches(
+async def write(
     tx: Transaction, *given: Any, parts: Sequence[tuple[str, Callable[..., _Writes], int]]
 ) -> list[Row]:
     # All is read before anything is locked: the statement has one snapshot.
@@ -123,7 +140,7 @@ async def write_caches(
 HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     sql.LOCK_FIGURES: ("LOCK_FIGURES", lock_figures),
 } | {
-    joined(tuple(text for text, *_ in parts)): ("WRITE CACHES", partial(write_caches, parts=parts))
+    joined(tuple(text for text, *_ in parts)): ("FINISH", partial(write, parts=parts))
     for count in range(1, len(_PARTS) + 1)
     for parts in combinations(_PARTS, count)
 }

@@ -55,21 +55,6 @@ async def lock_positions(
     return found
 
 
-async def move_positions(
-    tx: Transaction,
-    topics: Sequence[str],
-    partitions: Sequence[int],
-    offsets: Sequence[int],
-    _ends: Sequence[int | None],
-) -> list[Row]:
-    for topic, partition, offset in zip(topics, partitions, offsets, strict=True):
-        key = (topic, partition)
-        row = await tx.lock(POSITIONS, key)
-        if row is not None:
-            tx.put(POSITIONS, key, row | {"next_offset": offset})
-    return []
-
-
 async def fix_version_kind(tx: Transaction, topic: str, kind: str) -> list[Row]:
     row = await tx.lock(TOPICS, topic)
     assert row is not None
@@ -135,7 +120,6 @@ HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     sql.ENSURE_POSITIONS: ("ENSURE_POSITIONS", ensure_positions),
     sql.READ_POSITIONS: ("READ_POSITIONS", read_positions),
     sql.LOCK_POSITIONS: ("LOCK_POSITIONS", lock_positions),
-    sql.MOVE_POSITIONS: ("MOVE_POSITIONS", move_positions),
     sql.FIX_VERSION_KIND: ("FIX_VERSION_KIND", fix_version_kind),
     sql.LOCK_TOPIC: ("LOCK_TOPIC", lock_topic),
     sql.LOCK_TOPIC_POSITIONS: ("LOCK_TOPIC_POSITIONS", lock_topic_positions),

@@ -81,9 +81,7 @@ class Flush:
             if whole:
                 for entity, some in entities(admitted).items():
                     await self._apply(entity, some)
-            await self._refresh_caches()
-            if whole:
-                await self._finish(admitted)
+            await self._refresh_caches(*[await self._finish(admitted)] if whole else ())
             await connection.execute(sql.COMMIT)
         except BaseException:
             # On a connection that broke it fails, which must not hide a cancellation.
@@ -190,7 +188,8 @@ class Flush:
             for change, column in found.uncountable:
                 chunks[change.partition].bury(change, "missing_field", _unknown(column))
 
-    async def _refresh_caches(self) -> None:
+    async def _refresh_caches(self, *more: tuple[Any, ...]) -> None:
+        """Refresh the caches of what has moved; ``more`` statements are sent with that."""
         names = sorted(self._names)
         keys = locks.names(names)
         if self._builds_moved:
@@ -208,9 +207,10 @@ class Flush:
         if self._builds_moved:
             parts.append((sql.REFRESH_BUILDS,))
         # A new statement: it sees what the transactions before us committed.
-        await together.execute(self._connection, *parts)
+        await together.execute(self._connection, *parts, *more)
 
-    async def _finish(self, admitted: list[AdmittedChunk]) -> None:
+    async def _finish(self, admitted: list[AdmittedChunk]) -> tuple[Any, ...]:
+        """All else that is written once everything is applied; gives what moves the positions."""
         connection = self._connection
         dead = [letter for a in admitted for letter in a.dead]
         if dead:
@@ -223,7 +223,7 @@ class Flush:
         by_lsn = [a for a in admitted if a.kind is VersionKind.LSN]
         if by_lsn:
             await sources.keep(connection, [(*a.chunk.key, a.source) for a in by_lsn])
-        await connection.execute(
+        return (
             sql.MOVE_POSITIONS,
             [a.chunk.topic for a in admitted],
             [a.chunk.partition for a in admitted],
