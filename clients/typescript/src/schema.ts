@@ -3466,7 +3466,21 @@ export interface components {
          *       "databaseState": "up",
          *       "kafkaUp": true,
          *       "kafkaState": "up",
-         *       "lag": 0,
+         *       "lag": 12,
+         *       "topics": [
+         *         {
+         *           "topic": "nova.tasks",
+         *           "lag": 12,
+         *           "partitions": 8,
+         *           "partitionsWaiting": 1
+         *         },
+         *         {
+         *           "topic": "nova.users",
+         *           "lag": 0,
+         *           "partitions": 8,
+         *           "partitionsWaiting": 0
+         *         }
+         *       ],
          *       "partitions": 48,
          *       "throughput": 812.4,
          *       "freshnessMs": 41,

@@ -178,7 +178,11 @@ STREAM_STATUS = {
     "databaseState": "up",
     "kafkaUp": True,
     "kafkaState": "up",
-    "lag": 0,
+    "lag": 12,
+    "topics": [
+        {"topic": "nova.tasks", "lag": 12, "partitions": 8, "partitionsWaiting": 1},
+        {"topic": "nova.users", "lag": 0, "partitions": 8, "partitionsWaiting": 0},
+    ],
     "partitions": 48,
     "throughput": 812.4,
     "freshnessMs": 41.0,
