@@ -1,1 +1,1 @@
-"""Everything that talks to Kafka, but for the consumer inside Faust (``stream/transport.py``)."""
+"""Everything that talks to Kafka, but for Faust's consumer (``stream/fetch_thread.py``)."""

@@ -3,7 +3,7 @@
 Lag is records that are there to be applied. Markers of transactions, what was aborted, what
 compaction or retention took away, and what an open transaction holds back are none: the last is
 told by itself. What is applied, Postgres says (``storage/apply/positions.py``); the offsets that
-``stream/transport.py`` commits to Kafka are for other tools.
+``stream/seeking.py`` commits to Kafka are for other tools.
 """
 
 from __future__ import annotations

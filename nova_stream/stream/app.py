@@ -14,7 +14,8 @@ from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 from nova_stream.stream.intake import SingleValue
 from nova_stream.stream.pumps import Pumps
-from nova_stream.stream.transport import Source, chunk_transport
+from nova_stream.stream.seeking import Source
+from nova_stream.stream.transport import chunk_transport
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)

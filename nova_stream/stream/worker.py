@@ -34,8 +34,9 @@ from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.pumps import Pumps, decoders_of
 from nova_stream.stream.samples import Recent, Samples
 from nova_stream.stream.schema_wait import SchemaWait
+from nova_stream.stream.seeking import Source
 from nova_stream.stream.spans import FlushSpans
-from nova_stream.stream.transport import Source, crashed
+from nova_stream.stream.transport import crashed
 from nova_stream.telemetry import get_logger
 from nova_stream.tracing import tracer_of
 

@@ -44,7 +44,7 @@ _FLUSH = "nova_stream/storage/apply/flush.py"
 _ADMISSION = "nova_stream/storage/apply/admission.py"
 _SQL = "nova_stream/storage/apply/sql.py"
 _FAULTS = "nova_stream/storage/faults.py"
-_TRANSPORT = "nova_stream/stream/transport.py"
+_SEEKING = "nova_stream/stream/seeking.py"
 _SCHEDULER = "nova_stream/jobs/engine/scheduler.py"
 _COMPACTION = "nova_stream/jobs/archive/compaction.py"
 
@@ -52,11 +52,11 @@ _NO_GAP = Edit(_ADMISSION, "if position < chunk.start:", "if False:")
 _FROM_THE_END = (
     _NO_GAP,
     Edit(
-        _TRANSPORT,
+        _SEEKING,
         "wanted = {tp: max(positions[tp].next_offset, begins[tp]) for tp in tps}",
         "wanted = {tp: ends[tp] if positions[tp].next_offset else begins[tp] for tp in tps}",
     ),
-    Edit(_TRANSPORT, "start=position.next_offset,", "start=wanted[tp],"),
+    Edit(_SEEKING, "start=position.next_offset,", "start=wanted[tp],"),
 )
 
 MUTATIONS = (

@@ -8,6 +8,7 @@ from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.apply.admission import Admission
 from nova_stream.stream import pumps
 from nova_stream.stream.intake import Intake
+from nova_stream.stream.seeking import SeekingConsumer
 from nova_stream.stream.transport import ChunkConsumer
 from nova_stream.stream.worker import Worker
 from tests.simulation.mutation import Mutation
@@ -78,7 +79,7 @@ MUTATIONS = [
     ),
     Mutation("memory is not given back", 100, pumps, "_giving_back", _not_given_back),
     Mutation("what is dropped is stepped over", 500, Intake, "close", _stepped_over),
-    Mutation("partitions are not sought again", 500, ChunkConsumer, "seek_again", _never),
+    Mutation("partitions are not sought again", 500, SeekingConsumer, "seek_again", _never),
     Mutation("others' flushes go unnoticed", 200, Admission, "_admit_chunk", _never_complete),
     Mutation("a generation begins in between", 500, positions, "_next_generation", _number_alone),
 ]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from nova_stream.jobs.engine import ledger, runner, scheduler, session
-from nova_stream.stream import flusher, letter_limit, pumps, transport
+from nova_stream.stream import flusher, letter_limit, pumps, seeking, transport
 from nova_stream.stream import worker as stream_worker
 from tests.simulation import jobs_plan, stream_plan
 from tests.simulation.connection import FAULTS
@@ -95,9 +95,10 @@ def _end(loop: VirtualLoop) -> None:
 def simulated() -> Iterator[None]:
     """The product with virtual time, with our Postgres and without logs."""
     time: Any = VirtualTime(lambda: asyncio.get_running_loop().time())
-    logging = (transport, pumps, flusher, letter_limit, stream_worker, scheduler, runner)
+    reading = (transport, seeking, pumps, flusher)
+    logging = (*reading, letter_limit, stream_worker, scheduler, runner)
     patches: list[Any] = [patch.object(module, "_log", Errors()) for module in logging]
-    timed = (transport, pumps, flusher, scheduler, runner)
+    timed = (*reading, scheduler, runner)
     patches += [patch.object(module, "time", time) for module in timed]
     connecting = (stream_worker, session, ledger, runner)
     patches += [patch.object(module, "connect", connect) for module in connecting]

@@ -22,7 +22,7 @@ from nova_stream.stream.intake import Budget, Intake
 from nova_stream.stream.letter_limit import LetterLimit
 from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.pumps import Pumps, decoders_of
-from nova_stream.stream.transport import Source
+from nova_stream.stream.seeking import Source
 from tests.simulation.kafka import Broker, SimulatedConsumer, life_of
 from tests.simulation.process import NOTHING, Process, connect
 

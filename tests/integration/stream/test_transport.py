@@ -26,6 +26,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.change import Entity
+from nova_stream.stream.seeking import SeekingConsumer
 from nova_stream.stream.transport import ChunkConsumer
 from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage
@@ -41,8 +42,8 @@ def task(id_: str, seq: int, **fields: Any) -> bytes:
 @pytest.mark.parametrize("package", READ)
 def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
     assert version(package).startswith(READ[package]), (
-        f"{package} {version(package)} is new: read again what nova_stream/stream/transport.py "
-        "overrides and uses, then change this test"
+        f"{package} {version(package)} is new: read again what fetch_thread.py, seeking.py and "
+        "transport.py of nova_stream/stream override and use, then change this test"
     )
 
 
@@ -86,8 +87,14 @@ def test_what_is_overridden_or_called_has_the_form_that_was_read(
 
 
 def test_what_is_overridden_is_something_that_exists() -> None:
-    own = {n for n, v in vars(ChunkConsumer).items() if inspect.isfunction(v)}
-    ours = {"seek_again", "follow_positions", "follow_topics", "acknowledge", "lag", "watch_rights"}
+    own = {
+        name
+        for consumer in (SeekingConsumer, ChunkConsumer)
+        for name, value in vars(consumer).items()
+        if inspect.isfunction(value)
+    }
+    ours = {"seek_again", "seek_due", "note_step", "explain_steps", "follow_positions"}
+    ours |= {"follow_topics", "acknowledge", "lag", "watch_rights"}
     added = {n for n in own if not hasattr(Consumer, n)}
     private = {n for n in added if n.startswith("_")}
     assert added - private == ours

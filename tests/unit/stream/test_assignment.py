@@ -9,13 +9,13 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from nova_stream.stream import transport
-from nova_stream.stream.transport import _Thread
+from nova_stream.stream import fetch_thread
+from nova_stream.stream.fetch_thread import FetchThread
 
 
 @pytest.fixture
 def thread() -> Any:
-    found = object.__new__(_Thread)
+    found = object.__new__(FetchThread)
     found._ensure_consumer = lambda: SimpleNamespace(assignment=lambda: found.given)
     return found
 
@@ -33,7 +33,7 @@ def test_it_is_what_aiokafka_has_at_each_moment(thread: Any) -> None:
 def test_it_is_translated_once(thread: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     thread.given = assigned(*range(256))
     thread.assignment()
-    monkeypatch.setattr(transport, "ensure_TPset", None)
+    monkeypatch.setattr(fetch_thread, "ensure_TPset", None)
     assert len(thread.assignment()) == 256
 
 

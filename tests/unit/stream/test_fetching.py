@@ -15,8 +15,9 @@ from nova_stream.events.change import Entity
 from nova_stream.settings import load_settings
 from nova_stream.storage.apply.positions import Position
 from nova_stream.stream import app as wiring
+from nova_stream.stream.fetch_thread import FetchedRecords
 from nova_stream.stream.intake import Budget, Intake
-from nova_stream.stream.transport import Source, _FetchedRecords
+from nova_stream.stream.seeking import Source
 
 PLACE = TP("nova.tasks", 0)
 
@@ -78,15 +79,15 @@ class Log:
     async def _ends(self, *tps: TP) -> dict[TP, int]:
         return dict.fromkeys(tps, self.end)
 
-    async def _getmany(self, active: set[TP], *_: Any, **__: Any) -> _FetchedRecords:
+    async def _getmany(self, active: set[TP], *_: Any, **__: Any) -> FetchedRecords:
         if self.while_fetching is not None:
             meanwhile, self.while_fetching = self.while_fetching, None
             await meanwhile()
         fetched = self.fetched.pop(0) if self.fetched and PLACE in active else []
         found = {PLACE: fetched} if fetched else {}
         if self.read:
-            return _FetchedRecords(found, {PLACE: self.read.pop(0)})
-        return _FetchedRecords(
+            return FetchedRecords(found, {PLACE: self.read.pop(0)})
+        return FetchedRecords(
             found, {PLACE: (fetched[0].offset, fetched[-1].offset + 1)} if found else {}
         )
 

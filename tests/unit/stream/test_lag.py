@@ -12,7 +12,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_stream.stream.transport import _FetchedRecords
+from nova_stream.stream.fetch_thread import FetchedRecords
 from tests.unit.stream.test_fetching import PLACE, Log, Record, records
 from tests.unit.stream.test_fetching import taken as agent_takes
 
@@ -77,7 +77,7 @@ async def test_what_retention_took_while_it_was_not_read_is_told(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("nova_stream.stream.transport._say_gone", lambda *it: told.append(it))
+    monkeypatch.setattr("nova_stream.stream.seeking._say_gone", lambda *it: told.append(it))
     await log.consumer.seek_to_committed()
     log.begin = log.end = 70
     log.fetched, log.read = [[]], [(0, 70)]
@@ -101,15 +101,15 @@ class Broker:
     async def _seek(self, wanted: dict[TP, int]) -> None:
         self.at = wanted[PLACE]
 
-    async def _getmany(self, *_: object) -> _FetchedRecords:
+    async def _getmany(self, *_: object) -> FetchedRecords:
         start = self.at
         found = [offset for offset in self.kept if offset >= start][: self.count]
         last = len(found) < self.count
         self.at = max(start, self.end if last else found[-1] + 1)
         if self.lost:
-            return _FetchedRecords({}, {})
+            return FetchedRecords({}, {})
         given = {PLACE: [Record(offset) for offset in found]} if found else {}
-        return _FetchedRecords(given, {PLACE: (start, self.at)})
+        return FetchedRecords(given, {PLACE: (start, self.at)})
 
 
 @settings(deadline=None)

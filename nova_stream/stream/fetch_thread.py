@@ -1,0 +1,184 @@
+"""aiokafka's thread inside Faust, with its fetching brought to what is wanted.
+
+- partitions that nobody reads now are paused in aiokafka too, and one fetch is bounded.
+- a fetch tells from where to where it read, also where aiokafka stepped over what is no record.
+- a batch that is large when decompressed is read in bounded memory (``kafka/large_batches.py``).
+- records stay as aiokafka's C code reads them, instead of a dataclass each.
+- changes of a transaction that was aborted are not read: they never happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.errors import KafkaError
+from faust.transport.consumer import ensure_TPset
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+
+from nova_stream.kafka.large_batches import bound_batches
+
+_FETCH_WAIT_MS = 100
+#: Seconds that one fetch may wait: what is no record ends no wait.
+_LONGEST_FETCH_S = 0.2
+#: What one look at fetched records takes: more would stop the event loop for too long, and
+#: overrun the budget of memory.
+_DRAIN_BYTES = 4 * 1024 * 1024
+_LEAST_DRAIN, _MOST_DRAIN = 16, 4000
+_LEFT_BEHIND_PAUSE_S = 0.02
+
+
+class FetchedRecords(dict[TP, Any]):
+    """Records by partition, and from where to where each partition was read for them.
+
+    Between the two places the partition has these records and no others.
+    """
+
+    def __init__(self, records: Mapping[TP, Any], read: Mapping[TP, tuple[int, int]]) -> None:
+        super().__init__(records)
+        self.read = read
+
+
+class FetchThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread in which aiokafka lives, of a consumer with ``plain_topics``."""
+
+    #: Faust's services tell of every start and stop; theirs is the level of Faust's lines.
+    logger = logging.getLogger("faust.transport.chunks")
+
+    #: Memory of an average record of the last fetch, in bytes.
+    average_record = 1000
+
+    _fetching = False
+    #: aiokafka's assignment as it was last seen, and the same in Faust's words.
+    _assigned: tuple[object, frozenset[TP]] = (None, frozenset())
+
+    def assignment(self) -> frozenset[TP]:
+        """As Faust's own, which translates all partitions anew at each call, and calls it for each
+        partition that it commits: that grows with the square of their number.
+        """
+        found = self._ensure_consumer().assignment()
+        if found is not self._assigned[0]:
+            # An assignment is one frozenset until the next one.
+            tps = frozenset(ensure_TPset(found))
+            if not isinstance(found, frozenset):
+                return tps
+            self._assigned = (found, tps)
+        return self._assigned[1]
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        bound_batches(_DRAIN_BYTES)
+        if plain := self.consumer.plain_topics:
+            _keep_plain_records(plain)
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        # Faust asks the broker to wait 1.5 s for data of some partitions, which keeps what came
+        # for the others meanwhile.
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        return consumer
+
+    async def group_error(self) -> KafkaError | None:
+        """Take what aiokafka could not join the group for."""
+        if self._consumer is None:
+            return None
+        found: KafkaError | None = await self.call_thread(self._take_group_error)
+        return found
+
+    async def _take_group_error(self) -> KafkaError | None:
+        try:
+            self._ensure_consumer()._coordinator.check_errors()
+        except KafkaError as error:
+            return error
+        return None
+
+    async def learn(self, partitions: Mapping[str, int]) -> list[str]:
+        """Ask Kafka again where aiokafka knows fewer partitions than these; gives those topics."""
+        if self._consumer is None:
+            return []
+        found: list[str] = await self.call_thread(self._learn, partitions)
+        return found
+
+    async def _learn(self, partitions: Mapping[str, int]) -> list[str]:
+        client = self._ensure_consumer()._client
+        known = client.cluster.partitions_for_topic
+        fewer = [topic for topic, count in partitions.items() if len(known(topic) or ()) < count]
+        if fewer:
+            client.force_metadata_update()
+        return sorted(fewer)
+
+    def counted_as_poll(self) -> AbstractContextManager[None]:
+        """What counts as polling for Kafka although nothing is fetched in it."""
+        subscription = self._ensure_consumer()._subscription
+        context: AbstractContextManager[None] = subscription.fetch_context()
+        return context
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> FetchedRecords:
+        """Fetch of the active partitions only, and not more at a time than a chunk or two.
+
+        Faust pauses partitions in its own books alone: aiokafka would fetch the tables' changelogs
+        too, wait for somebody to take them, and hold back all partitions of that broker.
+        """
+        if self._fetching:
+            # One that Faust has left behind when it began anew: it may take records that nobody
+            # gets. Beside it no place that we see would be ours.
+            await asyncio.sleep(_LEFT_BEHIND_PAUSE_S)
+            return FetchedRecords({}, {})
+        self._fetching = True
+        try:
+            return await self._fetch_alone(consumer, active_partitions, timeout)
+        finally:
+            self._fetching = False
+
+    async def _fetch_alone(
+        self, consumer: Any, active_partitions: set[TP], timeout: float | None
+    ) -> FetchedRecords:
+        paused = consumer.paused()
+        if quiet := consumer.assignment() - active_partitions - paused:
+            consumer.pause(*quiet)
+        # Not `paused & active_partitions`, which may give Faust's tuples; aiokafka wants its own.
+        if wanted := [tp for tp in paused if tp in active_partitions]:
+            consumer.resume(*wanted)
+        at_most = max(_LEAST_DRAIN, min(_MOST_DRAIN, _DRAIN_BYTES // self.average_record))
+        before = _places(consumer, active_partitions)
+        records = await super()._fetch_records(
+            consumer,
+            active_partitions,
+            timeout=min(timeout or 0.0, _LONGEST_FETCH_S),
+            max_records=at_most,
+        )
+        after = _places(consumer, before)
+        return FetchedRecords(records, {tp: (before[tp], place) for tp, place in after.items()})
+
+
+def _places(consumer: Any, tps: Iterable[TP]) -> dict[TP, int]:
+    """Where aiokafka reads on in those partitions of which it knows that."""
+    subscription = consumer._subscription.subscription
+    assignment = subscription.assignment if subscription is not None else None
+    if assignment is None:
+        return {}
+    states = {tp: assignment.state_value(tp) for tp in tps if tp in assignment.tps}
+    return {tp: state.position for tp, state in states.items() if state.has_valid_position}
+
+
+def _keep_plain_records(topics: Collection[str]) -> None:
+    """Take the records of ``topics`` as aiokafka's C code reads them.
+
+    aiokafka makes a frozen dataclass of each, which costs as much as decoding it. It offers no
+    place to say so for one consumer: it counts for all of this process, which is a worker.
+    """
+
+    class PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+        def _consumer_record(self, tp: Any, record: Any) -> Any:
+            return record if tp.topic in topics else super()._consumer_record(tp, record)
+
+    fetcher.PartitionRecords = PlainRecords
