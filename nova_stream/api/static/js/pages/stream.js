@@ -54,7 +54,7 @@ function heldBack(now) {
 function waiting(topics) {
   if (!topics) return null;
   const behind = topics.filter((topic) => topic.lag);
-  if (!behind.length) return "No record";
+  if (!behind.length) return "Nothing";
   return html`<ul>${behind.map(({ topic, lag, partitions, partitionsWaiting }) => html`
     <li key=${topic}>${plural(lag, "record")} in ${topic}, in ${integer(partitionsWaiting)} of ${plural(partitions, "partition")}</li>`)}</ul>`;
 }
