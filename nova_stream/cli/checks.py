@@ -222,15 +222,14 @@ def _lag(backlog: Backlog, applied: Mapping[Key, AppliedPosition], *, stands: bo
     for (topic, _), count in backlog.waiting.items():
         behind[topic] += count
     shown = ", ".join(f"{topic} {count}" for topic, count in behind.items())
+    wait, are = ("1 record waits", "is") if total == "1" else (f"{total} records wait", "are")
     if not stands:
-        return Finding(
-            "lag", ok=True, message=f"{total} records wait and are being applied: {shown}"
-        )
+        return Finding("lag", ok=True, message=f"{wait} and {are} being applied: {shown}")
     moved_at = max((at.moved_at for at in applied.values()), default=None)
     since = f"been applied since {isoformat(moved_at)}" if moved_at else "ever been applied"
     return problem(
         "lag",
-        f"{total} records wait, and nothing has {since}: {shown}",
+        f"{wait}, and nothing has {since}: {shown}",
         "start a worker (nova-stream worker), or read the log of the one that runs",
     )
 

@@ -118,7 +118,8 @@ def _explain(error: Exception) -> int:
     if format_message is not None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "nova-stream"
-        _complain(f"{format_message()} ({path} --help shows what is allowed)")
+        message = format_message().replace("Value error, ", "")  # typer's own, of pydantic
+        _complain(f"{message} ({path} --help shows what is allowed)")
         return int(getattr(error, "exit_code", 2))
 
     if (refused := _refused_by_postgres(error)) is not None:

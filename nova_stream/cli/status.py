@@ -94,7 +94,8 @@ def _lines(settings: Settings, found: _Status) -> Iterator[tuple[str, str]]:
     yield "Postgres", f"{_DOES[stream.database_state]}: {describe(settings)}"
     none = "none; start one with `nova-stream worker`"
     yield "Workers", none if stream.workers == 0 else _known(stream.workers)
-    yield "Lag", _known(stream.lag) + ("" if stream.lag is None else " records wait")
+    wait = " record waits" if stream.lag == 1 else " records wait"
+    yield "Lag", _known(stream.lag) + ("" if stream.lag is None else wait)
     for topic in stream.topics or ():
         if topic.lag:
             among = f"{topic.partitions_waiting} of {topic.partitions} partitions"
@@ -121,8 +122,10 @@ def _lines(settings: Settings, found: _Status) -> Iterator[tuple[str, str]]:
 
 
 def _freshness(stream: StreamStatus) -> str:
+    if stream.freshness_ms is None:
+        return "not known: no change was applied lately that tells"
     found = duration_text(stream.freshness_ms)
-    if stream.freshness_ms is not None and stream.workers == 0:
+    if stream.workers == 0:
         return f"old: {found} when a worker last applied a change"
     return f"{found} from a change to its figures"
 

@@ -76,10 +76,12 @@ def open_range(start: str | None, end: str | None, now: datetime) -> OpenRange:
 
 def _time(option: str, text: str, now: datetime) -> datetime:
     ago = _AGO.fullmatch(text)
-    return _parsed(option, text) if ago is None else now - int(ago[1]) * _UNITS[ago[2]]
+    if ago is None:
+        return _parsed(option, text, f"{_ALLOWED}, or 30m, 24h, 7d for so long ago")
+    return now - int(ago[1]) * _UNITS[ago[2]]
 
 
-def _parsed(option: str, text: str) -> datetime:
+def _parsed(option: str, text: str, allowed: str = _ALLOWED) -> datetime:
     from nova_stream.events.times import parse_iso
 
     try:
@@ -87,4 +89,4 @@ def _parsed(option: str, text: str) -> datetime:
     except OutOfRangeError:
         raise UsageError(f"{option} {text!r}: {_YEARS}") from None
     except RejectedError:
-        raise UsageError(f"{option} {text!r} is not a time; give {_ALLOWED}") from None
+        raise UsageError(f"{option} {text!r} is not a time; give {allowed}") from None

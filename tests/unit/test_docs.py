@@ -172,6 +172,27 @@ def _fixed_part(said: ast.expr) -> Iterator[str]:
         yield str(first.value)
 
 
+def problem_kinds() -> set[str]:
+    """The kinds of problems that the API answers, where they are made."""
+    found: set[str] = set()
+    for path in (ROOT / "nova_stream").rglob("*.py"):
+        for node in ast.walk(ast.parse(read(path))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ProblemError":
+                kind = node.args[1]
+                if isinstance(kind, ast.Constant) and isinstance(kind.value, str):
+                    found.add(kind.value)
+    return found
+
+
+def test_every_problem_is_in_the_table_of_errors() -> None:
+    table = [line for line in read(DOCS / "http-api.md").splitlines() if line.startswith("| ")]
+    limits = read(DOCS / "limits.md")
+    kinds = problem_kinds()
+    assert len(kinds) > 30
+    missing = {k for k in kinds if f"`{k}`" not in "".join(table) and f"`{k}`" not in limits}
+    assert missing == set()
+
+
 def test_operations_explains_every_loud_line() -> None:
     operations = read(DOCS / "operations.md")
     explained = [line for line in operations.splitlines() if line.startswith("| `")]

@@ -173,7 +173,9 @@ async def _long(connection: Connection, statement: str, *arguments: Any) -> _Fou
     async for row in connection.cursor(statement, *arguments, prefetch=_HISTOGRAMS):
         fields = dict(row)
         digits = fields.pop("histogram")
-        if fields["timed"]:
+        if fields["timed"] == 1:
+            fields["percentiles"] = [fields["duration_sum"]] * 3
+        elif fields["timed"]:
             fields["percentiles"] = DURATIONS.percentiles(digits, (50, 95, 99))
         found[fields.pop("key")] = fields
     return found

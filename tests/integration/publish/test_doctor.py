@@ -124,7 +124,7 @@ async def test_markers_of_transactions_are_no_lag(settings: Settings) -> None:
 
     lag = (await findings(settings, after=minutes))["lag"]
     assert not lag.ok
-    assert lag.message.startswith("1 records wait"), "of four offsets"
+    assert lag.message.startswith("1 record waits, and"), "of four offsets"
 
     await execute(settings, "UPDATE stream_positions SET next_offset = 1")
     lag = (await findings(settings, after=minutes))["lag"]

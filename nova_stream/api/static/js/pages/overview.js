@@ -37,7 +37,7 @@ function Cards() {
     <dl class="cards">
       <${Card} title="Agents" address="/agents" text=${integer(whole.totalAgents)}>
         ${known && `${integer(busy)} active${others ? `, ${integer(others)} unregistered` : ""}`}<//>
-      <${Card} title="Active tasks" address="/tasks?status=running" text=${integer(whole.activeTasks)}>
+      <${Card} title="Active tasks" address="/tasks" text=${integer(whole.activeTasks)}>
         pending, ready or running<//>
       <${Card} title="Completed tasks" address="/tasks?status=done" text=${integer(whole.completedTasks)}>
         ${known && `${integer(failed)} failed`}<//>

@@ -99,7 +99,7 @@ export function OverTime({ id, title, path, parameters = {}, figures, usual, sco
           ${children}
           <${Plot} times=${times} series=${series} range=${range} height=${HEIGHT} onZoom=${zoom}
             label="${title}: ${points}" />
-          <p class="note">${points}${bucket === "1d" ? `, days in ${answer.zone}` : ""}; times in ${zone}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}. Drag over the plot to look closer.</p>
+          <p class="note">${points}${bucket === "1d" && answer.zone !== zone ? `, days in ${answer.zone}` : ""}; times in ${zone}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}. Drag over the plot to look closer.</p>
           <${Table} items=${items} figures=${figures} name=${id} />
         </div>`}
     <//>`;
