@@ -67,6 +67,8 @@ def agents(
         read = partial(_one, name=name, asked=asked, unregistered=unregistered)
         _show_one(on_database(settings, "agents", read), as_json=as_json)
         return
+    from msgspec import to_builtins
+
     from nova_stream.storage.stats.ranges import agents_range
     from nova_stream.storage.stats.read import Bounds, agents_stats
 
@@ -75,7 +77,7 @@ def agents(
         every = partial(agents_stats, bounds=bounds, unregistered=unregistered)
         page = on_database(settings, "agents", every)
         if as_json:
-            print_json({"items": page.rows})
+            print_json({"items": page.rows, "more": page.next is not None})
         else:
             _print(_ALL_TIME, [_row(row) for row in page.rows], more=page.next is not None)
     else:
@@ -84,7 +86,9 @@ def agents(
         )
         found, names = on_database(settings, "agents", ranged)
         if as_json:
-            print_json(found)
+            # A command goes to no cursor.
+            fields = {k: v for k, v in to_builtins(found).items() if not k.endswith("Cursor")}
+            print_json({**fields, "more": names.next is not None})
         else:
             rows_ = [_range_row(row.agent_name, row, row.role) for row in found.items]
             rows_.append(_range_row("(all)", found.overall, None))

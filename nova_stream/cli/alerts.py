@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.start import on_database, prepare_quiet
-from nova_stream.cli.tables import Json, print_list
+from nova_stream.cli.tables import Json, Limit, print_list
 from nova_stream.cli.trail import account, told
 from nova_stream.errors import UsageError
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from nova_stream.settings import Settings
     from nova_stream.storage.jobs.rows import Alert
 
-#: Alerts that are shown.
-_MOST = 1000
 _LONGEST_NAME = 100
 
 app = typer.Typer(
@@ -35,16 +33,18 @@ def _alerts() -> None:
 def show_list(
     *,
     every: Annotated[bool, typer.Option("--all", metavar="", help="Closed ones too.")] = False,
+    limit: Limit = 1000,
     as_json: Json = False,
 ) -> None:
     """List the alerts that are open, the newest first. Times are UTC."""
     settings = prepare_quiet()
     from nova_stream.storage.jobs.read import alerts
 
-    read = partial(alerts, limit=_MOST, is_open=None if every else True)
-    found = on_database(settings, "alerts", read).rows
+    read = partial(alerts, limit=limit, is_open=None if every else True)
+    found = on_database(settings, "alerts", read)
     columns = ("id", "kind", "subject", "began at", "ended at", "seen to by", "message")
-    print_list(found, columns, _row, as_json=as_json, none="no alerts")
+    more = found.next is not None
+    print_list(found.rows, columns, _row, as_json=as_json, none="no alerts", more=more)
 
 
 @app.command("acknowledge")

@@ -34,6 +34,7 @@ def show_list(*, as_json: Json = False) -> None:
         _row,
         as_json=as_json,
         none="the archive is empty",
+        more=False,
     )
 
 

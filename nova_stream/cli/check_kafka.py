@@ -29,6 +29,16 @@ async def away(error: KafkaUnavailableError, settings: Settings) -> Finding:
     return problem("kafka", message, f"check {advice}")
 
 
+async def lacking_rights(admin: KafkaAdmin, settings: Settings) -> list[LackingRight]:
+    """What ACLs refuse; nothing where Kafka does not tell: what keeps it from that, the check of
+    workers tells.
+    """
+    try:
+        return await admin.lacking_rights(list(settings.topics()), settings.consumer_group)
+    except KafkaUnavailableError:
+        return []
+
+
 def rights(lacking: Sequence[LackingRight]) -> Finding:
     """What Kafka's ACLs refuse, by right and resource as they name them: all of it is told here,
     and nothing of it again.

@@ -53,11 +53,11 @@ async def _examine(settings: Settings, clock: Clock, admin: KafkaAdmin) -> Async
     nobody = False
     try:
         partitions = {name: found.partitions for name, found in (await admin.topics()).items()}
-        lacking = await admin.lacking_rights(list(settings.topics()), settings.consumer_group)
     except KafkaUnavailableError as error:
         yield await check_kafka.away(error, settings)
     else:
         yield Finding("kafka", ok=True, message=f"answers at {', '.join(settings.kafka_brokers)}")
+        lacking = await check_kafka.lacking_rights(admin, settings)
         hidden = {right.name for right in lacking if right.hidden}
         if lacking:
             yield check_kafka.rights(lacking)

@@ -40,7 +40,7 @@ def show_list(*, as_json: Json = False) -> None:
     settings = prepare_quiet()
     found = on_database(settings, "jobs", partial(_list, settings))
     columns = ("job", "schedule", "next run", "last run", "outcome", "took", "paused")
-    print_list(found, columns, _overview_row, as_json=as_json, none="no jobs")
+    print_list(found, columns, _overview_row, as_json=as_json, none="no jobs", more=False)
 
 
 @app.command("run")
@@ -94,7 +94,7 @@ def history(
     """List runs and slots without a run, the newest first. Times are UTC."""
     settings = prepare_quiet()
     job = None if name is None else _job(name).name
-    lines = on_database(settings, "jobs", partial(_history, job=job, limit=limit))
+    lines, more = on_database(settings, "jobs", partial(_history, job=job, limit=limit))
     columns = (
         "run",
         "job",
@@ -107,7 +107,7 @@ def history(
         "worker",
         "result",
     )
-    print_list(lines, columns, _row, as_json=as_json, none="no runs")
+    print_list(lines, columns, _row, as_json=as_json, none="no runs", more=more)
 
 
 @app.command("pause")
@@ -175,12 +175,15 @@ async def _run(
         return await run_manually(settings, job, dry_run=dry_run, as_of=as_of)
 
 
-async def _history(connection: Connection, job: str | None, limit: int) -> list[Run]:
+async def _history(connection: Connection, job: str | None, limit: int) -> tuple[list[Run], bool]:
+    """The newest lines, and whether there are more."""
     from nova_stream.storage.jobs.read import newest_runs, runs
 
     if job is None:
-        return await newest_runs(connection, limit)
-    return (await runs(connection, job, limit)).rows
+        found = await newest_runs(connection, limit + 1)
+        return found[:limit], len(found) > limit
+    page = await runs(connection, job, limit)
+    return page.rows, page.next is not None
 
 
 async def _undo(settings: Settings, number: int) -> int:

@@ -48,14 +48,14 @@ def print_list(
     *,
     as_json: bool,
     none: str,
+    more: bool,
     right: Collection[str] = (),
-    more: bool = False,
 ) -> None:
     """Print ``items`` as JSON, or a row each; ``none`` is what is said where there are none, and
-    where there are ``more`` than these, that is said.
+    where there are ``more`` than these, that is said in both.
     """
     if as_json:
-        print_json({"items": items})
+        print_json({"items": items, "more": more})
         return
     if items:
         print_table(columns, [row(item) for item in items], right)

@@ -136,7 +136,7 @@ def show_list(*, as_json: Json = False) -> None:
     stored = on_database(settings, "tokens", token_store.list_all)
     found = [_fields(token, now) for token in stored]
     columns = ("name", "scopes", "state", "created at", "ends at", "last used at")
-    print_list(found, columns, _row, as_json=as_json, none="no tokens are stored")
+    print_list(found, columns, _row, as_json=as_json, none="no tokens are stored", more=False)
 
 
 @app.command("revoke")

@@ -39,10 +39,11 @@ def trail(
     from nova_stream.storage.access import trail as trail_store
 
     read = partial(trail_store.page, limit=limit, token=token, refused=True if refused else None)
-    rows = on_database(settings, "trail", read).rows
+    page = on_database(settings, "trail", read)
     columns = ("id", "at", "times", "token", "address", "action", "object", "outcome")
     none = "the audit trail has no such line" if token or refused else "nothing yet"
-    print_list(rows, columns, _shown, as_json=as_json, none=none)
+    more = page.next is not None
+    print_list(page.rows, columns, _shown, as_json=as_json, none=none, more=more)
 
 
 def _shown(row: TrailRow) -> tuple[object, ...]:

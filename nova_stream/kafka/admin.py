@@ -165,6 +165,7 @@ class KafkaAdmin:
 
     async def _ask(self, work: Callable[[AIOKafkaClient], Awaitable[T]]) -> T:
         client = None
+        answered: BrokerResponseError | None = None
         try:
             async with asyncio.timeout(self._limit):
                 while True:
@@ -175,6 +176,7 @@ class KafkaAdmin:
                         # A leader or coordinator that is just changing.
                         if not error.retriable:
                             raise
+                        answered = error
                         await asyncio.sleep(_LOOK_AGAIN_S)
                     except (KafkaError, OSError):
                         await self._drop(client)
@@ -184,7 +186,9 @@ class KafkaAdmin:
             # A connection on which nobody answers is not worth keeping.
             if client is not None and not isinstance(error, BrokerResponseError):
                 await self._drop(client)
-            raise unavailable(error, self._settings) from None
+            # Brokers that answer are there: what they answer tells more than that time is over.
+            why = answered if answered and isinstance(error, TimeoutError) else error
+            raise unavailable(why, self._settings) from None
 
     async def _connected(self) -> Client:
         async with self._lock:

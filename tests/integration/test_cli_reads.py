@@ -142,7 +142,23 @@ async def test_builds(command: Command) -> None:
         found = json.loads((await command("builds", *words, "--json"))[1])["items"]
         assert [item["id"] for item in found] == ids, words
     assert "there are more" in (await command("builds", "--limit", "1"))[1]
+    for limit, more in (("1", True), ("2", False)):
+        found = json.loads((await command("builds", "--limit", limit, "--json"))[1])
+        assert found["more"] is more
     assert (await command("builds", "--status", "completed"))[1] == "no builds\n"
+
+
+@pytest.mark.parametrize("ranged", [(), ("--from", at(0), "--to", "2026-02-20T12:01")])
+async def test_agents_that_are_left_out_are_told(
+    command: Command, apply_lines: ApplyLines, ranged: tuple[str, ...]
+) -> None:
+    await apply_lines([line("agents", "a-2", name="VENUS")])
+    for limit, more in (("1", True), ("2", False)):
+        words = ("agents", *ranged, "--limit", limit)
+        assert ("there are more" in (await command(*words))[1]) is more
+        found = json.loads((await command(*words, "--json"))[1])
+        assert (found["more"], len(found["items"])) == (more, int(limit))
+        assert "nextCursor" not in found
 
 
 async def test_a_build_says_why_it_failed(command: Command) -> None:

@@ -34,7 +34,7 @@ _RUN = re.compile(r"[0-9]{1,18}")
 
 
 async def _agents_history(
-    connection: Connection, hours: int, buckets: int, after: str
+    connection: Connection, hours: int, buckets: int, after: str | None
 ) -> Items[history.AgentHistory]:
     span = history.Span.until(system_clock(), hours, buckets)
     items, end = await history.agents_history(connection, span, HISTORY.rows, after)
@@ -57,7 +57,7 @@ async def agents_history(
     """What every registered agent did lately, by name: its tasks that ended, as the activity feed
     tells them, and its executions, in buckets of equal length up to now.
     """
-    after = decode_id(_AGENTS, cursor) or ""
+    after = decode_id(_AGENTS, cursor)
     # A plot is costly, and every page that is open asks for it: they share it.
     return (await services.reads.get(_agents_history, hours, buckets, after)).answer(request)
 

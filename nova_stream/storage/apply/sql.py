@@ -51,9 +51,11 @@ FROM stream_positions s
 WHERE (s.topic, s.partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
 """
 
+#: A topic that was made again may have fewer partitions than before.
 STANDING = """
 SELECT s.topic, s.partition, s.next_offset, s.updated_at, t.topic_id
 FROM stream_positions s JOIN stream_topics t USING (topic)
+WHERE t.partitions IS NULL OR s.partition < t.partitions
 """
 
 ENSURE_POSITIONS = """
@@ -121,7 +123,8 @@ WHERE version_kind = 'offset' AND topic = ANY($1::text[]) ORDER BY topic
 """
 RESTART_POSITIONS = """
 UPDATE stream_positions
-SET generation = $2, next_offset = 0, records_end = NULL, epoch = epoch + 1, updated_at = now()
+SET generation = $2, next_offset = 0, records_end = NULL, epoch = epoch + 1, updated_at = now(),
+    stopped_at = NULL, stopped_why = NULL
 WHERE topic = $1
 """
 #: What a topic holds that was made again is of its present source.

@@ -166,6 +166,16 @@ WHERE starts_with(application_name, $1) AND application_name <> $2
 
 # -- history ---------------------------------------------------------------------------------------
 
+#: When a job ``j`` last ended well. A run that somebody asked for may end after slots that were due
+#: later, so that the newest by their times are looked at.
+LAST_SUCCESS = """(
+    SELECT max(w.ended_at) FROM (
+        SELECT r.ended_at FROM job_runs r
+        WHERE r.job = j.job AND r.outcome IN ('ok', 'late', 'manual')
+        ORDER BY r.scheduled_at DESC LIMIT 20
+    ) w
+)"""
+
 #: $1 cut, $2 how many at most.
 PRUNE = """
 DELETE FROM job_runs WHERE id IN (

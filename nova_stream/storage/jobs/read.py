@@ -12,6 +12,7 @@ import msgspec
 
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
+from nova_stream.storage.jobs.ledger_sql import LAST_SUCCESS
 from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, AlertKind, Outcome, Run, alert_of
 from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
 from nova_stream.storage.lists.statements import OpenRange
@@ -25,12 +26,9 @@ _COLUMNS = """
 
 #: $1 since, $2 now: slots between them that have no line make a job late, and so does a run that
 #: nobody has held for longer than a slot may be late.
-_JOBS = """
-SELECT j.job, j.schedule, j.start_offset, j.paused_at, j.paused_reason, (
-        SELECT r.ended_at FROM job_runs r
-        WHERE r.job = j.job AND r.outcome IN ('ok', 'late', 'manual')
-        ORDER BY r.scheduled_at DESC LIMIT 1
-    ) AS last_success_at,
+_JOBS = f"""
+SELECT j.job, j.schedule, j.start_offset, j.paused_at, j.paused_reason,
+    {LAST_SUCCESS} AS last_success_at,
     m.job IS NOT NULL OR EXISTS (
         SELECT FROM job_runs r WHERE r.job = j.job AND r.outcome IS NULL
             AND r.lease_until < $2::timestamptz - make_interval(secs => j.late_after)
@@ -39,7 +37,7 @@ FROM job_settings j
 LEFT JOIN (SELECT DISTINCT job FROM missing_job_slots($1::timestamptz, $2::timestamptz)) m
     ON m.job = j.job
 WHERE j.active
-"""
+"""  # noqa: S608 - our own text
 
 
 def _newest(condition: str, order: str) -> str:

@@ -142,9 +142,10 @@ def _statement(kind: _Kind, limit: int, *, documents: bool) -> str:
     if words is not None:
         found.append(
             f"""SELECT w.id, CASE WHEN words = lower($1::text) THEN 0 ELSE 2 END AS rank FROM (
-                SELECT w.id, lower(left({words}, 1000)) AS words FROM {kind.table} w
-                {_newest(kind)} LIMIT {NEWEST}
-            ) w WHERE words LIKE ALL ($2::text[]) LIMIT {limit}"""  # noqa: S608
+                SELECT w.id, w.{kind.time} AS time, lower(left({words}, 1000)) AS words
+                FROM {kind.table} w {_newest(kind)} LIMIT {NEWEST}
+            ) w WHERE words LIKE ALL ($2::text[])
+            ORDER BY rank, w.time DESC NULLS LAST, w.id DESC LIMIT {limit}"""  # noqa: S608
         )
     return f"""
 WITH found AS MATERIALIZED ({" UNION ALL ".join(f"({each})" for each in found)}),

@@ -48,7 +48,8 @@ async def database_health(
         dead_letters=await connection.fetchval(COUNT_OPEN),
         workers=len(await signs_of_life.held(connection)),
         last_run_age_seconds={
-            row["job"]: None if row["age"] is None else round(row["age"], 1)
+            # A worker's clock may be ahead of the database's.
+            row["job"]: None if row["age"] is None else round(max(0.0, row["age"]), 1)
             for row in await connection.fetch(sql.LAST_RUNS, list(jobs))
         },
     )

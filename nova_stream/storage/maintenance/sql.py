@@ -6,6 +6,7 @@ them, and leave alone what somebody else has locked: neither waits for the other
 
 from __future__ import annotations
 
+from nova_stream.storage.jobs.ledger_sql import LAST_SUCCESS
 from nova_stream.storage.maintenance.engagement_sql import COUNTED_USER
 
 # -- cleanupOldActivity ----------------------------------------------------------------------------
@@ -226,10 +227,7 @@ FROM (
 """  # noqa: S608 - our own names
 
 #: Seconds since each job last ended well, by the database's clock.
-LAST_RUNS = """
-SELECT j.job, extract(epoch FROM now() - (
-    SELECT r.ended_at FROM job_runs r
-    WHERE r.job = j.job AND r.outcome IN ('ok', 'late', 'manual')
-    ORDER BY r.id DESC LIMIT 1))::float8 AS age
+LAST_RUNS = f"""
+SELECT j.job, extract(epoch FROM now() - {LAST_SUCCESS})::float8 AS age
 FROM unnest($1::text[]) WITH ORDINALITY AS j (job, place) ORDER BY j.place
-"""
+"""  # noqa: S608 - our own text

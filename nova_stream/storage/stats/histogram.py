@@ -55,8 +55,8 @@ class Scale:
 
 #: Up to 31 years, within 1 %.
 DURATIONS = Scale(1.02, 0.001, 1e12, digits=6)
-#: Up to eleven days, within 5 %: it is stored every few seconds.
-FRESHNESS = Scale(1.1, 1.0, 1e9, digits=4)
+#: As old as any change can be, within 5 %: it is stored every few seconds.
+FRESHNESS = Scale(1.1, 1.0, 1e14, digits=4)
 
 #: The bin of a ``duration``, null of none.
 BIN = f"""CASE WHEN duration < {DURATIONS.least} THEN 0

@@ -18,7 +18,7 @@ from nova_stream.storage.stats.rows import Time
 
 _AGENT_NAMES = """
 SELECT DISTINCT agent_name COLLATE "C" AS name FROM agent_stats_cache
-WHERE agent_name COLLATE "C" > $1 ORDER BY 1 LIMIT $2
+WHERE $1::text IS NULL OR agent_name COLLATE "C" > $1 ORDER BY 1 LIMIT $2
 """
 
 #: $1 from, $2 until, $3 length of a bucket, $4 names.
@@ -122,7 +122,7 @@ class Span(msgspec.Struct, frozen=True):
 
 
 async def agents_history(
-    connection: Connection, span: Span, rows: int, after: str = ""
+    connection: Connection, span: Span, rows: int, after: str | None = None
 ) -> tuple[list[AgentHistory], str | None]:
     """What every registered agent did, by name: those behind the name ``after``, with ``rows``
     buckets at most in all; and the name after which there are more.

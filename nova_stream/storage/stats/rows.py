@@ -25,7 +25,7 @@ _Percent = Annotated[float, msgspec.Meta(description="Percent, rounded to two de
 #: Why a task failed, where it does not say so itself.
 FAILED_EXECUTION = (
     "Of a failed task the newest execution with an error; null where none of its twenty newest has "
-    "one, or the archive alone knows."
+    "one, where it has more than 2,000, or where the archive alone knows."
 )
 FAILED_EXECUTION_ERROR = "The error of that execution."
 _Milliseconds = Annotated[float, msgspec.Meta(description="Milliseconds, rounded.")]

@@ -97,18 +97,21 @@ FROM agent_activity_feed"""
 
 BUILD = f"{BUILD_ROW} WHERE id = $1 AND deleted_at IS NULL"
 #: Of a failed task ``t`` the newest execution that failed, among its twenty newest: each error is
-#: read from a document. Of its executions 2,000 are looked at: a page's cost is bounded.
+#: read from a document. A page's cost is bounded: of more than 2,000 executions, which come in no
+#: order, it is not told which are the newest.
 FAILED_EXECUTION = """
 LEFT JOIN LATERAL (
     SELECT x.id AS failed_execution_id, x.error AS failed_execution_error
     FROM (
-        SELECT w.id FROM (
-            SELECT id, timestamp FROM executions
-            WHERE t.status = 'failed' AND task_id = t.id AND deleted_at IS NULL LIMIT 2000
-        ) w ORDER BY w.timestamp DESC NULLS LAST, w.id DESC LIMIT 20
-    ) newest JOIN executions x USING (id)
+        SELECT w.id, w.timestamp FROM (
+            SELECT e.id, e.timestamp, count(*) OVER () AS number FROM (
+                SELECT id, timestamp FROM executions
+                WHERE t.status = 'failed' AND task_id = t.id AND deleted_at IS NULL LIMIT 2001
+            ) e
+        ) w WHERE w.number <= 2000 ORDER BY w.timestamp DESC NULLS LAST, w.id DESC LIMIT 20
+    ) newest JOIN executions x ON x.id = newest.id
     WHERE x.error <> ''
-    ORDER BY x.timestamp DESC NULLS LAST, x.id DESC LIMIT 1
+    ORDER BY newest.timestamp DESC NULLS LAST, newest.id DESC LIMIT 1
 ) failing ON true"""
 #: Where a task stands among those of its build; phases that no double has are as good as others.
 _PHASE = "coalesce(round(greatest(least(phase, 1e15), -1e15), 6)::float8, 'Infinity')"

@@ -35,16 +35,19 @@ def _last_of_partition(table: str, topic: str, condition: str) -> str:
     return f"""
 SELECT s.updated_at, extract(epoch FROM s.updated_at - x.changed_at) * 1000 AS age_ms
 FROM (
-    SELECT src_partition, src_offset, changed_at FROM {table}
+    SELECT src_partition, src_offset, changed_at, xmin FROM {table}
     WHERE timestamp IS NOT NULL {condition} ORDER BY timestamp DESC, id DESC LIMIT 100
 ) x JOIN stream_positions s
     ON s.topic = {topic} AND s.partition = x.src_partition
-        AND s.records_end = x.src_offset % (1::bigint << {GENERATION_BITS}) + 1"""  # noqa: S608
+        AND x.src_offset % (1::bigint << {GENERATION_BITS}) = s.records_end - 1
+        AND (s.generation IN (0, x.src_offset >> {GENERATION_BITS}) OR x.xmin = s.xmin)"""  # noqa: S608
 
 
 #: $1 the topic of executions, $2 of activities: how old the newest change was when it was
 #: committed. A position's time is that of the last record below it, so only a row which that
-#: record made can tell; no row when none of the newest is one.
+#: record made can tell; no row when none of the newest is one. Of a topic that was made again a
+#: row may be of an earlier record with that offset, unless it tells its generation or was written
+#: by the transaction that moved the position.
 _FRESHNESS = f"""
 SELECT age_ms FROM (
 {_last_of_partition("executions", "$1::text", "AND doc IS NOT NULL")}
@@ -187,7 +190,8 @@ async def stream_facts(
     return StreamFacts(
         positions=positions.by_partition(rows),
         applied_at=max((r["updated_at"] for r in rows if r["next_offset"]), default=None),
-        freshness_ms=None if freshness is None else round(float(freshness), 1),
+        # A producer's clock may be ahead of the database's.
+        freshness_ms=None if freshness is None else round(max(0.0, float(freshness)), 1),
         open_dead_letters=letters,
         agents_audit=audits.get(agents_job),
         builds_audit=audits.get(builds_job),

@@ -16,7 +16,8 @@ from nova_stream.clock import from_millis, isoformat, system_clock
 from nova_stream.jobs.engine.manual import run_manually
 from nova_stream.jobs.registry import JOBS
 from nova_stream.settings import Settings
-from nova_stream.storage.stats.history import ENDED_TASKS, Span
+from nova_stream.storage.database import connect
+from nova_stream.storage.stats.history import ENDED_TASKS, Span, agents_history
 from tests.integration.jobs.stubs import query
 
 pytestmark = pytest.mark.integration
@@ -90,6 +91,23 @@ async def test_what_happened_is_in_the_bucket_of_its_time(
     for start, bucket in zip(starts, expected, strict=True):
         assert by_start.get(isoformat(start), bucket) == bucket
     assert all(bucket["executions"] == 0 for bucket in found["VENUS"])
+
+
+async def test_every_name_has_a_history_and_each_page_goes_on_behind_the_last(
+    client: httpx.AsyncClient, apply_lines: ApplyLines, nova_settings: Settings
+) -> None:
+    names = ["", " ", "MARS", "VENUS", "ä"]
+    await apply_lines([agent(f"a{n}", name) for n, name in enumerate(names)])
+    assert list(await buckets(client, hours=4, buckets=4)) == names
+    connection = await connect(nova_settings, "test")
+    span = Span.until(system_clock(), 4, 4)
+    found: list[str] = []
+    after: str | None = None
+    while not found or after is not None:
+        items, after = await agents_history(connection, span, 4, after)
+        found += [item.agent_name for item in items]
+    await connection.close()
+    assert found == names
 
 
 async def test_an_unchanged_history_is_not_sent_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nova_stream.kafka.lag import Backlog, read_backlog
 from nova_stream.settings import Settings
 from nova_stream.storage import signs_of_life
 from nova_stream.storage.database import connect
+from nova_stream.storage.jobs.read import stored_jobs
 from nova_stream.storage.maintenance import sql
 from tests.integration.jobs.work import ApplyLines, Runs
 
@@ -186,6 +188,31 @@ async def test_the_age_of_the_last_run(runs: Runs) -> None:
     found = await runs.run(check_health)
     assert 90 <= found["lastRunAgeSeconds"]["healthCheck"] < 120
     assert found["lastRunAgeSeconds"]["computeAgentStats"] is None
+
+
+async def test_the_last_run_is_the_one_that_ended_last(runs: Runs) -> None:
+    """A run that somebody asked for ends after a slot that was due later; and clocks differ."""
+    await runs.execute("""
+        INSERT INTO job_settings (job, schedule, minutes, hours, days, months, weekdays,
+            either_day, start_offset, late_after, missed, timeout, attempts, active, created_at,
+            expected_from, accounted_to)
+        SELECT job, '0 0 * * *', '{0}', '{0}', '{1}', '{1}', '{0}', false, 0, 60, 'skip', 60, 1,
+            true, now(), now(), now()
+        FROM unnest(ARRAY['healthCheck', 'computeAgentStats']) AS j (job);
+        INSERT INTO job_runs (job, kind, outcome, scheduled_at, ended_at) VALUES
+            ('healthCheck', 'manual', 'manual', now() - interval '3 h', now() - interval '90 s'),
+            ('healthCheck', 'manual', 'manual', now() - interval '2 h', now() - interval '1 h'),
+            ('computeAgentStats', 'manual', 'manual', now(), now() + interval '1 h')""")
+    ages = (await runs.run(check_health))["lastRunAgeSeconds"]
+    assert 90 <= ages["healthCheck"] < 300
+    assert ages["computeAgentStats"] == 0
+    connection = await connect(runs.settings, "test")
+    now = datetime.now(UTC)
+    stored = await stored_jobs(connection, 1, now, now)
+    await connection.close()
+    ended = stored["healthCheck"].last_success_at
+    assert ended is not None
+    assert (now - ended).total_seconds() < 300
 
 
 async def test_counting_reads_no_documents(runs: Runs) -> None:

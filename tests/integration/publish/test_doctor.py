@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from nova_stream.cli.main import run
 from nova_stream.events.change import Entity
 from nova_stream.kafka.admin import KafkaAdmin
 from nova_stream.kafka.model import Group
+from nova_stream.local.kafka import LocalKafka
 from nova_stream.local.ports import free_port
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings, load_settings
@@ -189,6 +191,21 @@ async def test_open_dead_letters(settings: Settings) -> None:
     assert "workers" in {finding.check for finding in ready if not finding.ok}
     await execute(settings, "UPDATE dead_letters SET state = 'discarded'")
     assert (await findings(settings))["dead letters"].ok
+
+
+async def test_a_kafka_that_has_no_coordinator_for_the_group(
+    tmp_path: Path, nova_database: str
+) -> None:
+    """As of a cluster that has fewer brokers than its topic of offsets wants."""
+    properties = {"offsets.topic.replication.factor": "3"}
+    with LocalKafka(tmp_path / "kafka", properties=properties) as kafka:
+        settings = load_settings(kafka_brokers=kafka.bootstrap_servers, database_url=nova_database)
+        found = await findings(settings)
+
+    assert found["kafka"].ok, found
+    assert "not there" in found["topics"].message
+    assert not found["workers"].ok
+    assert "COORDINATOR_NOT_AVAILABLE" in found["workers"].message
 
 
 async def test_neither_kafka_nor_postgres() -> None:

@@ -7,11 +7,13 @@ import asyncio
 import asyncpg
 import pytest
 
+from nova_stream.clock import system_clock
 from nova_stream.errors import GenerationError
 from nova_stream.events.change import Entity
 from nova_stream.storage.apply import positions
 from nova_stream.storage.database import connect
-from tests.integration.storage.chunks import deletion, task, value_of
+from nova_stream.storage.stats.status import stream_facts
+from tests.integration.storage.chunks import NOON_MS, deletion, task, value_of
 from tests.integration.storage.conftest import Desk
 
 pytestmark = pytest.mark.integration
@@ -196,3 +198,60 @@ async def test_partitions_may_be_added_before_the_first_record_and_under_other_v
     await desk.put(TASKS, task("t", seq))
     assert await enlarge(desk, 4 if seq is None else 8) == [False]
     assert await looked_at(desk, 4 if seq is None else 8) == []
+
+
+# -- what is told of a topic that was made again ---------------------------------------------------
+
+
+async def test_partitions_that_a_topic_has_no_more_are_none_and_none_of_them_stands(
+    desk: Desk,
+) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "first")
+    await positions.note_partitions(desk.connection, topic, 4)
+    await positions.ensure(desk.connection, [(topic, n) for n in range(4)])
+    for partition in (0, 3):
+        await positions.note_stop(desk.connection, (topic, partition), "too many dead letters")
+    assert len(await positions.standing(desk.connection)) == 4
+    assert [found.partition for found in await positions.stopped(desk.connection)] == [0, 3]
+
+    await positions.recognise(desk.connection, topic, "second")
+    await positions.note_partitions(desk.connection, topic, 2)
+    assert {key[1] for key in await positions.standing(desk.connection)} == {0, 1}
+    assert await positions.stopped(desk.connection) == []
+
+    await positions.note_partitions(desk.connection, topic, 3)
+    assert {key[1] for key in await positions.standing(desk.connection)} == {0, 1, 2}
+
+
+async def test_freshness_is_of_no_row_of_a_former_life(desk: Desk) -> None:
+    """A record of the new life has the offset of the old one's and makes no row."""
+    executions = Entity.EXECUTIONS
+    topic = desk.settings.topic(executions)
+    reader = await connect(desk.settings, "test")
+
+    async def freshness() -> float | None:
+        facts = await stream_facts(
+            reader, desk.settings, system_clock(), agents_job="x", builds_job="x"
+        )
+        return facts.freshness_ms
+
+    await positions.recognise(desk.connection, topic, "first")
+    row = {"id": "e", "agent": "MARS", "timestamp": "2026-02-20T12:00:00Z"}
+    await desk.put(executions, value_of(row))
+    assert await freshness() is not None
+    await positions.recognise(desk.connection, topic, "second")
+    assert await freshness() is None
+    desk.logs.clear()
+    desk.add(executions, b"no document")
+    await desk.flush(desk.chunk(executions, generation=1))
+    assert await freshness() is None
+    desk.add(executions, value_of(row))
+    await desk.flush(desk.chunk(executions, 1, generation=1))
+    age = await freshness()
+    assert age is not None
+    assert age > 0
+    desk.add(executions, value_of(row, ts_ms=NOON_MS + 10**12))  # by a clock that is ahead
+    await desk.flush(desk.chunk(executions, 2, generation=1))
+    assert await freshness() == 0
+    await reader.close()

@@ -414,3 +414,23 @@ async def test_search_ranks_exact_ids_before_beginnings_before_words(
     assert await found("50%") == {"tasks": ([("x", "word")], False)}
     assert await found("PAGE plain") == {"tasks": ([("t12", "word")], False)}
     assert await found("t13") == {}
+
+
+@pytest.mark.parametrize("place", [0, 3, 5])
+async def test_search_finds_the_row_that_is_called_so_among_many_that_have_the_word(
+    connection: Connection, place: int
+) -> None:
+    titles = [f"Plain {n}" for n in range(6)]
+    titles[place] = "PLAIN"
+    rows = [
+        {"id": f"i{n}", "title": title, "gone": False, "createdAt": _TIMES[1 + n % 6]}
+        for n, title in enumerate(titles)
+    ]
+    await _store(connection, KINDS["tasks"], rows)
+    (group,) = await search(connection, "plain", 3, documents=True)
+    newest = [row["id"] for row in reversed(rows) if row["title"] != "PLAIN"][:2]
+    assert [(hit.id, hit.match) for hit in group.items] == [
+        (f"i{place}", "exact"),
+        *((id_, "word") for id_ in newest),
+    ]
+    assert group.more
