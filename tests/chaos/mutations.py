@@ -203,9 +203,9 @@ MUTATIONS = (
         "workers of an older version are not stopped",
         (
             Edit(
-                "nova_stream/storage/migrations/versions/0020_older_workers.py",
-                "refuse_below(revision)",
-                "refuse_below('0000')",
+                "nova_stream/storage/older_workers.py",
+                "::int < {int(revision)})",
+                "::int < 0)",
             ),
         ),
     ),
