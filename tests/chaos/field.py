@@ -161,8 +161,8 @@ class Field:
             return str(answer.json()["runId"])
 
     async def until_a_run_ends(self, job: str) -> None:
-        """Ask for a run, and wait until it has ended: nothing keeps it from that but a busy machine,
-        and a clock that each look at it reads from a file.
+        """Ask for a run, and wait until it has ended: nothing keeps it from that but a busy
+        machine, and a clock that each look at it reads from a file.
         """
         run = await self.ask_for_run(job)
         end = time.monotonic() + 120

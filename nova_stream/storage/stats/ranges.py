@@ -14,7 +14,7 @@ from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.places import AgentPlace, Cursor, FoundPage, found_page
 from nova_stream.storage.stats import ranges_sql as sql
-from nova_stream.storage.stats.buckets import Range, units_of
+from nova_stream.storage.stats.buckets import Range, Units, units_of
 from nova_stream.storage.stats.histogram import DURATIONS
 from nova_stream.storage.stats.range_rows import (
     AgentBucket,
@@ -34,6 +34,9 @@ _Found = Mapping[Any, Mapping[str, Any]]
 _Made = TypeVar("_Made", bound=Figures | BuildFigures)
 #: Histograms that are read before others have their turn: each has up to 16 kB.
 _HISTOGRAMS = 50
+#: Pieces of names that are looked up for one answer: where days begin half an hour past the hour
+#: (UTC) each has two.
+_LOOKUPS = 100_000
 #: How far percentiles of histograms may be off.
 _ERROR = 0.01
 
@@ -123,7 +126,7 @@ async def agent_series(
         if name is not None and not await known_name(connection, name, unregistered=unregistered):
             return None
         tasks = await _by_key(connection, statements.tasks, *arguments, *who)
-        if units is None or not units.whole:
+        if units is None or not await _is_worth_it(connection, units, name):
             units = None
             executions = await _by_key(connection, statements.executions, *arguments, *who)
         else:
@@ -179,6 +182,14 @@ async def _long(connection: Connection, statement: str, *arguments: Any) -> _Fou
             fields["percentiles"] = DURATIONS.percentiles(digits, (50, 95, 99))
         found[fields.pop("key")] = fields
     return found
+
+
+async def _is_worth_it(connection: Connection, units: Units, name: str | None) -> bool:
+    """Whether looking up what is counted takes less than reading all rows."""
+    if not units.whole:
+        return False
+    names = 1 if name else await connection.fetchval("SELECT count(*) FROM execution_days_until")
+    return bool(names * (len(units.whole) + len(units.rest)) <= _LOOKUPS)
 
 
 def _ends(pieces: list[Range]) -> tuple[list[datetime], list[datetime]]:

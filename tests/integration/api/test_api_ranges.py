@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from nova_stream.clock import isoformat, to_millis
+from nova_stream.storage.stats import ranges
 
 pytestmark = pytest.mark.integration
 
@@ -186,6 +187,24 @@ async def test_what_is_no_range(client: httpx.AsyncClient, path: str, detail: st
     assert detail in problem["detail"]
     assert problem["type"] == "urn:nova-stream:invalid-request"
     assert [f"{e['field']}: {e['detail']}" for e in problem["errors"]] == [problem["detail"]]
+
+
+async def test_many_names_with_many_pieces_are_read_by_rows(
+    client: httpx.AsyncClient, apply_lines: ApplyLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [NOON + n * HOUR for n in range(72)]
+    await apply_lines([execution(f"e{n}", time, n + 1) for n, time in enumerate(times)])
+    asked = {"from": isoformat(NOON), "to": isoformat(NOON + 72 * HOUR), "zone": "Asia/Kolkata"}
+    pieces = await got(client, "agents/series", bucket="1d", **asked)
+    assert pieces["percentileError"] == 0.01
+    monkeypatch.setattr(ranges, "_LOOKUPS", -1)
+    rows = await got(client, "agents/series", bucket="1d", **(asked | {"to": isoformat(times[-1])}))
+    assert rows["percentileError"] == 0
+    for of_pieces, of_rows in zip(pieces["items"][:-1], rows["items"][:-1], strict=True):
+        for figure in ("start", "end", "executions", "avgDuration"):
+            assert of_pieces[figure] == of_rows[figure]
+        assert of_pieces["p95Duration"] == pytest.approx(of_rows["p95Duration"], rel=0.01)
+    assert sum(item["executions"] for item in pieces["items"]) == 72
 
 
 async def test_names_that_nobody_has(client: httpx.AsyncClient, apply_lines: ApplyLines) -> None:
