@@ -85,8 +85,9 @@ async def range_differences(connection: Connection, dice: random.Random) -> list
             return []
         far = dice.choice([timedelta(0), timedelta(days=2)])
         cuts = {dice.choice(times) + dice.choice([-1, 0, 0, 1]) * _MILLI for _ in range(5)}
-        unit = dice.choice([None, *UNITS.values()])
-        if unit is not None:  # whole units have their counts at hand
+        # Whole units may be counted already. No dice: they decide what is delivered, too.
+        unit = (None, *UNITS.values())[len(times) % (1 + len(UNITS))]
+        if unit is not None:
             cuts = {EPOCH + (cut - EPOCH) // unit * unit for cut in cuts}
         ordered = sorted({*cuts, min(times) - far, max(times) + _MILLI + far})
         ordered = ordered[dice.choice([0, 0, 1]) :]
