@@ -6,12 +6,13 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, print_json, print_list, seconds_text
+from nova_stream.cli.times import From, To, open_range
 from nova_stream.cli.times import instant as parse_instant
 from nova_stream.cli.trail import told
 from nova_stream.errors import UsageError
@@ -31,6 +32,17 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+_Outcome = Literal[
+    "ok",
+    "failed",
+    "timed_out",
+    "late",
+    "skipped_overlap",
+    "skipped_paused",
+    "missed",
+    "manual",
+    "dry_run",
+]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A job, as `jobs list` names it.")]
 
 
@@ -88,13 +100,21 @@ def run(
 def history(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this job.")] = None,
     *,
+    start: From = None,
+    end: To = None,
+    outcome: Annotated[_Outcome | None, typer.Option(help="Only runs that ended so.")] = None,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """List runs and slots without a run, the newest first. Times are UTC."""
+    """List runs and slots without a run by when they were due, the newest first. Times are UTC."""
     settings = prepare_quiet()
+    from nova_stream.clock import system_clock
+    from nova_stream.storage.jobs.read import runs
+
     job = None if name is None else _job(name).name
-    lines, more = on_database(settings, "jobs", partial(_history, job=job, limit=limit))
+    span = open_range(start, end, system_clock())
+    read = partial(runs, job=job, limit=limit, span=span, outcome=outcome)
+    page = on_database(settings, "jobs", read)
     columns = (
         "run",
         "job",
@@ -107,7 +127,8 @@ def history(
         "worker",
         "result",
     )
-    print_list(lines, columns, _row, as_json=as_json, none="no runs", more=more)
+    more = page.next is not None
+    print_list(page.rows, columns, _row, as_json=as_json, none="no runs", more=more)
 
 
 @app.command("pause")
@@ -173,17 +194,6 @@ async def _run(
     # What can run while Postgres is away only looks, and must be able to say so.
     async with told(settings, "jobs run", about, required=not job.without_ledger):
         return await run_manually(settings, job, dry_run=dry_run, as_of=as_of)
-
-
-async def _history(connection: Connection, job: str | None, limit: int) -> tuple[list[Run], bool]:
-    """The newest lines, and whether there are more."""
-    from nova_stream.storage.jobs.read import newest_runs, runs
-
-    if job is None:
-        found = await newest_runs(connection, limit + 1)
-        return found[:limit], len(found) > limit
-    page = await runs(connection, job, limit)
-    return page.rows, page.next is not None
 
 
 async def _undo(settings: Settings, number: int) -> int:

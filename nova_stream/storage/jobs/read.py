@@ -62,9 +62,6 @@ _RUNS = Lines(
     {"scheduled_at": "timestamptz", "id": "bigint"},
 )
 
-#: $1: how many, of all jobs, in the order in which they got their lines.
-_NEWEST = f"SELECT {_COLUMNS} FROM job_runs ORDER BY id DESC LIMIT $1"  # noqa: S608 - our own text
-
 #: $1 job, $2 run.
 _RUN = f"SELECT {_COLUMNS} FROM job_runs WHERE job = $1 AND id = $2"  # noqa: S608 - our own text
 
@@ -118,20 +115,17 @@ async def stored_jobs(
 
 async def runs(
     connection: Connection,
-    job: str,
+    job: str | None,
     limit: int,
     cursor: Cursor[LinePlace] | None = None,
     span: OpenRange | None = None,
     outcome: str | None = None,
 ) -> FoundPage[Run, LinePlace]:
-    """A page of a job's runs and slots, newest first; ``span`` is of the times they were due."""
+    """A page of a job's runs and slots, or of all jobs', newest first; ``span`` is of the times
+    they were due.
+    """
     found = await read_lines(connection, _RUNS, limit, cursor, span, job=job, outcome=outcome)
     return found.of(_run)
-
-
-async def newest_runs(connection: Connection, limit: int) -> list[Run]:
-    """The newest runs and slots of all jobs."""
-    return [_run(row) for row in await connection.fetch(_NEWEST, limit)]
 
 
 async def job_of_run(connection: Connection, id_: int) -> str | None:

@@ -6,17 +6,19 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from nova_stream.cli.jobs import _Outcome
 from nova_stream.cli.main import run
 from nova_stream.clock import system_clock
 from nova_stream.jobs import registry
 from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.settings import Settings
+from nova_stream.storage.jobs.rows import Outcome
 from tests.integration.jobs.stubs import SKIP, Stub, job
 from tests.integration.jobs.work import Runs
 
@@ -110,6 +112,19 @@ def test_run_pause_resume_history(command: Command, jobs_settings_sync: Settings
     assert len(newest) == 3
     assert "there are more" in newest[-1]
     assert command("jobs", "history", "healthCheck")[1] == "no runs\n"
+    for words, outcomes in [
+        (("--outcome", "manual"), ["manual"]),
+        (("--from", "1h"), ["dry_run", "manual"]),
+        (("--from", "2020-01-01", "--to", "1h"), []),
+        (("computeAgentStats", "--from", "1h", "--outcome", "dry_run"), ["dry_run"]),
+    ]:
+        lines = json.loads(command("jobs", "history", *words, "--json")[1])["items"]
+        assert [line["outcome"] for line in lines] == outcomes, words
+    assert "--from '7' is not a time" in command("jobs", "history", "--from", "7")[2]
+
+
+def test_the_command_knows_every_outcome() -> None:
+    assert set(get_args(_Outcome)) == set(Outcome)
 
 
 def test_a_run_that_fails(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

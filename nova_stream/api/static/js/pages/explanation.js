@@ -44,7 +44,7 @@ function LastChange({ change }) {
   if (!change) return html`<p class="note">No event is known to have changed it.</p>`;
   return html`<${Facts} facts=${[
     ["Last changed", html`<${When} time=${change.changedAt} />, <${Ago} time=${change.changedAt} />`],
-    ["By the event", html`<code>${change.topic} / ${change.partition} / ${change.offset}</code>`],
+    ["By the event", html`<code title="topic / partition / offset">${change.topic} / ${change.partition} / ${change.offset}</code>`],
     ["Of the row", html`<code>${change.entityId}</code>`],
   ]} />`;
 }

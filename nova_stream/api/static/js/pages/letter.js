@@ -74,7 +74,7 @@ export function Letter({ params }) {
         <${Stale} resource=${asked} />
         <${Facts} facts=${[
           ["Reason", html`<strong>${words(letter.reason)}</strong>: ${letter.detail}`],
-          ["Where", html`<code>${letter.topic} / ${letter.partition} / ${letter.offset}</code>`],
+          ["Where", html`<code title="topic / partition / offset">${letter.topic} / ${letter.partition} / ${letter.offset}</code>`],
           ["Failed", html`<${When} time=${letter.recordedAt} />`],
           ["Key", letter.key === null ? NOTHING : html`<${Id} id=${letter.key} what="key" />`],
           ["Attempts", integer(letter.attempts)],

@@ -69,7 +69,7 @@ function Drift({ title, audit }) {
   return html`
     <div class="tile" data-tone=${right ? "good" : "bad"} data-drift=${audit.drift}>
       <dt>${title}</dt>
-      <dd class="value">${right ? "✓" : "✗"} Drift ${integer(audit.drift)}</dd>
+      <dd class="value" title="Figures that were not as a recount has them">${right ? "✓" : "✗"} Drift ${integer(audit.drift)}</dd>
       <dd class="note">audited <${Ago} time=${audit.at} /></dd>
     </div>`;
 }

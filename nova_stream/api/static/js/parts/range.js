@@ -49,7 +49,7 @@ export function RangePicker({ usual = null }) {
     ${(asking || own) && html`
       <form class="own-range" onSubmit=${submit}>
         <label class="filter"><span>From (your time)</span><input type="datetime-local" name="from" defaultValue=${local(query.from)} /></label>
-        <label class="filter"><span>To, which is not in</span><input type="datetime-local" name="to" defaultValue=${local(query.to)} /></label>
+        <label class="filter"><span>To, exclusive</span><input type="datetime-local" name="to" defaultValue=${local(query.to)} /></label>
         <button type="submit">Show</button>
       </form>`}`;
 }
