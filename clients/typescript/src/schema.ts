@@ -1209,7 +1209,7 @@ export interface components {
             createdAt: string | null;
             output: string | null;
             error: string | null;
-            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, or the archive alone knows. */
+            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, where it has more than 2,000, or where the archive alone knows. */
             failedExecutionId: string | null;
             /** @description The error of that execution. */
             failedExecutionError: string | null;
@@ -1251,7 +1251,7 @@ export interface components {
             title?: string | null;
             /** @description Only with the scope documents. */
             error?: string | null;
-            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, or the archive alone knows. Only with the scope documents. */
+            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, where it has more than 2,000, or where the archive alone knows. Only with the scope documents. */
             failedExecutionId?: string | null;
             /** @description The error of that execution. Only with the scope documents. */
             failedExecutionError?: string | null;
@@ -2265,7 +2265,7 @@ export interface components {
             title?: string | null;
             /** @description Only with the scope documents. */
             error?: string | null;
-            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, or the archive alone knows. Only with the scope documents. */
+            /** @description Of a failed task the newest execution with an error; null where none of its twenty newest has one, where it has more than 2,000, or where the archive alone knows. Only with the scope documents. */
             failedExecutionId?: string | null;
             /** @description The error of that execution. Only with the scope documents. */
             failedExecutionError?: string | null;
