@@ -19,6 +19,7 @@ from nova_stream.database_url import DatabaseUrl, Host
 from nova_stream.errors import DatabaseUnavailableError, SchemaVersionError
 from nova_stream.settings import Settings
 from nova_stream.storage.faults import DATABASE_ERRORS, state_of
+from nova_stream.storage.lost_peers import notice_loss
 from nova_stream.storage.older_workers import SETTING
 from nova_stream.storage.schema import newest_revision
 
@@ -106,7 +107,7 @@ async def open_connection(
     limit = url.connect_timeout or (timeout or _LIMIT_S) / len(tries)
 
     async def attempt(host: Host, attributes: str) -> asyncpg.Connection[Any]:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             url.address(),
             host=host.name,
             port=host.port,
@@ -119,6 +120,8 @@ async def open_connection(
             timeout=limit,
             command_timeout=command_timeout,
         )
+        notice_loss(connection)
+        return connection
 
     async with asyncio.timeout(timeout or limit * len(tries)):
         for host, attributes in tries[:-1]:
