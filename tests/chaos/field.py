@@ -153,26 +153,9 @@ class Field:
                 assert time.monotonic() < end, "the API is not ready"
                 await asyncio.sleep(0.1)
 
-    async def ask_for_run(self, job: str) -> str:
-        """Ask for a run; gives its number."""
+    async def ask_for_run(self, job: str) -> None:
         async with httpx.AsyncClient(base_url=self.address, timeout=20) as client:
-            answer = await client.post(f"/api/v1/jobs/{job}/run")
-            answer.raise_for_status()
-            return str(answer.json()["runId"])
-
-    async def until_a_run_ends(self, job: str) -> None:
-        """Ask for a run, and wait until it has ended: nothing keeps it from that but a busy
-        machine, and a clock that each look at it reads from a file.
-        """
-        run = await self.ask_for_run(job)
-        end = time.monotonic() + 120
-        async with httpx.AsyncClient(base_url=self.address, timeout=20) as client:
-            while True:
-                answer = await client.get(f"/api/v1/jobs/{job}/runs/{run}")
-                if answer.is_success and answer.json()["outcome"] is not None:
-                    return
-                assert time.monotonic() < end, f"run {run} of {job} has not ended in 120 s"
-                await asyncio.sleep(0.5)
+            (await client.post(f"/api/v1/jobs/{job}/run")).raise_for_status()
 
     def gone(self) -> list[str]:
         """Processes that ended though nobody asked them to."""
