@@ -178,16 +178,13 @@ def _outlook(facts: StreamFacts, lag: int | None, workers: int | None) -> Outloo
 
 def _topics(logs: Logs, backlog: Backlog) -> list[TopicLag]:
     partitions = Counter(topic for topic, _ in logs.logs)
-    waiting = Counter(topic for topic, _ in backlog.waiting)
-    lag: Counter[str] = Counter()
-    for (topic, _), records in backlog.waiting.items():
-        lag[topic] += records
+    waiting = backlog.by_topic
     return [
         TopicLag(
             topic=topic,
-            lag=lag[topic],
+            lag=sum(waiting.get(topic, ())),
             partitions=partitions[topic],
-            partitions_waiting=waiting[topic],
+            partitions_waiting=len(waiting.get(topic, ())),
         )
         for topic in sorted(partitions)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 
@@ -218,10 +217,7 @@ def _lag(backlog: Backlog, applied: Mapping[Key, AppliedPosition], *, stands: bo
     if not backlog.lag:
         all_ = "all that can be read" if backlog.held else "everything"
         return Finding("lag", ok=True, message=f"0: {all_} is applied")
-    behind: dict[str, int] = defaultdict(int)
-    for (topic, _), count in backlog.waiting.items():
-        behind[topic] += count
-    shown = ", ".join(f"{topic} {count}" for topic, count in behind.items())
+    shown = ", ".join(f"{topic} {sum(counts)}" for topic, counts in backlog.by_topic.items())
     wait, are = ("1 record waits", "is") if total == "1" else (f"{total} records wait", "are")
     if not stands:
         return Finding("lag", ok=True, message=f"{wait} and {are} being applied: {shown}")

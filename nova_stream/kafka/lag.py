@@ -9,6 +9,7 @@ told by itself. What is applied, Postgres says (``storage/apply/positions.py``);
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -46,6 +47,14 @@ class Backlog(NamedTuple):
     def lag(self) -> int:
         """All records that are there to be applied."""
         return sum(self.waiting.values())
+
+    @property
+    def by_topic(self) -> dict[str, list[int]]:
+        """The records of each partition in which there are any, by topic."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for (topic, _), records in self.waiting.items():
+            found[topic].append(records)
+        return found
 
 
 async def read_logs(admin: KafkaAdmin, topics: Collection[str]) -> Logs:
