@@ -188,7 +188,11 @@ async def _is_worth_it(connection: Connection, units: Units, name: str | None) -
     """Whether looking up what is counted takes less than reading all rows."""
     if not units.whole:
         return False
-    names = 1 if name else await connection.fetchval("SELECT count(*) FROM execution_days_until")
+    names = (
+        1
+        if name is not None
+        else await connection.fetchval("SELECT count(*) FROM execution_days_until")
+    )
     return bool(names * (len(units.whole) + len(units.rest)) <= _LOOKUPS)
 
 

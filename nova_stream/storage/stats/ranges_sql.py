@@ -63,13 +63,33 @@ def _builds(keys: str) -> str:
     return _ended("finished_builds", "completed", durations, keys, "")
 
 
-def _counted(condition: str, found: str) -> str:
+_COUNTS = "executions, timed, duration_sum, histogram"
+
+
+def _names_open(condition: str, start: str, end: str) -> str:
+    """Names, and since when within a range what they did is not counted."""
     return f"""
-WITH names AS MATERIALIZED (
-    SELECT p.agent, least(greatest(k.until, $3), $4) AS open
+    SELECT p.agent, least(greatest(k.until, {start}), {end}) AS open
     FROM (SELECT DISTINCT agent FROM agent_stats_partials {condition}) p
     LEFT JOIN execution_days_until k ON k.agent = p.agent
-), open AS (
+"""  # noqa: S608 - made from our own constants
+
+
+def _open_counted(key: str) -> str:
+    """The rows of ``open``, counted by ``key``."""
+    return f"""
+    SELECT {key}, executions, timed, duration_sum, {OF_BIN} AS histogram
+    FROM (
+        SELECT {key}, bin, count(*) AS executions, count(duration) AS timed,
+            sum(duration) AS duration_sum
+        FROM open GROUP BY {key}, bin
+    ) o
+"""  # noqa: S608 - made from our own constants
+
+
+def _counted(condition: str, found: str) -> str:
+    return f"""
+WITH names AS MATERIALIZED ({_names_open(condition, "$3", "$4")}), open AS (
     SELECT n.agent, x.duration, {BIN} AS bin
     FROM names n CROSS JOIN LATERAL (
         SELECT duration FROM executions
@@ -78,13 +98,7 @@ WITH names AS MATERIALIZED (
         SELECT duration FROM executions
         WHERE agent = n.agent AND timestamp >= n.open AND timestamp < $2
     ) x
-), parts AS (
-    SELECT agent, executions, timed, duration_sum, {OF_BIN} AS histogram
-    FROM (
-        SELECT agent, bin, count(*) AS executions, count(duration) AS timed,
-            sum(duration) AS duration_sum
-        FROM open GROUP BY agent, bin
-    ) o
+), parts AS ({_open_counted("agent")}
     UNION ALL
     SELECT d.agent, d.executions, d.timed, d.duration_sum, d.histogram
     FROM names n JOIN execution_days d ON d.agent = n.agent AND d.day >= $3 AND d.day < n.open
@@ -96,16 +110,10 @@ WITH names AS MATERIALIZED (
 {found}"""  # noqa: S608 - made from our own constants
 
 
-_COUNTS = "executions, timed, duration_sum, histogram"
-
-
-def _counted_buckets(unit: Unit, condition: str = "") -> str:
+def _counted_buckets(unit: Unit, condition: str) -> str:
+    # OFFSET 0 has each piece looked up: joined, all that a name has is held to every piece.
     return f"""
-WITH names AS MATERIALIZED (
-    SELECT p.agent, least(greatest(k.until, $1), $2) AS open
-    FROM (SELECT DISTINCT agent FROM agent_stats_partials {condition}) p
-    LEFT JOIN execution_days_until k ON k.agent = p.agent
-), open AS (
+WITH names AS MATERIALIZED ({_names_open(condition, "$1", "$2")}), open AS (
     SELECT width_bucket(x.timestamp, $3::timestamptz[]) AS key, x.duration, {BIN} AS bin
     FROM names n CROSS JOIN LATERAL (
         SELECT e.timestamp, e.duration
@@ -118,14 +126,7 @@ WITH names AS MATERIALIZED (
         SELECT timestamp, duration FROM executions
         WHERE agent = n.agent AND timestamp >= n.open AND timestamp < $2
     ) x
-), parts AS (
-    -- OFFSET 0 has each piece looked up: joined, all that a name has is held to every piece.
-    SELECT key, executions, timed, duration_sum, {OF_BIN} AS histogram
-    FROM (
-        SELECT key, bin, count(*) AS executions, count(duration) AS timed,
-            sum(duration) AS duration_sum
-        FROM open GROUP BY key, bin
-    ) o
+), parts AS ({_open_counted("key")}
     UNION ALL
     SELECT width_bucket(c.{unit}, $3::timestamptz[]), {_COUNTS}
     FROM names n CROSS JOIN unnest($4::timestamptz[], $5::timestamptz[]) AS w (start, "end")
