@@ -3,7 +3,7 @@
 import { toExecution, toTask, useParameters, withParameters } from "../address.js";
 import { duration, integer, NOTHING, percent } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge, Choice, Facts, Section, When } from "../parts/common.js";
+import { Ago, Badge, Choice, Facts, Place, Section, When } from "../parts/common.js";
 import { Instead, Stale } from "../parts/page.js";
 import { Pager, ROWS } from "../parts/paging.js";
 import { Table } from "../parts/table.js";
@@ -23,7 +23,7 @@ const COLUMNS = [
   { key: "status", title: "Status", kind: "status", label: null, value: (row) => row.status ?? row.kind, cell: (row) => (row.status ? html`<${Badge} name=${row.status} />` : row.kind) },
   { key: "duration", title: "Duration", kind: "number", value: (row) => row.duration, cell: (row) => (row.duration === null || row.duration === undefined ? NOTHING : duration(row.duration)) },
   { key: "time", title: "Time", kind: "number", value: (row) => row.timestamp || row.createdAt, cell: (row) => html`<${When} time=${row.timestamp || row.createdAt} />` },
-  { key: "event", title: "Event", kind: "number", value: (row) => `${row.event.topic}/${row.event.partition}/${row.event.offset}`, cell: (row) => html`<code title="topic / partition / offset">${row.event.topic} / ${row.event.partition} / ${row.event.offset}</code>` },
+  { key: "event", title: "Event", kind: "number", value: (row) => `${row.event.topic}/${row.event.partition}/${row.event.offset}`, cell: (row) => html`<${Place} of=${row.event} />` },
 ];
 
 function Name({ row }) {
@@ -44,7 +44,7 @@ function LastChange({ change }) {
   if (!change) return html`<p class="note">No event is known to have changed it.</p>`;
   return html`<${Facts} facts=${[
     ["Last changed", html`<${When} time=${change.changedAt} />, <${Ago} time=${change.changedAt} />`],
-    ["By the event", html`<code title="topic / partition / offset">${change.topic} / ${change.partition} / ${change.offset}</code>`],
+    ["By the event", html`<${Place} of=${change} />`],
     ["Of the row", html`<code>${change.entityId}</code>`],
   ]} />`;
 }

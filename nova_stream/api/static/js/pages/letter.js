@@ -4,7 +4,7 @@ import { useParameters } from "../address.js";
 import { ask } from "../api.js";
 import { integer, NOTHING, words } from "../format.js";
 import { html, useState } from "../lib.js";
-import { Badge, Choice, Facts, Section, When } from "../parts/common.js";
+import { Badge, Choice, Facts, Place, Section, When } from "../parts/common.js";
 import { Id } from "../parts/copy.js";
 import { Confirm, openDialog, say } from "../parts/dialogs.js";
 import { decoded, HexView } from "../parts/hex.js";
@@ -74,7 +74,7 @@ export function Letter({ params }) {
         <${Stale} resource=${asked} />
         <${Facts} facts=${[
           ["Reason", html`<strong>${words(letter.reason)}</strong>: ${letter.detail}`],
-          ["Where", html`<code title="topic / partition / offset">${letter.topic} / ${letter.partition} / ${letter.offset}</code>`],
+          ["Where", html`<${Place} of=${letter} />`],
           ["Failed", html`<${When} time=${letter.recordedAt} />`],
           ["Key", letter.key === null ? NOTHING : html`<${Id} id=${letter.key} what="key" />`],
           ["Attempts", integer(letter.attempts)],

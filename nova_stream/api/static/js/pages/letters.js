@@ -3,7 +3,7 @@
 import { toLetter } from "../address.js";
 import { size, words } from "../format.js";
 import { html } from "../lib.js";
-import { Ago } from "../parts/common.js";
+import { Ago, Place } from "../parts/common.js";
 import { Filter, FilterChoice } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
@@ -14,7 +14,7 @@ const STATES = [["open", "Open"], ["retried", "Retried"], ["discarded", "Discard
 const COLUMNS = [
   { key: "id", title: "Letter", value: (letter) => letter.id, cell: (letter) => html`<a href=${toLetter(letter.id)} aria-label="Open dead letter ${letter.id}">#${letter.id}</a>` },
   { key: "reason", title: "Reason", kind: "text", value: (letter) => `${letter.reason}: ${letter.detail}`, cell: (letter) => html`<strong>${words(letter.reason)}</strong> <span class="note">${letter.detail}</span>` },
-  { key: "place", title: "Where", kind: "place", value: (letter) => `${letter.topic}/${letter.partition}/${letter.offset}`, cell: (letter) => html`<code title="topic / partition / offset">${letter.topic} / ${letter.partition} / ${letter.offset}</code>` },
+  { key: "place", title: "Where", kind: "place", value: (letter) => `${letter.topic}/${letter.partition}/${letter.offset}`, cell: (letter) => html`<${Place} of=${letter} />` },
   { key: "size", title: "Size", kind: "number", value: (letter) => letter.size, cell: (letter) => size(letter.size) },
   { key: "recordedAt", title: "Failed", kind: "number", value: (letter) => letter.recordedAt, cell: (letter) => html`<${Ago} time=${letter.recordedAt} />` },
 ];

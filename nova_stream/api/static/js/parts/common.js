@@ -87,6 +87,11 @@ export function Choice({ label, options, value, onChoose }) {
     </div>`;
 }
 
+/** Where a record lies in Kafka. */
+export function Place({ of }) {
+  return html`<code title="topic / partition / offset">${of.topic} / ${of.partition} / ${of.offset}</code>`;
+}
+
 /** Facts with their names: [[name, what]]; those that are null are left out. */
 export function Facts({ facts }) {
   return html`
