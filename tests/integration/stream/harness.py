@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from nova_stream.events.change import Entity
@@ -23,6 +23,11 @@ from tests.confluent import admin_options
 from tests.programs import Program, environment_of
 
 LIMIT = 60.0
+_NOT_YET_LED = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 
 
 async def until(what: str, ask: Callable[[], Awaitable[Any]], limit: float = LIMIT) -> Any:
@@ -171,9 +176,7 @@ class Stage:
         options = {**admin_options(self.settings), "group.id": "nobody"}
         consumer = Consumer(options)
         try:
-            place = TopicPartition(self.settings.topic(entity), partition)
-            begin, end = consumer.get_watermark_offsets(place, timeout=10)
-            return begin, end
+            return _watermarks(consumer, TopicPartition(self.settings.topic(entity), partition))
         finally:
             consumer.close()
 
@@ -252,6 +255,22 @@ class Stage:
         found = await self.fetch(query, self.settings.topic(entity), partition, offset)
         assert found, f"{entity.value} {partition}/{offset} is no dead letter"
         return found[0]
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Asks again while the broker does not lead the partition: the metadata name a topic that was
+    just made before the broker has taken up its partitions.
+    """
+    end = time.monotonic() + LIMIT
+    while True:
+        try:
+            begin, after = consumer.get_watermark_offsets(place, timeout=10)
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET_LED or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return begin, after
 
 
 async def _make_topics(settings: Settings) -> None:
