@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
-from nova_stream.clock import EPOCH
+from nova_stream.clock import EPOCH, isoformat
 
 #: The lengths that a bucket may have; all but the last one fit a whole number of times into a day.
 Length = Literal[
@@ -15,10 +15,11 @@ Length = Literal[
 ]
 LENGTHS: tuple[Length, ...] = get_args(Length)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 #: What executions are counted by once their days are over.
 Unit = Literal["hour", "day"]
-UNITS: dict[Unit, timedelta] = {"hour": timedelta(hours=1), "day": _DAY}
+UNITS: dict[Unit, timedelta] = {"hour": _HOUR, "day": _DAY}
 #: The longest range of figures, and the last year of one.
 _LONGEST = timedelta(days=366)
 _LAST_YEAR = 9000
@@ -33,7 +34,7 @@ class Range(NamedTuple):
     @property
     def hours(self) -> float:
         """Its length."""
-        return (self.end - self.start) / timedelta(hours=1)
+        return (self.end - self.start) / _HOUR
 
     @property
     def days(self) -> Range | None:
@@ -72,21 +73,23 @@ def units_of(buckets: Sequence[Range]) -> Units:
     length = UNITS[unit]
     whole: list[Range] = []
     rest: list[Range] = []
-    for start, end in buckets:
-        first = min(_up(start, length), end)
-        last = max(_down(end, length), first)
-        _extend(rest, Range(start, first))
-        _extend(whole, Range(first, last))
-        _extend(rest, Range(last, end))
+    begun = [_down(bucket.start, length) for bucket in buckets]
+    begun.append(_down(buckets[-1].end, length))
+    for (start, end), (at_start, at_end) in zip(buckets, pairwise(begun), strict=True):
+        first = min(start if at_start == start else at_start + length, end)
+        last = max(at_end, first)
+        _extend(rest, start, first)
+        _extend(whole, first, last)
+        _extend(rest, last, end)
     return Units(unit, whole, rest)
 
 
-def _extend(pieces: list[Range], piece: Range) -> None:
-    if piece.start == piece.end:
+def _extend(pieces: list[Range], start: datetime, end: datetime) -> None:
+    if start == end:
         return
-    if pieces and pieces[-1].end == piece.start:
-        piece = Range(pieces.pop().start, piece.end)
-    pieces.append(piece)
+    if pieces and pieces[-1].end == start:
+        start = pieces.pop().start
+    pieces.append(Range(start, end))
 
 
 def _down(instant: datetime, unit: timedelta) -> datetime:
@@ -119,6 +122,13 @@ def buckets_of(asked: Range, bucket: Length, zone: tzinfo) -> list[Range]:
             start = start + length if bucket != "1d" else following
     ordered = [*sorted(starts), asked.end]
     return [Range(start, end) for start, end in pairwise(ordered)]
+
+
+def times_of(buckets: Sequence[Range]) -> list[dict[str, str]]:
+    """The ``start`` and ``end`` of each of the buckets, which meet, as they are written out."""
+    edges = [isoformat(bucket.start) for bucket in buckets]
+    edges.append(isoformat(buckets[-1].end))
+    return [{"start": start, "end": end} for start, end in pairwise(edges)]
 
 
 def _midnights(asked: Range, zone: tzinfo) -> list[datetime]:

@@ -8,17 +8,23 @@ stands as 0, what is the most or more as the most. The count of each bin has nin
 from __future__ import annotations
 
 import math
-import re
-from bisect import bisect_left
+import sys
+from array import array
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from itertools import accumulate
+from functools import cached_property
+from itertools import compress
+from struct import unpack_from
 
 #: Decimal digits of a bin's count.
 _DIGITS = 9
-_NONE = "0" * _DIGITS
-#: The count of a bin; of bins that are empty at most the last one.
-_COUNTS = re.compile(rf"(?:{_NONE})*(\d{{{_DIGITS}}})")
+_FULL = 10**_DIGITS
+#: Decimal digits of each digit that Postgres sends of a number.
+_SENT = 4
+#: What a digit that was sent counts in the bin that it begins in, by its place; digits and bins
+#: begin together every _DIGITS places.
+_UNITS = [10 ** (_SENT * place % _DIGITS) for place in range(_DIGITS)]
 
 
 class Scale:
@@ -39,11 +45,17 @@ class Scale:
             return self.top
         return 1 + math.floor(math.log(milliseconds / self.least) / self.log)
 
-    def percentiles(self, digits: str, percents: Sequence[int]) -> list[float]:
-        """For each of the ``percents`` a time within half a bin of the smallest one that so
-        many percent do not exceed, of the histogram with these digits; it must have one.
+    def percentiles(self, sent: bytes, count: int, percents: Sequence[int]) -> list[float]:
+        """For each of the ``percents`` a time within half a bin of the smallest one that so many
+        percent do not exceed, of a histogram as ``SENT`` gives it, which has ``count`` times, one
+        or more.
         """
-        return [self._middle(number) for number in _ranks(digits, percents)]
+        return [self._middles[number] for number in _bins(sent, count, percents)]
+
+    @cached_property
+    def _middles(self) -> list[float]:
+        """What stands for each bin."""
+        return [self._middle(number) for number in range(self.top + 1)]
 
     def _middle(self, number: int) -> float:
         if number == 0:
@@ -64,6 +76,9 @@ BIN = f"""CASE WHEN duration < {DURATIONS.least} THEN 0
     ELSE 1 + floor(ln(duration::float8 / {DURATIONS.least}) / {DURATIONS.log!r})::int END"""
 #: The histogram of ``timed`` durations of one ``bin``.
 OF_BIN = f"CASE WHEN timed > 0 THEN timed * ('1e' || {_DIGITS} * bin)::numeric ELSE 0 END"
+#: A histogram as Postgres sends numbers: zeros before and behind its counts, most of its digits,
+#: are left out.
+SENT = "numeric_send({0})"
 
 
 def histogram_of(counts: Mapping[int, int]) -> Decimal:
@@ -71,19 +86,32 @@ def histogram_of(counts: Mapping[int, int]) -> Decimal:
     return Decimal(sum(count * 10 ** (_DIGITS * number) for number, count in counts.items()))
 
 
-def _ranks(digits: str, percents: Sequence[int]) -> list[int]:
+def _bins(sent: bytes, count: int, percents: Sequence[int]) -> list[int]:
     """For each of the ``percents`` the bin that has the smallest one that so many percent do
     not exceed.
     """
-    size = -(-len(digits) // _DIGITS)
-    text = digits.zfill(size * _DIGITS)
-    starts: Sequence[int] = range(0, len(text), _DIGITS)
-    if text.count(_NONE) * 2 < size:
-        counts = [int(text[start : start + _DIGITS]) for start in starts]
-    else:  # an hour's: those of few of its bins are looked for
-        found = list(_COUNTS.finditer(text))
-        starts = [one.start(1) for one in found]
-        counts = [int(one[1]) for one in found]
-    passed = list(accumulate(reversed(counts)))
-    ranks = [-(-percent * passed[-1] // 100) for percent in percents]
-    return [size - 1 - starts[-1 - bisect_left(passed, rank)] // _DIGITS for rank in ranks]
+    size, first = unpack_from(">Hh", sent)
+    digits = array("H", sent[8:])
+    if sys.byteorder == "little":
+        digits.byteswap()
+    places = compress(range(first, first - size, -1), digits)
+    # As many as may exceed each of them: the longest times are passed until there are more.
+    exceeding = [(100 - percent) * count // 100 for percent in percents]
+    most = max(exceeding)
+    bins: list[int] = []
+    passed: list[int] = []
+    so_far = 0
+    for place, digit in zip(places, filter(None, digits), strict=True):
+        number = place * _SENT // _DIGITS
+        counted = digit * _UNITS[place % _DIGITS]
+        if counted >= _FULL:  # the digit reaches into the next bin
+            above, counted = divmod(counted, _FULL)
+            so_far += above
+            bins.append(number + 1)
+            passed.append(so_far)
+        so_far += counted
+        bins.append(number)
+        passed.append(so_far)
+        if so_far > most:
+            break
+    return [bins[bisect_right(passed, upto)] for upto in exceeding]

@@ -14,7 +14,7 @@ from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.places import AgentPlace, Cursor, FoundPage, found_page
 from nova_stream.storage.stats import ranges_sql as sql
-from nova_stream.storage.stats.buckets import Range, Units, units_of
+from nova_stream.storage.stats.buckets import Range, Units, times_of, units_of
 from nova_stream.storage.stats.histogram import DURATIONS
 from nova_stream.storage.stats.range_rows import (
     AgentBucket,
@@ -32,8 +32,8 @@ from nova_stream.storage.stats.read import Bounds, in_turns, known_name, shown
 
 _Found = Mapping[Any, Mapping[str, Any]]
 _Made = TypeVar("_Made", bound=Figures | BuildFigures)
-#: Histograms that are read before others have their turn: each has up to 16 kB.
-_HISTOGRAMS = 50
+#: Histograms that are read before others have their turn: each has up to 8 kB.
+_HISTOGRAMS = 100
 #: Pieces of names that are looked up for one answer: where days begin half an hour past the hour
 #: (UTC) each has two.
 _LOOKUPS = 100_000
@@ -134,9 +134,10 @@ async def agent_series(
             statement = statements.counted[units.unit]
             executions = await _long(connection, statement, *arguments, *pieces, *who)
 
+    edges = times_of(buckets)
+
     def made(number: int) -> AgentBucket:
-        bucket = buckets[number - 1]
-        times = {"start": time_text(bucket.start), "end": time_text(bucket.end)}
+        bucket, times = buckets[number - 1], edges[number - 1]
         return _figures(AgentBucket, bucket, tasks.get(number), executions.get(number), **times)
 
     items = await in_turns(made, range(1, len(buckets) + 1))
@@ -160,9 +161,10 @@ async def builds_series(
     starts = [bucket.start for bucket in buckets]
     found = await _by_key(connection, sql.BUILD_BUCKETS, *asked, starts)
 
+    edges = times_of(buckets)
+
     def made(number: int) -> BuildBucket:
-        bucket = buckets[number - 1]
-        times = {"start": time_text(bucket.start), "end": time_text(bucket.end)}
+        bucket, times = buckets[number - 1], edges[number - 1]
         return _build_figures(BuildBucket, bucket, found.get(number), **times)
 
     items = await in_turns(made, range(1, len(buckets) + 1))
@@ -175,11 +177,11 @@ async def _long(connection: Connection, statement: str, *arguments: Any) -> _Fou
     found: dict[Any, Mapping[str, Any]] = {}
     async for row in connection.cursor(statement, *arguments, prefetch=_HISTOGRAMS):
         fields = dict(row)
-        digits = fields.pop("histogram")
-        if fields["timed"] == 1:
+        histogram, timed = fields.pop("histogram"), fields["timed"]
+        if timed == 1:
             fields["percentiles"] = [fields["duration_sum"]] * 3
-        elif fields["timed"]:
-            fields["percentiles"] = DURATIONS.percentiles(digits, (50, 95, 99))
+        elif timed:
+            fields["percentiles"] = DURATIONS.percentiles(histogram, timed, (50, 95, 99))
         found[fields.pop("key")] = fields
     return found
 

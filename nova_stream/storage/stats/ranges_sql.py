@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nova_stream.storage.places import Side
 from nova_stream.storage.stats.buckets import UNITS, Unit
-from nova_stream.storage.stats.histogram import BIN, OF_BIN
+from nova_stream.storage.stats.histogram import BIN, OF_BIN, SENT
 from nova_stream.storage.stats.sql import UNREGISTERED
 
 _NAMES = f"""
@@ -137,15 +137,18 @@ WITH names AS MATERIALIZED ({_names_open(condition, "$1", "$2")}), open AS (
     ) c
 )
 SELECT key, sum(executions)::bigint AS executions, sum(timed)::bigint AS timed,
-    coalesce(sum(duration_sum), 0) AS duration_sum, sum(histogram)::text AS histogram
+    coalesce(sum(duration_sum), 0) AS duration_sum, {SENT.format("sum(histogram)")} AS histogram
 FROM parts GROUP BY key"""  # noqa: S608 - made from our own constants
 
 
-_COUNTED = "SELECT key, executions, timed, duration_sum, histogram::text FROM counted"
-_ALL_COUNTED = """
+_COUNTED = f"""
+SELECT key, executions, timed, duration_sum, {SENT.format("histogram")} AS histogram
+FROM counted"""  # noqa: S608 - made from our own constants
+_ALL_COUNTED = f"""
 UNION ALL
-SELECT NULL, sum(executions)::bigint, sum(timed)::bigint, sum(duration_sum), sum(histogram)::text
-FROM counted HAVING count(*) > 0"""
+SELECT NULL, sum(executions)::bigint, sum(timed)::bigint, sum(duration_sum),
+    {SENT.format("sum(histogram)")}
+FROM counted HAVING count(*) > 0"""  # noqa: S608 - made from our own constants
 
 
 _ALL, _ONE, _BUCKET = "agent_name", "''", "width_bucket({0}, $3::timestamptz[])"

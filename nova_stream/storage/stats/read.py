@@ -44,6 +44,7 @@ FIRST = ListPlace("infinity", "")
 #: Rows that are made before others have their turn.
 _TURN = 500
 _AS_THEY_ARE = frozenset({str, int})
+_NUMBERS = (float, Decimal)
 
 
 class _Descending(str):
@@ -281,6 +282,6 @@ def shown(value: Any) -> Any:
         return value
     if isinstance(value, datetime):
         return time_text(value)
-    if isinstance(value, float | Decimal):
+    if isinstance(value, _NUMBERS):
         return int(value) if -_EXACT < value < _EXACT and value == int(value) else float(value)
     return value

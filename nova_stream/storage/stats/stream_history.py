@@ -13,8 +13,8 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection
 from nova_stream.storage.maintenance.stream_samples import MEAN_LAG, SECONDS, slots_of
-from nova_stream.storage.stats.buckets import Range
-from nova_stream.storage.stats.histogram import FRESHNESS
+from nova_stream.storage.stats.buckets import Range, times_of
+from nova_stream.storage.stats.histogram import FRESHNESS, SENT
 from nova_stream.storage.stats.outlook import RECENT, Moment
 from nova_stream.storage.stats.read import in_turns, shown
 from nova_stream.storage.stats.rows import Time
@@ -24,7 +24,7 @@ _BUCKETS = f"""
 SELECT width_bucket(at, $3::timestamptz[]) AS bucket, sum(seconds) AS seconds,
     {MEAN_LAG} AS lag,
     max(lag_max) AS lag_max, sum(applied)::bigint AS applied, sum(flushes)::bigint AS flushes,
-    max(freshness_ms_max) AS freshness_ms_max, sum(freshness)::text AS freshness
+    max(freshness_ms_max) AS freshness_ms_max, {SENT.format("sum(freshness)")} AS freshness
 FROM ({slots_of("stream_samples WHERE at >= $1 AND at < $2")}) s GROUP BY 1
 """  # noqa: S608 - our own text
 #: $1, $2: from and to. What all workers did in each slot, and for how long they ran.
@@ -88,10 +88,13 @@ async def stream_series(
     starts = [bucket.start for bucket in buckets]
     found = {r["bucket"]: r for r in await connection.fetch(_BUCKETS, *asked, starts)}
 
+    edges = times_of(buckets)
+
     def made(number: int) -> StreamBucket:
-        bucket = buckets[number - 1]
-        figures = {} if number not in found else _figures(found[number])
-        return StreamBucket(start=time_text(bucket.start), end=time_text(bucket.end), **figures)
+        fields: dict[str, Any] = {**edges[number - 1]}
+        if number in found:
+            fields |= _figures(found[number])
+        return StreamBucket(**fields)
 
     items = await in_turns(made, range(1, len(buckets) + 1))
     times = {"from_": time_text(asked.start), "to": time_text(asked.end)}
@@ -115,6 +118,7 @@ def _figures(row: Any) -> dict[str, Any]:
         figures["applied_per_second"] = shown(round(row["applied"] / row["seconds"], 1))
     if row["flushes"]:
         most = shown(round(row["freshness_ms_max"], 1))
-        p50, p99 = (min(most, shown(x)) for x in FRESHNESS.percentiles(row["freshness"], (50, 99)))
+        found = FRESHNESS.percentiles(row["freshness"], row["flushes"], (50, 99))
+        p50, p99 = (min(most, shown(x)) for x in found)
         figures |= {"freshness_p50_ms": p50, "freshness_p99_ms": p99, "freshness_max_ms": most}
     return figures
