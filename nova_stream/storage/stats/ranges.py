@@ -4,6 +4,7 @@ one state; all raise what asyncpg raises, and need a connection that is in no tr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -32,8 +33,9 @@ from nova_stream.storage.stats.read import Bounds, in_turns, known_name, shown
 
 _Found = Mapping[Any, Mapping[str, Any]]
 _Made = TypeVar("_Made", bound=Figures | BuildFigures)
-#: Histograms that are read before others have their turn: each has up to 8 kB.
-_HISTOGRAMS = 100
+#: Histograms that are read before others have their turn: each has up to 8 kB, and the next ones
+#: come in the meantime.
+_HISTOGRAMS = 50
 #: Pieces of names that are looked up for one answer: where days begin half an hour past the hour
 #: (UTC) each has two.
 _LOOKUPS = 100_000
@@ -174,16 +176,30 @@ async def builds_series(
 
 async def _long(connection: Connection, statement: str, *arguments: Any) -> _Found:
     """By key, with percentiles instead of the histograms, of which a few are there at a time."""
+    await connection.execute(sql.IN_MEMORY)
+    cursor = await connection.cursor(statement, *arguments)
     found: dict[Any, Mapping[str, Any]] = {}
-    async for row in connection.cursor(statement, *arguments, prefetch=_HISTOGRAMS):
-        fields = dict(row)
-        histogram, timed = fields.pop("histogram"), fields["timed"]
-        if timed == 1:
-            fields["percentiles"] = [fields["duration_sum"]] * 3
-        elif timed:
-            fields["percentiles"] = DURATIONS.percentiles(histogram, timed, (50, 95, 99))
-        found[fields.pop("key")] = fields
+    coming = asyncio.create_task(cursor.fetch(_HISTOGRAMS))
+    try:
+        while rows := await coming:
+            # Postgres adds up the next ones in the meantime.
+            coming = asyncio.create_task(cursor.fetch(_HISTOGRAMS))
+            await asyncio.sleep(0)
+            found |= {row["key"]: _without_histogram(row) for row in rows}
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
     return found
+
+
+def _without_histogram(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = dict(row)
+    histogram, timed = fields.pop("histogram"), fields["timed"]
+    if timed == 1:
+        fields["percentiles"] = [fields["duration_sum"]] * 3
+    elif timed:
+        fields["percentiles"] = DURATIONS.percentiles(histogram, timed, (50, 95, 99))
+    return fields
 
 
 async def _is_worth_it(connection: Connection, units: Units, name: str | None) -> bool:

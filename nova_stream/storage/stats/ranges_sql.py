@@ -63,6 +63,8 @@ def _builds(keys: str) -> str:
     return _ended("finished_builds", "completed", durations, keys, "")
 
 
+#: Sums of many histograms, each of which has up to 16 kB of memory, need no disk.
+IN_MEMORY = "SET LOCAL work_mem = '32MB'"
 _COUNTS = "executions, timed, duration_sum, histogram"
 
 

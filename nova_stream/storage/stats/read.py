@@ -44,7 +44,6 @@ FIRST = ListPlace("infinity", "")
 #: Rows that are made before others have their turn.
 _TURN = 500
 _AS_THEY_ARE = frozenset({str, int})
-_NUMBERS = (float, Decimal)
 
 
 class _Descending(str):
@@ -278,10 +277,13 @@ def unregistered_row(kind: type[Row], row: Mapping[str, Any] | asyncpg.Record) -
 
 def shown(value: Any) -> Any:
     """A column's value as it is written out: times as text, whole numbers without a fraction."""
-    if value.__class__ in _AS_THEY_ARE:  # most are
+    kind = value.__class__
+    if kind in _AS_THEY_ARE:  # most are
         return value
+    if kind is float:
+        return int(value) if value.is_integer() and -_EXACT < value < _EXACT else value
     if isinstance(value, datetime):
         return time_text(value)
-    if isinstance(value, _NUMBERS):
+    if isinstance(value, Decimal):
         return int(value) if -_EXACT < value < _EXACT and value == int(value) else float(value)
     return value
