@@ -176,7 +176,6 @@ async def builds_series(
 
 async def _long(connection: Connection, statement: str, *arguments: Any) -> _Found:
     """By key, with percentiles instead of the histograms, of which a few are there at a time."""
-    await connection.execute(sql.IN_MEMORY)
     cursor = await connection.cursor(statement, *arguments)
     found: dict[Any, Mapping[str, Any]] = {}
     coming = asyncio.create_task(cursor.fetch(_HISTOGRAMS))

@@ -63,8 +63,6 @@ def _builds(keys: str) -> str:
     return _ended("finished_builds", "completed", durations, keys, "")
 
 
-#: Sums of many histograms, each of which has up to 16 kB of memory, need no disk.
-IN_MEMORY = "SET LOCAL work_mem = '32MB'"
 _COUNTS = "executions, timed, duration_sum, histogram"
 
 
@@ -114,6 +112,7 @@ WITH names AS MATERIALIZED ({_names_open(condition, "$3", "$4")}), open AS (
 
 def _counted_buckets(unit: Unit, condition: str) -> str:
     # OFFSET 0 has each piece looked up: joined, all that a name has is held to every piece.
+    # ORDER BY has the buckets added up one after the other: each has 16 kB of memory until it is.
     return f"""
 WITH names AS MATERIALIZED ({_names_open(condition, "$1", "$2")}), open AS (
     SELECT width_bucket(x.timestamp, $3::timestamptz[]) AS key, x.duration, {BIN} AS bin
@@ -140,7 +139,8 @@ WITH names AS MATERIALIZED ({_names_open(condition, "$1", "$2")}), open AS (
 )
 SELECT key, sum(executions)::bigint AS executions, sum(timed)::bigint AS timed,
     coalesce(sum(duration_sum), 0) AS duration_sum, {SENT.format("sum(histogram)")} AS histogram
-FROM parts GROUP BY key"""  # noqa: S608 - made from our own constants
+FROM (SELECT * FROM parts ORDER BY key) p
+GROUP BY key"""  # noqa: S608 - made from our own constants
 
 
 _COUNTED = f"""
