@@ -13,12 +13,12 @@ from nova_stream.clock import to_millis
 from nova_stream.errors import RejectedError, SchemaNeededError
 from nova_stream.events.change import COLUMNS, Change, Entity, SourceRecord
 from nova_stream.events.describe import described
-from nova_stream.events.documents import field_names
 from nova_stream.events.envelope import Envelope, open_envelope
 from nova_stream.events.forms import PREFIX, Forms
 from nova_stream.events.framing import SchemaLookup
 from nova_stream.events.json_text import refuse_unstorable_text, storable_json
 from nova_stream.events.keys import key_id
+from nova_stream.events.names import field_names, id_name
 from nova_stream.events.normalise import Normaliser, read_id
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 from nova_stream.events.plain_records import PlainRecords
@@ -150,14 +150,15 @@ def _after(envelope: Envelope) -> dict[str, Any]:
 
 def _id_of_key(envelope: Envelope, record: SourceRecord, forms: Forms) -> str | None:
     """The key's id, where the document has none: a key that is not needed may be anything."""
-    given = _after(envelope).get("id")
+    after = _after(envelope)
+    given = after.get(id_name(after))
     if given not in (None, "") and not forms.placeholders.stand_for(given):
         return None
     return _key_id(envelope, record, forms)
 
 
 def _key_id(envelope: Envelope, record: SourceRecord, forms: Forms) -> str | None:
-    declared = envelope.schemas.get("id")
+    declared = envelope.schemas.get(id_name(envelope.schemas))
     return key_id(record.key, declared, forms, record.headers, of_mongodb=envelope.of_mongodb)
 
 
@@ -165,8 +166,9 @@ def _deleted_id(envelope: Envelope, record: SourceRecord, forms: Forms) -> str:
     before, where = envelope.fields.get("before"), envelope.deleted_document
     identity = None
     if isinstance(before, dict):
-        declared = envelope.schemas.get("id")
-        identity = read_id(before.get("id"), f"{where}.id", declared, forms.placeholders)
+        name = id_name(before)
+        declared = envelope.schemas.get(name)
+        identity = read_id(before.get(name), f"{where}.{name}", declared, forms.placeholders)
     identity = identity or _key_id(envelope, record, forms)
     if not identity:
         raise RejectedError("missing_id", f"{where}.id is missing or empty, and the key has no id")

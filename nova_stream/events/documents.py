@@ -178,6 +178,8 @@ class ActivityDocument(msgspec.Struct, rename="camel", gc=False):
 
     def columns(self) -> tuple[Any, ...]:
         """timestamp."""
+        if self.agent_name is None or self.event_type is None:
+            raise ValueError("perhaps under another name")
         return (canonical_time(self.timestamp),)
 
 
@@ -261,8 +263,3 @@ COLUMN_NAMES: dict[Entity, dict[str, str]] = {
     }
     for entity, document in DOCUMENTS.items()
 }
-
-
-def field_names(entity: Entity) -> frozenset[str]:
-    """The names of an entity's fields and columns, but for the id, which everything has."""
-    return frozenset({*RULES[entity], *COLUMN_NAMES[entity]} - {"id"})

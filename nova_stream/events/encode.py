@@ -16,6 +16,7 @@ from nova_stream.events.json_text import (
     refuse_unstorable_text,
     too_deep,
 )
+from nova_stream.events.names import id_name
 from nova_stream.events.normalise import Normaliser
 from nova_stream.events.plain import PlainReader
 from nova_stream.events.times import time_text
@@ -61,7 +62,7 @@ def encode_change(
     if op not in _EVENT_WORDS:
         raise RejectedError("bad_op", f"op is {quoted(op)}; allowed is c, u, r or d")
     after, known = (None, before or document) if op == "d" else (document, before)
-    if op == "d" and not (known and known.get("id")):
+    if op == "d" and not (known and known.get(id_name(known))):
         raise RejectedError("missing_id", f"the deletion from {entity.value} names no id")
 
     number, minor = version

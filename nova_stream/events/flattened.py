@@ -7,7 +7,7 @@ called so. None of it is part of the document.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 from nova_stream.errors import RejectedError
@@ -16,6 +16,7 @@ from nova_stream.events.change import header
 from nova_stream.events.describe import quoted
 from nova_stream.events.forms import PREFIX
 from nova_stream.events.json_text import parse_json, whole_number
+from nova_stream.events.names import folded
 
 _DELETED = "__deleted"
 #: The envelope's own fields; every other name without ``source_`` stands in the source struct.
@@ -55,15 +56,15 @@ class FlattenedRow(NamedTuple):
 
 
 def is_flattened(
-    found: Mapping[str, Any], headers: Any, known: Iterable[str], prefix: str = PREFIX
+    found: Mapping[str, Any], headers: Any, known: Container[str], prefix: str = PREFIX
 ) -> bool:
     """Whether an object that is no change record is a row: it, or a header, has something that the
-    transform adds, or it has a field that the entity's documents have (``known``).
+    transform adds, or it has a field that the entity's documents have (``known``, folded names).
     """
     if "specversion" in found:
         return False
     return (
-        any(name in found for name in known)
+        any(folded(name) in known for name in found)
         or any(name.startswith(prefix) or name == _DELETED for name in found)
         or is_marked(headers, prefix)
     )

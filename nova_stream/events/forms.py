@@ -12,8 +12,8 @@ PREFIX = "__"
 
 
 class Forms(NamedTuple):
-    """The names of the entity's fields, the prefix of what flattened records add to them, where
-    schemas of framed records come from, and what stands for a value that did not change.
+    """The folded names of the entity's fields, the prefix of what flattened records add to them,
+    where schemas of framed records come from, and what stands for a value that did not change.
     """
 
     known: frozenset[str] = frozenset()

@@ -11,6 +11,7 @@ from nova_stream.events.decimals import is_variable_scale
 from nova_stream.events.forms import ANY_ENTITY, Forms
 from nova_stream.events.framing import KEY_HEADER, framed, unframe
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text
+from nova_stream.events.names import id_name
 from nova_stream.events.normalise import read_id
 
 _WHERE = "the key's id"
@@ -69,7 +70,9 @@ def _id_in(
     """The id in what a key has, and its type."""
     if not isinstance(found, dict) or is_variable_scale(found):
         return found, of_key or declared
-    name = "id" if "id" in found or "_id" not in found else "_id"
+    name = id_name(found)
+    if name not in found and "_id" in found:
+        name = "_id"
     return found.get(name), declared if of_key is None else of_key.fields.get(name, declared)
 
 

@@ -14,6 +14,7 @@ from nova_stream.events.describe import described, quoted
 from nova_stream.events.encode import Op, validate_document
 from nova_stream.events.envelope import version_minor, version_number
 from nova_stream.events.json_text import parse_json, refuse_unstorable_text
+from nova_stream.events.names import id_name
 from nova_stream.events.normalise import read_id
 from nova_stream.events.times import MILLI, parse_time
 
@@ -65,11 +66,11 @@ def change_line(fields: Any) -> ChangeLine:
     after, before = _object(fields, "after"), _object(fields, "before")
     op = _op(fields.get("op"), after)
     if op == "d":
-        identity = read_id((before or {}).get("id"), "$.before.id")
+        identity = _id_of(before or {}, "$.before")
         after = None
     else:
         validate_document(entity, after or {})
-        identity = read_id((after or {}).get("id"), "$.after.id")
+        identity = _id_of(after or {}, "$.after")
     if not identity:
         raise RejectedError(
             "missing_id", "$.before.id is missing; a deletion names its entity there"
@@ -88,6 +89,11 @@ def change_line(fields: Any) -> ChangeLine:
         after=after,
         before=before,
     )
+
+
+def _id_of(document: Mapping[str, Any], where: str) -> str | None:
+    name = id_name(document)
+    return read_id(document.get(name), f"{where}.{name}")
 
 
 def _entity(value: object) -> Entity:

@@ -23,6 +23,7 @@ from nova_stream.events.documents import (
     camel_case,
 )
 from nova_stream.events.field_readers import READERS, Field, Reader
+from nova_stream.events.names import Spellings
 from nova_stream.events.placeholders import PLACEHOLDERS, Placeholders
 
 _OWN_TIMES = ("createdAt", "timestamp", "startedAt")
@@ -68,6 +69,7 @@ class Normaliser:
         )
         self._columns = tuple(camel_case(column) for column in COLUMNS[entity])
         self._has_agent = "agent" in rules
+        self._spellings = Spellings(entity)
 
     def read(
         self,
@@ -81,13 +83,15 @@ class Normaliser:
         ``where`` is its JSON path for messages, ``key_id`` the id to take when it has none,
         ``schemas`` what the wrapper says of its fields, by the names that they have there.
         Raises RejectedError (missing_id, id_too_long, missing_field, wrong_type, bad_status,
-        bad_time, bad_duration, value_too_long).
+        bad_time, bad_duration, value_too_long, wrong_shape).
         """
         found: dict[str, Any] = {}
         typed: dict[str, Any] = {}
         unavailable = []
         for given, value in document.items():
             step = self._steps.get(given)
+            if step is None and (meant := self._spellings.meant(given, document, where)):
+                step = self._steps[meant]
             if step is None or (step.name != given and step.name in document):
                 name, step = given, None
             else:

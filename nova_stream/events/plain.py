@@ -10,6 +10,7 @@ import msgspec
 
 from nova_stream.events.change import Entity
 from nova_stream.events.documents import COLUMN_NAMES, DOCUMENTS, RULES
+from nova_stream.events.names import Spellings
 from nova_stream.events.placeholders import (
     DEFAULT,
     DEFAULT_BASE64,
@@ -21,6 +22,8 @@ from nova_stream.events.placeholders import (
 _OF_BYTES = DEFAULT_BASE64.rstrip("=")  # some writers escape the rest
 # The default placeholder as the beginning of a list: its UUID, or its first bytes as numbers.
 _NUMBERS = r"\s*,\s*".join(map(str, DEFAULT[:4].encode()))
+#: A document's names.
+_names_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _finds_list = re.compile(rf'\[\s*(?:"{DEFAULT_UUID}"|{_NUMBERS}\s*,)').search
 
 
@@ -43,6 +46,7 @@ class PlainReader:
         self._has_list = "dependencies" in RULES[entity]
         decoder = msgspec.json.Decoder(DOCUMENTS[entity])
         self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
+        self._spellings = Spellings(entity)
         self._columns = tuple(f'"{name}"' for name in COLUMN_NAMES[entity])
 
     def read(self, encoded: Sequence[msgspec.Raw | bytes]) -> list[PlainDocument]:
@@ -64,7 +68,11 @@ class PlainReader:
         if self._has_list:
             known_lists = sum([d.dependencies is not None for d in documents])  # type: ignore[union-attr]
         self._refuse(text, known_lists)
-        return [(d.id, one, d.columns()) for d, one in zip(documents, texts, strict=True)]
+        found = [(d.id, one, d.columns()) for d, one in zip(documents, texts, strict=True)]
+        for _, one, columns in found:
+            if (None in columns or "" in columns) and self._spellings.has_others(_names_of(one)):
+                raise ValueError("perhaps a column under another name")
+        return found
 
     def _refuse_unusual(self, text: str, known_lists: int) -> None:
         """Raises ValueError when the text may hold NUL, a value left out, or a snake_case column:

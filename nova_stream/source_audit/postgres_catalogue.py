@@ -10,6 +10,7 @@ import asyncpg
 from nova_stream.errors import UsageError
 from nova_stream.events.change import Entity
 from nova_stream.events.documents import COLUMN_NAMES, RULES
+from nova_stream.events.names import Spellings
 from nova_stream.source_audit import sql
 from nova_stream.source_audit.interface import ComparedField, SourceTable, known_fields
 from nova_stream.storage.database import Connection
@@ -143,11 +144,16 @@ def _table(
 
 
 def _columns_of_fields(entity: Entity, types: Mapping[str, sql.ColumnType]) -> dict[str, str]:
-    """The column of each field: the document's own name, else its snake_case one."""
+    """The column of each field: the document's own name, else its snake_case one, else the one
+    that differs from them by case and underscores alone, as ``events`` reads it.
+    """
     # What bytes mean as a text depends on the connector's settings.
     usable = {column for column, type_ in types.items() if type_.name != "bytea"}
     found = {field: column for column, field in COLUMN_NAMES[entity].items() if column in usable}
-    return found | {field: field for field in RULES[entity] if field in usable}
+    found |= {field: field for field in RULES[entity] if field in usable}
+    spellings = Spellings(entity)
+    others = {field: name for name in sorted(usable) if (field := spellings.field(name))}
+    return others | found
 
 
 def _quoted(name: str) -> str:

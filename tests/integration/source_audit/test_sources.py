@@ -32,7 +32,9 @@ def database(nova_postgres: str) -> Iterator[str]:
         yield url
 
 
-async def test_keys_of_every_type_and_columns_in_camel_case_are_compared(source: Source) -> None:
+async def test_keys_of_every_type_and_columns_in_camel_case_quoted_or_not_are_compared(
+    source: Source,
+) -> None:
     await source.sql(
         """
 DROP TABLE tasks, users, executions;
@@ -40,7 +42,7 @@ CREATE SCHEMA work;
 CREATE TABLE work."Items" (
     "id" bigint PRIMARY KEY, "buildId" numeric(20), "agent" text, "status" text NOT NULL,
     "createdAt" timestamptz, "dependencies" jsonb);
-CREATE TABLE users (id uuid PRIMARY KEY, user_id int, created_at timestamptz);
+CREATE TABLE users (id uuid PRIMARY KEY, userId int, createdAt timestamptz);
 CREATE TABLE executions (id numeric(20) PRIMARY KEY, duration numeric, gates_passed boolean);
 """
     )
@@ -51,7 +53,7 @@ CREATE TABLE executions (id numeric(20) PRIMARY KEY, duration numeric, gates_pas
         """
 INSERT INTO work."Items" SELECT n, n * 10, 'Ä ' || n % 3, 'done', now(), '["1", "2"]'
     FROM generate_series(-5, 120) n;
-INSERT INTO users SELECT gen_random_uuid(), n, now() FROM generate_series(1, 50) n;
+INSERT INTO users SELECT lpad(n::text, 32, '0')::uuid, n, now() FROM generate_series(1, 50) n;
 INSERT INTO executions SELECT n * 3, n, true FROM generate_series(1, 50) n
 """
     )
@@ -60,10 +62,12 @@ INSERT INTO executions SELECT n * 3, n, true FROM generate_series(1, 50) n
     assert counts(await source.audit(tables={Entity.TASKS: "work.Items"})) == (0, 0, 0)
 
     await source.emptied()
-    source.lost = {"7", "-3", "12"}
+    user = "00000000-0000-0000-0000-000000000031"
+    source.lost = {"7", "-3", "12", user}
     await source.sql("""UPDATE work."Items" SET "buildId" = 5 WHERE id = 7""")
     await source.sql("""DELETE FROM work."Items" WHERE id = -3""")
     await source.sql("UPDATE executions SET gates_passed = false WHERE id = 12")
+    await source.sql("UPDATE users SET createdAt = '2025-01-01' WHERE userId = 31")
     await source.emptied()
     source.lost = set()
     report = await source.audit(tables=tables, repair=True)
@@ -71,6 +75,7 @@ INSERT INTO executions SELECT n * 3, n, true FROM generate_series(1, 50) n
         "7": ("different", ["buildId"]),
         "-3": ("surplus", []),
         "12": ("different", ["gatesPassed"]),
+        user: ("different", ["createdAt"]),
     }
     assert report.good
     assert counts(await source.audit(tables=tables)) == (0, 0, 0)

@@ -37,6 +37,7 @@ def records_of(draw: st.DrawFn, entity: Entity) -> dict[str, Any]:
     """A change record, mostly of the main app's form, with some fields replaced or dropped."""
     document = dict(DOCUMENTS[entity])
     names = st.sampled_from([*document, "build_id", "created_at", "unknown", "error"])
+    names |= names.flatmap(lambda name: st.sampled_from([name.lower(), name.upper()]))
     document |= draw(st.dictionaries(names, JSON, max_size=2))
     document = without(document, draw(st.lists(names, max_size=1)))
     value = envelope(document, draw(st.sampled_from("ccurd")))
