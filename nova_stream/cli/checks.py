@@ -132,17 +132,18 @@ async def check_lag(
 async def check_offsets(
     connection: Connection, partitions: Mapping[str, int], settings: Settings
 ) -> Finding:
-    """Whether a topic whose versions are Kafka's offsets got more partitions."""
+    """Whether a topic whose versions are Kafka's offsets has entities in several partitions."""
     ours = {topic: partitions[topic] for topic in settings.topics() if topic in partitions}
     mixed = await enlarged(connection, ours)
     if not mixed:
-        return Finding("versions", ok=True, message="no topic mixes offsets of two partitionings")
+        return Finding("versions", ok=True, message="no topic mixes offsets of several partitions")
     return problem(
         "versions",
-        f"{', '.join(mixed)}: versions are offsets, and partitions were added: changes of entities "
-        "that moved to another partition may have had no effect",
-        "recreate the topic and publish all its entities (op r), as docs/operations.md has it "
-        "under More partitions",
+        f"{', '.join(mixed)}: versions are offsets, and entities have changes in several "
+        "partitions, some of which may have had no effect",
+        "see to it that each entity has one partition (one key, one partitioner), recreate the "
+        "topic and publish all its entities (op r), as docs/operations.md has it under More "
+        "partitions",
     )
 
 

@@ -19,6 +19,7 @@ from nova_stream.storage.dead_letters.insert import dead_letter
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.mixed_offsets import say_mixed
 from nova_stream.stream.samples import Recent
 from nova_stream.stream.spans import FlushSpans
 from nova_stream.telemetry import get_logger
@@ -196,6 +197,8 @@ class Flusher:
                 self._say_moved(item.chunk, applied)
             if applied.incomplete:
                 self._say_incomplete(item.chunk.topic, applied.incomplete)
+            if applied.mixed:
+                say_mixed(self._metrics, item.chunk.topic)
             if not item.future.done():
                 item.future.set_result(applied)
         if self._spans is not None:

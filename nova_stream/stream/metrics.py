@@ -70,7 +70,7 @@ class Metrics:
         )
         self.mixed_offsets = gauge(
             "nova_topic_offsets_mixed",
-            "1 where versions are offsets and the topic got more partitions, else 0.",
+            "1 where versions are offsets and entities have changes in several partitions, else 0.",
             ["topic"],
         )
 

@@ -30,6 +30,7 @@ from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.letter_limit import LetterLimit
 from nova_stream.stream.metrics import Metrics
+from nova_stream.stream.mixed_offsets import say_mixed
 from nova_stream.stream.partial_tables import PartialTables
 from nova_stream.stream.pumps import Pumps, decoders_of
 from nova_stream.stream.samples import Recent, Samples
@@ -287,15 +288,9 @@ class Worker:
                 generation=generation,
                 then="its records are read from offset 0; versions decide what they change",
             )
-        self._metrics.mixed_offsets.labels(topic).set(mixed)
+        self._metrics.mixed_offsets.labels(topic).set(0)
         if mixed:
-            _log.error(
-                "a topic whose versions are offsets was enlarged",
-                topic=topic,
-                partitions=found.partitions,
-                then="changes of entities that moved to another partition may be taken for old "
-                "ones and have no effect; make the topic again and publish all entities (op r)",
-            )
+            say_mixed(self._metrics, topic)
 
     # -- watchers --------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from typing import Any
 import asyncpg
 
 from nova_stream.events.change import COLUMNS, Entity
-from nova_stream.storage.apply import sql
+from nova_stream.events.versions import GENERATION_BITS
+from nova_stream.storage.apply import mixed_offsets, sql
 from nova_stream.storage.dead_letters import sql as letters_sql
 from tests.simulation import statements_caches
 from tests.simulation.database import Row, Transaction
@@ -58,6 +59,22 @@ async def upsert(tx: Transaction, *arguments: Any, entity: Entity) -> list[Row]:
             ]
         case _:
             return []
+
+
+async def elsewhere(
+    tx: Transaction,
+    ids: Sequence[str],
+    partitions: Sequence[int],
+    versions: Sequence[int],
+    *,
+    entity: Entity,
+) -> list[Row]:
+    found = False
+    for id_, partition, version in zip(ids, partitions, versions, strict=True):
+        row = tx.get(entity, id_)
+        if row is not None and row["partition"] != partition and row["version"] > 0:
+            found |= row["version"] >> GENERATION_BITS == version >> GENERATION_BITS
+    return [{"exists": found}]
 
 
 def _given(entity: Entity, arguments: Sequence[Any]) -> Iterable[Row]:
@@ -198,6 +215,13 @@ HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     **statements_caches.HANDLERS,
     **{
         sql.UPSERT[entity]: (f"UPSERT {entity.value}", partial(upsert, entity=entity))
+        for entity in Entity
+    },
+    **{
+        mixed_offsets.ELSEWHERE[entity]: (
+            f"ELSEWHERE {entity.value}",
+            partial(elsewhere, entity=entity),
+        )
         for entity in Entity
     },
     sql.AGENT_PARTIALS_OF: ("AGENT_PARTIALS_OF", name_partials_of),

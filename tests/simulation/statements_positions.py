@@ -50,7 +50,12 @@ async def lock_positions(
         row = await tx.lock(POSITIONS, key)
         if row is not None and topic is not None:
             more = {"version_kind": topic["version_kind"], "flattened": topic["flattened"]}
-            source = {"source_generation": 0, "source_offsets": [], "lsn_high": None}
+            source = {
+                "source_generation": 0,
+                "source_offsets": [],
+                "lsn_high": None,
+                "mixed": False,
+            }
             found.append(_named(key, row) | more | source | {"truncation": None})
     return found
 

@@ -34,6 +34,9 @@ class AppliedChunk(msgspec.Struct):
     moved: int = 0
     #: Changes that left out fields as unchanged of which nothing is known.
     incomplete: int = 0
+    #: Whether its topic was found, for the first time, to have entities in several partitions
+    #: although its versions are offsets.
+    mixed: bool = False
     complete: bool = False
     partials: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
 
@@ -47,6 +50,8 @@ class AdmittedChunk(msgspec.Struct):
     applied: AppliedChunk
     kind: VersionKind | None
     source: Source
+    #: Whether it is known that offsets of several partitions are mixed.
+    noted: bool = False
     truncations: list[Change] = msgspec.field(default_factory=list)
     #: Deletions of flattened records that have only an offset, where versions are none.
     unversioned: list[Change] = msgspec.field(default_factory=list)
@@ -178,6 +183,7 @@ class Admission:
             applied=applied,
             source=source,
             kind=None if kind is None else VersionKind(kind),
+            noted=row["mixed"],
             unversioned=unversioned,
         )
 

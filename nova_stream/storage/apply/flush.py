@@ -16,6 +16,7 @@ from nova_stream.storage.apply import (
     deletions,
     finishes,
     missing_fields,
+    mixed_offsets,
     moves,
     snapshot_rows,
     sources,
@@ -119,6 +120,7 @@ class Flush:
         kept = await self._kept(entity, admitted, passed)
         if not kept:
             return
+        await mixed_offsets.find(self._connection, entity, admitted, kept)
         changes = [kept[id_] for id_ in sorted(kept)]
         by_lsn = admitted[0].kind is VersionKind.LSN
         upsert = (sql.UPSERT_BY_LSN if by_lsn else sql.UPSERT)[entity]
@@ -223,6 +225,7 @@ class Flush:
         by_lsn = [a for a in admitted if a.kind is VersionKind.LSN]
         if by_lsn:
             await sources.keep(connection, [(*a.chunk.key, a.source) for a in by_lsn])
+        await mixed_offsets.note(connection, {a.chunk.topic for a in admitted if a.applied.mixed})
         return (
             sql.MOVE_POSITIONS,
             [a.chunk.topic for a in admitted],

@@ -90,8 +90,8 @@ async def recognise(connection: Connection, topic: str, topic_id: str) -> int | 
 async def note_partitions(connection: Connection, topic: str, partitions: int) -> bool:
     """Note how many partitions a recognised topic has.
 
-    Gives whether it got more of them, in this life of it, while its versions are offsets: then
-    changes of entities that moved to another partition may be taken for old ones.
+    Gives whether it got more of them, in this life of it, while its versions are offsets, or was
+    found to mix those of several partitions: then changes may be taken for old ones.
     """
     return bool(await connection.fetchval(sql.NOTE_PARTITIONS, topic, partitions))
 

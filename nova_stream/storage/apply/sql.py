@@ -35,7 +35,8 @@ ROLLBACK = "ROLLBACK"
 
 LOCK_POSITIONS = """
 SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind, t.flattened,
-    s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high
+    s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high,
+    t.enlarged_at IS NOT NULL AS mixed
 FROM stream_positions s JOIN stream_topics t USING (topic)
 WHERE (s.topic, s.partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
 ORDER BY s.topic, s.partition

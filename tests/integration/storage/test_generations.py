@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -255,3 +256,62 @@ async def test_freshness_is_of_no_row_of_a_former_life(desk: Desk) -> None:
     await desk.flush(desk.chunk(executions, 2, generation=1))
     assert await freshness() == 0
     await reader.close()
+
+
+def change(entity: Entity, **version: Any) -> bytes:
+    """A change of one document of an entity."""
+    more = {Entity.AGENTS: {"name": "MARS"}, Entity.BUILDS: {"status": "running"}}
+    return value_of({"id": "x", "status": "done", **more.get(entity, {})}, **version)
+
+
+async def mixed(desk: Desk, entity: Entity) -> bool:
+    topic = desk.settings.topic(entity)
+    return await positions.enlarged(desk.connection, {topic: 2}) == [topic]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["two flushes", "one flush"])
+@pytest.mark.parametrize("entity", Entity)
+async def test_offsets_of_an_entity_in_two_partitions_are_noted_once(
+    desk: Desk, entity: Entity, first: bool
+) -> None:
+    one, other, later = change(entity), change(entity), change(entity)
+    desk.add(entity, other, partition=1)
+    if first:
+        assert not (await desk.put(entity, b"{", one)).mixed
+        assert not await mixed(desk, entity)
+        (applied,) = await desk.flush(desk.chunk(entity, partition=1))
+    else:
+        desk.add(entity, b"{", one)
+        _, applied = await desk.flush(desk.chunk(entity), desk.chunk(entity, partition=1))
+    assert applied.mixed
+    assert await mixed(desk, entity)
+    assert not (await desk.put(entity, later, partition=0)).mixed, "it is known"
+    topic = desk.settings.topic(entity)
+    await positions.recognise(desk.connection, topic, "first")
+    assert await positions.note_partitions(desk.connection, topic, 2), "told at every start"
+    await positions.recognise(desk.connection, topic, "second")
+    assert not await positions.note_partitions(desk.connection, topic, 2)
+
+
+@pytest.mark.parametrize("kind", [{"seq": 2}, {"lsn": 2}], ids=["seq", "lsn"])
+async def test_versions_that_compare_may_come_from_any_partition(
+    desk: Desk, kind: dict[str, int]
+) -> None:
+    await desk.put(TASKS, change(TASKS, **kind))
+    assert not (await desk.put(TASKS, change(TASKS, **kind), partition=1)).mixed
+    assert not await mixed(desk, TASKS)
+
+
+async def test_what_states_its_version_or_is_of_another_life_mixes_no_offsets(desk: Desk) -> None:
+    topic = desk.settings.topic(TASKS)
+    await positions.recognise(desk.connection, topic, "first")
+    await desk.put(TASKS, b"{", task("t", None))
+    kept = [("nova_version", b"offset:1")]
+    assert not (await desk.put(TASKS, task("t", None), partition=1, headers=kept)).mixed
+    await desk.put(TASKS, task("u", None), partition=1)
+    await positions.recognise(desk.connection, topic, "second")
+    desk.logs.clear()
+    desk.add(TASKS, task("t", None), task("u", None), partition=3)
+    (applied,) = await desk.flush(desk.chunk(TASKS, partition=3, generation=1))
+    assert not applied.mixed
+    assert await versions(desk) == {"t": 1 << 44, "u": (1 << 44) + 1}

@@ -1,0 +1,69 @@
+"""Noticing, in a flush, that entities have changes in several partitions of a topic whose versions
+are offsets.
+
+Offsets of two partitions do not compare, so that the newer change may have no effect. Partitions
+that are added, records without a key (which may go anywhere) and writers with different
+partitioners lead to it; all of them show as an entity that was written in another partition before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from nova_stream.events.change import Change, Entity, VersionKind
+from nova_stream.events.versions import GENERATION_BITS
+from nova_stream.storage.apply.admission import AdmittedChunk
+from nova_stream.storage.apply.sql import TABLES
+from nova_stream.storage.database import Connection
+
+#: Whether one of the entities ($1 ids) was written in another partition than now ($2) in this life
+#: of the topic ($3 versions). What a repair made anew has version 0 and stands where its key says.
+ELSEWHERE: dict[Entity, str] = {
+    entity: f"""
+SELECT EXISTS (
+    SELECT FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u (id, partition, version)
+    JOIN {table} t ON t.id = u.id
+    WHERE t.src_partition <> u.partition AND t.version > 0
+        AND t.version >> {GENERATION_BITS} = u.version >> {GENERATION_BITS})"""  # noqa: S608 - ours
+    for entity, table in TABLES.items()
+}
+NOTE = "UPDATE stream_topics SET enlarged_at = coalesce(enlarged_at, now()) WHERE topic = $1"
+
+
+async def find(
+    connection: Connection,
+    entity: Entity,
+    admitted: Sequence[AdmittedChunk],
+    kept: Mapping[str, Change],
+) -> None:
+    """Look whether changes that are to be applied are of entities of other partitions, where that
+    is not noted of their topic yet; their chunks are marked ``mixed`` then.
+    """
+    chunks = [a for a in admitted if a.kind is VersionKind.OFFSET and not a.noted]
+    if not chunks:
+        return
+    # A change that states its version may stand anywhere.
+    changes = [change for change in kept.values() if not change.stated]
+    if _are_mixed(admitted, kept) or await connection.fetchval(
+        ELSEWHERE[entity],
+        [change.id for change in changes],
+        [change.partition for change in changes],
+        [change.number for change in changes],
+    ):
+        for a in chunks:
+            a.applied.mixed = True
+
+
+async def note(connection: Connection, topics: Collection[str]) -> None:
+    """Remember it of topics until they are made again. The last that a flush locks."""
+    for topic in sorted(topics):
+        await connection.execute(NOTE, topic)
+
+
+def _are_mixed(admitted: Sequence[AdmittedChunk], kept: Mapping[str, Change]) -> bool:
+    return len(admitted) > 1 and any(
+        change.partition != kept[change.id].partition
+        for a in admitted
+        for change in a.changes
+        if not (change.stated or kept[change.id].stated)
+    )
