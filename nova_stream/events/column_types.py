@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from nova_stream.errors import NoLengthError, OutOfRangeError, RejectedError
 from nova_stream.events import column_values as values
-from nova_stream.events.connect_schema import ColumnType
+from nova_stream.events.connect_schema import ColumnType, type_of
 from nova_stream.events.describe import described, quoted
 from nova_stream.events.documents import Kind
 from nova_stream.events.json_text import parse_json
@@ -191,7 +191,10 @@ def declared_value(value: Any, declared: ColumnType, kind: Kind, where: str) -> 
     RejectedError: ``wrong_type`` when the type cannot mean such a field, or what the value's
     reading raises.
     """
-    known = source_type(declared)
+    of_value = type_of(value, declared)
+    if of_value is None:
+        return value
+    declared, known = of_value, source_type(of_value)
     if kind in _UNITS and (known is None or known.name != (declared.name or known.name)):
         _unfit(declared, kind, where, "which is not known, so that its unit is not")
     if known is None:

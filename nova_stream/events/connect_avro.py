@@ -12,7 +12,7 @@ from typing import Any
 from fastavro import parse_schema, schemaless_reader
 
 from nova_stream.errors import RejectedError
-from nova_stream.events.connect_schema import ColumnType
+from nova_stream.events.connect_schema import ColumnType, one_of
 from nova_stream.events.framing import DecodedFrame, FramedReader, RegisteredSchema
 
 _TYPES = {
@@ -44,8 +44,6 @@ _LOGICAL = {
     "decimal": "org.apache.kafka.connect.data.Decimal",
     "uuid": "io.debezium.data.Uuid",
 }
-#: Deepest nesting of declared types that is looked into; records may contain themselves.
-_DEEPEST = 32
 
 
 def avro_reader(schema: RegisteredSchema) -> FramedReader:
@@ -59,8 +57,7 @@ def avro_reader(schema: RegisteredSchema) -> FramedReader:
     for text in schema.references.values():
         _name(json.loads(text), "", records)
     _name(written, "", records)
-    declared = _declared(written, "", records, _DEEPEST)
-    return _AvroReader(parsed, declared)
+    return _AvroReader(parsed, _Declaring(records).declared(written, ""))
 
 
 class _AvroReader:
@@ -124,40 +121,51 @@ def _full_name(name: str, namespace: object, space: str) -> tuple[str, str]:
     return (f"{space}.{name}" if space else name), space
 
 
-def _declared(schema: Any, space: str, records: Mapping[str, Any], deep: int) -> ColumnType | None:
-    if deep == 0:
-        return None
-    if isinstance(schema, list):
-        branches = [branch for branch in schema if branch != "null"]
-        return _declared(branches[0], space, records, deep) if len(branches) == 1 else None
-    if isinstance(schema, str):
-        if schema in _TYPES:
-            return ColumnType(_TYPES[schema])
-        known = records.get(schema) or records.get(f"{space}.{schema}")
-        return _declared(known[0], known[1], records, deep) if known else None
-    kind = schema.get("type")
-    if not isinstance(kind, str) or kind not in _TYPES:
-        return _declared(kind, space, records, deep - 1)
-    if "name" in schema:
-        space = _full_name(schema["name"], schema.get("namespace"), space)[1]
-    inner = schema.get("items", schema.get("values"))
-    return ColumnType(
-        _TYPES[kind],
-        _semantic(schema, kind),
-        _parameters(schema),
-        None if inner is None else _declared(inner, space, records, deep - 1),
-        _fields(schema, space, records, deep),
-    )
+class _Declaring:
+    """The declared types of a schema. Each named one is made once, since it may contain itself."""
 
+    def __init__(self, records: Mapping[str, Any]) -> None:
+        self._records = records
+        self._known: dict[str, ColumnType] = {}
 
-def _fields(
-    schema: Any, space: str, records: Mapping[str, Any], deep: int
-) -> Mapping[str, ColumnType]:
-    declared = {
-        field["name"]: _declared(field["type"], space, records, deep - 1)
-        for field in schema.get("fields") or ()
-    }
-    return {name: found for name, found in declared.items() if found is not None}
+    def declared(self, schema: Any, space: str) -> ColumnType | None:
+        if isinstance(schema, list):
+            branches = [branch for branch in schema if branch not in ("null", {"type": "null"})]
+            return one_of([self.declared(branch, space) for branch in branches])
+        if isinstance(schema, str):
+            if schema in _TYPES:
+                return ColumnType(_TYPES[schema])
+            known = self._records.get(f"{space}.{schema}") or self._records.get(schema)
+            return self.declared(*known) if known else None
+        kind = schema.get("type")
+        if not isinstance(kind, str) or kind not in _TYPES:
+            return self.declared(kind, space)
+        name = None
+        if "name" in schema:
+            name, space = _full_name(schema["name"], schema.get("namespace"), space)
+            if name in self._known:
+                return self._known[name]
+        return self._made(schema, kind, space, name)
+
+    def _made(
+        self, schema: Mapping[str, Any], kind: str, space: str, name: str | None
+    ) -> ColumnType:
+        inner = schema.get("items", schema.get("values"))
+        fields: dict[str, ColumnType] = {}
+        made = ColumnType(
+            _TYPES[kind],
+            _semantic(schema, kind),
+            _parameters(schema),
+            None if inner is None else self.declared(inner, space),
+            fields,
+        )
+        if name is not None:
+            self._known[name] = made
+        for field in schema.get("fields") or ():
+            found = self.declared(field["type"], space)
+            if found is not None:
+                fields[field["name"]] = found
+        return made
 
 
 def _semantic(schema: Mapping[str, Any], kind: str) -> str | None:

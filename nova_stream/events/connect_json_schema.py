@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nova_stream.events.connect_schema import ColumnType
+from nova_stream.events.connect_schema import ColumnType, one_of
 from nova_stream.events.framing import DecodedFrame, FramedReader, RegisteredSchema
 from nova_stream.events.json_text import parse_json
 
@@ -20,16 +20,17 @@ _TYPES = {
 }
 #: A title is a type's name where a converter wrote it; people write titles, too.
 _NAMES = re.compile(r"(io\.debezium|org\.apache\.kafka\.connect)\.\S+")
-_DEEPEST = 32
 
 
 def json_reader(schema: RegisteredSchema) -> FramedReader:
-    """The reader of a JSON Schema; raises RejectedError when that is no JSON."""
+    """The reader of a JSON Schema; raises RejectedError when that is no JSON, ValueError when it
+    refers to what is not there.
+    """
     root = parse_json(schema.text.encode(), "the schema")
     others = {
         name: parse_json(text.encode(), "the schema") for name, text in schema.references.items()
     }
-    return _JsonReader(_Reading(root, others).declared(root, root, _DEEPEST))
+    return _JsonReader(_Reading(root, others).declared(root, root))
 
 
 class _JsonReader:
@@ -41,43 +42,60 @@ class _JsonReader:
 
 
 class _Reading:
-    """Follows a schema's references while it is read."""
+    """Follows a schema's references while it is read. Each part of it is read once, since it may
+    contain itself.
+    """
 
     def __init__(self, root: Any, others: Mapping[str, Any]) -> None:
         self._root = root
         self._others = others
+        self._known: dict[int, ColumnType | None] = {}
 
-    def declared(self, schema: Any, root: Any, deep: int) -> ColumnType | None:
-        if deep == 0 or not isinstance(schema, dict):
+    def declared(self, schema: Any, root: Any) -> ColumnType | None:
+        if not isinstance(schema, dict):
             return None
+        if id(schema) not in self._known:
+            self._known[id(schema)] = None  # what is nothing but itself declares nothing
+            if isinstance(schema.get("$ref"), str):
+                found = self.declared(*self._target(schema["$ref"], root))
+            else:
+                found = self._of_branches(schema, root) or self._own(schema, root)
+            self._known[id(schema)] = found
+        return self._known[id(schema)]
+
+    def _of_branches(self, schema: Mapping[str, Any], root: Any) -> ColumnType | None:
         for word in ("oneOf", "anyOf", "allOf"):
             branches = [b for b in _listed(schema.get(word)) if b.get("type") != "null"]
-            if len(branches) == 1:
-                return self.declared(branches[0], root, deep - 1)
-        if isinstance(schema.get("$ref"), str):
-            target, root = self._target(schema["$ref"], root)
-            return self.declared(target, root, deep - 1)
+            found = [self.declared(branch, root) for branch in branches]
+            if word == "allOf":  # what declares nothing is a remark
+                found = [branch for branch in found if branch is not None]
+            if found:
+                return one_of(found)
+        return None
 
+    def _own(self, schema: dict[str, Any], root: Any) -> ColumnType | None:
         connect = schema.get("connect.type")
         kind = connect if isinstance(connect, str) else _TYPES.get(_json_type(schema), "")
         parameters, items = schema.get("connect.parameters"), schema.get("items")
         if items is None:
             items = schema.get("additionalProperties")
-        found = ColumnType(
+        fields: dict[str, ColumnType] = {}
+        own = ColumnType(
             kind,
             _semantic(schema),
             parameters if isinstance(parameters, dict) else {},
-            self.declared(items, root, deep - 1),
-            self._fields(schema, root, deep),
+            self.declared(items, root),
+            fields,
         )
-        return found if found.type or found.name else None
-
-    def _fields(self, schema: Mapping[str, Any], root: Any, deep: int) -> dict[str, ColumnType]:
+        if not (own.type or own.name):
+            return None
+        self._known[id(schema)] = own
         properties = schema.get("properties")
-        if not isinstance(properties, dict):
-            return {}
-        declared = {name: self.declared(p, root, deep - 1) for name, p in properties.items()}
-        return {name: found for name, found in declared.items() if found is not None}
+        for name, part in properties.items() if isinstance(properties, dict) else ():
+            found = self.declared(part, root)
+            if found is not None:
+                fields[name] = found
+        return own
 
     def _target(self, reference: str, root: Any) -> tuple[Any, Any]:
         document, _, pointer = reference.partition("#")
@@ -87,6 +105,8 @@ class _Reading:
         for part in pointer.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
             found = found.get(name) if isinstance(found, dict) else None
+        if found is None:
+            raise ValueError(f"its reference {reference[:100]} leads nowhere")
         return found, root
 
 
