@@ -66,13 +66,16 @@ async def elsewhere(
     ids: Sequence[str],
     partitions: Sequence[int],
     versions: Sequence[int],
+    offsets: Sequence[int],
     *,
     entity: Entity,
 ) -> list[Row]:
     found = False
-    for id_, partition, version in zip(ids, partitions, versions, strict=True):
+    for id_, partition, version, place in zip(ids, partitions, versions, offsets, strict=True):
         row = tx.get(entity, id_)
-        if row is not None and row["partition"] != partition and row["version"] > 0:
+        if row is None or row["version"] == 0:
+            continue
+        if row["partition"] != partition or row["offset"] > place:
             found |= row["version"] >> GENERATION_BITS == version >> GENERATION_BITS
     return [{"exists": found}]
 

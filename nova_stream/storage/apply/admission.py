@@ -50,7 +50,7 @@ class AdmittedChunk(msgspec.Struct):
     applied: AppliedChunk
     kind: VersionKind | None
     source: Source
-    #: Whether it is known that offsets of several partitions are mixed.
+    #: Whether it is known that offsets are mixed which do not compare.
     noted: bool = False
     truncations: list[Change] = msgspec.field(default_factory=list)
     #: Deletions of flattened records that have only an offset, where versions are none.

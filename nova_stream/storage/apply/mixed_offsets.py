@@ -1,9 +1,9 @@
-"""Noticing, in a flush, that entities have changes in several partitions of a topic whose versions
-are offsets.
+"""Noticing, in a flush, that offsets are compared which do not compare: those of several
+partitions, or of a topic of another name.
 
-Offsets of two partitions do not compare, so that the newer change may have no effect. Partitions
-that are added, records without a key (which may go anywhere) and writers with different
-partitioners lead to it; all of them show as an entity that was written in another partition before.
+The newer change may then have no effect. Partitions that are added, records without a key (which
+may go anywhere) and writers with different partitioners show as an entity that was written in
+another partition before; another topic (NOVA_TOPIC_…) also as one that was written further ahead.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from nova_stream.storage.apply.admission import AdmittedChunk
 from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection
 
-#: Whether one of the entities ($1 ids) was written in another partition than now ($2) in this life
-#: of the topic ($3 versions). What a repair made anew has version 0 and stands where its key says.
+#: Whether one of the entities ($1 ids) was written, in this life of the topic ($3 versions), in
+#: another partition than now ($2) or at a later offset ($4), where this partition has not been yet.
+#: What a repair made anew has version 0 and stands where its key says.
 ELSEWHERE: dict[Entity, str] = {
     entity: f"""
 SELECT EXISTS (
-    SELECT FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u (id, partition, version)
+    SELECT FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
+        AS u (id, partition, version, place)
     JOIN {table} t ON t.id = u.id
-    WHERE t.src_partition <> u.partition AND t.version > 0
+    WHERE (t.src_partition <> u.partition OR t.src_offset > u.place) AND t.version > 0
         AND t.version >> {GENERATION_BITS} = u.version >> {GENERATION_BITS})"""  # noqa: S608 - ours
     for entity, table in TABLES.items()
 }
@@ -49,6 +51,7 @@ async def find(
         [change.id for change in changes],
         [change.partition for change in changes],
         [change.number for change in changes],
+        [change.offset for change in changes],
     ):
         for a in chunks:
             a.applied.mixed = True

@@ -315,3 +315,21 @@ async def test_what_states_its_version_or_is_of_another_life_mixes_no_offsets(de
     (applied,) = await desk.flush(desk.chunk(TASKS, partition=3, generation=1))
     assert not applied.mixed
     assert await versions(desk) == {"t": 1 << 44, "u": (1 << 44) + 1}
+
+
+async def test_offsets_of_a_topic_of_another_name_are_told(desk: Desk) -> None:
+    await desk.put(TASKS, b"{", task("t", None, agent="OLDER"))
+    desk.settings = desk.settings.model_copy(update={"topic_tasks": "elsewhere"})
+    desk.logs.clear()
+    applied = await desk.put(TASKS, task("t", None, agent="NEWER"))
+    assert applied.mixed
+    assert (await desk.row(TASKS, "t"))["agent"] == "OLDER", "which is what is told"
+
+
+async def test_changes_in_their_order_mix_no_offsets(desk: Desk) -> None:
+    for number in range(5):
+        changes = [task(f"t{n}", None, agent=f"A{number}") for n in range(3)]
+        for partition in (0, 1):
+            named = [change.replace(b'"t', b'"p%d-t' % partition) for change in changes]
+            assert not (await desk.put(TASKS, *named, partition=partition)).mixed
+    assert not await mixed(desk, TASKS)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.long]
 TASKS = Entity.TASKS
 GONE = "records are gone from the log before they were read"
 UNKNOWN = "topics were not known when partitions were assigned"
-MIXED = "offsets of several partitions are mixed"
+MIXED = "offsets are mixed that do not compare"
 
 
 def task(id_: str, seq: int | None = 1, **fields: Any) -> bytes:
