@@ -18,7 +18,7 @@ from nova_stream.api.convex.functions import (
     take,
 )
 from nova_stream.api.convex.validators import BOOLEAN, NUMBER, STRING, Id, ListOf, OneOf, Optional
-from nova_stream.api.convex.values import stored, substring
+from nova_stream.api.convex.values import stored, stored_time, substring
 from nova_stream.events.change import TASK_STATUSES, Entity
 from nova_stream.storage.convex import read as convex_reads
 from nova_stream.storage.convex.read import StoredDocument
@@ -35,7 +35,7 @@ async def start_build(call: MutationCall, args: Arguments) -> Any:
     build = await _held_build_of(call, args["prdId"])
     if build is None:
         return {"buildId": call.insert(Entity.BUILDS, {**args, "status": "running"})}
-    if build.document.get("startedAt") != args["startedAt"]:
+    if build.document.get("startedAt") != stored_time(args["startedAt"]):
         again = {**args, "status": "running", "completedAt": None, "error": None}
         call.patch(Entity.BUILDS, build, again)
     return {"buildId": build.id}

@@ -19,7 +19,7 @@ from nova_stream.api.convex.validators import (
     OneOf,
     Optional,
 )
-from nova_stream.api.convex.values import stored
+from nova_stream.api.convex.values import stored, stored_time
 from nova_stream.events.change import Entity
 from nova_stream.storage.convex import read as convex_reads
 
@@ -66,7 +66,8 @@ async def log_build(call: MutationCall, args: Arguments) -> Any:
     state = {name: args.get(name) for name in names}
     await call.hold(f"prd:{args['prdId']}")
     async with call.reading() as connection:
-        build = await convex_reads.build_of_start(connection, args["prdId"], args["startedAt"])
+        start = stored_time(args["startedAt"])
+        build = await convex_reads.build_of_start(connection, args["prdId"], start)
     if build is None:
         return _insert_build(call, state)
     build = found(await call.held(Entity.BUILDS, build.id), "Build")

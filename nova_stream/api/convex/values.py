@@ -17,6 +17,7 @@ from typing import Any, Literal
 from nova_stream.api.convex.errors import FunctionError
 from nova_stream.errors import RejectedError
 from nova_stream.events.json_text import refuse_unstorable_text
+from nova_stream.events.times import parse_time, time_text
 
 #: How the caller wants its answer: lossless, or as plain JSON.
 Format = Literal["convex_encoded_json", "json"]
@@ -164,6 +165,16 @@ def stored(number: float) -> int | float:
     """A number of a call as documents hold it: whole ones without a fraction."""
     whole = math.isfinite(number) and number.is_integer() and abs(number) < _EXACT
     return int(number) if whole else number
+
+
+def stored_time(text: str) -> str:
+    """A time of a call as documents hold it, whatever form it has; what is none stays as it is, and
+    is refused when it is published.
+    """
+    try:
+        return time_text(parse_time(text, "a time"))
+    except RejectedError:
+        return text
 
 
 def json_text(value: Any) -> str:

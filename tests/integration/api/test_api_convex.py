@@ -129,6 +129,34 @@ async def test_a_prd_that_is_started_again_runs_again(app: App) -> None:
     assert build == {**again, "status": "running"}
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        NOW,
+        "2026-02-20T12:00:00Z",
+        "2026-02-20T12:00Z",
+        "2026-02-20 12:00:00",
+        "2026-02-20T13:00:00.000+01:00",
+        "2026-02-20T12:00:00.000999Z",
+        "1771588800000",
+    ],
+)
+@pytest.mark.parametrize("way", ["atlas:startBuild", "dashboard:createBuild"])
+async def test_a_build_is_known_by_its_start_in_any_form(app: App, way: str, start: str) -> None:
+    """What is repeated, by a queue that has not heard the answer, is the same build."""
+    call = {"prdId": f"{way} {start}", "prdName": "n", "startedAt": start}
+    if way == "dashboard:createBuild":
+        call |= {"status": "completed", "completedAt": start}
+    first = await app.mutate(way, **call)
+    await app.mutate("atlas:completeBuild", prdId=call["prdId"], status="completed")
+    assert await app.mutate(way, **call) == first
+    other = {**call, "startedAt": NOW}
+    assert await app.mutate(way, **other) == first
+    found = await app.query("atlas:getBuildStatus", prdId=call["prdId"])
+    assert found["build"]["status"] == "completed"
+    assert found["build"]["startedAt"] == NOW
+
+
 async def test_the_state_of_a_task_replaces_the_one_before(app: App) -> None:
     build = await app.mutate("dashboard:createBuild", prdId="prd-state", prdName="n")
     first = {**STATE, "buildId": build, "status": "running", "error": "first"}
@@ -173,7 +201,7 @@ async def test_an_agent_is_patched_by_id_or_name(app: App, stage: Stage) -> None
 async def test_pages_of_builds_follow_their_cursor(app: App) -> None:
     for n in range(5):
         await app.mutate("dashboard:createBuild", prdId=f"prd-page-{n}", prdName="n")
-    wanted = [b["_id"] for b in (await app.query("dashboard:listBuilds"))["builds"]]
+    wanted = [b["_id"] for b in (await app.query("dashboard:listBuilds", pageSize=100))["builds"]]
     found: list[str] = []
     page: dict[str, Any] = {"nextCursor": None, "hasMore": True}
     while page["hasMore"]:
