@@ -2,7 +2,7 @@
 
 What the transform adds from the envelope (``add.fields``, ``add.headers``) begins with a prefix,
 ``__`` unless it is configured: ``__op``, ``__lsn``, ``__source_ts_ms``; ``__deleted`` is always
-called so. None of it is part of the document.
+called so; names count in any case, as ksqlDB writes them. None of it is part of the document.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def is_flattened(
         return False
     return (
         any(folded(name) in known for name in found)
-        or any(name.startswith(prefix) or name == _DELETED for name in found)
+        or any(_is_added(name, prefix) for name in found)
         or is_marked(headers, prefix)
     )
 
@@ -82,14 +82,15 @@ def open_flattened(
 
     Raises RejectedError ``wrong_type`` or ``bad_op``.
     """
-    row = {n: v for n, v in found.items() if not n.startswith(prefix) and n != _DELETED}
-    given = {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
+    row = {n: v for n, v in found.items() if not _is_added(n, prefix)}
+    added = {n.lower(): v for n, v in found.items() if _is_added(n, prefix)}
+    given = {n[len(prefix) :]: v for n, v in added.items() if n.startswith(prefix.lower())}
     own, source = _envelope_of({**_from_headers(headers, prefix), **given})
     if source.get("connector") == mongodb.CONNECTOR or ("_id" in row and "id" not in row):
         row = mongodb.with_id(row)
 
     op = own.get("op")
-    if _deleted(found.get(_DELETED), f"{where}.{_DELETED}") or op == "d":
+    if _deleted(added.get(_DELETED), f"{where}.{_DELETED}") or op == "d":
         return FlattenedRow("d", {**own, "op": "d", "before": row, "after": None}, source)
     if op is None:
         # Only a row of an incremental snapshot has no place in the log where others have one.
@@ -105,6 +106,11 @@ def open_flattened(
 def deletion_source(headers: Any, prefix: str = PREFIX) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """What the headers of a record without a value tell: (the envelope's fields, its source)."""
     return _envelope_of(_from_headers(headers, prefix))
+
+
+def _is_added(name: str, prefix: str) -> bool:
+    """Whether the transform has added a field of this name to the row."""
+    return name.lower().startswith(prefix.lower()) or name.lower() == _DELETED
 
 
 def _deleted(value: object, where: str) -> bool:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.events.change import Entity
+from nova_stream.events.change import Entity, VersionKind
+from nova_stream.events.decode import Decoder
 from nova_stream.events.documents import RULES, snake_case
 
-from .helpers import DOCUMENTS, NOON_MS, doc_of, dumps, envelope, read, rejected
+from .helpers import DOCUMENTS, NOON_MS, Record, doc_of, dumps, envelope, read, rejected
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "folded by Postgres": str.lower,
@@ -65,6 +66,24 @@ def test_a_deletion_finds_its_id_in_any_case(name: str, part: str) -> None:
     key = dumps({name: "t-1"}) if part == "key" else None
     change = read(Entity.TASKS, value, key=key)
     assert (change.id, change.deleted) == ("t-1", True)
+
+
+@pytest.mark.parametrize("prefix", ["__", "cdc_"])
+@pytest.mark.parametrize("spelling", [str, str.upper, str.title])
+def test_what_a_transform_adds_counts_in_any_case(
+    spelling: Callable[[str], str], prefix: str
+) -> None:
+    added = {f"{prefix}op": "u", f"{prefix}lsn": 9, f"{prefix}source_ts_ms": NOON_MS}
+    row = {**DOCUMENTS[Entity.TASKS], **added}
+    decoder = Decoder(Entity.TASKS, prefix=prefix)
+    kept = decoder.decode(Record(dumps(spelled(row, spelling))), 0)
+    gone = decoder.decode(Record(dumps(spelled({**row, "__deleted": "true"}, spelling))), 0)
+    assert kept is not None and gone is not None
+    assert (kept.deleted, gone.deleted) == (False, True)
+    for change in (kept, gone):
+        assert (change.id, change.kind, change.number) == ("t-1", VersionKind.LSN, 9)
+        assert change.changed_ms == NOON_MS
+    assert doc_of(kept) == doc_of(read(Entity.TASKS, envelope(DOCUMENTS[Entity.TASKS])))
 
 
 def test_a_name_in_another_case_is_the_sources_own_where_all_fields_have_theirs() -> None:
