@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nova_stream.cli.groups import did_you_mean
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, duration_text, print_fields, print_json, print_list
 from nova_stream.cli.times import From, To, time_range
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: More than all rows have.
 _BYTES = 2**40
+#: Names that a misspelt one is compared with, those that were active last.
+_COMPARED = 10_000
 _ALL_TIME = ("agent", "tasks", "done", "failed", "success", "mean", "status", "last active", "role")
 _RANGE = (
     "agent",
@@ -112,9 +115,20 @@ async def _one(
     else:
         found = await ranges.agent_range(connection, asked, name, unregistered=unregistered)
     if found is None:
-        hint = "" if unregistered else "; --unregistered shows what counts under it all the same"
-        raise NovaStreamError(f"no registered agent is called {name!r}{hint}")
+        hint = await _hint(connection, name, unregistered=unregistered)
+        raise NovaStreamError(f"no registered agent is called {name!r}; {hint}")
     return found
+
+
+async def _hint(connection: Connection, name: str, *, unregistered: bool) -> str:
+    """What to do about a name that no agent has."""
+    from nova_stream.storage.stats.read import Bounds, agent_stats, agents_stats
+
+    if not unregistered and await agent_stats(connection, name, unregistered=True):
+        return "--unregistered shows what counts under it all the same"
+    known = await agents_stats(connection, Bounds(_COMPARED, _BYTES), unregistered=unregistered)
+    names = [row.agent_name for row in known.rows]
+    return did_you_mean(name, names, "nova-stream agents lists them")
 
 
 def _show_one(found: NamedAgentStats | AgentRange, *, as_json: bool) -> None:

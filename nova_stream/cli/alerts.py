@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nova_stream.cli.groups import Group
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, print_list
 from nova_stream.cli.trail import account, told
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 100
 
 app = typer.Typer(
-    help="What needs attention: open alerts, and who sees to them.", rich_markup_mode="markdown"
+    cls=Group,
+    help="What needs attention: open alerts, and who sees to them.",
+    rich_markup_mode="markdown",
 )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nova_stream.cli.groups import Group
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import Json, print_count, print_list, time_text
 from nova_stream.cli.trail import told
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from nova_stream.settings import Settings
     from nova_stream.storage.maintenance.archive import ArchiveObject
 
-app = typer.Typer(help="Documents of old executions: list the archive, and restore from it.")
+app = typer.Typer(
+    cls=Group, help="Documents of old executions: list the archive, and restore from it."
+)
 
 
 @app.command("list")

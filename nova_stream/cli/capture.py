@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nova_stream.cli.groups import Group
 from nova_stream.cli.start import prepare_long_run, prepare_quiet
 from nova_stream.cli.trail import told
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from nova_stream.settings import Settings
 
 app = typer.Typer(
+    cls=Group,
     help="Publish what changes in another database, which needs to know nothing of it.",
     rich_markup_mode="markdown",
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nova_stream.cli.groups import Group
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import Json, print_count, print_json, print_table, printable
 from nova_stream.cli.trail import told
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nova_stream.storage.dead_letters.store import DeadLetterStore
 
 app = typer.Typer(
+    cls=Group,
     help="Records that could not be applied: inspect, publish again, discard.",
     rich_markup_mode="markdown",
 )

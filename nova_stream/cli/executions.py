@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nova_stream.cli.groups import Group
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import Json, printable, time_text
 from nova_stream.cli.trail import told
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from nova_stream.jobs.archive.restore import ShownExecution
     from nova_stream.settings import Settings
 
-app = typer.Typer(help="Executions, also those whose documents are archived.")
+app = typer.Typer(cls=Group, help="Executions, also those whose documents are archived.")
 
 
 @app.callback()

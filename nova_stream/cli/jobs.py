@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nova_stream.cli.groups import Group, did_you_mean
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, print_json, print_list, seconds_text
 from nova_stream.cli.times import From, To, open_range
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nova_stream.storage.jobs.rows import JobOverview, Run
 
 app = typer.Typer(
+    cls=Group,
     help="The background jobs: list, history, run, pause and undo.",
     rich_markup_mode="markdown",
 )
@@ -235,11 +237,11 @@ def _all_jobs() -> tuple[Job, ...]:
 
 
 def _job(name: str) -> Job:
-    jobs = _all_jobs()
-    for job in jobs:
-        if job.name == name:
-            return job
-    raise UsageError(f"no job {name!r}; there are: {', '.join(job.name for job in jobs)}")
+    jobs = {job.name: job for job in _all_jobs()}
+    if name not in jobs:
+        every = f"there are: {', '.join(jobs)}"
+        raise UsageError(f"no job {name!r}; {did_you_mean(name, jobs, every)}")
+    return jobs[name]
 
 
 def _ask_about(job: Job, at: datetime) -> None:

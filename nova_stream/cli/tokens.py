@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from nova_stream.cli.groups import Group
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, print_json, print_list, time_text
 from nova_stream.errors import NovaStreamError, UsageError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Tokens of the HTTP API.", rich_markup_mode="markdown")
+app = typer.Typer(cls=Group, help="Tokens of the HTTP API.", rich_markup_mode="markdown")
 
 #: Days that a token lasts, hours that the one before it goes on, unless something else is asked.
 _DAYS = 90

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nova_stream.cli.groups import Group, did_you_mean
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import Json, print_json
 from nova_stream.cli.trail import told
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from nova_stream.settings import Settings
     from nova_stream.storage.apply.sources import NewSource
 
-app = typer.Typer(help="The topics of change events, and what their versions come from.")
+app = typer.Typer(cls=Group, help="The topics of change events, and what their versions come from.")
 
 
 @app.command("new-source")
@@ -31,8 +32,9 @@ def new_source(
     """
     settings = prepare_quiet()
     if topic not in settings.topics():
+        every = f"allowed is {', '.join(settings.topics())}"
         raise UsageError(
-            f"{topic!r} is not a topic here; allowed is {', '.join(settings.topics())}"
+            f"{topic!r} is not a topic here; {did_you_mean(topic, settings.topics(), every)}"
         )
     found = asyncio.run(_begin(settings, topic))
     if as_json:

@@ -177,7 +177,16 @@ async def test_a_build_says_why_it_failed(command: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        (["agents", "VENUS"], 1, "no registered agent is called 'VENUS'"),
+        (
+            ["agents", "VENUS"],
+            1,
+            "no registered agent is called 'VENUS'; nova-stream agents lists them",
+        ),
+        (
+            ["agents", "mras", "--from", "1d"],
+            1,
+            "no registered agent is called 'mras'; did you mean 'MARS'?",
+        ),
         (["builds", "b-9"], 1, "there is no build 'b-9'; nova-stream builds lists them"),
         (["builds", "b-1", "--status", "failed"], 2, "an ID names one build already"),
     ],
@@ -188,6 +197,17 @@ async def test_what_is_not_there(
     found, out, err = await command(*words)
     assert (found, out) == (status, "")
     assert err.startswith(f"error: {says}")
+
+
+async def test_a_name_that_only_tasks_give_is_told_as_such(
+    command: Command, apply_lines: ApplyLines
+) -> None:
+    await apply_lines([line("tasks", "t-9", agent="MARSS", status="done")])
+
+    _, _, err = await command("agents", "MARSS")
+    assert "'MARSS'; --unregistered shows what counts under it" in err
+    _, _, err = await command("agents", "MARRSS", "--unregistered")
+    assert err.endswith("did you mean 'MARSS'?\n")
 
 
 async def test_status(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
