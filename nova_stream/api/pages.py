@@ -61,6 +61,7 @@ _ADDRESSES = (
     "/jobs",
     "/jobs/{name}",
     "/jobs/{name}/runs/{id}",
+    "/runs",
     "/dead-letters",
     "/dead-letters/{id}",
     "/alerts",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from nova_stream.api.problems import ProblemError
 from nova_stream.errors import RejectedError
@@ -68,6 +70,27 @@ def _names(dependant: Any) -> Iterator[str]:
         yield field.alias
     for inner in dependant.dependencies:
         yield from _names(inner)
+
+
+def several(allowed: Iterable[str], what: str) -> tuple[Any, Any]:
+    """What annotates a text that is one of ``allowed``, or several separated by commas: how it is
+    described, with ``what`` about it, and what refuses all else.
+    """
+    names = tuple(allowed)
+    one = f"({'|'.join(names)})"
+
+    def check(given: str | None) -> str | None:
+        if given is not None and not set(given.split(",")) <= set(names):
+            raise PydanticCustomError(
+                "several",
+                "Input should be {allowed}, or several of them separated by commas",
+                {"allowed": ", ".join(repr(each) for each in names)},
+            )
+        return given
+
+    description = f"{what} Several are separated by commas."
+    schema = {"pattern": f"^{one}(,{one})*$"}
+    return Query(description=description, json_schema_extra=schema), AfterValidator(check)
 
 
 def time_of(name: str, value: str) -> datetime:

@@ -214,6 +214,8 @@ LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/jobs/{name}/runs": [("/api/v1/jobs/healthCheck/runs?limit=500", None)],
     "GET /api/v1/jobs/{name}/runs/{runId}": [("/api/v1/jobs/healthCheck/runs/1", None)],
     "GET /api/v1/overview": [("/api/v1/overview", None)],
+    "GET /api/v1/runs": [("/api/v1/runs?limit=500", None)],
+    "GET /api/v1/runs/summary": [("/api/v1/runs/summary", None)],
     "GET /api/v1/search": [("/api/v1/search?q=agent&limit=20", None)],
     "GET /api/v1/settings": [("/api/v1/settings", None)],
     "GET /api/v1/stream": [],  # by itself, below

@@ -98,7 +98,7 @@ def _publish(running: Running, id_: str, *, name: str, title: str, text: str) ->
     found = {kind: f"{kind}-{id_}" for kind in ("build", "task", "execution", "archived", "user")}
     running.publish(*_events(found, id_, name, title, text))
     place = running.spoil(f"t-{id_}", text.encode())
-    in_a_thread(_execute(running, _ALERTS, title[:200], text[:2000], 4))
+    in_a_thread(execute(running, _ALERTS, title[:200], text[:2000], 4))
     httpx.get(f"{running.url}/api/v1/overview", headers={"Authorization": "Bearer nobodys"})
     run = running.call("POST", f"/jobs/{JOB}/run")["runId"]
     until(lambda: running.call("GET", f"/jobs/{JOB}/runs/{run}")["state"] == "ended", limit=40)
@@ -173,7 +173,8 @@ def in_a_thread(work: Coroutine[Any, Any, object]) -> None:
         thread.submit(lambda: asyncio.run(work)).result()
 
 
-async def _execute(running: Running, sql: str, *values: Any) -> None:
+async def execute(running: Running, sql: str, *values: Any) -> None:
+    """Run a statement in the stack's database; in a thread, while there is a browser."""
     settings = load_settings(database_url=running.environment["NOVA_DATABASE_URL"])
     connection = await connect(settings, "test")
     try:

@@ -10,9 +10,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard import Running, until, visit
+from tests.browser.data_sets import execute, in_a_thread
 
 pytestmark = pytest.mark.browser
 
+#: A line of the ledger, due so many hours ago.
+RUN = """
+INSERT INTO job_runs
+    (job, kind, slot, outcome, scheduled_at, started_at, ended_at, result, counts, error)
+SELECT $1, 'slot', at, $3, at, at, at, $4::json, $4::json, $5
+FROM (SELECT date_trunc('minute', now()) - make_interval(hours => $2::int) AS at) t
+"""
 NARROW: Any = {"width": 390, "height": 844}
 
 
@@ -114,3 +122,41 @@ def test_whether_the_jobs_ran_and_what_they_did(
     expect(page.locator(".facts")).to_contain_text("Ended")
     page.get_by_role("link", name="markInactiveUsers").click()
     expect(page.locator(f"[data-run='{run}']")).to_contain_text("users inactive:")
+
+
+@pytest.mark.parametrize("viewport", [None, NARROW])
+def test_whether_last_nights_jobs_ran_on_one_page(
+    page: Page, running: Running, viewport: Any
+) -> None:
+    job = "nightWatch" if viewport else "lateWatch"  # no job of the platform: it makes no alert
+    lines = [
+        (job, 30, "failed", None, "of the night before"),
+        (job, 8, "ok", '{"seen": 7}', None),
+        (job, 7, "failed", None, "the door was open"),
+        (job, 6, "ok", '{"seen": 5}', None),
+    ]
+    for line in lines:
+        in_a_thread(execute(running, RUN, *line))
+    if viewport:
+        page.set_viewport_size(viewport)
+    visit(page, "/jobs")
+    page.get_by_role("link", name="Runs of all jobs").click()
+    summed = page.locator(f"#summary [data-job={job}]")
+    expect(summed).to_contain_text("1 went wrong")
+    expect(summed.locator(".col-good")).to_have_text("2")
+    expect(summed.locator(".col-did")).to_have_text("seen 5")
+    expect(page.locator("#summary [data-job=compactOldExecutions]")).to_be_visible()
+    expect(page.locator("#summary .note").first).to_contain_text("with runs that went wrong")
+
+    summed.get_by_role("link", name=job).click()
+    expect(page).to_have_url(re.compile(f"[?&]job={job}"))
+    rows = page.locator("#runs tbody tr")
+    expect(rows.locator(".col-result")).to_have_text(["seen 5", "the door was open", "seen 7"])
+    page.get_by_role("button", name="Went wrong").click()
+    expect(rows.locator(".col-result")).to_have_text(["the door was open"])
+    page.get_by_label("Time").select_option("Last 7 days")
+    expect(rows).to_have_count(2)
+    page.reload()
+    expect(rows).to_have_count(2)
+    rows.first.locator("th").get_by_role("link").click()
+    expect(page).to_have_url(re.compile(f"/jobs/{job}/runs/"))

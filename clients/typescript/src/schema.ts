@@ -765,6 +765,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All Runs
+         * @description The runs of all jobs and the slots that nobody ran, newest first. `from` and `to` are of the
+         *     time that they were due.
+         */
+        get: operations["all_runs_api_v1_runs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs Summary
+         * @description What each job did: how its runs ended, and the figures of their results. `from` and `to` are
+         *     of the time that they were due.
+         */
+        get: operations["runs_summary_api_v1_runs_summary_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts": {
         parameters: {
             query?: never;
@@ -1321,6 +1363,29 @@ export interface components {
          * @enum {unknown}
          */
         Outcome: "dry_run" | "failed" | "late" | "manual" | "missed" | "ok" | "skipped_overlap" | "skipped_paused" | "timed_out";
+        /**
+         * JobSummary
+         * @description What a job did in a range of time, by when it was due.
+         */
+        JobSummary: {
+            job: string;
+            /** @description Runs that ended well: `ok`, `late` and `manual`. */
+            good: number;
+            /** @description `failed`, `timed_out` and `missed`. */
+            bad: number;
+            skipped: number;
+            dryRuns: number;
+            /** @description Runs that have not ended. */
+            unended: number;
+            /** @description Slots of the last two days that are over and have no line. */
+            missing: number;
+            /** @description The whole numbers of the results of `good` runs, summed up. */
+            counts: {
+                [key: string]: number;
+            };
+            /** @description The newest run that has begun. */
+            lastRun: components["schemas"]["Run"] | null;
+        };
         /**
          * AlertKind
          * @description What an alert is about; its subject is a job, a table or a topic.
@@ -2607,6 +2672,63 @@ export interface components {
             undoable: boolean;
             /** @description A slot has no run, or nobody holds a run any more. */
             late: boolean;
+        };
+        /**
+         * JobSummaryList
+         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @example {
+         *       "items": [
+         *         {
+         *           "job": "computeAgentStats",
+         *           "good": 288,
+         *           "bad": 0,
+         *           "skipped": 0,
+         *           "dryRuns": 0,
+         *           "unended": 0,
+         *           "missing": 0,
+         *           "counts": {
+         *             "computed": 6048,
+         *             "drift": 0
+         *           },
+         *           "lastRun": {
+         *             "runId": 4711,
+         *             "job": "computeAgentStats",
+         *             "state": "ended",
+         *             "outcome": "ok",
+         *             "trigger": "schedule",
+         *             "dryRun": false,
+         *             "slot": "2026-02-20T12:00:00.000Z",
+         *             "scheduledAt": "2026-02-20T12:00:00.000Z",
+         *             "late": false,
+         *             "at": "2026-02-20T12:00:00.004Z",
+         *             "startedAt": "2026-02-20T12:00:00.011Z",
+         *             "endedAt": "2026-02-20T12:00:00.094Z",
+         *             "durationMs": 83.2,
+         *             "queryMs": 66.1,
+         *             "worker": "worker-1:42:9f3c1a",
+         *             "attempt": 1,
+         *             "rows": 21,
+         *             "counts": {
+         *               "computed": 21
+         *             },
+         *             "result": {
+         *               "computed": 21,
+         *               "timestamp": "2026-02-20T12:00:00.004Z",
+         *               "drift": 0,
+         *               "driftByFigure": {},
+         *               "differences": []
+         *             },
+         *             "error": null
+         *           }
+         *         }
+         *       ],
+         *       "nextCursor": null
+         *     }
+         */
+        JobSummaryList: {
+            items: components["schemas"]["JobSummary"][];
+            /** @default null */
+            nextCursor: string | null;
         };
         /**
          * RunList
@@ -7121,6 +7243,154 @@ export interface operations {
             };
             /** @description The current state does not allow this; the detail says why. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not valid; the detail says what to correct. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this token or address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Postgres or Kafka is away, or the schema is not this version's; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    all_runs_api_v1_runs_get: {
+        parameters: {
+            query?: {
+                /** @description Only runs of the job of this name. */
+                job?: string | null;
+                /** @description Only runs with this outcome. Several are separated by commas. */
+                outcome?: string | null;
+                /** @description Rows a page. */
+                limit?: number;
+                /** @description `nextCursor` or `prevCursor` of a page with the same filters; none = the first page. */
+                cursor?: string | null;
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+            /** @description No token, or one that is not configured. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not valid; the detail says what to correct. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this token or address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Postgres or Kafka is away, or the schema is not this version's; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_summary_api_v1_runs_summary_get: {
+        parameters: {
+            query?: {
+                /** @description Only from this time on (ISO 8601, UTC by default). */
+                from?: string | null;
+                /** @description Only before this time, which is not in. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All jobs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobSummaryList"];
+                };
+            };
+            /** @description No token, or one that is not configured. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks the scope. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -38,6 +38,22 @@ RUN: dict[str, Any] = {
     "error": None,
 }
 RUNS = {"items": [RUN], **ENDS}
+JOB_SUMMARIES = {
+    "items": [
+        {
+            "job": "computeAgentStats",
+            "good": 288,
+            "bad": 0,
+            "skipped": 0,
+            "dryRuns": 0,
+            "unended": 0,
+            "missing": 0,
+            "counts": {"computed": 6048, "drift": 0},
+            "lastRun": RUN,
+        }
+    ],
+    "nextCursor": None,
+}
 RUN_REQUEST = {"at": "2026-02-20T12:00:00.000Z", "dryRun": True}
 PAUSE_REQUEST = {"reason": "the archive is being moved"}
 JOB: dict[str, Any] = {

@@ -18,7 +18,7 @@ from nova_stream.api.problems import Problem
 from nova_stream.scopes import Scope
 from nova_stream.storage.access.trail import TrailRow
 from nova_stream.storage.dead_letters.read import DeadLetter, WholeDeadLetter
-from nova_stream.storage.jobs.rows import Alert, JobOverview, Restored, Run
+from nova_stream.storage.jobs.rows import Alert, JobOverview, JobSummary, Restored, Run
 from nova_stream.storage.lists.rows import (
     ListedExecution,
     ListedTask,
@@ -150,6 +150,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "Found": (SearchResult, examples.FOUND),
     "JobList": (Items[JobOverview], operation.JOBS),
     "JobOverview": (JobOverview, operation.JOB),
+    "JobSummaryList": (Items[JobSummary], operation.JOB_SUMMARIES),
     "RunList": (Page[Run], operation.RUNS),
     "Run": (Run, operation.RUN),
     "Restored": (Restored, operation.RESTORED),

@@ -18,6 +18,7 @@ import { Letter } from "./js/pages/letter.js";
 import { Letters } from "./js/pages/letters.js";
 import { Overview } from "./js/pages/overview.js";
 import { Run } from "./js/pages/run.js";
+import { Runs } from "./js/pages/runs.js";
 import { Stream } from "./js/pages/stream.js";
 import { Task } from "./js/pages/task.js";
 import { Tasks } from "./js/pages/tasks.js";
@@ -38,7 +39,7 @@ const ROUTES = [
   ["/users", Users], ["/users/:id", User], ["/user", User],
   ["/engagement", Engagement],
   ["/activity", Activity],
-  ["/jobs", Jobs], ["/jobs/:name", Job], ["/jobs/:name/runs/:id", Run],
+  ["/jobs", Jobs], ["/jobs/:name", Job], ["/jobs/:name/runs/:id", Run], ["/runs", Runs],
   ["/dead-letters", Letters], ["/dead-letters/:id", Letter],
   ["/alerts", Alerts],
   ["/stream", Stream],

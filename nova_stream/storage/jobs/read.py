@@ -19,7 +19,8 @@ from nova_stream.storage.lists.statements import OpenRange
 from nova_stream.storage.places import Cursor, FoundPage
 from nova_stream.storage.stats.rows import times_as_text
 
-_COLUMNS = """
+#: What ``run_of`` reads.
+RUN_COLUMNS = """
     id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
     query_ms, worker, attempt, rows, counts, result, error
 """
@@ -44,7 +45,7 @@ def _newest(condition: str, order: str) -> str:
     # Made from our own constants, never from input.
     return f"""
 SELECT r.* FROM job_settings j CROSS JOIN LATERAL (
-    SELECT {_COLUMNS} FROM job_runs WHERE job = j.job AND {condition}
+    SELECT {RUN_COLUMNS} FROM job_runs WHERE job = j.job AND {condition}
     ORDER BY {order} LIMIT 1
 ) r
 WHERE j.active"""  # noqa: S608
@@ -56,14 +57,25 @@ _LAST_RUNS = _newest("outcome IS NOT NULL AND started_at IS NOT NULL", "schedule
 _OPEN_RUNS = _newest("outcome IS NULL", "started_at DESC NULLS LAST, id DESC")
 
 _RUNS = Lines(
-    f"SELECT {_COLUMNS} FROM job_runs",  # noqa: S608 - our own text
+    f"SELECT {RUN_COLUMNS} FROM job_runs",  # noqa: S608 - our own text
     "scheduled_at",
-    {"job": "job = {value}", "outcome": "outcome = {value}"},
+    {"job": "job = {value}", "outcome": "outcome = ANY (string_to_array({value}, ','))"},
     {"scheduled_at": "timestamptz", "id": "bigint"},
+)
+#: Those of all jobs that have any: a step of the index for each.
+_ALL_RUNS = _RUNS._replace(
+    parts="""
+WITH RECURSIVE jobs (part) AS (
+    SELECT min(job) FROM job_runs
+    UNION ALL
+    SELECT (SELECT min(job) FROM job_runs WHERE job > part) FROM jobs WHERE part IS NOT NULL
+)
+SELECT part FROM jobs WHERE part IS NOT NULL""",
+    part="job",
 )
 
 #: $1 job, $2 run.
-_RUN = f"SELECT {_COLUMNS} FROM job_runs WHERE job = $1 AND id = $2"  # noqa: S608 - our own text
+_RUN = f"SELECT {RUN_COLUMNS} FROM job_runs WHERE job = $1 AND id = $2"  # noqa: S608 - our own text
 
 _ALERTS = Lines(
     f"SELECT {ALERT_COLUMNS} FROM alerts",  # noqa: S608 - our own text
@@ -122,10 +134,11 @@ async def runs(
     outcome: str | None = None,
 ) -> FoundPage[Run, LinePlace]:
     """A page of a job's runs and slots, or of all jobs', newest first; ``span`` is of the times
-    they were due.
+    they were due, ``outcome`` one or several of them, separated by commas.
     """
-    found = await read_lines(connection, _RUNS, limit, cursor, span, job=job, outcome=outcome)
-    return found.of(_run)
+    lines = _ALL_RUNS if job is None else _RUNS
+    found = await read_lines(connection, lines, limit, cursor, span, job=job, outcome=outcome)
+    return found.of(run_of)
 
 
 async def job_of_run(connection: Connection, id_: int) -> str | None:
@@ -136,7 +149,7 @@ async def job_of_run(connection: Connection, id_: int) -> str | None:
 async def run(connection: Connection, job: str, id_: int) -> Run | None:
     """A job's run; None when it has none of this number."""
     row = await connection.fetchrow(_RUN, job, id_)
-    return None if row is None else _run(row)
+    return None if row is None else run_of(row)
 
 
 async def alerts(
@@ -158,10 +171,11 @@ async def alerts(
 
 
 def _by_job(rows: list[asyncpg.Record]) -> dict[str, Run]:
-    return {row["job"]: _run(row) for row in rows}
+    return {row["job"]: run_of(row) for row in rows}
 
 
-def _run(row: asyncpg.Record) -> Run:
+def run_of(row: asyncpg.Record) -> Run:
+    """A run from a row with ``RUN_COLUMNS``."""
     fields = times_as_text(dict(row))
     for name in ("counts", "result"):
         if fields[name] is not None:

@@ -78,6 +78,28 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     error: str | None
 
 
+class JobSummary(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a job did in a range of time, by when it was due."""
+
+    job: str
+    good: Annotated[
+        int, msgspec.Meta(description="Runs that ended well: `ok`, `late` and `manual`.")
+    ]
+    bad: Annotated[int, msgspec.Meta(description="`failed`, `timed_out` and `missed`.")]
+    skipped: int
+    dry_runs: int
+    unended: Annotated[int, msgspec.Meta(description="Runs that have not ended.")]
+    missing: Annotated[
+        int,
+        msgspec.Meta(description="Slots of the last two days that are over and have no line."),
+    ]
+    counts: Annotated[
+        dict[str, int],
+        msgspec.Meta(description="The whole numbers of the results of `good` runs, summed up."),
+    ]
+    last_run: Annotated[Run | None, msgspec.Meta(description="The newest run that has begun.")]
+
+
 class JobOverview(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A job as operators look at it.
 

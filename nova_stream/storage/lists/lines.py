@@ -26,6 +26,10 @@ class Lines(NamedTuple):
     filters: Mapping[str, str]
     #: The columns that order it, and their types: the last is unique.
     place: Mapping[str, str] = {"id": "bigint"}
+    #: What gives the values of ``part``, by which the index of the time begins: the newest lines of
+    #: each are found by it, and the newest of them are the page. Empty: the lines are one part.
+    parts: str = ""
+    part: str = ""
 
 
 #: The values of ``Lines.place``, in its order.
@@ -84,5 +88,14 @@ def _page_of(
             where.append(lines.filters[name].format(value=put(value, kind)))
     turn = "ASC" if cursor is not None and cursor.backward else "DESC"
     order = ", ".join(f"{column} {turn}" for column in lines.place)
+    if lines.parts:
+        where.append(f"{lines.part} = p.part")
     conditions = f"WHERE {' AND '.join(where)}" if where else ""
-    return f"{lines.select} {conditions} ORDER BY {order} LIMIT {limit + 1}", values
+    page = f"{lines.select} {conditions} ORDER BY {order} LIMIT {limit + 1}"
+    if lines.parts:
+        # Made from our own text, never from input.
+        page = (
+            f"SELECT l.* FROM ({lines.parts}) p CROSS JOIN LATERAL ({page}) l "  # noqa: S608
+            f"ORDER BY {order} LIMIT {limit + 1}"
+        )
+    return page, values

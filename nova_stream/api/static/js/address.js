@@ -12,7 +12,7 @@ export const PAGES = [
   ["/activity", "Activity", []],
   ["/users", "Users", ["/user"]],
   ["/engagement", "Engagement", []],
-  ["/jobs", "Jobs", ["/job"]],
+  ["/jobs", "Jobs", ["/job", "/runs"]],
   ["/dead-letters", "Dead letters", ["/dead-letter"]],
   ["/alerts", "Alerts", []],
   ["/stream", "Stream", []],

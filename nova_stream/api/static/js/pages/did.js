@@ -17,6 +17,24 @@ const SENTENCES = {
   healthCheck: (result) => (result.problems.length ? result.problems.join("; ") : `Healthy, lag ${integer(result.lag)}, ${plural(result.openDeadLetters, "open dead letter")}`),
 };
 
+const repaired = (counts) => (counts.drift ? `${plural(counts.drift, "figure")} repaired` : "Every figure was right");
+
+/** A sentence of what several runs did, from the sums of their figures. */
+const SENTENCES_OF_SEVERAL = {
+  cleanupOldActivity: (counts) => `${plural(counts.deleted, "activity", "activities")} deleted`,
+  computeAgentStats: repaired,
+  checkStalledBuilds: (counts) => (counts.stalled ? `${plural(counts.stalled, "stalled build")} marked as failed` : "No build has stalled"),
+  compactOldExecutions: (counts) => `${plural(counts.compacted, "execution")} archived`,
+  markInactiveUsers: (counts) => `${integer(counts.newlyInactive)} newly inactive, ${integer(counts.reactivated)} active again`,
+  refreshBuildStats: repaired,
+};
+
+/** The text for ``summary``, of several runs; of jobs that are not here it is what the last run did. */
+export function didTogether(summary) {
+  const sentence = SENTENCES_OF_SEVERAL[summary.job];
+  return sentence && summary.good ? sentence(summary.counts) : didOf(summary.lastRun);
+}
+
 const MISSED = { missed: "Nobody ran it", skipped_paused: "Skipped: paused", skipped_overlap: "Skipped: the run before went on" };
 
 function figures(result) {

@@ -1,38 +1,29 @@
 // One job: how it is doing, and its runs.
 
-import { toJob, toRun } from "../address.js";
-import { duration, integer, percent, plural, words } from "../format.js";
+import { toJob } from "../address.js";
+import { duration, percent, plural } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge, Facts, Section, Until, When } from "../parts/common.js";
+import { Facts, Section, Until, When } from "../parts/common.js";
 import { FilterChoice } from "../parts/filter.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
 import { useResource } from "../resources.js";
-import { didOf } from "./did.js";
 import { Actions, Rights } from "./job_actions.js";
-import { Did, JobState } from "./jobs.js";
+import { JobState } from "./jobs.js";
 import { RunTimes } from "./run_times.js";
+import { RUN } from "./runs.js";
 
 const OUTCOMES = [["all", "All"], ["ok", "Ok"], ["failed", "Failed"], ["missed", "Missed"]];
 
-const runsOf = (job) => [
-  { key: "runId", title: "Run", value: (run) => run.runId, cell: (run) => html`<a href=${toRun(job, run.runId)}>${run.runId}</a>` },
-  { key: "outcome", title: "Outcome", kind: "status", label: null, value: (run) => run.outcome, cell: (run) => html`<${Badge} name=${run.outcome || run.state} />` },
-  { key: "trigger", title: "Why", value: (run) => run.trigger, cell: (run) => (run.dryRun ? "dry run" : words(run.trigger)) },
-  { key: "startedAt", title: "Started", kind: "number", value: (run) => run.startedAt || run.scheduledAt, cell: (run) => html`<${Ago} time=${run.startedAt || run.scheduledAt} />` },
-  { key: "durationMs", title: "Duration", kind: "number", value: (run) => run.durationMs, cell: (run) => (run.durationMs === null ? "" : duration(run.durationMs)) },
-  { key: "queryMs", title: "In Postgres", kind: "number", value: (run) => run.queryMs, cell: (run) => (run.queryMs === null ? "" : duration(run.queryMs)) },
-  { key: "rows", title: "Rows", kind: "number", value: (run) => run.rows, cell: (run) => (run.rows === null ? "" : integer(run.rows)) },
-  { key: "result", title: "What it did", kind: "text", value: didOf, cell: (run) => html`<${Did} run=${run} />` },
-];
+const COLUMNS = [RUN.id, RUN.outcome, RUN.trigger, RUN.startedAt, RUN.duration, RUN.queryMs, RUN.rows, RUN.did];
 
 function Runs({ name }) {
   const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["outcome"], "stats");
   return html`
     ${list.data.value && html`<${RunTimes} runs=${list.data.value.items} />`}
     <${Section} id="runs" title="Runs" tools=${html`<div class="filters"><${FilterChoice} name="outcome" label="Runs of which outcome" options=${OUTCOMES} /><${RangePicker} /></div>`}>
-      <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${runsOf(name)} keyOf=${(run) => run.runId}
+      <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${COLUMNS} keyOf=${(run) => run.runId}
         rowAttributes=${(run) => ({ "data-run": run.runId })} />
     <//>`;
 }

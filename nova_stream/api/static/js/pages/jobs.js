@@ -59,7 +59,7 @@ export function Jobs() {
   const rows = list.data.value?.items;
   const columns = [...COLUMNS, { key: "actions", title: "Actions", kind: "actions", label: null, cell: (job) => html`<${Actions} job=${job} done=${() => list.refresh()} />` }];
   return html`
-    <${Page} title="Jobs">
+    <${Page} title="Jobs" tools=${html`<a href="/runs">Runs of all jobs</a>`}>
       ${!rows && html`<${Instead} resource=${list} what="Jobs" />`}
       ${rows && html`
         <${Stale} resource=${list} />

@@ -31,7 +31,7 @@ export function useRange(usual) {
   const { query } = useParameters();
   const step = Math.floor(now.value / STEP);
   return useMemo(() => {
-    const asked = rangeOf(query.since || query.from || query.to ? query : { since: usual });
+    const asked = rangeOf(query, usual);
     const to = asked.to || new Date((step + 1) * STEP).toISOString();
     return { from: asked.from || new Date(Date.parse(to) - 86_400_000).toISOString(), to };
   }, [query.since, query.from, query.to, step, usual]);

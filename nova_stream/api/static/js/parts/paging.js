@@ -15,12 +15,13 @@ const LATER = 5000; // and at others
 
 /**
  * The page of the list at ``path`` that the address names, with those of its parameters that the
- * list is filtered by; ``usual`` are the values of those that the address does not name.
+ * list is filtered by; ``usual`` are the values of those that the address does not name, with
+ * ``since`` for the time.
  */
 export function useList(path, filters, scope, usual = {}) {
   const { query } = useParameters();
   const given = Object.fromEntries(filters.map((name) => [name, query[name] ?? usual[name]]));
-  const range = useMemo(() => rangeOf(query), [query.since, query.from, query.to]);
+  const range = useMemo(() => rangeOf(query, usual.since), [query.since, query.from, query.to]);
   const cursor = query.cursor;
   return useResource(withParameters(path, { ...given, ...range, limit: ROWS, cursor }), cursor ? LATER : FIRST, scope);
 }

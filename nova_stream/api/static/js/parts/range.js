@@ -8,9 +8,10 @@ const HOUR = 3_600_000; // milliseconds
 const DAY = 24 * HOUR;
 const SPANS = [["1h", "Last hour", HOUR], ["1d", "Last day", DAY], ["7d", "Last 7 days", 7 * DAY], ["30d", "Last 30 days", 30 * DAY], ["90d", "Last 90 days", 90 * DAY]];
 
-/** ``{from, to}`` as the API takes them; empty for all of time. */
-export function rangeOf(query) {
-  const span = SPANS.find(([name]) => name === query.since);
+/** ``{from, to}`` as the API takes them; of an address without any the span ``usual``, else all of time. */
+export function rangeOf(query, usual = null) {
+  const named = query.since || query.from || query.to ? query.since : usual;
+  const span = SPANS.find(([name]) => name === named);
   if (span) return { from: new Date(Date.now() - span[2]).toISOString() };
   return { from: query.from, to: query.to };
 }
