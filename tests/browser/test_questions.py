@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -160,3 +161,17 @@ def test_whether_last_nights_jobs_ran_on_one_page(
     expect(rows).to_have_count(2)
     rows.first.locator("th").get_by_role("link").click()
     expect(page).to_have_url(re.compile(f"/jobs/{job}/runs/"))
+
+
+def test_a_run_leads_to_the_builds_that_it_names(page: Page, running: Running) -> None:
+    id_ = "stalled / for long?"
+    running.publish(change("builds", id=id_, prdId="p", status="running", startedAt=hours_ago(9)))
+    run = running.call("POST", "/jobs/checkStalledBuilds/run", json={})["runId"]
+    path = f"/jobs/checkStalledBuilds/runs/{run}"
+    until(lambda: running.call("GET", path)["state"] == "ended", limit=40)
+    visit(page, path)
+    result = page.locator("#result pre")
+    assert json.loads(result.inner_text()) == running.call("GET", path)["result"]
+    result.get_by_role("link", name=f'"{id_}"').click()
+    expect(page.locator(".facts")).to_contain_text(id_)
+    expect(page.locator("#error")).to_contain_text("Build stalled")

@@ -7,6 +7,7 @@ import { html } from "../lib.js";
 import { Ago, Badge, Facts, Section, When } from "../parts/common.js";
 import { Id } from "../parts/copy.js";
 import { Confirm, openDialog, say } from "../parts/dialogs.js";
+import { Json } from "../parts/json.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { useResource } from "../resources.js";
 import { admin } from "../rights.js";
@@ -54,6 +55,6 @@ export function Run({ params }) {
           ["Duration", run.durationMs === null ? null : duration(run.durationMs)],
           ["In Postgres", run.queryMs === null ? null : `${duration(run.queryMs)} spent in its SQL statements`],
         ]} />
-        ${run.result && html`<${Section} id="result" title="Result"><pre class="bytes" tabindex="0" aria-label="The result">${JSON.stringify(run.result, null, 2)}</pre><//>`}`}
+        ${run.result && html`<${Section} id="result" title="Result"><${Json} value=${run.result} label="The result" /><//>`}`}
     <//>`;
 }

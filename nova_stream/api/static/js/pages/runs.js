@@ -14,7 +14,7 @@ import { useResource } from "../resources.js";
 import { didOf, didTogether } from "./did.js";
 import { Did } from "./jobs.js";
 
-const EVERY = 5000; // milliseconds
+const EVERY = 15_000; // milliseconds
 const USUAL = "1d";
 
 const OUTCOMES = [["all", "All"], ["ok,late,manual", "Went well"], ["failed,timed_out,missed", "Went wrong"], ["skipped_overlap,skipped_paused", "Skipped"]];
