@@ -99,8 +99,9 @@ def demo(
         typer.Option(metavar="N", help="The same seed gives the same story; random by default."),
     ] = None,
 ) -> None:
-    """Publish a believable day of 21 agents until it is stopped."""
+    """Publish a believable day of 21 agents until it is stopped, after the two days before it."""
     settings = prepare()
     from nova_stream.demo.demo import run_demo
 
-    asyncio.run(run_demo(settings, rate, seed=secrets.randbits(32) if seed is None else seed))
+    chosen = secrets.randbits(32) if seed is None else seed
+    asyncio.run(run_demo(settings, rate, seed=chosen, past=True))

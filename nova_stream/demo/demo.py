@@ -14,6 +14,7 @@ from typing import Any
 
 from nova_stream.clock import Clock, isoformat, system_clock, to_millis
 from nova_stream.demo.cast import AGENTS, FADED_USERS, TIERS, USERS
+from nova_stream.demo.past import past_events
 from nova_stream.demo.story import Build
 from nova_stream.demo.time import Pace
 from nova_stream.errors import KafkaUnavailableError, PublishError
@@ -24,6 +25,7 @@ from nova_stream.settings import Settings
 from nova_stream.telemetry import get_logger
 
 _AT_ONCE = 8
+_BATCH = 500  # changes of the past
 _STALL_EVERY = timedelta(minutes=3)
 #: How long after it began a stalled build is told of that has no tasks: checkStalledBuilds finds it
 #: at its next run, and those that stand still midway half an hour later.
@@ -51,8 +53,10 @@ async def run_demo(
     seed: int,
     clock: Clock = system_clock,
     limit: int | None = None,
+    past: bool = False,
 ) -> None:
     """Publish ``demo_events`` at ``rate`` a second on average: ``limit`` of them, or for ever.
+    With ``past`` the agents and users come at once, and ``past_events`` after them.
 
     When Kafka goes away it waits, and goes on. Raises KafkaUnavailableError when Kafka is not
     there at the start, TopicError when the topics are not.
@@ -60,6 +64,11 @@ async def run_demo(
     events = islice(demo_events(seed, clock), limit)
     now = asyncio.get_running_loop().time
     async with ChangePublisher(settings, source_name="demo", clock=clock) as publisher:
+        if past:
+            await _publish(publisher, list(islice(events, len(AGENTS) + USERS)))
+            older = past_events(clock)
+            while changes := list(islice(older, _BATCH)):
+                await _publish(publisher, changes)
         pace = Pace(rate, now())
         while True:
             await asyncio.sleep(pace.wait(now()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -40,8 +40,8 @@ class Build:
     """A build from its beginning to its end, or to the point where it stalls.
 
     ``clock`` is the time in which it happens; with ``stalls`` it is left with half of its tasks,
-    and with ``stalled_since`` it began then and has never got any. Every change is as new as it is
-    told, whatever its document says.
+    and with ``stalled_since`` it began then and has never got any. ``paces`` are those of agents
+    that worked otherwise then. Every change is as new as it is told, whatever its document says.
 
     Iterate over ``tell()`` as slowly or fast as the build is to go on.
     """
@@ -55,6 +55,7 @@ class Build:
         *,
         stalls: bool = False,
         stalled_since: datetime | None = None,
+        paces: Mapping[str, float] | None = None,
     ) -> None:
         self._random = random
         self._watch = Stopwatch(clock)
@@ -62,6 +63,7 @@ class Build:
         self._user = user
         self._stalls = stalls
         self._stalled_since = stalled_since
+        self._paces = paces or {}
         self._subject = random.choice(SUBJECTS)
         self._activities = 0
         self._executions = 0
@@ -201,6 +203,7 @@ class Build:
 
     def _execution(self, task: Document, *, works: bool) -> ChangeLine:
         agent = _AGENTS[task["agent"]]
+        pace = self._paces.get(agent.name, agent.pace)
         self._executions += 1
         document: Document = {
             "id": f"{self._id}-e{self._executions:03}",
@@ -210,7 +213,7 @@ class Build:
             "prompt": f"{task['title']}. Attempt {task['attempts']}.",
             "response": "Done, see the patch." if works else "I could not finish this.",
             "gatesPassed": works,
-            "duration": round(self._random.lognormvariate(math.log(agent.pace * 1000), _SPREAD)),
+            "duration": round(self._random.lognormvariate(math.log(pace * 1000), _SPREAD)),
             "timestamp": self._watch.now(),
         }
         if not works:

@@ -38,3 +38,12 @@ async def test_a_second_start_adds_builds_and_no_agents(topic_settings: Settings
     assert len(agents) == 21
     assert agents_again == agents
     assert len(builds_again) > len(builds) > 5
+
+
+async def test_the_past_comes_at_once_after_the_agents(topic_settings: Settings) -> None:
+    start = time.monotonic()
+    await run_demo(topic_settings, 1.0, seed=1, limit=61, past=True)
+    assert time.monotonic() - start < 20  # and not at its rate, which would take an hour
+    builds = await read_all(topic_settings, Entity.BUILDS)
+    assert len(builds) > 80
+    assert len(await read_all(topic_settings, Entity.AGENTS)) == 21

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from nova_stream.clock import Clock, isoformat, to_millis
 from nova_stream.demo.cast import AGENTS
 from nova_stream.demo.demo import demo_events
+from nova_stream.demo.past import past_events
 from nova_stream.demo.time import Pace
 from nova_stream.events.change import Entity
 from nova_stream.events.encode import validate_document
@@ -196,3 +198,75 @@ def test_after_a_long_pause_the_rest_is_left_out() -> None:
     pace.sent(200)
     assert pace.wait(3600.0) == pytest.approx(0.02)
     assert pace.due(3601.0) == 100
+
+
+@pytest.fixture(scope="module")
+def past() -> list[ChangeLine]:
+    return list(past_events(lambda: NOON))
+
+
+def test_the_past_is_of_two_days_and_over(past: list[ChangeLine]) -> None:
+    last = {change.id: change for change in past}
+    assert all(change.ts_ms == to_millis(NOON) and change.op == "r" for change in last.values())
+    documents = [change.after or {} for change in past]
+    times = [
+        document[name]
+        for document in documents
+        for name in ("timestamp", "createdAt", "startedAt", "completedAt")
+        if name in document
+    ]
+    assert isoformat(NOON - timedelta(days=2)) < min(times)
+    assert min(times) < isoformat(NOON - timedelta(hours=45))
+    assert isoformat(NOON - timedelta(hours=3)) < max(times) < isoformat(NOON)
+    statuses = {
+        entity: {
+            change.after["status"] for change in past if change.after and change.entity is entity
+        }
+        for entity in (Entity.BUILDS, Entity.TASKS)
+    }
+    assert statuses == {
+        Entity.BUILDS: {"completed", "failed"},
+        Entity.TASKS: {"done", "failed", "blocked"},
+    }
+    for change in past:
+        assert change.after is not None
+        validate_document(change.entity, change.after)
+
+
+def test_a_task_of_the_past_was_finished_when_it_was(past: list[ChangeLine]) -> None:
+    told: dict[str, list[ChangeLine]] = defaultdict(list)
+    for change in past:
+        told[change.id].append(change)
+    tasks = [changes for changes in told.values() if changes[0].entity is Entity.TASKS]
+    for then, now in tasks:
+        assert then.after == now.after
+        assert to_millis(NOON - timedelta(days=2)) < (then.ts_ms or 0) < to_millis(NOON)
+    assert all(len(changes) == 1 for changes in told.values() if changes not in tasks)
+
+
+def test_a_demo_that_begins_again_tells_the_same_past(past: list[ChangeLine]) -> None:
+    later = {change.id: change for change in past_events(lambda: NOON + timedelta(minutes=70))}
+    both = [change for change in past if change.op == "r" and change.id in later]
+    assert len(both) > 3000
+    got_slower = set()
+    for change in both:
+        again = later[change.id].after or {}
+        if again != change.after:  # of the day before, by now
+            got_slower.add(again["agent"])
+    assert got_slower <= {"TRITON"}
+
+
+def test_one_agent_got_slower_since_the_day_before(past: list[ChangeLine]) -> None:
+    durations: dict[tuple[str, bool], list[float]] = defaultdict(list)
+    for change in past:
+        document = change.after or {}
+        if change.entity is Entity.EXECUTIONS:
+            before = document["timestamp"] < isoformat(NOON - timedelta(days=1))
+            durations[document["agent"], before].append(document["duration"])
+
+    def change_of(agent: str) -> float:
+        return median(durations[agent, False]) / median(durations[agent, True])
+
+    slower = max((agent.name for agent in AGENTS), key=change_of)
+    assert slower == "TRITON"
+    assert change_of(slower) > 3
