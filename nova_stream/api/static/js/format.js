@@ -88,6 +88,13 @@ export function oneEach(bucket) {
   return count === 1 ? `one ${one}` : `one every ${count} ${many}`;
 }
 
+/** The length of buckets in words: ``1m`` is a minute, ``15m`` 15 minutes. */
+export function lengthOf(bucket) {
+  const count = parseInt(bucket, 10);
+  const [one, many] = LENGTHS[bucket.at(-1)];
+  return count === 1 ? one.replace(/^an? /, "") : `${count} ${many}`;
+}
+
 const AWAY = { refusing: "refuses connections", unresolved: "has an unknown host name" };
 
 /** What a server that is away does: ``silent``, ``refusing`` or ``unresolved``, in words. */

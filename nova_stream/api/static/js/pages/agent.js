@@ -5,7 +5,7 @@ import { duration, integer, NOTHING, percent } from "../format.js";
 import { html, useMemo } from "../lib.js";
 import { Ago, Badge } from "../parts/common.js";
 import { Id } from "../parts/copy.js";
-import { OverTime, TASKS } from "../parts/over_time.js";
+import { OverTime, TASK_AXES, TASKS } from "../parts/over_time.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { useResource } from "../resources.js";
 import { agents } from "../state.js";
@@ -59,7 +59,7 @@ export function Agent({ params }) {
         <${Cards} agent=${agent} histories=${histories} />
         ${agent.agentId && html`<p class="ways">ID <${Id} id=${agent.agentId} /></p>`}
         <p class="ways">All of its ${WAYS.map(([address, title], place) => html`${place > 0 && " · "}<a key=${address} href=${withParameters(address, { agent: name })}>${title}</a>`)}</p>
-        <${OverTime} id="over-time" title="Over time" path="/api/v1/agent/series" parameters=${parameters} figures=${TASKS} usual="1d" />
+        <${OverTime} id="over-time" title="Over time" path="/api/v1/agent/series" parameters=${parameters} figures=${TASKS} axes=${TASK_AXES} usual="1d" />
         <${Slowest} name=${name} />
         <${Explanation} name=${name} figure=${figure} choose=${(key) => change({ figure: key === "totalTasks" ? null : key, cursor: null }, true)} />`}
     <//>`;

@@ -3,7 +3,7 @@
 import { duration, integer, NOTHING, percent, plural } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Empty, Figure, Section, Waiting } from "../parts/common.js";
-import { BUILDS, OverTime } from "../parts/over_time.js";
+import { BUILD_AXES, BUILDS, OverTime } from "../parts/over_time.js";
 import { Page } from "../parts/page.js";
 import { Table } from "../parts/table.js";
 import { lacking } from "../rights.js";
@@ -71,6 +71,6 @@ export function Overview() {
         <${Section} id="builds" title="Newest builds" tools=${all("/builds", "All builds")}><${NewestBuilds} /><//>
         <${Section} id="activity" title="Activity" tools=${all("/activity", "All activity")}><${Feed} /><//>
       </div>
-      <${OverTime} id="over-time" title="Builds over time" path="/api/v1/builds/series" figures=${BUILDS} usual="7d" />
+      <${OverTime} id="over-time" title="Builds over time" path="/api/v1/builds/series" figures=${BUILDS} axes=${BUILD_AXES} usual="7d" />
     <//>`;
 }

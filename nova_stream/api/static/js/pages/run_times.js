@@ -13,6 +13,8 @@ const FIGURES = [
   { key: "queryMs", label: "In Postgres", colour: "--plot-2" },
 ];
 
+const AXES = { time: "Duration" };
+
 const nothing = () => {};
 
 /** ``runs``: newest first, as the list has them. */
@@ -35,7 +37,7 @@ export function RunTimes({ runs }) {
   if (timed.length < FEWEST) return null;
   return html`
     <${Section} id="run-times" title="How long runs took" note="of the runs listed below">
-      <div class="box"><${Plot} times=${plot.times} series=${plot.series} range=${plot.range} height=${HEIGHT} onZoom=${nothing}
+      <div class="box"><${Plot} times=${plot.times} series=${plot.series} range=${plot.range} height=${HEIGHT} axes=${AXES} onZoom=${nothing}
         label="How long the runs that are listed took, and how much of that in Postgres" /></div>
     <//>`;
 }

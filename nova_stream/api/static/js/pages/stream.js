@@ -26,6 +26,10 @@ const LAG = [
   { key: "applied", title: "Applied, records", text: integer },
 ];
 
+const LAG_AXES = { records: () => "Lag, records", pace: () => "Applied, records per second" };
+
+const FRESHNESS_AXES = { time: () => "From a change to its figures" };
+
 const FRESHNESS = [
   { key: "freshnessP50Ms", title: "p50", text: duration, scale: "time", least: 100, mark, colour: "--plot-2" },
   { key: "freshnessP99Ms", title: "p99", text: duration, scale: "time", least: 100, mark, colour: "--plot-4" },
@@ -134,8 +138,8 @@ export function Stream() {
         ["Partitions", integer(now.partitions)],
         ["Held back", heldBack(now) || null],
       ]} />`}
-      <${OverTime} id="lag" title="Lag and pace over time" path=${HISTORY} figures=${LAG} usual="1h" />
-      <${OverTime} id="freshness" title="Freshness over time" path=${HISTORY} figures=${FRESHNESS} usual="1h" picker=${false}>
+      <${OverTime} id="lag" title="Lag and pace over time" path=${HISTORY} figures=${LAG} axes=${LAG_AXES} usual="1h" />
+      <${OverTime} id="freshness" title="Freshness over time" path=${HISTORY} figures=${FRESHNESS} axes=${FRESHNESS_AXES} usual="1h" picker=${false}>
         <p class="note">How long it took from a change to its figures, measured for the newest change of each batch. p50 and p99 are accurate to within 5 %.</p><//>
     <//>`;
 }

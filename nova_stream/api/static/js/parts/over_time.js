@@ -1,7 +1,7 @@
 // What was done in a range of time: its figures, a plot of its whole length, and the same as a table.
 
 import { useParameters, withParameters } from "../address.js";
-import { duration, integer, oneEach, plural, when } from "../format.js";
+import { duration, integer, lengthOf, oneEach, plural, when } from "../format.js";
 import { html, useMemo, useRef } from "../lib.js";
 import { useResource } from "../resources.js";
 import { now } from "../state.js";
@@ -45,15 +45,25 @@ export function useLast(resource, key) {
   return last.current.answer;
 }
 
-function Table({ items, figures, name }) {
-  const columns = [{ key: "start", value: (item) => item.start }, ...figures.map((figure) => ({ key: figure.key, value: (item) => item[figure.key] }))];
+/** The places of buckets that are cut off by the range, or not over at ``now`` (epoch milliseconds). */
+function partialOf({ items, bucket }, now) {
+  const [count, unit] = [parseInt(bucket, 10), bucket.at(-1)];
+  // A day on which clocks go forward is whole, too.
+  const whole = { m: count * MINUTE, h: count * 60 * MINUTE, d: 23 * 60 * MINUTE }[unit];
+  const cut = ({ start, end }) => Date.parse(end) - Date.parse(start) < whole || Date.parse(end) > now;
+  return new Set([0, items.length - 1].filter((place) => items[place] && cut(items[place])));
+}
+
+function Table({ items, figures, name, partial }) {
+  const incomplete = new Set([...partial].map((place) => items[place]));
+  const columns = [{ key: "start", value: (item) => item.start }, { key: "incomplete", value: (item) => incomplete.has(item) }, ...figures.map((figure) => ({ key: figure.key, value: (item) => item[figure.key] }))];
   return html`
     <details class="as-table"><summary>As a table</summary>
       <div class="inner-scroll" tabindex="0" role="region" aria-label="The same as a table">
         <table class="plain-table">
           <thead><tr><th scope="col">From</th>${figures.map((figure) => html`<th scope="col" key=${figure.key} class="number">${figure.title}</th>`)}</tr></thead>
           <tbody>${[...items].reverse().map((item) => html`
-            <tr key=${item.start}><th scope="row">${when(item.start, 0)}</th>
+            <tr key=${item.start}><th scope="row">${when(item.start, 0)}${incomplete.has(item) && html` <span class="note">incomplete</span>`}</th>
               ${figures.map((figure) => html`<td key=${figure.key} class="number">${figure.text(item[figure.key])}</td>`)}</tr>`)}
           </tbody>
         </table>
@@ -75,11 +85,16 @@ function seriesOf(items, figures) {
   };
 }
 
+function axesOf(axes, bucket) {
+  return Object.fromEntries(Object.entries(axes).map(([scale, title]) => [scale, title(lengthOf(bucket))]));
+}
+
 /**
  * ``path``: the series' address, ``parameters`` its own; ``figures``: [{key, title, text(value),
- * colour, scale, least, mark(value) for the scale}], those with a colour in the plot. Dragging over the plot sets the range.
+ * colour, scale, least, mark(value) for the scale}], those with a colour in the plot; ``axes``: what each scale shows, {scale: title(per)},
+ * where ``per`` is the length of a bucket in words. Dragging over the plot sets the range.
  */
-export function OverTime({ id, title, path, parameters = {}, figures, usual, scope = "stats", picker = true, children = null }) {
+export function OverTime({ id, title, path, parameters = {}, figures, axes, usual, scope = "stats", picker = true, children = null }) {
   const { change } = useParameters();
   const { from, to } = useRange(usual);
   const bucket = bucketOf(from, to);
@@ -88,6 +103,7 @@ export function OverTime({ id, title, path, parameters = {}, figures, usual, sco
   const items = answer?.items || [];
   const points = answer && `${plural(items.length, "point")}, ${oneEach(answer.bucket)}`;
   const { times, series } = useMemo(() => seriesOf(items, figures), [answer]);
+  const partial = useMemo(() => (answer ? partialOf(answer, Date.now()) : null), [answer]);
   const range = useMemo(() => (answer ? [Date.parse(answer.from) / 1000, Date.parse(answer.to) / 1000] : null), [answer]);
   const zoom = (start, end) => change({ since: null, from: new Date(start * 1000).toISOString(), to: new Date(end * 1000).toISOString(), cursor: null });
   return html`
@@ -97,10 +113,10 @@ export function OverTime({ id, title, path, parameters = {}, figures, usual, sco
         <${Stale} resource=${asked} />
         <div class="box">
           ${children}
-          <${Plot} times=${times} series=${series} range=${range} height=${HEIGHT} onZoom=${zoom}
+          <${Plot} times=${times} series=${series} range=${range} height=${HEIGHT} axes=${axesOf(axes, answer.bucket)} partial=${partial} onZoom=${zoom}
             label="${title}: ${points}" />
-          <p class="note">${points}${bucket === "1d" && answer.zone !== zone ? `, days in ${answer.zone}` : ""}; times in ${zone}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}. Drag over the plot to look closer.</p>
-          <${Table} items=${items} figures=${figures} name=${id} />
+          <p class="note">${points}${bucket === "1d" && answer.zone !== zone ? `, days in ${answer.zone}` : ""}; times in ${zone}${partial.size ? "; dashed where a bucket is incomplete: cut off by the range, or not over" : ""}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}. Drag over the plot to look closer.</p>
+          <${Table} items=${items} figures=${figures} name=${id} partial=${partial} />
         </div>`}
     <//>`;
 }
@@ -116,6 +132,8 @@ export const TASKS = [
   { key: "avgDuration", title: "Mean", text: duration },
 ];
 
+export const TASK_AXES = { count: (per) => `Tasks per ${per}`, time: () => "Duration of executions" };
+
 /** The figures of builds in a range. */
 export const BUILDS = [
   { key: "completedBuilds", title: "Completed", text: integer, scale: "count", least: 1, colour: "--plot-1" },
@@ -124,3 +142,5 @@ export const BUILDS = [
   { key: "p95DurationMs", title: "p95", text: duration, scale: "time", least: 1000, colour: "--plot-4" },
   { key: "avgDurationMs", title: "Mean", text: duration },
 ];
+
+export const BUILD_AXES = { count: (per) => `Builds per ${per}`, time: () => "Duration of builds" };

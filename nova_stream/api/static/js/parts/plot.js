@@ -19,15 +19,20 @@ const LENGTHS = [
   ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000].map((days) => days * 86_400_000),
 ];
 
+const NONE = new Set();
+
 /** ``range``: the first and last second of the plot, also where nothing is; ``series``: [{label, values, scale, colour (a CSS variable),
- * range, text(value), mark(value)}]; times in seconds. */
-export function Plot({ times, series, range, height, label, onZoom }) {
+ * range, text(value), mark(value)}]; times in seconds. ``axes``: what each scale shows, by its name. ``partial``: the places of values that
+ * are not of a whole bucket; lines from and to them are dashed. */
+export function Plot({ times, series, range, height, label, axes, onZoom, partial = NONE }) {
   const place = useRef(null);
   useEffect(() => {
     let plot = null;
     const draw = () => {
       plot?.destroy();
-      plot = new uPlot(options(place.current, series, range, height, onZoom), [times, ...series.map((one) => one.values)], place.current);
+      const parts = partial.size ? series.map((one) => dashedOf(one, partial)) : [];
+      const whole = series.map((one) => one.values.map((value, at) => (partial.has(at) ? null : value)));
+      plot = new uPlot(options(place.current, series, parts, { range, height, onZoom, partial }), [times, ...parts.map((one) => one.values), ...whole], place.current);
       plot.over.addEventListener("mouseleave", showLast);
       showLast();
     };
@@ -49,8 +54,26 @@ export function Plot({ times, series, range, height, label, onZoom }) {
       plot.destroy();
       plot = null;
     };
-  }, [times, series, range, height]);
-  return html`<div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
+  }, [times, series, range, height, partial]);
+  return html`
+    <div class="axis-titles">${scalesOf(series).map((scale) => html`<p key=${scale}>${axes[scale]}</p>`)}</div>
+    <div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
+}
+
+const scalesOf = (series) => [...new Set(series.map((one) => one.scale))];
+
+/** What is drawn dashed of a line: its partial values, and those beside them. */
+function dashedOf(one, partial) {
+  const drawn = (at) => partial.has(at) || partial.has(at - 1) || partial.has(at + 1);
+  return { ...one, values: one.values.map((value, at) => (drawn(at) ? value : null)) };
+}
+
+/** A line that is hidden takes its dashed part with it; ``count`` such parts come before the lines. */
+function hideBoth(plot, count) {
+  for (let place = 1; place <= count; place += 1) {
+    const { show } = plot.series[place + count];
+    if (plot.series[place].show !== show) plot.setSeries(place, { show }, false);
+  }
 }
 
 /** Times below the plot: days where they are at midnight, else as a clock has them, with seconds where marks are closer than minutes. */
@@ -62,9 +85,10 @@ function timeMarks(_plot, marks, _axis, _space, step) {
   });
 }
 
-function options(element, series, range, height, onZoom) {
+function options(element, series, parts, { range, height, onZoom, partial }) {
   const style = getComputedStyle(element);
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const ground = getComputedStyle(element.closest(".box")).backgroundColor;
   const colour = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: colour("--plot-text"), grid: { stroke: colour("--plot-line"), width: 1 }, ticks: { show: false }, font: `${Math.round(1.2 * rem)}px system-ui, sans-serif` };
   const scales = [...new Map(series.map((one) => [one.scale, one])).values()];
@@ -81,12 +105,21 @@ function options(element, series, range, height, onZoom) {
     width: element.clientWidth,
     height,
     cursor: { points: { size: 7 }, drag: { x: true, setScale: false } },
-    hooks: { setSelect: [(plot) => plot.select.width > 4 && onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"))] },
+    hooks: { setSeries: [(plot) => hideBoth(plot, parts.length)], setSelect: [(plot) => plot.select.width > 4 && onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"))] },
     legend: { live: true },
     scales: { x: { range: () => range }, ...Object.fromEntries(series.map((one) => [one.scale, { range: one.range }])) },
     axes: [{ ...axis, space: 8 * rem, values: timeMarks }, ...scaled],
     series: [
-      { label: "Time", value: (_plot, seconds) => (seconds === null || seconds === undefined ? NOTHING : day.format(seconds * 1000)) },
+      { label: "Time", value: (_plot, seconds, _series, at) => (seconds === null || seconds === undefined ? NOTHING : `${day.format(seconds * 1000)}${partial.has(at) ? ", incomplete" : ""}`) },
+      ...parts.map((one) => ({
+        class: "partial",
+        scale: one.scale,
+        stroke: colour(one.colour),
+        alpha: 0.75,
+        width: 2,
+        dash: [5, 4],
+        points: { size: 6, fill: ground, show: true },
+      })),
       ...series.map((one) => ({
         label: one.label,
         scale: one.scale,
@@ -94,7 +127,7 @@ function options(element, series, range, height, onZoom) {
         width: 2,
         points: { size: 5, fill: colour(one.colour), show: true },
         spanGaps: false,
-        value: (_plot, value) => (value === null || value === undefined ? NOTHING : one.text(value)),
+        value: (_plot, _value, _series, at) => one.text(one.values[at] ?? null),
       })),
     ],
   };
