@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,54 @@ def test_a_long_table_has_its_rows_on_a_phone(window: Window) -> None:
     page.wait_for_function(TO_THE_END)
     expect(page.locator("main tbody tr").last).to_contain_text("-199")
     page.unroute_all(behavior="wait")
+
+
+@pytest.mark.parametrize(
+    "viewport", [{"width": 1440, "height": 900}, {"width": 390, "height": 844}]
+)
+def test_a_click_anywhere_in_a_row_opens_it(
+    window: Window, running: Running, viewport: Any
+) -> None:
+    task = {"id": "row/clicked", "buildId": "b-row", "agent": "ROW", "status": "running"}
+    running.publish({"entity": "tasks", "after": {**task, "title": "Click the row"}})
+    page = window.open("/tasks?agent=ROW", viewport=viewport)
+    row = page.locator("tbody tr")
+    expect(row).to_have_count(1)
+
+    # A text that is selected stays selected, and a control does what it is for.
+    name = row.locator(".name .role")
+    name.evaluate("(text) => getSelection().selectAllChildren(text)")
+    name.dispatch_event("click")
+    expect(page).to_have_url(re.compile("/tasks[?]agent=ROW$"))
+    assert page.evaluate("String(getSelection())") == "row/clicked"
+    page.evaluate("getSelection().empty()")
+    row.get_by_role("link", name="b-row").click()
+    expect(page).to_have_url(re.compile("/builds/b-row$"))
+    page.go_back()
+
+    with page.context.expect_page() as opened:
+        row.locator(".col-createdAt").click(modifiers=["Control"])
+    expect(opened.value.locator("h1")).to_have_text("Click the row")
+    expect(page).to_have_url(re.compile("/tasks[?]agent=ROW$"))
+    row.locator(".col-createdAt").click()
+    expect(page).to_have_url(re.compile("/tasks/row%2Fclicked$"))
+    page.go_back()
+    page.keyboard.press("j")
+    expect(row.locator("th a")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/tasks/row%2Fclicked$"))
+
+
+def test_controls_in_rows_and_rows_that_lead_nowhere_open_nothing(window: Window) -> None:
+    page = window.open("/jobs")
+    row = page.locator("[data-job=healthCheck]")
+    row.get_by_role("button", name="Pause").click()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile("/jobs$"))
+    visit(page, "/agents")
+    figure = page.locator(".agents tbody tr").first.locator(".col-failedTasks")
+    figure.click()
+    expect(page).to_have_url(re.compile("figure=failedTasks$"))
+    visit(page, "/trail?token=lists")
+    page.locator("tbody td").first.click()
+    expect(page).to_have_url(re.compile("/trail[?]token=lists$"))

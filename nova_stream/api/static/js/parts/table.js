@@ -21,7 +21,7 @@ export function Table({ name, label, columns, rows, keyOf, sort = null, rowAttri
     <div ref=${box} class="scroll ${rows.length > ALL ? "long" : ""}" role="region" aria-label=${label} tabindex="0">
       <table role="table" class="stack ${name}" aria-rowcount=${rows.length + 1}>
         <${Head} columns=${columns} sort=${sort} />
-        <tbody role="rowgroup" ref=${body}>
+        <tbody role="rowgroup" ref=${body} onClick=${openRow}>
           ${before > 0 && html`<tr key="before" class="gap" aria-hidden="true" style=${{ height: `${before}px` }}></tr>`}
           ${items.map((place) => html`
             <tr role="row" key=${keyOf(rows[place])} data-index=${place} aria-rowindex=${place + 2} ref=${measure}
@@ -35,6 +35,17 @@ export function Table({ name, label, columns, rows, keyOf, sort = null, rowAttri
         </tbody>
       </table>
     </div>`;
+}
+
+/** What a click is for by itself, and not for its row. */
+const CONTROLS = "a, button, input, select, label, summary, .figure";
+
+/** A click anywhere in a row follows the link that names it, in another tab where that is meant; who selects a text stays here. */
+function openRow(event) {
+  if (event.target.closest(CONTROLS) || !getSelection().isCollapsed) return;
+  const { ctrlKey, metaKey, shiftKey, altKey } = event;
+  const link = event.target.closest("tr")?.querySelector("th a");
+  link?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, ctrlKey, metaKey, shiftKey, altKey }));
 }
 
 /** A cell's content; of a long text the first lines. */
