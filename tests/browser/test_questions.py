@@ -175,3 +175,20 @@ def test_a_run_leads_to_the_builds_that_it_names(page: Page, running: Running) -
     result.get_by_role("link", name=f'"{id_}"').click()
     expect(page.locator(".facts")).to_contain_text(id_)
     expect(page.locator("#error")).to_contain_text("Build stalled")
+
+
+def test_the_tile_of_active_tasks_leads_to_those_that_it_counts(
+    page: Page, running: Running
+) -> None:
+    task = {"buildId": "tile", "agent": "TILE"}
+    statuses = ("pending", "ready", "running", "done", "failed", "blocked")
+    running.publish(*(change("tasks", id=f"tile-{s}", status=s, **task) for s in statuses))
+    page.get_by_role("link", name="Active tasks").click()
+    active = page.get_by_role("group", name="Tasks of which status").get_by_role(
+        "button", name="Active"
+    )
+    expect(active).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("Agent").fill("TILE")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.locator(".status")).to_have_text(["running", "ready", "pending"])

@@ -5488,8 +5488,8 @@ export interface operations {
                 build?: string | null;
                 /** @description Only those of the agent of this name. */
                 agent?: string | null;
-                /** @description Only tasks of this status. */
-                status?: ("pending" | "ready" | "running" | "done" | "failed" | "blocked") | null;
+                /** @description Only tasks of this status. Several are separated by commas. */
+                status?: string | null;
                 /** @description Only those with this text in the ID or, with the scope documents, in the title. */
                 q?: string | null;
                 /** @description A position token that publishing gave: the answer contains everything up to it. */

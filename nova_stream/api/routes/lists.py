@@ -14,9 +14,9 @@ from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Page, answer, listed
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.paging import PageCursor, Since, Until, open_range, text
-from nova_stream.api.parameters import NO_NUL
+from nova_stream.api.parameters import NO_NUL, several
 from nova_stream.api.state import PREFIX, services_of
-from nova_stream.events.change import BuildStatus, TaskStatus
+from nova_stream.events.change import TASK_STATUSES, BuildStatus
 from nova_stream.storage.lists import catalogue
 from nova_stream.storage.lists.catalogue import Listing
 from nova_stream.storage.lists.read import read_page
@@ -46,7 +46,8 @@ _EventType = Annotated[
 ]
 _Tier = Annotated[str | None, Query(pattern=NO_NUL, description="Only users of this tier.")]
 _BuildStatus = Annotated[BuildStatus | None, Query(description="Only builds of this status.")]
-_TaskStatus = Annotated[TaskStatus | None, Query(description="Only tasks of this status.")]
+_STATUS, _STATUSES = several(TASK_STATUSES, "Only tasks of this status.")
+_TaskStatus = Annotated[str | None, _STATUS, _STATUSES]
 _ExecutionStatus = Annotated[
     ExecutionStatus | None,
     Query(description="Only those that succeeded, that failed, or whose document is archived."),

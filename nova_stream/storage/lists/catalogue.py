@@ -90,7 +90,7 @@ TASKS = Listing(
     {
         "build": Filter("w.build_id = {value}", "set"),
         "agent": Filter("w.agent = {value}", "set"),
-        "status": Filter("w.status = {value}"),
+        "status": Filter("w.status = ANY (string_to_array({value}, ','))"),
         "q": contains("w.id", "w.title"),
         "id": contains("w.id"),
     },

@@ -223,6 +223,8 @@ async def test_a_failed_task_tells_the_error_of_its_newest_failed_execution(
     )
     told = {"failedExecutionId": "x2", "failedExecutionError": "out of memory"}
     untold = dict.fromkeys(told)
+    both = (await client.get("/api/v1/tasks?build=b1&status=failed,done")).json()["items"]
+    assert {(one["id"], one["status"]) for one in both} >= {("t3", "failed"), ("t4", "done")}
     failed = "/api/v1/tasks?build=b1&status=failed"
     listed = {row["id"]: row for row in (await client.get(failed)).json()["items"]}
     assert listed["t3"].items() >= {"error": None, **told}.items()
@@ -237,3 +239,29 @@ async def test_a_failed_task_tells_the_error_of_its_newest_failed_execution(
     csv_text = (await client.get(f"{failed}&format=csv")).text
     assert "failedExecutionError" in csv_text.splitlines()[0]
     assert "out of memory" in csv_text
+
+
+@pytest.mark.parametrize("status", ["unknown", "failed,unknown", "failed,", ",", "FAILED"])
+async def test_a_status_that_no_task_has_is_refused(client: httpx.AsyncClient, status: str) -> None:
+    response = await client.get("/api/v1/tasks", params={"status": status})
+    assert response.status_code == 422
+    detail = response.json()["detail"]
+    assert detail.startswith("query.status: Input should be 'pending', 'ready', 'running', ")
+
+
+async def test_tasks_of_several_statuses_are_those_that_the_overview_counts(
+    client: httpx.AsyncClient, apply_lines: ApplyLines
+) -> None:
+    statuses = ("pending", "ready", "running", "done", "failed", "blocked")
+    tasks = [{"id": f"several-{status}", "status": status} for status in statuses]
+    await apply_lines({"entity": "tasks", "after": task} for task in tasks)
+    params = {"status": "pending,ready,running", "limit": "2"}
+    found: list[str] = []
+    while True:
+        page = (await client.get("/api/v1/tasks", params=params)).json()
+        found += [task["id"] for task in page["items"]]
+        if page["nextCursor"] is None:
+            break
+        params["cursor"] = page["nextCursor"]
+    assert {f"several-{status}" for status in statuses[:3]} <= set(found)
+    assert len(found) == (await client.get("/api/v1/overview")).json()["activeTasks"]

@@ -1,5 +1,6 @@
 // The whole at a glance.
 
+import { withParameters } from "../address.js";
 import { duration, integer, NOTHING, percent, plural } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Empty, Figure, Section, Waiting } from "../parts/common.js";
@@ -12,6 +13,7 @@ import { Feed } from "./activity.js";
 import { OpenAlerts } from "./alerts.js";
 import { COLUMNS } from "./builds.js";
 import { StreamTiles } from "./stream.js";
+import { ACTIVE } from "./tasks.js";
 
 const NEWEST = 8; // builds
 
@@ -37,7 +39,7 @@ function Cards() {
     <dl class="cards">
       <${Card} title="Agents" address="/agents" text=${integer(whole.totalAgents)}>
         ${known && `${integer(busy)} active${others ? `, ${integer(others)} unregistered` : ""}`}<//>
-      <${Card} title="Active tasks" address="/tasks" text=${integer(whole.activeTasks)}>
+      <${Card} title="Active tasks" address=${withParameters("/tasks", { status: ACTIVE })} text=${integer(whole.activeTasks)}>
         pending, ready or running<//>
       <${Card} title="Completed tasks" address="/tasks?status=done" text=${integer(whole.completedTasks)}>
         ${known && `${integer(failed)} failed`}<//>

@@ -9,7 +9,10 @@ import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
 
-const STATUSES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["done", "Done"], ["ready", "Ready"], ["blocked", "Blocked"], ["pending", "Pending"]];
+/** What the overview counts as active. */
+export const ACTIVE = "pending,ready,running";
+
+const STATUSES = [["all", "All"], [ACTIVE, "Active"], ["running", "Running"], ["failed", "Failed"], ["done", "Done"], ["ready", "Ready"], ["blocked", "Blocked"], ["pending", "Pending"]];
 
 /** Its own error, else that of its newest failed execution; and the way to that. */
 function TaskError({ task }) {
