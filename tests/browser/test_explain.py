@@ -60,3 +60,21 @@ def test_a_figure_that_is_clicked_opens_with_its_rows(page: Page) -> None:
     page.get_by_role("button", name="Success").click()
     expect(page.locator(".big")).to_have_text("97.69 %")
     expect(page.get_by_role("button", name="Success")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_attempts_say_that_they_are_counted_from_activities(page: Page, narrow: bool) -> None:
+    if narrow:
+        page.set_viewport_size({"width": 390, "height": 844})
+        cell = agent_row(page, "STILL/LIFE").locator(".history")
+        expect(cell).to_have_attribute("data-label", "Attempts, 12 h, from activities")
+    else:
+        expect(page.locator("thead th.history")).to_contain_text("from activities")
+    # 130 tasks have ended, and no activity tells of one.
+    attempts = "counted from activities: 0 succeeded, 0 failed"
+    expect(agent_row(page, "STILL/LIFE").get_by_role("img")).to_have_accessible_name(
+        f"Attempts of the last 12 hours, {attempts}"
+    )
+    agent_row(page, "STILL/LIFE").get_by_role("link").click()
+    page.locator(".card").get_by_role("link", name="activities").click()
+    expect(page.get_by_label("Agent", exact=True)).to_have_value("STILL/LIFE")

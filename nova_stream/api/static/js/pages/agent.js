@@ -36,7 +36,8 @@ function Cards({ agent, histories }) {
         <div class="card" key=${key}><dt>${title}</dt>
           <dd class=${key} data-zero=${agent[key] ? undefined : "true"}>${key === "successRate" && !agent.totalTasks ? NOTHING : text(agent[key])}</dd></div>`)}
       <div class="card"><dt>Last active</dt><dd><${Ago} time=${agent.lastActive} /></dd></div>
-      <div class="card wide"><dt>Attempts, last 12 h</dt><dd><${History} buckets=${histories.get(agent.agentName)} /></dd></div>
+      <div class="card wide"><dt>Attempts, last 12 h</dt><dd><${History} buckets=${histories.get(agent.agentName)} /></dd>
+        <dd class="note" title="Of the types task_completed and task_failed">from <a href=${withParameters("/activity", { agent: agent.agentName, since: "1d" })}>activities</a></dd></div>
     </dl>`;
 }
 

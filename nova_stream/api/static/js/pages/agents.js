@@ -59,7 +59,7 @@ export function History({ buckets = [] }) {
   const parts = buckets.map((bucket) => ({ good: bucket.completed, bad: bucket.failed }));
   const good = parts.reduce((sum, part) => sum + part.good, 0);
   const bad = parts.reduce((sum, part) => sum + part.bad, 0);
-  return html`<${Bars} parts=${parts} label="Attempts of the last 12 hours: ${integer(good)} succeeded, ${integer(bad)} failed" />`;
+  return html`<${Bars} parts=${parts} label="Attempts of the last 12 hours, counted from activities: ${integer(good)} succeeded, ${integer(bad)} failed" />`;
 }
 
 function chosen(query) {
@@ -80,7 +80,7 @@ export function Agents() {
       "data-zero": agent[column.key] ? undefined : "true",
       onClick: () => route(toAgent(agent.agentName, { figure: column.key })),
     }) } : column)),
-    { key: "history", title: "Attempts, 12 h", kind: "history", sorted: false, cell: (agent) => html`<${History} buckets=${histories.get(agent.agentName)} />` },
+    { key: "history", title: "Attempts, 12 h", note: "from activities", label: "Attempts, 12 h, from activities", kind: "history", sorted: false, cell: (agent) => html`<${History} buckets=${histories.get(agent.agentName)} />` },
   ];
   const sort = useSort(columns, "agentName");
   if (lacking("stats") || agents.value === null) {

@@ -11,7 +11,7 @@ const BEYOND = 15; // rows above and below the box
 /**
  * ``columns``: [{key, title, cell(row), kind, label, value(row), sorted, attributes(row)}]; the
  * first names its row. ``value`` is what a column is sorted and saved by; ``sorted``: whether its
- * title sorts. ``kind`` is the class of its cells, ``label`` its title on a phone (null = none).
+ * title sorts; ``note`` is said below a title that does not. ``kind`` is the class of its cells, ``label`` its title on a phone (null = none).
  */
 export function Table({ name, label, columns, rows, keyOf, sort = null, rowAttributes = () => ({}) }) {
   const box = useRef(null);
@@ -105,7 +105,7 @@ function Head({ columns, sort }) {
           aria-sort=${sort && column.key === sort.key ? (sort.down ? "descending" : "ascending") : undefined}>
           ${sort && column.sorted !== false
             ? html`<button type="button" onClick=${() => sort.choose(column)}>${column.title}</button>`
-            : html`<span>${column.title}</span>`}
+            : html`<span>${column.title}${column.note && html`<small class="note">${column.note}</small>`}</span>`}
         </th>`)}
     </tr></thead>`;
 }
