@@ -140,57 +140,6 @@ def test_wrong_usage_is_one_line(words: list[str], capsys: pytest.CaptureFixture
     assert error_of(capsys).endswith("--help shows what is allowed)")
 
 
-@pytest.mark.parametrize("group", ["jobs", "alerts", "archive", "dead-letters", "tokens"])
-@pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_group_alone_shows_its_list(
-    group: str,
-    options: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("NOVA_DATABASE_URL", f"postgresql://127.0.0.1:{free_port()}/nova")
-
-    told = [(run([group, *words, *options]), capsys.readouterr()) for words in ([], ["list"])]
-
-    assert told[0] == told[1]
-    assert told[0][0] == 1  # it has looked, and Postgres does not answer
-
-
-@pytest.mark.parametrize("group", ["capture", "executions", "topics"])
-def test_a_group_without_a_list_shows_its_help(
-    group: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run([group]) == 0
-    alone = capsys.readouterr()
-    assert run([group, "--help"]) == 0
-    assert alone == capsys.readouterr()
-    assert f"nova-stream {group}" in alone.out
-
-
-@pytest.mark.parametrize(
-    ("words", "meant"),
-    [
-        (["jbos"], "jobs"),
-        (["jobs", "lits"], "list"),
-        (["jobs", "history", "helthcheck"], "healthCheck"),
-        (["jobs", "run", "computeAgentStat"], "computeAgentStats"),
-        (["topics", "new-source", "nova.agent"], "nova.agents"),
-    ],
-)
-def test_a_misspelt_name_is_told_with_the_one_that_is_meant(
-    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(words) == 2
-
-    assert f"did you mean '{meant}'?" in error_of(capsys).replace("Did", "did")
-
-
-def test_a_name_like_no_other_is_told_with_all(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["jobs", "history", "x"]) == 2
-
-    assert "there are: cleanupOldActivity, computeAgentStats" in error_of(capsys)
-
-
 @pytest.mark.parametrize(
     "command", [["migrate"], ["audit"], ["worker"], ["demo"], ["publish", "-"]]
 )
