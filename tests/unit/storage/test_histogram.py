@@ -52,3 +52,9 @@ def test_percentiles_are_within_a_hundredth(places: list[int], share: float) -> 
 
 def test_the_ends_stand_for_what_is_beyond() -> None:
     assert percentiles({0: 1, 1746: 1}, 50, 99) == [0, 1e12]
+
+
+def test_a_histogram_with_fewer_than_its_count_ends_at_its_shortest_time() -> None:
+    counts = {100: 2, 200: 1}
+    whole = DURATIONS.percentiles(sent(histogram_of(counts)), 3, (1, 99))
+    assert DURATIONS.percentiles(sent(histogram_of(counts)), 30, (1, 99)) == [whole[0], whole[1]]
