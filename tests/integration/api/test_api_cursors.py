@@ -41,6 +41,7 @@ EMPTY = [
     "agents/history?",
     "builds/history?",
     "jobs/healthCheck/runs?",
+    "runs?",
     "alerts?",
     "dead-letters?",
     "trail?",
