@@ -38,11 +38,12 @@ const ON_THE_CLOCK = { ...RUN.startedAt, cell: (run) => html`<${When} time=${run
 const COLUMNS = [RUN.id, RUN.outcome, RUN.job, RUN.trigger, ON_THE_CLOCK, RUN.duration, RUN.did];
 
 /** Whether a job's runs went well: the word for it, and what it is marked as. */
-function verdictOf({ good, bad, missing, unended, skipped }) {
+function verdictOf({ good, bad, missing, unended, skipped, lastRun }) {
   if (bad || missing) return ["failed", [bad && `${integer(bad)} went wrong`, missing && `${integer(missing)} missing`].filter(Boolean).join(", ")];
   if (good) return ["ok", "all went well"];
   if (unended) return ["running", "running"];
-  return skipped ? ["paused", "all skipped"] : ["", "none was due"];
+  if (skipped) return ["paused", "all skipped"];
+  return ["", lastRun ? "only dry runs" : "none was due"];
 }
 
 function Verdict({ of }) {
@@ -69,7 +70,7 @@ function Summary({ range }) {
   const rows = asked.data.value?.items;
   const columns = summaryColumns(changed);
   const wrong = rows?.filter((of) => verdictOf(of)[0] === "failed").length;
-  const note = rows && (wrong ? `${plural(wrong, "job")} with runs that went wrong` : "no run went wrong");
+  const note = rows && (wrong ? `${plural(wrong, "job")} with runs that went wrong` : rows.some((of) => of.lastRun) ? "no run went wrong" : "no job has run in this time");
   return html`
     <${Section} id="summary" title="What each job did" note=${note}>
       <${Instead} resource=${asked} what="What each job did" />
