@@ -18,7 +18,7 @@ from nova_stream.kafka.markers import count_records
 from nova_stream.kafka.model import AppliedPosition, Key, Log
 from nova_stream.settings import Settings
 from nova_stream.storage.access import tokens as token_store
-from nova_stream.storage.apply.positions import enlarged, standing, stopped
+from nova_stream.storage.apply.positions import mixing, standing, stopped
 from nova_stream.storage.apply.sources import noticed
 from nova_stream.storage.database import Connection, check_schema, connect, describe
 from nova_stream.storage.dead_letters.store import DeadLetterStore
@@ -134,7 +134,7 @@ async def check_offsets(
 ) -> Finding:
     """Whether a topic whose versions are Kafka's offsets has entities in several partitions."""
     ours = {topic: partitions[topic] for topic in settings.topics() if topic in partitions}
-    mixed = await enlarged(connection, ours)
+    mixed = await mixing(connection, ours)
     if not mixed:
         return Finding("versions", ok=True, message="no topic mixes offsets of several partitions")
     return problem(

@@ -39,7 +39,7 @@ async def find(
     kept: Mapping[str, Change],
 ) -> None:
     """Look whether changes that are to be applied are of entities of other partitions, where that
-    is not noted of their topic yet; their chunks are marked ``mixed`` then.
+    is not noted of their topic yet; one chunk is marked ``mixed`` then, so that it is told once.
     """
     chunks = [a for a in admitted if a.kind is VersionKind.OFFSET and not a.noted]
     if not chunks:
@@ -53,8 +53,7 @@ async def find(
         [change.number for change in changes],
         [change.offset for change in changes],
     ):
-        for a in chunks:
-            a.applied.mixed = True
+        chunks[0].applied.mixed = True
 
 
 async def note(connection: Connection, topics: Collection[str]) -> None:

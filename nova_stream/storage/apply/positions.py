@@ -96,7 +96,7 @@ async def note_partitions(connection: Connection, topic: str, partitions: int) -
     return bool(await connection.fetchval(sql.NOTE_PARTITIONS, topic, partitions))
 
 
-async def enlarged(connection: Connection, partitions: Mapping[str, int]) -> list[str]:
+async def mixing(connection: Connection, partitions: Mapping[str, int]) -> list[str]:
     """The topics of which ``note_partitions`` says or, with these partitions, would say so."""
     rows = await connection.fetch(sql.OFFSET_TOPICS, list(partitions))
     return [

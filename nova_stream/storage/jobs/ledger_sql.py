@@ -6,6 +6,9 @@ clocks say; slots, starts and ends follow the scheduler's clock, which is passed
 
 from __future__ import annotations
 
+#: The outcomes of runs that went well.
+WENT_WELL = "('ok', 'late', 'manual')"
+
 # -- jobs ------------------------------------------------------------------------------------------
 
 #: $1 jobs. What a scheduler looks at each time: cheap while nothing is due.
@@ -168,13 +171,13 @@ WHERE starts_with(application_name, $1) AND application_name <> $2
 
 #: When a job ``j`` last ended well. A run that somebody asked for may end after slots that were due
 #: later, so that the newest by their times are looked at.
-LAST_SUCCESS = """(
+LAST_SUCCESS = f"""(
     SELECT max(w.ended_at) FROM (
         SELECT r.ended_at FROM job_runs r
-        WHERE r.job = j.job AND r.outcome IN ('ok', 'late', 'manual')
+        WHERE r.job = j.job AND r.outcome IN {WENT_WELL}
         ORDER BY r.scheduled_at DESC LIMIT 20
     ) w
-)"""
+)"""  # noqa: S608 - made from our own constants
 
 #: $1 cut, $2 how many at most.
 PRUNE = """

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from nova_stream.storage.database import Connection, snapshot
+from nova_stream.storage.jobs.ledger_sql import WENT_WELL
 from nova_stream.storage.jobs.read import RUN_COLUMNS, run_of
 from nova_stream.storage.jobs.rows import JobSummary
 from nova_stream.storage.lists.statements import OpenRange
 
-_GOOD = "('ok', 'late', 'manual')"
 #: $1 and $2: the lines that were due from the one time on and before the other.
 _SPAN = """
     scheduled_at >= coalesce($1::text::timestamptz, '-infinity')
@@ -20,7 +20,7 @@ _SPAN = """
 # Made from our own constants, never from input.
 _OUTCOMES = f"""
 SELECT job,
-    count(*) FILTER (WHERE outcome IN {_GOOD}) AS good,
+    count(*) FILTER (WHERE outcome IN {WENT_WELL}) AS good,
     count(*) FILTER (WHERE outcome IN ('failed', 'timed_out', 'missed')) AS bad,
     count(*) FILTER (WHERE outcome IN ('skipped_overlap', 'skipped_paused')) AS skipped,
     count(*) FILTER (WHERE outcome = 'dry_run') AS dry_runs,
@@ -30,7 +30,7 @@ FROM job_runs WHERE {_SPAN} GROUP BY job
 _COUNTS = f"""
 SELECT job, e.key AS name, sum(e.value::bigint)::bigint AS sum
 FROM job_runs CROSS JOIN LATERAL json_each_text(counts) e
-WHERE {_SPAN} AND outcome IN {_GOOD} GROUP BY job, e.key
+WHERE {_SPAN} AND outcome IN {WENT_WELL} GROUP BY job, e.key
 """  # noqa: S608
 _LAST = f"""
 SELECT DISTINCT ON (job) {RUN_COLUMNS} FROM job_runs

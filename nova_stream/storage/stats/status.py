@@ -16,18 +16,19 @@ from nova_stream.storage.apply import positions, sql
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.dead_letters.sql import COUNT_OPEN
 from nova_stream.storage.faults import PostgresState
+from nova_stream.storage.jobs.ledger_sql import WENT_WELL
 from nova_stream.storage.stats.outlook import Moment, Outlook
 from nova_stream.storage.stats.rows import Time
 from nova_stream.storage.stats.stream_history import recent_moments
 
 #: $1 jobs: the newest run of each that went well. Only workers' roles can write a result.
-_AUDITS = """
+_AUDITS = f"""
 SELECT r.job, r.id, r.ended_at, r.result FROM unnest($1::text[]) AS j (job) CROSS JOIN LATERAL (
     SELECT job, id, ended_at, result FROM job_runs
-    WHERE job = j.job AND outcome IN ('ok', 'late', 'manual') AND result IS NOT NULL
+    WHERE job = j.job AND outcome IN {WENT_WELL} AND result IS NOT NULL
     ORDER BY scheduled_at DESC LIMIT 1
 ) r
-"""
+"""  # noqa: S608 - made from our own constants
 
 
 def _last_of_partition(table: str, topic: str, condition: str) -> str:

@@ -170,7 +170,7 @@ async def enlarge(desk: Desk, *counts: int) -> list[bool]:
 
 
 async def looked_at(desk: Desk, partitions: int) -> list[str]:
-    return await positions.enlarged(desk.connection, {desk.settings.topic(TASKS): partitions})
+    return await positions.mixing(desk.connection, {desk.settings.topic(TASKS): partitions})
 
 
 async def test_partitions_that_are_added_under_offsets_are_noted_until_the_topic_is_made_again(
@@ -266,7 +266,7 @@ def change(entity: Entity, **version: Any) -> bytes:
 
 async def mixed(desk: Desk, entity: Entity) -> bool:
     topic = desk.settings.topic(entity)
-    return await positions.enlarged(desk.connection, {topic: 2}) == [topic]
+    return await positions.mixing(desk.connection, {topic: 2}) == [topic]
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["two flushes", "one flush"])
