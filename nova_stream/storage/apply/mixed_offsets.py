@@ -53,7 +53,7 @@ async def find(
         [change.number for change in changes],
         [change.offset for change in changes],
     ):
-        chunks[0].applied.mixed = True
+        chunks[-1].applied.mixed = True
 
 
 async def note(connection: Connection, topics: Collection[str]) -> None:
