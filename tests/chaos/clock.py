@@ -1,33 +1,49 @@
-"""A clock that can be set, for processes that are started with it: Debian's libfaketime."""
+"""A clock that can be set, for Python processes that are started with it.
+
+It is time-machine's, which takes ``time.time``, ``datetime.now`` and their like; the monotonic clock
+goes on as it is. (Under libfaketime, which fakes libc's, two threads of one process hand each other
+the interpreter's lock at every step, so that a worker hardly gets on.)
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.chaos.field import LeftOutError
+#: Python runs a module of this name at its start, before all else.
+_AT_START = '''\
+import pathlib, threading, time
+import time_machine
 
-_LIBRARIES = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-)
+FILE = pathlib.Path(__file__).with_name("clock")
+
+def ahead():
+    return int(FILE.read_text())
+
+def follow(known):
+    while True:
+        waiting.wait(0.05)
+        if (now := ahead()) != known:
+            clock.shift(now - known)
+            known = now
+
+begins = ahead()
+waiting = threading.Event()
+clock = time_machine.travel(time.time() + begins, tick=True).start()
+threading.Thread(target=follow, args=(begins,), name="clock", daemon=True).start()
+'''
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """What makes a process's clock that of ``set_to``; the monotonic one goes on as it is."""
-    library = next((name for name in _LIBRARIES if Path(name).exists()), None)
-    if library is None:
-        raise LeftOutError("libfaketime is not installed")
+def folder_in(folder: Path) -> Path:
+    """A folder that gives a process its clock, once it is on the process's path of modules."""
+    inside = folder / "clock"
+    inside.mkdir()
     set_to(folder, 0)
-    return {
-        "LD_PRELOAD": library,
-        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    (inside / "sitecustomize.py").write_text(_AT_START)
+    return inside
 
 
 def set_to(folder: Path, seconds: int) -> None:
     """Set the clock so many seconds ahead of the machine's, or behind it."""
-    fresh = folder / "clock.new"
+    fresh = folder / "clock" / "clock.new"
     fresh.write_text(f"{seconds:+d}\n")
-    fresh.replace(folder / "clock")
+    fresh.replace(folder / "clock" / "clock")

@@ -67,6 +67,8 @@ class Field:
         self.url = self.postgres.url
         self.workers: list[subprocess.Popen[bytes]] = []
         self.environment: dict[str, str] = {}
+        #: Folders of modules that the product's processes have besides it.
+        self.modules: list[Path] = []
         self.slots_from = datetime.now(UTC)
         #: What a scenario has besides, if it has.
         self.standby: Standby | None = None
@@ -103,7 +105,9 @@ class Field:
         """Start ``nova-stream WORDS``; its output goes to a log of its own."""
         log = self.folder / f"{words[0]}-{len(self._all)}.log"
         environment = self._wide | {"NOVA_DATABASE_URL": self.url} | self.environment | more
-        environment["PYTHONPATH"] = str(product or self.product)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            map(str, (product or self.product, *self.modules))
+        )
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "nova_stream.cli.main", *words],

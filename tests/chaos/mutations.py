@@ -45,7 +45,6 @@ _ADMISSION = "nova_stream/storage/apply/admission.py"
 _SQL = "nova_stream/storage/apply/sql.py"
 _FAULTS = "nova_stream/storage/faults.py"
 _SEEKING = "nova_stream/stream/seeking.py"
-_SCHEDULER = "nova_stream/jobs/engine/scheduler.py"
 _COMPACTION = "nova_stream/jobs/archive/compaction.py"
 
 _NO_GAP = Edit(_ADMISSION, "if position < chunk.start:", "if False:")
@@ -216,14 +215,13 @@ MUTATIONS = (
     ),
     Mutation(
         "clock steps of an hour",
-        "the scheduler sleeps by the wall clock",
+        "versions of the clock go back where it does",
         (
             Edit(
-                _SCHEDULER,
-                "if self._quiet is None or time.monotonic() - self._looked_at >= self._look_every:",
-                "if self._quiet is None:",
+                "nova_stream/events/versions.py",
+                "self._last = max((self._clock() - EPOCH) // _MICROSECOND, self._last + 1)",
+                "self._last = (self._clock() - EPOCH) // _MICROSECOND",
             ),
-            Edit(_SCHEDULER, "return since <= now < until", "return since.year and now < until"),
         ),
     ),
     Mutation(

@@ -10,12 +10,15 @@ from typing import Any
 
 import httpx
 
-#: The agent whose tasks are all ``done``, written and read over HTTP.
+#: The agent whose tasks are all ``done``, written and read over HTTP, but for the one that changes.
 OWN = "OWN"
+#: The task that each write changes: it is given no version, so that the API's clock orders them.
+CHANGED = "own-changed"
 
 
 class OwnWrites:
-    """Publishes a task after the other and reads it with its token, as often as it can.
+    """Publishes a task after the other, and one again and again, and reads each with its token, as
+    often as it can.
 
     An answer that lacks the write of its token, or what an answer had before, is ``unseen``; no
     answer is none.
@@ -44,6 +47,7 @@ class OwnWrites:
             while not self._paused:
                 with contextlib.suppress(httpx.HTTPError):
                     await self.write_and_read(client)
+                    await self.change_and_read(client)
                 await asyncio.sleep(0.2)
         self._quiet.set()
 
@@ -81,6 +85,22 @@ class OwnWrites:
             self.unseen.append(f"{id_}: {told}, after {self._most}; {len(self._shown)} were shown")
         self._most = max(told, self._most)
         return True
+
+    async def change_and_read(self, client: httpx.AsyncClient) -> None:
+        """Change the one task; an answer that has an older change of it than its token's is told."""
+        number = self._number
+        task = {"id": CHANGED, "status": "ready", "agent": OWN, "title": str(number)}
+        answer = await client.post("/api/v1/events", json={"entity": "tasks", "after": task})
+        if not answer.is_success:
+            return
+        own = {"after": answer.json()["token"], "timeout": 3}
+        answer = await client.get(f"/api/v1/tasks/{CHANGED}", params=own)
+        if not answer.is_success:
+            return
+        self.reads += 1
+        told = int(answer.json()["title"])
+        if told < number:
+            self.unseen.append(f"{CHANGED}: it stands at {told}, not at {number}")
 
 
 class Page:

@@ -187,7 +187,7 @@ async def failover(field: Field) -> None:
 
 
 async def with_a_clock(field: Field) -> None:
-    field.environment |= clock.environment(field.folder)
+    field.modules.append(clock.folder_in(field.folder))
     await usual(field)
 
 
