@@ -1,8 +1,8 @@
 """A clock that can be set, for Python processes that are started with it.
 
-It is time-machine's, which takes ``time.time``, ``datetime.now`` and their like; the monotonic clock
-goes on as it is. (Under libfaketime, which fakes libc's, two threads of one process hand each other
-the interpreter's lock at every step, so that a worker hardly gets on.)
+It is time-machine's, which takes ``time.time``, ``datetime.now`` and their like; the monotonic
+clock goes on as it is. (Under libfaketime, which fakes libc's, two threads of one process hand each
+other the interpreter's lock at every step, so that a worker hardly gets on.)
 """
 
 from __future__ import annotations

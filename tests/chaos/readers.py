@@ -87,7 +87,7 @@ class OwnWrites:
         return True
 
     async def change_and_read(self, client: httpx.AsyncClient) -> None:
-        """Change the one task; an answer that has an older change of it than its token's is told."""
+        """Change the one task; an answer older than its token's change is told."""
         number = self._number
         task = {"id": CHANGED, "status": "ready", "agent": OWN, "title": str(number)}
         answer = await client.post("/api/v1/events", json={"entity": "tasks", "after": task})
