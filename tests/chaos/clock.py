@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 #: Python runs a module of this name at its start, before all else.
-_AT_START = '''\
+_AT_START = """\
 import pathlib, threading, time
 import time_machine
 
@@ -30,7 +30,7 @@ begins = ahead()
 waiting = threading.Event()
 clock = time_machine.travel(time.time() + begins, tick=True).start()
 threading.Thread(target=follow, args=(begins,), name="clock", daemon=True).start()
-'''
+"""
 
 
 def folder_in(folder: Path) -> Path:
