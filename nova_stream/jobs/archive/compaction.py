@@ -106,7 +106,7 @@ class Compaction:
         run_id = run_of(self._context)
         name = f"executions/day={day}/run-{run_id}-{uuid.uuid4().hex[:16]}.parquet"
         await self._context.fence()
-        object_id = await self._store.begin(name, day, run_id, self._context.now)
+        object_id, created_at = await self._store.begin(name, day, run_id)
         source = folder / "source.parquet"
         end = min(cutoff, datetime.combine(day + timedelta(days=1), time(), UTC))
         content, place = await self._write(source, end, place)
@@ -119,7 +119,9 @@ class Compaction:
         fetched = await self._archive.fetch(name, verified)
         if await asyncio.to_thread(parquet.read_content, verified) != content:
             raise ArchiveError(f"the archive gives {name} back other than it was written")
-        await self._archive.put(_manifest_name(name), self._manifest(day, content, fetched))
+        await self._archive.put(
+            _manifest_name(name), self._manifest(day, created_at, content, fetched)
+        )
         await self._context.fence()
         await self._store.written(
             object_id,
@@ -172,8 +174,7 @@ class Compaction:
     # -- the end of retention ----------------------------------------------------------------------
 
     async def _expire(self) -> None:
-        days = self._context.settings.archive_retention_days
-        for old in await self._store.older(self._context.now - timedelta(days=days)):
+        for old in await self._store.older(self._context.settings.archive_retention_days):
             async with batch(self._context, self._connection):
                 await self._store.set_state(old.id, "expired")
                 await self._store.forget_restores(old.id)
@@ -191,12 +192,14 @@ class Compaction:
     async def _fetch(self, known: ArchiveObject, folder: Path) -> Path:
         return await fetch_verified(self._archive, known, folder)
 
-    def _manifest(self, day: date, content: parquet.Content, fetched: FetchedObject) -> bytes:
+    def _manifest(
+        self, day: date, created_at: datetime, content: parquet.Content, fetched: FetchedObject
+    ) -> bytes:
         return msgspec.json.encode(
             {
                 "day": str(day),
                 "run": run_of(self._context),
-                "createdAt": time_text(self._context.now),
+                "createdAt": time_text(created_at),
                 "rows": content.rows,
                 "firstId": content.first_id,
                 "lastId": content.last_id,

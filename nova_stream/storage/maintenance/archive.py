@@ -1,7 +1,8 @@
 """What Postgres knows of the archive: objects and their states, rows emptied and put back.
 
 The row of an object decides what it is worth: ``writing`` is a leftover that may be deleted,
-``written`` is verified and its rows are to be emptied, ``done`` has them all.
+``written`` is verified and its rows are to be emptied, ``done`` has them all. How long an object
+has been there is counted by the database's clock, whatever time a job believes in.
 """
 
 from __future__ import annotations
@@ -120,9 +121,11 @@ class ArchiveStore:
 
     # -- objects -----------------------------------------------------------------------------------
 
-    async def begin(self, name: str, day: date, run_id: int, at: datetime) -> int:
-        """Note that an object is going to be written; its number."""
-        return int(await self._connection.fetchval(archive_sql.BEGIN_OBJECT, name, day, run_id, at))
+    async def begin(self, name: str, day: date, run_id: int) -> tuple[int, datetime]:
+        """Note that an object is going to be written; its number, and since when it is there."""
+        row = await self._connection.fetchrow(archive_sql.BEGIN_OBJECT, name, day, run_id)
+        assert row is not None
+        return row["id"], row["created_at"]
 
     async def written(
         self, object_id: int, rows: int, size: int, sha256: str, first_id: str, last_id: str
@@ -152,9 +155,9 @@ class ArchiveStore:
         """The objects of a day that are there."""
         return await self._objects(archive_sql.OBJECTS_OF_DAY, day)
 
-    async def older(self, before: datetime) -> list[ArchiveObject]:
-        """The objects that were written before an instant and are there."""
-        return await self._objects(archive_sql.OBJECTS_BEFORE, before)
+    async def older(self, days: int) -> list[ArchiveObject]:
+        """The objects that have been there for more than ``days``."""
+        return await self._objects(archive_sql.OBJECTS_OLDER, days)
 
     async def object_(self, object_id: int) -> ArchiveObject | None:
         """An object by number."""

@@ -36,7 +36,7 @@ ORDER BY e.timestamp, e.id
 
 BEGIN_OBJECT = """
 INSERT INTO archive_objects (name, day, run_id, state, created_at)
-VALUES ($1, $2, $3, 'writing', $4) RETURNING id
+VALUES ($1, $2, $3, 'writing', now()) RETURNING id, created_at
 """
 OBJECT_WRITTEN = """
 UPDATE archive_objects
@@ -53,8 +53,9 @@ OBJECTS_IN = f"{_OBJECT} WHERE state = ANY($1::text[]) ORDER BY id"
 OBJECTS = f"{_OBJECT} WHERE state <> 'writing' ORDER BY day, id"
 OBJECTS_OF_DAY = f"{_OBJECT} WHERE day = $1 AND state IN ('written', 'done') ORDER BY id"
 OBJECT = f"{_OBJECT} WHERE id = $1"
-OBJECTS_BEFORE = f"""{_OBJECT}
-WHERE created_at < $1 AND state IN ('written', 'done') ORDER BY id"""
+OBJECTS_OLDER = f"""{_OBJECT}
+WHERE created_at < now() - make_interval(days => $1) AND state IN ('written', 'done')
+ORDER BY id"""
 
 #: Empties the rows ($1 ids, $2 versions, $3 minors) that still are as archived in the object $4 at
 #: $5; gives how many, and how many somebody else has locked.

@@ -39,3 +39,9 @@ def objects(folder: Path, kind: str = "parquet") -> list[Path]:
 async def docs(runs: Runs) -> dict[str, str | None]:
     rows = await runs.fetch("SELECT id, doc::text FROM executions ORDER BY id")
     return {row["id"]: row["doc"] for row in rows}
+
+
+async def aged(runs: Runs, days: int, more: str = "") -> None:
+    """Have the objects been in the archive for so long."""
+    age = f"interval '{days} days {more}'"
+    await runs.execute(f"UPDATE archive_objects SET created_at = now() - {age}")

@@ -17,7 +17,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.migrate import migrate
 from tests.integration.api.conftest import connected
-from tests.integration.jobs.archived import FILL, docs, execution, objects
+from tests.integration.jobs.archived import FILL, aged, docs, execution, objects
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 
 pytestmark = pytest.mark.integration
@@ -126,10 +126,11 @@ async def test_the_api_shows_an_archived_execution_or_says_why_not(
 async def test_objects_go_after_their_time(runs: Runs, folder: Path) -> None:
     await runs.execute(FILL.format(first=1, last=3, step="1 second"))
     await runs.run(run_once)
-    year = timedelta(days=365)
-    assert (await runs.run(run_once, NOON + year))["expired"] == 0
+    await aged(runs, 364, "23 hours")
+    assert (await runs.run(run_once))["expired"] == 0
     await archive_reading.restore_one(runs.settings, "e1")
-    found = await runs.run(run_once, NOON + year + timedelta(milliseconds=1))
+    await aged(runs, 365)
+    found = await runs.run(run_once)
     assert found["expired"] == 1
     assert objects(folder) == objects(folder, "json") == []
     shown = await archive_reading.show(runs.settings, "e2")
@@ -137,6 +138,18 @@ async def test_objects_go_after_their_time(runs: Runs, folder: Path) -> None:
     assert "NOVA_ARCHIVE_RETENTION_DAYS" in (shown.note or "")
     # Nobody has the copy of the one that was put back: it is archived anew.
     assert (await runs.run(run_once))["compacted"] == 1
+
+
+@pytest.mark.parametrize("times", [(-10, 0), (0, 10)])
+async def test_no_time_that_a_job_is_to_believe_in_makes_objects_older(
+    runs: Runs, times: tuple[int, int]
+) -> None:
+    await runs.execute(FILL.format(first=1, last=3, step="4000 days"))
+    for years in times:
+        found = await runs.run(run_once, NOON + timedelta(days=365 * years))
+        assert (found["compacted"], found["expired"]) == (3 * (years == times[0]), 0)
+    for id_ in await docs(runs):
+        assert (await archive_reading.show(runs.settings, id_)).document is not None
 
 
 async def test_a_damaged_object_is_found(runs: Runs, folder: Path) -> None:

@@ -19,12 +19,13 @@ from nova_stream.jobs import cleanup_old_activity, compact_old_executions
 from nova_stream.jobs.archive import restore as archive_reading
 from nova_stream.settings import Settings
 from nova_stream.storage.audit.audit import audit
+from tests.integration.jobs.archived import aged
 from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[3]
-#: After this many minutes the archive's objects are past their time.
+#: After this many minutes the young ones are to be archived, too.
 YEAR = 366 * 24 * 60
 OLD = 7
 
@@ -176,6 +177,7 @@ async def test_the_end_of_retention(runs: Runs, apply_lines: ApplyLines, tmp_pat
         while True:
             await fill(runs, apply_lines)
             await runs.run(compact_old_executions.run_once)
+            await aged(runs, 365)
             if not forked.die_before(step, YEAR):
                 break
             await compacted(runs, later)
