@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from nova_stream.extras import missing
 from nova_stream.storage.maintenance.archive import ArchivedRow
+from nova_stream.storage.maintenance.archive_sql import STATE
 
 try:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -29,6 +30,8 @@ _SCHEMA = pa.schema(
         pa.field("timestamp", pa.timestamp("ms", tz="UTC"), nullable=False),
         pa.field("version", pa.int64(), nullable=False),
         pa.field("version_minor", pa.int32(), nullable=False),
+        pa.field("version_generation", pa.int32()),
+        pa.field("src_offset", pa.int64()),
         pa.field("doc", pa.string(), nullable=False),
     ]
 )
@@ -37,7 +40,7 @@ _ROWS = 1000
 
 class Content(NamedTuple):
     """What an object holds: rows, the first and last id in their order, and a digest of every
-    row's id, version and document.
+    row's id, state and document.
     """
 
     rows: int
@@ -71,6 +74,8 @@ class Writer:
             "timestamp": [r.timestamp for r in rows],
             "version": [r.version for r in rows],
             "version_minor": [r.version_minor for r in rows],
+            "version_generation": [r.version_generation for r in rows],
+            "src_offset": [r.src_offset for r in rows],
             "doc": [r.doc for r in rows],
         }
         self._file.write_table(pa.table(columns, schema=_SCHEMA), row_group_size=_ROWS)
@@ -95,8 +100,8 @@ def read_content(path: Path) -> Content:
 
 
 def read_rows(path: Path, *, documents: bool = True) -> Iterator[list[ArchivedRow]]:
-    """A file's rows, up to a thousand at a time; on request without their documents, which is
-    much less to read.
+    """A file's rows, up to a thousand at a time, in what columns it has; on request without their
+    documents, which is much less to read.
     """
     columns = None if documents else [field.name for field in _SCHEMA if field.name != "doc"]
     with pq.ParquetFile(path) as file:
@@ -110,6 +115,8 @@ def read_rows(path: Path, *, documents: bool = True) -> Iterator[list[ArchivedRo
                     timestamp=row["timestamp"],
                     version=row["version"],
                     version_minor=row["version_minor"],
+                    version_generation=row.get("version_generation"),
+                    src_offset=row.get("src_offset"),
                     doc=row.get("doc", ""),
                 )
                 for row in batch.to_pylist()
@@ -129,7 +136,8 @@ class _Content:
         self._last = rows[-1].id
         self._rows += len(rows)
         for row in rows:
-            told = f"{row.id}\0{row.version}.{row.version_minor}\0{row.doc}\0"
+            state = [getattr(row, column) for column in STATE]
+            told = f"{row.id}\0{state}\0{row.doc}\0"
             self._digest.update(told.encode())
 
     def result(self) -> Content:

@@ -20,10 +20,14 @@ from nova_stream.storage.maintenance.place import BatchPlace
 
 #: Bytes of stored documents in a batch, compressed as Postgres keeps them.
 _BATCH_BYTES = 8 * 1024 * 1024
+#: What says which rows are put back, and with what.
+_TOLD = ("id", "version", "version_minor", "doc")
 
 
 class ArchivedRow(msgspec.Struct, frozen=True):
-    """An execution with its document as JSON text."""
+    """An execution with its document as JSON text. Of objects of before, part of the state is not
+    known.
+    """
 
     id: str
     task_id: str | None
@@ -32,6 +36,8 @@ class ArchivedRow(msgspec.Struct, frozen=True):
     timestamp: datetime
     version: int
     version_minor: int
+    version_generation: int | None
+    src_offset: int | None
     doc: str
 
 
@@ -107,7 +113,9 @@ class ArchiveStore:
         self, object_id: int, at: datetime, rows: Sequence[ArchivedRow]
     ) -> EmptiedBatch:
         """Empty the rows that still are as archived; in a transaction."""
-        row = await self._connection.fetchrow(archive_sql.EMPTY, *_versions(rows), object_id, at)
+        states = [[getattr(row, column) for row in rows] for column in archive_sql.STATE]
+        ids = [row.id for row in rows]
+        row = await self._connection.fetchrow(archive_sql.EMPTY, ids, *states, object_id, at)
         assert row is not None
         return EmptiedBatch(row["emptied"], row["held"])
 
@@ -170,12 +178,8 @@ class ArchiveStore:
         """Put documents back into the rows that still are as archived; how many. Compaction
         leaves them alone for ``days``. In a transaction.
         """
-        documents = [row.doc for row in rows]
-        return int(
-            await self._connection.fetchval(
-                archive_sql.RESTORE, *_versions(rows), documents, object_id, days
-            )
-        )
+        columns = [[getattr(row, name) for row in rows] for name in _TOLD]
+        return int(await self._connection.fetchval(archive_sql.RESTORE, *columns, object_id, days))
 
     async def forget_restores(self, object_id: int) -> None:
         """Forget who was put back from an object that is going to be deleted."""
@@ -189,11 +193,3 @@ class ArchiveStore:
     async def _objects(self, statement: str, *arguments: Any) -> list[ArchiveObject]:
         rows = await self._connection.fetch(statement, *arguments)
         return [ArchiveObject(**dict(row)) for row in rows]
-
-
-def _versions(rows: Sequence[ArchivedRow]) -> tuple[list[str], list[int], list[int]]:
-    return (
-        [row.id for row in rows],
-        [row.version for row in rows],
-        [row.version_minor for row in rows],
-    )

@@ -500,7 +500,9 @@ CREATE TABLE archive_restores (
     object_id bigint NOT NULL,
     version bigint NOT NULL,
     version_minor integer NOT NULL,
-    until timestamptz NOT NULL
+    until timestamptz NOT NULL,
+    version_generation integer,
+    src_offset bigint
 );
 
 CREATE TABLE audit_trail (

@@ -18,7 +18,7 @@ from nova_stream.storage.audit.audit import audit
 from nova_stream.storage.migrate import migrate
 from tests.integration.api.conftest import connected
 from tests.integration.jobs.archived import FILL, aged, docs, execution, objects
-from tests.integration.jobs.work import NOON, ApplyLines, Runs, before
+from tests.integration.jobs.work import NOON, ApplyLines, FenceError, Runs, before
 
 pytestmark = pytest.mark.integration
 
@@ -162,3 +162,57 @@ async def test_a_damaged_object_is_found(runs: Runs, folder: Path) -> None:
     path.unlink()
     with pytest.raises(ArchiveError, match="cannot be read"):
         await archive_reading.restore_day(runs.settings, date(2026, 1, 21))
+
+
+#: Rows that got another document, and kept their version: a row of an incremental snapshot brings
+#: what was not known, and of one lsn the later place counts, or that of the later source.
+_ANOTHER = """
+UPDATE executions SET {column} = {column} + 1, doc = jsonb_set(doc, '{{prompt}}', '"Another"')
+"""
+_columns = pytest.mark.parametrize("column", ["src_offset", "version_generation"])
+
+
+@_columns
+async def test_a_restored_row_with_another_document_of_its_version_is_archived_as_it_is_now(
+    runs: Runs, column: str
+) -> None:
+    await runs.execute(FILL.format(first=1, last=3, step="1 second"))
+    await runs.run(run_once)
+    await archive_reading.restore_day(runs.settings, date(2026, 1, 21))
+    await runs.execute(_ANOTHER.format(column=column))
+    await runs.execute("UPDATE archive_restores SET until = now()")
+    assert (await runs.run(run_once))["compacted"] == 3
+    await _all_are_another(runs)
+
+
+@_columns
+async def test_what_was_archived_empties_no_other_document_of_its_version(
+    runs: Runs, column: str
+) -> None:
+    await runs.execute(FILL.format(first=1, last=3, step="1 second"))
+    runs.fail_at = 4  # the object is written, no row is emptied
+    with pytest.raises(FenceError):
+        await runs.run(run_once)
+    assert [o.state for o in await archive_reading.list_objects(runs.settings)] == ["written"]
+    await runs.execute(_ANOTHER.format(column=column))
+    assert (await runs.run(run_once))["compacted"] == 3
+    await _all_are_another(runs)
+
+
+async def _all_are_another(runs: Runs) -> None:
+    assert set((await docs(runs)).values()) == {None}
+    for id_ in await docs(runs):
+        shown = await archive_reading.show(runs.settings, id_)
+        assert shown.document is not None
+        assert shown.document["prompt"] == "Another"
+
+
+async def test_a_row_that_is_put_back_while_its_object_goes_is_archived_anew(runs: Runs) -> None:
+    await runs.execute(FILL.format(first=1, last=3, step="1 second"))
+    await runs.run(run_once)
+    await archive_reading.restore_day(runs.settings, date(2026, 1, 21))
+    await runs.execute("UPDATE archive_objects SET state = 'deleted'")
+    await runs.execute("UPDATE archive_restores SET until = now()")
+    assert (await runs.run(run_once))["objects"] == 1
+    for id_ in await docs(runs):
+        assert (await archive_reading.show(runs.settings, id_)).document is not None

@@ -240,6 +240,6 @@ async def test_it_walks_an_index(runs: Runs) -> None:
     assert await scanned(runs, archive_sql.HOT, cutoff, "-infinity", "", 1000, 10**6) == set()
     assert await scanned(runs, archive_sql.COUNT_HOT, cutoff) == set()
     keys = (["e1"], [1], [0])
-    assert await scanned(runs, archive_sql.EMPTY, *keys, 1, NOON) == set()
+    assert await scanned(runs, archive_sql.EMPTY, *keys, [0], [1], 1, NOON) == set()
     assert await scanned(runs, archive_sql.EMPTY_AGAIN, 1000, cutoff) == set()
     assert await scanned(runs, archive_sql.RESTORE, *keys, ["{}"], 1, 7) == set()

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from nova_stream.errors import ArchiveError
@@ -26,6 +27,8 @@ def rows(count: int, start: int = 0) -> list[ArchivedRow]:
             timestamp=datetime(1 if n == 0 else 2026, 1, 2, 3, 4, 5, 6000, tzinfo=UTC),
             version=2**63 - 1 - n,
             version_minor=n,
+            version_generation=n % 3,
+            src_offset=2**62 + n,
             doc=f'{{"n": {n}, "text": "\\u2713 \\n\\"x"}}',
         )
         for n in range(start, start + count)
@@ -47,6 +50,17 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert (slim.id, slim.version, slim.doc) == ("e1", 2**63 - 2, "")
 
 
+def test_a_file_of_before_has_part_of_the_state(tmp_path: Path) -> None:
+    path = tmp_path / "it.parquet"
+    with parquet.Writer(path) as writer:
+        writer.write(rows(3))
+    pq.write_table(pq.read_table(path).drop_columns(["version_generation", "src_offset"]), path)
+    for documents in (True, False):
+        (found,) = parquet.read_rows(path, documents=documents)
+        assert [row.version for row in found] == [row.version for row in rows(3)]
+        assert {(row.version_generation, row.src_offset) for row in found} == {(None, None)}
+
+
 def test_nothing(tmp_path: Path) -> None:
     path = tmp_path / "it.parquet"
     with parquet.Writer(path) as writer:
@@ -58,7 +72,8 @@ def test_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [0, 1])
 def test_every_change_changes_the_digest(tmp_path: Path, place: int) -> None:
     found = set()
-    for change in ({}, {"id": "x"}, {"version": 1}, {"version_minor": 9}, {"doc": "{}"}):
+    state = ({"version": 1}, {"version_minor": 9}, {"version_generation": 7}, {"src_offset": 1})
+    for change in ({}, {"id": "x"}, *state, {"doc": "{}"}):
         path = tmp_path / "it.parquet"
         with parquet.Writer(path) as writer:
             changed = rows(2)
@@ -66,7 +81,7 @@ def test_every_change_changes_the_digest(tmp_path: Path, place: int) -> None:
             changed[place] = ArchivedRow(**{**fields, **change})
             writer.write(changed)
         found.add(parquet.read_content(path).digest)
-    assert len(found) == 5
+    assert len(found) == 7
 
 
 def test_a_file_that_is_cut(tmp_path: Path) -> None:
