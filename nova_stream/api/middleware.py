@@ -17,7 +17,7 @@ from nova_stream.api.auth.tokens import Tokens, secret_of
 from nova_stream.api.budget.budget import CALLER, KB, too_large
 from nova_stream.api.head import BODILESS, METHODS, asked_method
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.problems import ProblemError, problem_of, problem_response
+from nova_stream.api.problems import ProblemError, problem_of, problem_response, without_frames
 from nova_stream.errors import PositionNotReachedError
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -60,10 +60,11 @@ class RequestMiddleware:
         except ClientDisconnect:
             status = 0  # nobody is there to be answered
         except Exception as error:
-            problem = problem_of(error)
+            answer = problem_response(problem_of(error))
             if status:  # too late for another answer: the server cuts the connection
                 raise
-            await problem_response(problem)(scope, receive, noting)
+            without_frames(error)
+            await answer(scope, receive, noting)
         finally:
             self._note(scope, status, time.perf_counter() - started)
 

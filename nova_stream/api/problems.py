@@ -146,6 +146,20 @@ def problem_of(error: Exception) -> ProblemError:
     return ProblemError(500, "internal", "Internal error; the server's log has the details.")
 
 
+def without_frames(error: BaseException) -> None:
+    """Let the frames of an error go, and of those behind it, which nobody looks at any more.
+
+    Some of them hold the error: the body that others hold would stay until Python collects such
+    circles, which is long after many such requests have filled the memory.
+    """
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        one.__traceback__ = None
+        behind = (one.__cause__, one.__context__)
+        waiting += [other for other in behind if other is not None and other.__traceback__]
+
+
 def install(app: FastAPI) -> None:
     """Answer FastAPI's and Starlette's own errors as problems; the middleware sees all others."""
     app.add_exception_handler(HTTPException, _http)
