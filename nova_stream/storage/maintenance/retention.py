@@ -56,10 +56,15 @@ async def undo(settings: Settings, run_id: int) -> int:
     """Put back what the run ``run_id`` of cleanupOldActivity deleted; gives how many activities.
 
     They are left alone by the job for NOVA_UNDO_DAYS from now. Repeating it does nothing more.
-    Raises UsageError when nothing of the run is kept (any more), DatabaseUnavailableError,
-    SchemaVersionError.
+    Raises UsageError when nothing of the run is kept (any more) or it has not ended,
+    DatabaseUnavailableError, SchemaVersionError.
     """
     async with open_session(settings, "undo") as connection:
+        if await connection.fetchval(sql.IS_AT_WORK, run_id):
+            raise UsageError(
+                f"run {run_id} is still at work and would go on to delete; undo it once it has "
+                "ended"
+            )
         if not await connection.fetchval(sql.HAS_ARCHIVED_ACTIVITIES, run_id):
             raise UsageError(
                 f"run {run_id} has nothing that could be put back: it deleted nothing, was no run "

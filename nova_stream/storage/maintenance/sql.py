@@ -54,6 +54,12 @@ FROM (SELECT timestamp, id FROM locked ORDER BY timestamp DESC, id DESC LIMIT 1)
 #: came back by itself meanwhile wins unless it is older.
 RESTORE_ACTIVITIES = "SELECT restored, seen FROM restore_activities($1, $2, $3)"
 
+#: Whether a worker holds the run $1: it goes on deleting.
+IS_AT_WORK = """
+SELECT EXISTS (
+    SELECT FROM job_runs WHERE id = $1 AND outcome IS NULL AND lease_until > clock_timestamp())
+"""
+
 HAS_ARCHIVED_ACTIVITIES = "SELECT EXISTS (SELECT FROM activity_archive WHERE run_id = $1)"
 
 #: Forgets a batch of what can no longer be put back ($1 days, $2 rows). One row tells a run's age.

@@ -88,6 +88,22 @@ async def test_undo_puts_every_column_back_and_the_next_run_leaves_it_alone(runs
     assert (await runs.run(run_once))["deleted"] == 2500
 
 
+async def test_a_run_that_is_at_work_is_not_undone_by_half(runs: Runs) -> None:
+    await runs.execute(FILL.format(first=1, last=5000))
+    runs.fail_at = 2
+    with pytest.raises(FenceError):
+        await runs.run(run_once)
+    await runs.execute(
+        "INSERT INTO job_runs (id, job, kind, scheduled_at, lease_until) VALUES "
+        f"({runs.last}, 'cleanupOldActivity', 'manual', now(), now() + interval '1 hour')"
+    )
+    with pytest.raises(UsageError, match="still at work"):
+        await undo(runs.settings, runs.last)
+    assert len(await runs.ids("agent_activity_feed")) == 3000
+    await runs.execute("UPDATE job_runs SET lease_until = now() - interval '1 second'")
+    assert await undo(runs.settings, runs.last) == 2000
+
+
 async def test_a_run_that_deleted_nothing_cannot_be_undone(runs: Runs) -> None:
     with pytest.raises(UsageError, match="NOVA_UNDO_DAYS"):
         await undo(runs.settings, 17)
