@@ -165,8 +165,9 @@ def _refuse_forwarded(headers: Headers) -> None:
 
 
 class SizeLimit:
-    """Refuses more headers than programs send, which a stream would keep as long as it lasts, and
-    bodies larger than the largest that any route takes, before they are unpacked.
+    """Refuses more headers than programs send, which a stream would keep as long as it lasts, two
+    lengths of one body, and bodies larger than the largest that any route takes, before they are
+    unpacked.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -203,6 +204,15 @@ def _check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
             "headers-too-large",
             f"The request has {len(headers)} headers of {size:,} bytes; at most {_HEADERS} of "
             f"{_HEADER_BYTES >> 10} kB together are taken.",
+        )
+    if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in headers):
+        # The body would end elsewhere than its length says, which is what room is kept for, and
+        # where a proxy may take another request to begin.
+        raise ProblemError(
+            400,
+            "two-lengths",
+            "A body has a Content-Length or a Transfer-Encoding, not both.",
+            headers={"Connection": "close"},
         )
 
 

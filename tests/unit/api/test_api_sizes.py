@@ -75,6 +75,15 @@ async def test_many_or_long_headers_are_refused_everywhere(
         assert (answer.status_code, kind(answer)) == (431, "headers-too-large"), path
 
 
+async def test_two_lengths_of_a_body_are_refused_everywhere(client: httpx.AsyncClient) -> None:
+    headers = {**TOKEN, "Content-Length": "1", "Transfer-Encoding": "chunked"}
+    for name in (*BUDGETS, "GET /", "POST /nothing", "POST /c/x/api/query"):
+        method, path = name.split(" ")
+        answer = await client.request(method, filled(path), headers=headers, content=b"[]")
+        assert (answer.status_code, kind(answer)) == (400, "two-lengths"), name
+        assert answer.headers["connection"] == "close"
+
+
 async def test_a_stream_takes_a_hundred_names(client: httpx.AsyncClient) -> None:
     names = ",".join(f"n{number}" for number in range(101))
     answer = await client.get(f"/api/v1/stream?agents={names}", headers=TOKEN)
