@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nova_stream.cli.groups import Group, did_you_mean
-from nova_stream.cli.run_words import how_it_ended, what_it_did, words
+from nova_stream.cli.run_words import overview_row, run_row
 from nova_stream.cli.start import on_database, prepare_quiet
-from nova_stream.cli.tables import Json, Limit, print_json, print_list, seconds_text
+from nova_stream.cli.tables import Json, Limit, print_json, print_list
 from nova_stream.cli.times import From, To, open_range
 from nova_stream.cli.times import instant as parse_instant
 from nova_stream.cli.trail import told
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nova_stream.jobs.engine.runner import RunEnd
     from nova_stream.settings import Settings
     from nova_stream.storage.database import Connection
-    from nova_stream.storage.jobs.rows import JobOverview, Run
+    from nova_stream.storage.jobs.rows import JobOverview
 
 app = typer.Typer(
     cls=Group,
@@ -68,7 +68,7 @@ def show_list(*, as_json: Json = False) -> None:
         "took",
         "what it did",
     )
-    print_list(found, columns, _overview_row, as_json=as_json, none="no jobs", more=False)
+    print_list(found, columns, overview_row, as_json=as_json, none="no jobs", more=False)
 
 
 @app.command("run")
@@ -142,7 +142,7 @@ def history(
     page = on_database(settings, "jobs", read)
     columns = ("run", "job", "due", "how", "ended", "started", "took", "what it did")
     more = page.next is not None
-    print_list(page.rows, columns, _row, as_json=as_json, none="no runs", more=more)
+    print_list(page.rows, columns, run_row, as_json=as_json, none="no runs", more=more)
 
 
 @app.command("pause")
@@ -275,31 +275,3 @@ def _is_error(result: bytes) -> bool:
     import msgspec
 
     return msgspec.json.decode(result, type=dict[str, Any]).get("status") == "error"
-
-
-def _overview_row(job: JobOverview) -> tuple[object, ...]:
-    run = job.running or job.last_run
-    return (
-        job.name,
-        job.schedule,
-        "paused" if job.paused else "late" if job.late else "-",
-        job.next_run,
-        (run.started_at or run.scheduled_at) if run else "never",
-        words(run.how) if run else "-",
-        how_it_ended(run) if run else "-",
-        seconds_text(run.duration_ms if run else None),
-        what_it_did(run) if run else "",
-    )
-
-
-def _row(run: Run) -> tuple[object, ...]:
-    return (
-        run.run_id,
-        run.job,
-        run.scheduled_at,
-        words(run.how),
-        how_it_ended(run),
-        run.started_at or "-",
-        seconds_text(run.duration_ms),
-        what_it_did(run),
-    )

@@ -188,7 +188,7 @@ async def test_a_build_says_why_it_failed(command: Command) -> None:
             "no registered agent is called 'mras'; did you mean 'MARS'?",
         ),
         (["builds", "b-9"], 1, "there is no build 'b-9'; nova-stream builds lists them"),
-        (["builds", "b-1", "--status", "failed"], 2, "an ID names one build already"),
+        (["builds", "b-1", "--status", "failed"], 2, "an ID or a name chooses one build"),
     ],
 )
 async def test_what_is_not_there(
