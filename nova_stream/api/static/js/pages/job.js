@@ -21,7 +21,7 @@ function Runs({ name }) {
   const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["ended", "how"], "stats");
   return html`
     ${list.data.value && html`<${RunTimes} runs=${list.data.value.items} />`}
-    <${Section} id="runs" title="Runs" tools=${html`<div class="filters"><${FilterChoice} name="ended" label="Runs that ended how" options=${ENDS} /><${FilterList} name="how" label="Started" options=${HOWS} /><${RangePicker} /></div>`}>
+    <${Section} id="runs" title="Runs" tools=${html`<div class="filters"><${FilterChoice} name="ended" label="Runs that ended how" options=${ENDS} /><${FilterList} name="how" label="How" options=${HOWS} /><${RangePicker} /></div>`}>
       <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${COLUMNS} keyOf=${(run) => run.runId}
         rowAttributes=${(run) => ({ "data-run": run.runId })} />
     <//>`;

@@ -9,7 +9,7 @@ import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
 import { Actions, Rights } from "./job_actions.js";
-import { Did, didOf, Ended, endedOf, howOf } from "./outcomes.js";
+import { did, didOf, Ended, endedOf, howOf } from "./outcomes.js";
 
 function stateOf(job) {
   if (job.paused) return "paused";
@@ -46,7 +46,7 @@ const COLUMNS = [
   { key: "nextRun", title: "Next run", kind: "number", value: (job) => job.nextRun, cell: (job) => (job.paused ? NOTHING : html`<${Until} time=${job.nextRun} />`) },
   { key: "lastRun", title: "Last run", kind: "number", value: (job) => job.lastRun?.startedAt, cell: (job) => (job.lastRun ? html`<${Ago} time=${job.lastRun.startedAt || job.lastRun.scheduledAt} />` : "never") },
   { key: "ended", title: "Ended", value: (job) => endedOf(job.lastRun), cell: (job) => html`<${LastEnded} job=${job} />` },
-  { key: "did", title: "What it did", kind: "text", value: (job) => didOf(job.lastRun), cell: (job) => html`<${Did} run=${job.lastRun} />` },
+  { key: "did", title: "What it did", kind: "text", value: (job) => didOf(job.lastRun), cell: (job) => did(job.lastRun) },
   { key: "durationMs", title: "Duration", kind: "number", value: (job) => job.lastRun?.durationMs, cell: (job) => html`<${JobLength} job=${job} />` },
   { key: "successRate", title: "Success", kind: "number", value: (job) => job.successRate, cell: (job) => html`<span title=${plural(job.runs || 0, "run")}>${percent(job.successRate)}</span>` },
 ];

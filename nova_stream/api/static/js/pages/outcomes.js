@@ -33,7 +33,8 @@ export function didOf(run) {
   return run?.error || run?.did || "";
 }
 
-/** What a run did, in one line. */
-export function Did({ run }) {
-  return html`<span class=${run?.error ? "failure" : ""}>${didOf(run)}</span>`;
+/** What a run did, in one line; nothing where that is not known. */
+export function did(run) {
+  const text = didOf(run);
+  return text && html`<span class=${run.error ? "failure" : ""}>${text}</span>`;
 }

@@ -48,12 +48,11 @@ export function Run({ params }) {
         ${run.error && html`<p class="box failure error">${run.error}</p>`}
         <${Facts} facts=${[
           ["Run", html`<${Id} id=${run.runId} />`],
-          ["How it was started", howOf(run)],
-          ["How it ended", endedOf(run)],
+          ["How", howOf(run)],
           [run.trigger === "manual" ? "Asked for" : "Due", html`<${When} time=${run.scheduledAt} />`],
-          ["Taken as now", run.trigger === "manual" && run.at && run.at !== run.scheduledAt ? html`<${When} time=${run.at} />` : null],
+          ["As of", run.trigger === "manual" && run.at && run.at !== run.scheduledAt ? html`<${When} time=${run.at} />` : null],
           ["Started", run.startedAt && html`<${When} time=${run.startedAt} />, <${Ago} time=${run.startedAt} />`],
-          ["Ended", run.endedAt && html`<${When} time=${run.endedAt} />`],
+          ["Ended", run.endedAt && html`${endedOf(run)}, <${When} time=${run.endedAt} />`],
           ["Duration", run.durationMs === null ? null : duration(run.durationMs)],
           ["In Postgres", run.queryMs === null ? null : `${duration(run.queryMs)} spent in its SQL statements`],
         ]} />

@@ -11,7 +11,7 @@ import { RangePicker, rangeOf } from "../parts/range.js";
 import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
-import { Did, didOf, Ended, endedOf, ENDS, howOf, HOWS } from "./outcomes.js";
+import { did, didOf, Ended, endedOf, ENDS, howOf, HOWS } from "./outcomes.js";
 
 const EVERY = 15_000; // milliseconds
 const USUAL = "1d";
@@ -26,7 +26,7 @@ export const RUN = {
   duration: { key: "durationMs", title: "Duration", kind: "number", value: (run) => run.durationMs, cell: (run) => (run.durationMs === null ? "" : duration(run.durationMs)) },
   queryMs: { key: "queryMs", title: "In Postgres", kind: "number", value: (run) => run.queryMs, cell: (run) => (run.queryMs === null ? "" : duration(run.queryMs)) },
   rows: { key: "rows", title: "Rows", kind: "number", value: (run) => run.rows, cell: (run) => (run.rows === null ? "" : integer(run.rows)) },
-  did: { key: "result", title: "What it did", kind: "text", value: didOf, cell: (run) => html`<${Did} run=${run} />` },
+  did: { key: "result", title: "What it did", kind: "text", value: didOf, cell: did },
 };
 
 /** Where what happened at the same time is compared, the clock says more than how long ago it was. */
@@ -106,7 +106,7 @@ export function Runs() {
       <${Summary} range=${range} />
       <${Section} id="runs" title="Runs" tools=${html`<div class="filters">
         <${FilterChoice} name="ended" label="Runs that ended how" options=${ENDS} />
-        <${FilterList} name="how" label="Started" options=${HOWS} />
+        <${FilterList} name="how" label="How" options=${HOWS} />
         <${FilterList} name="job" label="Job" options=${jobs.map((job) => [job.name, job.name])} /></div>`}>
         <${List} list=${list} what="Runs" none="No job has run in this time." name="all-runs" columns=${COLUMNS} keyOf=${(run) => run.runId}
           rowAttributes=${(run) => ({ "data-run": run.runId })} />
