@@ -140,7 +140,7 @@ def history(
     span = open_range(start, end, system_clock())
     read = partial(runs, job=job, limit=limit, span=span, how=how, ended=ended, outcome=outcome)
     page = on_database(settings, "jobs", read)
-    columns = ("run", "job", "due", "how", "ended", "started", "took", "what it did")
+    columns = ("run", "job", "due", "how", "ended", "started", "took", "in Postgres", "what it did")
     more = page.next is not None
     print_list(page.rows, columns, run_row, as_json=as_json, none="no runs", more=more)
 

@@ -51,5 +51,6 @@ def run_row(run: Run) -> tuple[object, ...]:
         how_it_ended(run),
         run.started_at or "-",
         seconds_text(run.duration_ms),
+        seconds_text(run.query_ms),
         what_it_did(run),
     )
