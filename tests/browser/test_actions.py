@@ -43,7 +43,7 @@ def test_a_job_that_is_run_from_the_page_is_followed(page: Page) -> None:
 def test_a_dry_run_is_one(page: Page, running: Running) -> None:
     visit(page, "/jobs/cleanupOldActivity")
     page.get_by_role("button", name="Run… cleanupOldActivity").click()
-    page.get_by_label("Dry run").check()
+    page.get_by_role("checkbox", name="Dry run").check()
     page.get_by_role("button", name="Run it now").click()
     expect(page.locator(".page-heading .badge")).to_have_text("went well")
     expect(page.locator(".facts")).to_contain_text("dry run")

@@ -123,6 +123,9 @@ def test_whether_the_jobs_ran_and_what_they_did(
     row.locator(".col-ended").get_by_role("link").click()
     expect(page.locator(".did")).to_contain_text("users inactive:")
     expect(page.locator(".facts")).to_contain_text("Ended")
+    # The way here stands above the title, and nothing after it.
+    after = "all => all.map((one) => getComputedStyle(one, '::after').content)"
+    assert page.locator(".crumbs > span").evaluate_all(after) == ['"/"', "none"]
     page.get_by_role("link", name="markInactiveUsers").click()
     expect(page.locator(f"[data-run='{run}']")).to_contain_text("users inactive:")
 
@@ -175,9 +178,10 @@ def test_whether_last_nights_jobs_ran_on_one_page(
     # How it was started does not decide how it ended.
     page.get_by_role("button", name="Went well").click()
     expect(told).to_have_text(["seen 1", "seen 5", "seen 7"])
-    page.get_by_label("How", exact=True).select_option("by hand")
+    how = page.locator("#runs .filter", has_text="by hand").locator("select")
+    how.select_option("by hand")
     expect(told).to_have_text(["seen 1"])
-    page.get_by_label("How", exact=True).select_option("All")
+    how.select_option("All")
     page.get_by_role("button", name="Went wrong").click()
     expect(rows.locator(".col-result")).to_have_text(["the door was open"])
     page.get_by_label("Time").select_option("Last 7 days")
@@ -217,3 +221,16 @@ def test_the_tile_of_active_tasks_leads_to_those_that_it_counts(
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.locator(".status")).to_have_text(["running", "ready", "pending"])
+
+
+def test_what_is_wrong_is_told_whole_on_a_phone(page: Page) -> None:
+    page.set_viewport_size(NARROW)
+    visit(page, "/jobs")
+    said = """() => {
+      const [state, text] = ["state", "state-text"].map((id) => document.getElementById(id));
+      document.body.dataset.state = state.dataset.state = "old";
+      text.textContent = "No worker runs";
+      return [text.scrollWidth, text.clientWidth];
+    }"""
+    wanted, shown = page.evaluate(said)
+    assert wanted <= shown

@@ -21,7 +21,8 @@ NIGHT = datetime(2026, 2, 20, 0, tzinfo=UTC)
 INSERT = """
 INSERT INTO job_runs
     (job, kind, slot, outcome, late, scheduled_at, started_at, counts, result, lease_until)
-VALUES ($1, $5, CASE WHEN $5 = 'slot' THEN $2::timestamptz END, $3, coalesce($3 = 'late', false), $2,
+VALUES ($1, $5, CASE WHEN $5 = 'slot' THEN $2::timestamptz END, $3,
+    coalesce($3 = 'late', false), $2,
     CASE WHEN $3 <> 'missed' THEN $2::timestamptz END, $4::json, $4::json,
     CASE WHEN $3 IS NULL THEN now() END)
 """
