@@ -143,8 +143,11 @@ def test_tables_tell_how_runs_were_started_how_they_ended_and_what_they_did(
     assert lines[0].split() == columns.split()
     assert re.search(r"Z +dry run +went well +.* s +Dry run: 0 activities deleted *$", lines[1])
     assert re.search(r"Z +by hand +went well +.* s +0 activities deleted *$", lines[2])
+    assert command("jobs", "pause", "cleanupOldActivity")[0] == 0  # known without a worker, too
     listed = command("jobs", "list")[1]
-    assert re.search(r"cleanupOldActivity .* dry run +went well +.* Dry run: 0 act", listed)
+    assert re.search(
+        r"cleanupOldActivity .* paused .* dry run +went well +.* Dry run: 0 act", listed
+    )
 
     monkeypatch.setattr(registry, "JOBS", (job(Stub(errors=9), missed=SKIP),))
     assert command("jobs", "run", "stub")[0] == 1
