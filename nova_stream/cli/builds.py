@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
@@ -47,7 +48,8 @@ class _BuildWithErrors(NamedTuple):
 
 def builds(
     build: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Only this build, with its tasks.")
+        str | None,
+        typer.Argument(metavar="ID", help="Only this build, with its tasks; or words of its name."),
     ] = None,
     *,
     status: Annotated[_State | None, typer.Option(help="Only builds of this status.")] = None,
@@ -72,7 +74,9 @@ def builds(
     filters = {"status": status, "agent": agent, "q": text}
     given = {name: value for name, value in filters.items() if value}
     if build is not None and (given or start or to):
-        raise UsageError("an ID names one build already: leave out the options that choose builds")
+        raise UsageError(
+            "an ID or a name chooses one build already: leave out the options that choose builds"
+        )
     settings = prepare_quiet()
     if build is not None:
         _show(on_database(settings, "builds", partial(_one, id_=build)), as_json=as_json)
@@ -108,9 +112,12 @@ async def _one(connection: Connection, id_: str) -> _BuildWithErrors:
     from nova_stream.storage.lists.statements import Question
     from nova_stream.storage.stats.read import Bounds, build
 
-    found = await build(connection, id_, Bounds(_ROWS, _BYTES))
+    bounds = Bounds(_ROWS, _BYTES)
+    found = await build(connection, id_, bounds)
     if found is None:
-        raise NovaStreamError(f"there is no build {id_!r}; nova-stream builds lists them")
+        found = await build(connection, await _id_of(connection, id_), bounds)
+    if found is None:
+        raise NovaStreamError(f"the build {id_!r} was deleted just now")
     last = {}
     for task in [task for task in found[0].tasks if task.status == "failed"][:_EXPLAINED]:
         asked = Question(EXECUTIONS, {"task": task.id}, documents=True)
@@ -118,6 +125,24 @@ async def _one(connection: Connection, id_: str) -> _BuildWithErrors:
         if page.rows:
             last[task.id] = page.rows[0]
     return _BuildWithErrors(found[0], last)
+
+
+async def _id_of(connection: Connection, text: str) -> str:
+    """The id of the one build with ``text`` in it or in its name. Raises NovaStreamError where
+    there is none, or several.
+    """
+    from nova_stream.storage.lists.catalogue import BUILDS
+    from nova_stream.storage.lists.statements import Question
+
+    rows = (await _list(connection, Question(BUILDS, {"q": text}), 2))[0] if text else []
+    if not rows:
+        raise NovaStreamError(
+            f"no build has {text!r} as its id or in its name; nova-stream builds lists them"
+        )
+    if len(rows) > 1:
+        command = shlex.join(["nova-stream", "builds", "--text", text])
+        raise NovaStreamError(f"several builds have {text!r} in id or name; see: {command}")
+    return rows[0].id
 
 
 def _show(found: _BuildWithErrors, *, as_json: bool) -> None:

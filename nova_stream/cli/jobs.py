@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nova_stream.cli.groups import Group, did_you_mean
+from nova_stream.cli.run_words import overview_row, run_row
 from nova_stream.cli.start import on_database, prepare_quiet
-from nova_stream.cli.tables import Json, Limit, print_json, print_list, seconds_text
+from nova_stream.cli.tables import Json, Limit, print_json, print_list
 from nova_stream.cli.times import From, To, open_range
 from nova_stream.cli.times import instant as parse_instant
 from nova_stream.cli.trail import told
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from nova_stream.jobs.engine.runner import RunEnd
     from nova_stream.settings import Settings
     from nova_stream.storage.database import Connection
-    from nova_stream.storage.jobs.rows import JobOverview, Run
+    from nova_stream.storage.jobs.rows import JobOverview
 
 app = typer.Typer(
     cls=Group,
@@ -45,16 +46,29 @@ _Outcome = Literal[
     "manual",
     "dry_run",
 ]
+#: ``storage.jobs.rows.How`` and ``Ended``, which --help must not wait for.
+_How = Literal["scheduled", "caught_up", "by_hand", "dry_run"]
+_Ended = Literal["went_well", "went_wrong", "skipped", "missed", "running"]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A job, as `jobs list` names it.")]
 
 
 @app.command("list")
 def show_list(*, as_json: Json = False) -> None:
-    """List the jobs with their schedule, next and last run. Times are UTC."""
+    """List the jobs: schedule, next run, and what the last run did. Times are UTC."""
     settings = prepare_quiet()
     found = on_database(settings, "jobs", partial(_list, settings))
-    columns = ("job", "schedule", "next run", "last run", "outcome", "took", "paused")
-    print_list(found, columns, _overview_row, as_json=as_json, none="no jobs", more=False)
+    columns = (
+        "job",
+        "schedule",
+        "state",
+        "next run",
+        "last run",
+        "how",
+        "ended",
+        "took",
+        "what it did",
+    )
+    print_list(found, columns, overview_row, as_json=as_json, none="no jobs", more=False)
 
 
 @app.command("run")
@@ -104,33 +118,31 @@ def history(
     *,
     start: From = None,
     end: To = None,
-    outcome: Annotated[_Outcome | None, typer.Option(help="Only runs that ended so.")] = None,
+    how: Annotated[_How | None, typer.Option(help="Only runs that were started so.")] = None,
+    ended: Annotated[
+        _Ended | None, typer.Option(help="Only runs that ended so; `running`: not yet.")
+    ] = None,
+    outcome: Annotated[
+        _Outcome | None, typer.Option(help="Only runs with this outcome in the ledger.")
+    ] = None,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """List runs and slots without a run by when they were due, the newest first. Times are UTC."""
+    """List runs and slots without a run by when they were due, the newest first.
+
+    `--json` has all that is known of each. Times are UTC.
+    """
     settings = prepare_quiet()
     from nova_stream.clock import system_clock
     from nova_stream.storage.jobs.read import runs
 
     job = None if name is None else _job(name).name
     span = open_range(start, end, system_clock())
-    read = partial(runs, job=job, limit=limit, span=span, outcome=outcome)
+    read = partial(runs, job=job, limit=limit, span=span, how=how, ended=ended, outcome=outcome)
     page = on_database(settings, "jobs", read)
-    columns = (
-        "run",
-        "job",
-        "slot",
-        "outcome",
-        "started",
-        "took",
-        "in Postgres",
-        "attempt",
-        "worker",
-        "result",
-    )
+    columns = ("run", "job", "due", "how", "ended", "started", "took", "in Postgres", "what it did")
     more = page.next is not None
-    print_list(page.rows, columns, _row, as_json=as_json, none="no runs", more=more)
+    print_list(page.rows, columns, run_row, as_json=as_json, none="no runs", more=more)
 
 
 @app.command("pause")
@@ -263,33 +275,3 @@ def _is_error(result: bytes) -> bool:
     import msgspec
 
     return msgspec.json.decode(result, type=dict[str, Any]).get("status") == "error"
-
-
-def _overview_row(job: JobOverview) -> tuple[object, ...]:
-    run = job.running or job.last_run
-    return (
-        job.name,
-        job.schedule,
-        job.next_run,
-        (run.started_at or run.scheduled_at) if run else "never",
-        (run.outcome or run.state) if run else "-",
-        seconds_text(run.duration_ms if run else None),
-        "paused" if job.paused else "",
-    )
-
-
-def _row(run: Run) -> tuple[object, ...]:
-    result = run.error or (run.counts and ", ".join(f"{k} {v}" for k, v in run.counts.items()))
-    asked = "dry run" if run.dry_run else "manual"
-    return (
-        run.run_id,
-        run.job,
-        run.slot or asked,
-        run.outcome or run.state,
-        run.started_at or "-",
-        seconds_text(run.duration_ms),
-        seconds_text(run.query_ms),
-        run.attempt,
-        run.worker or "-",
-        result or "",
-    )

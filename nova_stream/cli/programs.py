@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -99,9 +100,16 @@ def demo(
         typer.Option(metavar="N", help="The same seed gives the same story; random by default."),
     ] = None,
 ) -> None:
-    """Publish a believable day of 21 agents until it is stopped, after the two days before it."""
+    """Publish a believable day of 21 agents until it is stopped, after the two days before it.
+
+    The jobs of last night are run once, as of their slots.
+    """
     settings = prepare()
+    from nova_stream.clock import system_clock
     from nova_stream.demo.demo import run_demo
+    from nova_stream.demo.nightly import run_last_night
+    from nova_stream.jobs.registry import JOBS
 
     chosen = secrets.randbits(32) if seed is None else seed
-    asyncio.run(run_demo(settings, rate, seed=chosen, past=True))
+    last_night = partial(run_last_night, settings, JOBS, system_clock)
+    asyncio.run(run_demo(settings, rate, seed=chosen, past=True, after_past=last_night))

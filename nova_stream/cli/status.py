@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from nova_stream.cli.run_words import how_it_ended, words
 from nova_stream.cli.start import prepare_quiet
 from nova_stream.cli.tables import (
     Json,
@@ -57,7 +58,7 @@ def status(*, as_json: Json = False) -> int:
         print_fields(list(_lines(settings, found)))
         if found.jobs is not None:
             typer.echo()
-            columns = ("job", "last run", "outcome", "took", "next run", "")
+            columns = ("job", "last run", "how", "ended", "took", "next run", "")
             print_table(columns, [_job(job) for job in found.jobs])
     stream = found.stream
     return 0 if stream.kafka_up and stream.database_up and stream.workers else 1
@@ -112,7 +113,9 @@ def _lines(settings: Settings, found: _Status) -> Iterator[tuple[str, str]]:
         "Applied",
         f"last at {stream.last_applied_at}" if stream.last_applied_at else "nothing yet",
     )
-    yield "Audits", f"agents {_audit(stream.last_audit)}; builds {_audit(stream.last_build_audit)}"
+    agents = _audit(stream.last_audit, found.jobs, "computeAgentStats")
+    builds = _audit(stream.last_build_audit, found.jobs, "refreshBuildStats")
+    yield "Audits", f"agents {agents}; builds {builds}"
     letters = stream.open_dead_letters
     more = " open; nova-stream dead-letters list --state open" if letters else ""
     yield "Dead letters", "none open" if letters == 0 else _known(letters) + more
@@ -134,9 +137,11 @@ def _known(value: object) -> str:
     return "not known" if value is None else str(value)
 
 
-def _audit(audit: AuditRow | None) -> str:
+def _audit(audit: AuditRow | None, jobs: list[JobOverview] | None, job: str) -> str:
+    """What the job found that compares all figures; before its first run, when that is due."""
     if audit is None:
-        return "not compared yet"
+        due = [f": {job} is due at {each.next_run}" for each in jobs or () if each.name == job]
+        return f"not compared yet{''.join(due)}"
     return f"{'exact' if audit.drift == 0 else f'{audit.drift} FIGURES WRONG'} at {audit.at}"
 
 
@@ -146,7 +151,8 @@ def _job(job: JobOverview) -> tuple[object, ...]:
     return (
         job.name,
         (run.started_at or run.scheduled_at) if run else "never",
-        (run.outcome or run.state) if run else "-",
+        words(run.how) if run else "-",
+        how_it_ended(run) if run else "-",
         seconds_text(run.duration_ms if run else None),
         job.next_run,
         state or ("late" if job.late else ""),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from random import Random
@@ -20,6 +20,7 @@ from nova_stream.demo.time import Pace
 from nova_stream.errors import KafkaUnavailableError, PublishError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
+from nova_stream.publish.position_token import PositionToken
 from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
 from nova_stream.telemetry import get_logger
@@ -54,9 +55,11 @@ async def run_demo(
     clock: Clock = system_clock,
     limit: int | None = None,
     past: bool = False,
+    after_past: Callable[[PositionToken], Awaitable[None]] | None = None,
 ) -> None:
     """Publish ``demo_events`` at ``rate`` a second on average: ``limit`` of them, or for ever.
-    With ``past`` the agents and users come at once, and ``past_events`` after them.
+    With ``past`` the agents and users come at once, and ``past_events`` after them; ``after_past``
+    is then called with the token of all that.
 
     When Kafka goes away it waits, and goes on. Raises KafkaUnavailableError when Kafka is not
     there at the start, TopicError when the topics are not.
@@ -65,10 +68,12 @@ async def run_demo(
     now = asyncio.get_running_loop().time
     async with ChangePublisher(settings, source_name="demo", clock=clock) as publisher:
         if past:
-            await _publish(publisher, list(islice(events, len(AGENTS) + USERS)))
+            published = await _publish(publisher, list(islice(events, len(AGENTS) + USERS)))
             older = past_events(clock)
             while changes := list(islice(older, _BATCH)):
-                await _publish(publisher, changes)
+                published = published.merge(await _publish(publisher, changes))
+            if after_past is not None:
+                await after_past(published)
         pace = Pace(rate, now())
         while True:
             await asyncio.sleep(pace.wait(now()))
@@ -79,12 +84,12 @@ async def run_demo(
             pace.sent(len(changes))
 
 
-async def _publish(publisher: ChangePublisher, changes: list[ChangeLine]) -> None:
+async def _publish(publisher: ChangePublisher, changes: list[ChangeLine]) -> PositionToken:
     """Publish ``changes``, as often as it takes: a build without its middle is not believable."""
     waited = False
     while True:
         try:
-            await publisher.publish(changes)
+            published = await publisher.publish(changes)
         except (PublishError, KafkaUnavailableError) as error:
             if not waited:
                 get_logger(__name__).warning("demo_waits_for_kafka", error=str(error))
@@ -94,6 +99,7 @@ async def _publish(publisher: ChangePublisher, changes: list[ChangeLine]) -> Non
             break
     if waited:
         get_logger(__name__).warning("demo_goes_on")
+    return published
 
 
 class _Day:

@@ -176,12 +176,12 @@ class Build:
             yield self._move(task, status="running", attempts=task["attempts"] + 1)
             yield self._tell_feed(task, "task_started", f"Started: {task['title']}")
             works = self._random.random() < _AGENTS[task["agent"]].luck
-            yield self._execution(task, works=works)
-            if works:
+            reason = None if works else self._random.choice(FAILURES)
+            yield self._execution(task, reason)
+            if reason is None:
                 yield self._move(task, status="done", output=f"{task['title']}: ok")
                 yield self._tell_feed(task, "task_completed", f"Done: {task['title']}")
                 break
-            reason = self._random.choice(FAILURES)
             yield self._move(task, status="failed", error=reason)
             yield self._tell_feed(task, "task_failed", f"Failed: {task['title']} ({reason})")
             if task["attempts"] >= _ATTEMPTS:
@@ -201,7 +201,8 @@ class Build:
     def _hand_on(self, task: Document) -> ChangeLine:
         return self._move(task, agent=self._random.choice(STAND_INS[task["agent"]]).name)
 
-    def _execution(self, task: Document, *, works: bool) -> ChangeLine:
+    def _execution(self, task: Document, error: str | None) -> ChangeLine:
+        """One that ended well, or with the ``error`` that its task then has, too."""
         agent = _AGENTS[task["agent"]]
         pace = self._paces.get(agent.name, agent.pace)
         self._executions += 1
@@ -211,13 +212,13 @@ class Build:
             "agent": agent.name,
             "model": agent.model,
             "prompt": f"{task['title']}. Attempt {task['attempts']}.",
-            "response": "Done, see the patch." if works else "I could not finish this.",
-            "gatesPassed": works,
+            "response": "Done, see the patch." if error is None else "I could not finish this.",
+            "gatesPassed": error is None,
             "duration": round(self._random.lognormvariate(math.log(pace * 1000), _SPREAD)),
             "timestamp": self._watch.now(),
         }
-        if not works:
-            document["error"] = "gates not passed"
+        if error is not None:
+            document["error"] = error
         return self._change(Entity.EXECUTIONS, document, "c")
 
     def _tell_feed(self, task: Document, event: str, details: str) -> ChangeLine:

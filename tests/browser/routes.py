@@ -31,7 +31,7 @@ _OF_ENTITIES = {
 _LOOKS = {
     "/agents": ("/agents?since=1d&sort=-p95Change",),
     "/alerts": ("/alerts?open=false",),
-    "/runs": ("/runs?since=7d&job=healthCheck&outcome=failed,timed_out,missed",),
+    "/runs": ("/runs?since=7d&job=healthCheck&ended=went_wrong&how=scheduled",),
     "/tasks": ("/tasks?q=nothing-is-called-so",),
 }
 #: What no route is for.

@@ -22,11 +22,17 @@ def test_a_job_that_is_run_from_the_page_is_followed(page: Page) -> None:
     dialog.get_by_role("button", name="Run it now").click()
     expect(dialog).to_be_hidden()
     expect(page).to_have_url(re.compile(r"/jobs/computeAgentStats/runs/\d+$"))
-    expect(page.locator(".page-heading")).to_contain_text("ok, run by hand")
+    expect(page.locator(".page-heading .badge")).to_have_text("went well")
+    facts = page.locator(".facts")
+    expect(facts.get_by_text("How", exact=True).locator("xpath=../dd")).to_have_text("by hand")
+    expect(facts.get_by_text("Ended", exact=True).locator("xpath=../dd")).to_contain_text(
+        "went well, "
+    )
     expect(page.get_by_label("The result")).to_contain_text('"computed":')
     page.get_by_role("link", name="computeAgentStats").click()
     run = page.locator(".runs tbody tr").first
-    expect(run).to_contain_text("ok, run by hand")
+    expect(run.locator(".col-ended")).to_have_text("went well")
+    expect(run.locator(".col-how")).to_have_text("by hand")
     expect(run).to_contain_text("recounted")
     page.get_by_role("link", name="Stream", exact=True).click()
     drift = page.locator("[data-drift]").first
@@ -37,9 +43,11 @@ def test_a_job_that_is_run_from_the_page_is_followed(page: Page) -> None:
 def test_a_dry_run_is_one(page: Page, running: Running) -> None:
     visit(page, "/jobs/cleanupOldActivity")
     page.get_by_role("button", name="Run… cleanupOldActivity").click()
-    page.get_by_label("Dry run").check()
+    page.get_by_role("checkbox", name="Dry run").check()
     page.get_by_role("button", name="Run it now").click()
-    expect(page.locator(".page-heading")).to_contain_text("ok, dry run")
+    expect(page.locator(".page-heading .badge")).to_have_text("went well")
+    expect(page.locator(".facts")).to_contain_text("dry run")
+    expect(page.locator(".did")).to_contain_text("Dry run: ")
     newest = running.call("GET", "/jobs/cleanupOldActivity/runs?limit=1")["items"][0]
     assert newest["dryRun"]
 
@@ -50,12 +58,16 @@ def test_what_cleanup_deleted_is_brought_back(page: Page, running: Running) -> N
     visit(page, "/jobs")
     page.get_by_role("button", name="Run… cleanupOldActivity").click()
     page.get_by_role("button", name="Run it now").click()
-    expect(page.locator(".page-heading")).to_contain_text("ok, run by hand")
+    expect(page.locator(".page-heading .badge")).to_have_text("went well")
     expect(page.get_by_label("The result")).to_contain_text('"deleted":')
     page.get_by_role("button", name="Undo…").click()
     page.get_by_role("button", name="Undo it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    expect(page.locator(".notice")).to_contain_text("is undone: 1 restored")
+    notice = page.locator(".notice")
+    expect(notice).to_contain_text("is undone: 1 restored")
+    # It lies above the page: who goes on reads what is below it.
+    page.mouse.wheel(0, 10)
+    expect(notice).to_have_attribute("data-shown", "false")
 
 
 def test_a_job_is_paused_with_a_reason_and_resumed(page: Page, running: Running) -> None:

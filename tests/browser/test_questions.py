@@ -18,8 +18,9 @@ pytestmark = pytest.mark.browser
 #: A line of the ledger, due so many hours ago.
 RUN = """
 INSERT INTO job_runs
-    (job, kind, slot, outcome, scheduled_at, started_at, ended_at, result, counts, error)
-SELECT $1, 'slot', at, $3, at, at, at, $4::json, $4::json, $5
+    (job, kind, slot, outcome, late, scheduled_at, started_at, ended_at, result, counts, error)
+SELECT $1, CASE WHEN $3 = 'manual' THEN 'manual' ELSE 'slot' END,
+    CASE WHEN $3 <> 'manual' THEN at END, $3, $3 = 'late', at, at, at, $4::json, $4::json, $5
 FROM (SELECT date_trunc('minute', now()) - make_interval(hours => $2::int) AS at) t
 """
 NARROW: Any = {"width": 390, "height": 844}
@@ -118,9 +119,13 @@ def test_whether_the_jobs_ran_and_what_they_did(
     visit(page, "/jobs")
     row = page.locator("[data-job=markInactiveUsers]")
     expect(row.locator(".col-did")).to_contain_text("users inactive:")
-    row.locator(".col-outcome").get_by_role("link").click()
+    expect(row.locator(".col-ended")).to_contain_text("by hand")
+    row.locator(".col-ended").get_by_role("link").click()
     expect(page.locator(".did")).to_contain_text("users inactive:")
     expect(page.locator(".facts")).to_contain_text("Ended")
+    # The way here stands above the title, and nothing after it.
+    after = "all => all.map((one) => getComputedStyle(one, '::after').content)"
+    assert page.locator(".crumbs > span").evaluate_all(after) == ['"/"', "none"]
     page.get_by_role("link", name="markInactiveUsers").click()
     expect(page.locator(f"[data-run='{run}']")).to_contain_text("users inactive:")
 
@@ -134,7 +139,9 @@ def test_whether_last_nights_jobs_ran_on_one_page(
         (job, 30, "failed", None, "of the night before"),
         (job, 8, "ok", '{"seen": 7}', None),
         (job, 7, "failed", None, "the door was open"),
-        (job, 6, "ok", '{"seen": 5}', None),
+        (job, 6, "late", '{"seen": 5}', None),
+        (job, 5, "missed", None, None),
+        (job, 4, "manual", '{"seen": 1}', None),
     ]
     for line in lines:
         in_a_thread(execute(running, RUN, *line))
@@ -143,16 +150,38 @@ def test_whether_last_nights_jobs_ran_on_one_page(
     visit(page, "/jobs")
     page.get_by_role("link", name="Runs of all jobs").click()
     summed = page.locator(f"#summary [data-job={job}]")
-    expect(summed).to_contain_text("1 went wrong")
-    expect(summed.locator(".col-good")).to_have_text("2")
-    expect(summed.locator(".col-did")).to_have_text("seen 5")
+    expect(summed.locator(".status")).to_have_text("1 went wrong, 1 missed")
+    for column, shown in [
+        ("wentWell", "2"),
+        ("wentWrong", "1"),
+        ("missed", "1"),
+        ("skipped", "0"),
+        ("byHand", "1 went well"),
+        ("did", "seen 1"),
+    ]:
+        expect(summed.locator(f".col-{column}")).to_have_text(shown)
     expect(page.locator("#summary [data-job=compactOldExecutions]")).to_be_visible()
-    expect(page.locator("#summary .note").first).to_contain_text("with runs that went wrong")
+    expect(page.locator("#summary .note").first).to_contain_text("went wrong or were missed")
 
     summed.get_by_role("link", name=job).click()
     expect(page).to_have_url(re.compile(f"[?&]job={job}"))
     rows = page.locator("#runs tbody tr")
-    expect(rows.locator(".col-result")).to_have_text(["seen 5", "the door was open", "seen 7"])
+    told = rows.locator(".col-result")
+    expect(told).to_have_text(["seen 1", "Nobody ran it", "seen 5", "the door was open", "seen 7"])
+    expect(rows.locator(".col-how")).to_have_text(
+        ["by hand", "on schedule", "caught up", "on schedule", "on schedule"]
+    )
+    ended = rows.locator(".col-ended")
+    expect(ended).to_have_text(["went well", "missed", "went well", "went wrong", "went well"])
+    for height in ended.evaluate_all("all => all.map((one) => one.firstElementChild.offsetHeight)"):
+        assert height < 30  # on one line
+    # How it was started does not decide how it ended.
+    page.get_by_role("button", name="Went well").click()
+    expect(told).to_have_text(["seen 1", "seen 5", "seen 7"])
+    how = page.locator("#runs .filter", has_text="by hand").locator("select")
+    how.select_option("by hand")
+    expect(told).to_have_text(["seen 1"])
+    how.select_option("All")
     page.get_by_role("button", name="Went wrong").click()
     expect(rows.locator(".col-result")).to_have_text(["the door was open"])
     page.get_by_label("Time").select_option("Last 7 days")
@@ -192,3 +221,16 @@ def test_the_tile_of_active_tasks_leads_to_those_that_it_counts(
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.locator(".status")).to_have_text(["running", "ready", "pending"])
+
+
+def test_what_is_wrong_is_told_whole_on_a_phone(page: Page) -> None:
+    page.set_viewport_size(NARROW)
+    visit(page, "/jobs")
+    said = """() => {
+      const [state, text] = ["state", "state-text"].map((id) => document.getElementById(id));
+      document.body.dataset.state = state.dataset.state = "old";
+      text.textContent = "No worker runs";
+      return [text.scrollWidth, text.clientWidth];
+    }"""
+    wanted, shown = page.evaluate(said)
+    assert wanted <= shown

@@ -171,6 +171,8 @@ async def test_a_build_says_why_it_failed(command: Command) -> None:
     ]
     found = json.loads((await command("builds", "b-1", "--json"))[1])
     assert [task["id"] for task in found["build"]["tasks"]] == ["t-1", "t-2", "t-3"]
+    by_name = await command("builds", "search")
+    assert by_name[:2] == (status, out)
     assert found["lastExecutions"]["t-3"]["id"] == "x-2"
 
 
@@ -187,8 +189,9 @@ async def test_a_build_says_why_it_failed(command: Command) -> None:
             1,
             "no registered agent is called 'mras'; did you mean 'MARS'?",
         ),
-        (["builds", "b-9"], 1, "there is no build 'b-9'; nova-stream builds lists them"),
-        (["builds", "b-1", "--status", "failed"], 2, "an ID names one build already"),
+        (["builds", "b-9"], 1, "no build has 'b-9' as its id or in its name; nova-stream builds"),
+        (["builds", "b"], 1, "several builds have 'b' in id or name; see: nova-stream builds --te"),
+        (["builds", "b-1", "--status", "failed"], 2, "an ID or a name chooses one build"),
     ],
 )
 async def test_what_is_not_there(

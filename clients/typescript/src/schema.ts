@@ -795,8 +795,8 @@ export interface paths {
         };
         /**
          * Runs Summary
-         * @description What each job did: how its runs ended, and the figures of their results. `from` and `to` are
-         *     of the time that they were due.
+         * @description What each job did: how its runs were started and ended, and the figures of their results.
+         *     `from` and `to` are of the time that they were due.
          */
         get: operations["runs_summary_api_v1_runs_summary_get"];
         put?: never;
@@ -1358,6 +1358,20 @@ export interface components {
             email?: string | null;
         };
         /**
+         * How
+         * @description How a run was started; of a slot that nobody ran, how it would have been.
+         *
+         *         ``caught_up``: by the schedule, later than a slot may be.
+         * @enum {unknown}
+         */
+        How: "by_hand" | "caught_up" | "dry_run" | "scheduled";
+        /**
+         * Ended
+         * @description How a slot or a run ended, however it was started; ``running`` until it has.
+         * @enum {unknown}
+         */
+        Ended: "missed" | "running" | "skipped" | "went_well" | "went_wrong";
+        /**
          * Outcome
          * @description How a slot or a run ends; there is nothing else.
          * @enum {unknown}
@@ -1366,9 +1380,16 @@ export interface components {
         /**
          * JobSummary
          * @description What a job did in a range of time, by when it was due.
+         *
+         *         The runs are counted apart by how they were started, and all together in ``good`` to
+         *         ``unended``.
          */
         JobSummary: {
             job: string;
+            scheduled: components["schemas"]["Ends"];
+            caughtUp: components["schemas"]["Ends"];
+            byHand: components["schemas"]["Ends"];
+            dryRun: components["schemas"]["Ends"];
             /** @description Runs that ended well: `ok`, `late` and `manual`. */
             good: number;
             /** @description `failed`, `timed_out` and `missed`. */
@@ -1383,8 +1404,26 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
+            /** @description What the `good` runs did together, as a sentence; where there is none for several, what the last one did. */
+            did: string | null;
             /** @description The newest run that has begun. */
             lastRun: components["schemas"]["Run"] | null;
+        };
+        /**
+         * Ends
+         * @description How many runs ended in each way.
+         */
+        Ends: {
+            /** @default 0 */
+            wentWell: number;
+            /** @default 0 */
+            wentWrong: number;
+            /** @default 0 */
+            skipped: number;
+            /** @default 0 */
+            missed: number;
+            /** @default 0 */
+            running: number;
         };
         /**
          * AlertKind
@@ -2548,6 +2587,8 @@ export interface components {
          *             "runId": 4711,
          *             "job": "computeAgentStats",
          *             "state": "ended",
+         *             "how": "scheduled",
+         *             "ended": "went_well",
          *             "outcome": "ok",
          *             "trigger": "schedule",
          *             "dryRun": false,
@@ -2572,7 +2613,8 @@ export interface components {
          *               "driftByFigure": {},
          *               "differences": []
          *             },
-         *             "error": null
+         *             "error": null,
+         *             "did": "21 agents recounted, every figure was right"
          *           },
          *           "running": null,
          *           "lastSuccessAt": "2026-02-20T12:00:00.094Z",
@@ -2611,6 +2653,8 @@ export interface components {
          *         "runId": 4711,
          *         "job": "computeAgentStats",
          *         "state": "ended",
+         *         "how": "scheduled",
+         *         "ended": "went_well",
          *         "outcome": "ok",
          *         "trigger": "schedule",
          *         "dryRun": false,
@@ -2635,7 +2679,8 @@ export interface components {
          *           "driftByFigure": {},
          *           "differences": []
          *         },
-         *         "error": null
+         *         "error": null,
+         *         "did": "21 agents recounted, every figure was right"
          *       },
          *       "running": null,
          *       "lastSuccessAt": "2026-02-20T12:00:00.094Z",
@@ -2680,6 +2725,34 @@ export interface components {
          *       "items": [
          *         {
          *           "job": "computeAgentStats",
+         *           "scheduled": {
+         *             "wentWell": 286,
+         *             "wentWrong": 0,
+         *             "skipped": 0,
+         *             "missed": 0,
+         *             "running": 0
+         *           },
+         *           "caughtUp": {
+         *             "wentWell": 1,
+         *             "wentWrong": 0,
+         *             "skipped": 0,
+         *             "missed": 0,
+         *             "running": 0
+         *           },
+         *           "byHand": {
+         *             "wentWell": 1,
+         *             "wentWrong": 0,
+         *             "skipped": 0,
+         *             "missed": 0,
+         *             "running": 0
+         *           },
+         *           "dryRun": {
+         *             "wentWell": 0,
+         *             "wentWrong": 0,
+         *             "skipped": 0,
+         *             "missed": 0,
+         *             "running": 0
+         *           },
          *           "good": 288,
          *           "bad": 0,
          *           "skipped": 0,
@@ -2690,10 +2763,13 @@ export interface components {
          *             "computed": 6048,
          *             "drift": 0
          *           },
+         *           "did": "Every figure was right",
          *           "lastRun": {
          *             "runId": 4711,
          *             "job": "computeAgentStats",
          *             "state": "ended",
+         *             "how": "scheduled",
+         *             "ended": "went_well",
          *             "outcome": "ok",
          *             "trigger": "schedule",
          *             "dryRun": false,
@@ -2718,7 +2794,8 @@ export interface components {
          *               "driftByFigure": {},
          *               "differences": []
          *             },
-         *             "error": null
+         *             "error": null,
+         *             "did": "21 agents recounted, every figure was right"
          *           }
          *         }
          *       ],
@@ -2740,6 +2817,8 @@ export interface components {
          *           "runId": 4711,
          *           "job": "computeAgentStats",
          *           "state": "ended",
+         *           "how": "scheduled",
+         *           "ended": "went_well",
          *           "outcome": "ok",
          *           "trigger": "schedule",
          *           "dryRun": false,
@@ -2764,7 +2843,8 @@ export interface components {
          *             "driftByFigure": {},
          *             "differences": []
          *           },
-         *           "error": null
+         *           "error": null,
+         *           "did": "21 agents recounted, every figure was right"
          *         }
          *       ],
          *       "nextCursor": null,
@@ -2786,6 +2866,8 @@ export interface components {
          *       "runId": 4711,
          *       "job": "computeAgentStats",
          *       "state": "ended",
+         *       "how": "scheduled",
+         *       "ended": "went_well",
          *       "outcome": "ok",
          *       "trigger": "schedule",
          *       "dryRun": false,
@@ -2810,7 +2892,8 @@ export interface components {
          *         "driftByFigure": {},
          *         "differences": []
          *       },
-         *       "error": null
+         *       "error": null,
+         *       "did": "21 agents recounted, every figure was right"
          *     }
          */
         Run: {
@@ -2818,7 +2901,11 @@ export interface components {
             job: string;
             /** @enum {unknown} */
             state: "ended" | "pending" | "running";
-            /** @description Null until it ends. */
+            /** @description How it was started; `caught_up`: late, by the schedule. */
+            how: components["schemas"]["How"];
+            /** @description How it ended, however it was started; `running` until then. */
+            ended: components["schemas"]["Ended"];
+            /** @description As the ledger has it, `how` and `ended` in one; null until then. */
             outcome: components["schemas"]["Outcome"] | null;
             /** @enum {unknown} */
             trigger: "manual" | "schedule";
@@ -2844,6 +2931,8 @@ export interface components {
             /** @description The job's own result, once it has succeeded. */
             result: Record<string, unknown> | null;
             error: string | null;
+            /** @description What it did, or why it did nothing, as a sentence; null until it ends, and where `error` says what went wrong. */
+            did: string | null;
         };
         /**
          * Restored
@@ -6756,7 +6845,7 @@ export interface operations {
     runs_api_v1_jobs__name__runs_get: {
         parameters: {
             query?: {
-                /** @description Only runs with this outcome. */
+                /** @description Only runs with this stored outcome. */
                 outcome?: components["schemas"]["Outcome"] | null;
                 /** @description Rows a page. */
                 limit?: number;
@@ -6766,6 +6855,10 @@ export interface operations {
                 from?: string | null;
                 /** @description Only before this time, which is not in. */
                 to?: string | null;
+                /** @description Only runs that were started so. Several are separated by commas. */
+                how?: string | null;
+                /** @description Only runs that ended so; `running` has those that have not. Several are separated by commas. */
+                ended?: string | null;
             };
             header?: never;
             path: {
@@ -7284,7 +7377,7 @@ export interface operations {
             query?: {
                 /** @description Only runs of the job of this name. */
                 job?: string | null;
-                /** @description Only runs with this outcome. Several are separated by commas. */
+                /** @description Only runs with this stored outcome. Several are separated by commas. */
                 outcome?: string | null;
                 /** @description Rows a page. */
                 limit?: number;
@@ -7294,6 +7387,10 @@ export interface operations {
                 from?: string | null;
                 /** @description Only before this time, which is not in. */
                 to?: string | null;
+                /** @description Only runs that were started so. Several are separated by commas. */
+                how?: string | null;
+                /** @description Only runs that ended so; `running` has those that have not. Several are separated by commas. */
+                ended?: string | null;
             };
             header?: never;
             path?: never;

@@ -13,6 +13,8 @@ RUN: dict[str, Any] = {
     "runId": 4711,
     "job": "computeAgentStats",
     "state": "ended",
+    "how": "scheduled",
+    "ended": "went_well",
     "outcome": "ok",
     "trigger": "schedule",
     "dryRun": False,
@@ -36,12 +38,18 @@ RUN: dict[str, Any] = {
         "differences": [],
     },
     "error": None,
+    "did": "21 agents recounted, every figure was right",
 }
+_NONE = {"wentWell": 0, "wentWrong": 0, "skipped": 0, "missed": 0, "running": 0}
 RUNS = {"items": [RUN], **ENDS}
 JOB_SUMMARIES = {
     "items": [
         {
             "job": "computeAgentStats",
+            "scheduled": {**_NONE, "wentWell": 286},
+            "caughtUp": {**_NONE, "wentWell": 1},
+            "byHand": {**_NONE, "wentWell": 1},
+            "dryRun": _NONE,
             "good": 288,
             "bad": 0,
             "skipped": 0,
@@ -49,6 +57,7 @@ JOB_SUMMARIES = {
             "unended": 0,
             "missing": 0,
             "counts": {"computed": 6048, "drift": 0},
+            "did": "Every figure was right",
             "lastRun": RUN,
         }
     ],

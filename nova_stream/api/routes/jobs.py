@@ -16,6 +16,7 @@ from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.paging import AskedLines
 from nova_stream.api.problems import ProblemError
+from nova_stream.api.run_filters import RunFilters
 from nova_stream.api.state import PREFIX, ApiServices, Services
 from nova_stream.clock import system_clock
 from nova_stream.errors import UsageError
@@ -86,14 +87,19 @@ async def runs(
     services: Services,
     name: _Name,
     asked: Annotated[_Runs, Depends()],
-    outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome.")] = None,
+    only: Annotated[RunFilters, Depends()],
+    outcome: Annotated[
+        Outcome | None, Query(description="Only runs with this stored outcome.")
+    ] = None,
 ) -> Response:
     """A job's runs and the slots that nobody ran, newest first. `from` and `to` are of the time
     that they were due.
     """
     _known(name)
     async with services.database.connection() as connection:
-        found = await read_jobs.runs(connection, name, *asked.asked, outcome=outcome)
+        found = await read_jobs.runs(
+            connection, name, *asked.asked, how=only.how, ended=only.ended, outcome=outcome
+        )
     return answer(asked.page(found))
 
 

@@ -13,6 +13,7 @@ from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Items, answer, answers
 from nova_stream.api.paging import AskedLines, Since, Until, open_range
 from nova_stream.api.parameters import NO_NUL, several
+from nova_stream.api.run_filters import RunFilters
 from nova_stream.api.state import PREFIX, Services
 from nova_stream.clock import system_clock
 from nova_stream.events.times import parse_iso
@@ -25,7 +26,7 @@ from nova_stream.storage.lists.statements import OpenRange
 
 router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[needs("stats")])
 
-_OUTCOME, _OUTCOMES = several(Outcome, "Only runs with this outcome.")
+_OUTCOME, _OUTCOMES = several(Outcome, "Only runs with this stored outcome.")
 
 
 class _Runs(AskedLines):
@@ -41,6 +42,7 @@ class _Runs(AskedLines):
 async def all_runs(
     services: Services,
     asked: Annotated[_Runs, Depends()],
+    only: Annotated[RunFilters, Depends()],
     job: Annotated[
         str | None, Query(pattern=NO_NUL, description="Only runs of the job of this name.")
     ] = None,
@@ -50,7 +52,9 @@ async def all_runs(
     time that they were due.
     """
     async with services.database.connection() as connection:
-        found = await read_jobs.runs(connection, job, *asked.asked, outcome=outcome)
+        found = await read_jobs.runs(
+            connection, job, *asked.asked, how=only.how, ended=only.ended, outcome=outcome
+        )
     return answer(asked.page(found))
 
 
@@ -60,8 +64,8 @@ async def all_runs(
     dependencies=[within(ROW)],
 )
 async def runs_summary(services: Services, start: Since = None, end: Until = None) -> Response:
-    """What each job did: how its runs ended, and the figures of their results. `from` and `to` are
-    of the time that they were due.
+    """What each job did: how its runs were started and ended, and the figures of their results.
+    `from` and `to` are of the time that they were due.
     """
     span = open_range(start, end)
     watched = _watched(span, system_clock())

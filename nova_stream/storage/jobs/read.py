@@ -13,17 +13,35 @@ import msgspec
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.alerts import AlertStore, RunFacts
 from nova_stream.storage.jobs.ledger_sql import LAST_SUCCESS
-from nova_stream.storage.jobs.rows import ALERT_COLUMNS, Alert, AlertKind, Outcome, Run, alert_of
+from nova_stream.storage.jobs.rows import (
+    ALERT_COLUMNS,
+    Alert,
+    AlertKind,
+    Ended,
+    How,
+    Outcome,
+    Run,
+    alert_of,
+)
+from nova_stream.storage.jobs.sentences import did
 from nova_stream.storage.lists.lines import LinePlace, Lines, read_lines, words
 from nova_stream.storage.lists.statements import OpenRange
 from nova_stream.storage.places import Cursor, FoundPage
 from nova_stream.storage.stats.rows import times_as_text
 
+#: How a line was started, and how it ended: ``How`` and ``Ended`` of what is stored.
+HOW = """CASE kind WHEN 'manual' THEN 'by_hand' WHEN 'dry_run' THEN 'dry_run'
+    ELSE CASE WHEN late THEN 'caught_up' ELSE 'scheduled' END END"""
+ENDED = """CASE WHEN outcome IS NULL THEN 'running' WHEN outcome = 'missed' THEN 'missed'
+    WHEN outcome IN ('skipped_overlap', 'skipped_paused') THEN 'skipped'
+    WHEN outcome IN ('failed', 'timed_out') THEN 'went_wrong' ELSE 'went_well' END"""
+
 #: What ``run_of`` reads.
-RUN_COLUMNS = """
+RUN_COLUMNS = f"""
     id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
-    query_ms, worker, attempt, rows, counts, result, error
+    query_ms, worker, attempt, rows, counts, result, error, {HOW} AS how, {ENDED} AS ended
 """
+_ANY_OF = "ANY (string_to_array({value}, ','))"
 
 #: $1 since, $2 now: slots between them that have no line make a job late, and so does a run that
 #: nobody has held for longer than a slot may be late.
@@ -59,7 +77,12 @@ _OPEN_RUNS = _newest("outcome IS NULL", "started_at DESC NULLS LAST, id DESC")
 _RUNS = Lines(
     f"SELECT {RUN_COLUMNS} FROM job_runs",  # noqa: S608 - our own text
     "scheduled_at",
-    {"job": "job = {value}", "outcome": "outcome = ANY (string_to_array({value}, ','))"},
+    {
+        "job": "job = {value}",
+        "outcome": f"outcome = {_ANY_OF}",
+        "how": f"({HOW}) = {_ANY_OF}",
+        "ended": f"({ENDED}) = {_ANY_OF}",
+    },
     {"scheduled_at": "timestamptz", "id": "bigint"},
 )
 #: Those of all jobs that have any: a step of the index for each.
@@ -131,13 +154,17 @@ async def runs(
     limit: int,
     cursor: Cursor[LinePlace] | None = None,
     span: OpenRange | None = None,
+    *,
+    how: str | None = None,
+    ended: str | None = None,
     outcome: str | None = None,
 ) -> FoundPage[Run, LinePlace]:
     """A page of a job's runs and slots, or of all jobs', newest first; ``span`` is of the times
-    they were due, ``outcome`` one or several of them, separated by commas.
+    they were due, ``how``, ``ended`` and ``outcome`` are one or several, separated by commas.
     """
     lines = _ALL_RUNS if job is None else _RUNS
-    found = await read_lines(connection, lines, limit, cursor, span, job=job, outcome=outcome)
+    given = {"job": job, "how": how, "ended": ended, "outcome": outcome}
+    found = await read_lines(connection, lines, limit, cursor, span, **given)
     return found.of(run_of)
 
 
@@ -183,11 +210,13 @@ def run_of(row: asyncpg.Record) -> Run:
     kind = fields.pop("kind")
     if fields["outcome"] is not None:
         fields["outcome"] = Outcome(fields["outcome"])
+    fields["how"], fields["ended"] = How(fields["how"]), Ended(fields["ended"])
     return Run(
         run_id=fields.pop("id"),
         state=_state(row),
         trigger="schedule" if kind == "slot" else "manual",
         dry_run=kind == "dry_run",
+        did=did(row["job"], row["outcome"], fields["result"], dry_run=kind == "dry_run"),
         **fields,
     )
 

@@ -27,6 +27,28 @@ class Outcome(StrEnum):
     DRY_RUN = "dry_run"
 
 
+class How(StrEnum):
+    """How a run was started; of a slot that nobody ran, how it would have been.
+
+    ``caught_up``: by the schedule, later than a slot may be.
+    """
+
+    SCHEDULED = "scheduled"
+    CAUGHT_UP = "caught_up"
+    BY_HAND = "by_hand"
+    DRY_RUN = "dry_run"
+
+
+class Ended(StrEnum):
+    """How a slot or a run ended, however it was started; ``running`` until it has."""
+
+    WENT_WELL = "went_well"
+    WENT_WRONG = "went_wrong"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    RUNNING = "running"
+
+
 class AlertKind(StrEnum):
     """What an alert is about; its subject is a job, a table or a topic."""
 
@@ -50,7 +72,20 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     run_id: int
     job: str
     state: Literal["pending", "running", "ended"]
-    outcome: Annotated[Outcome | None, msgspec.Meta(description="Null until it ends.")]
+    how: Annotated[
+        How,
+        msgspec.Meta(description="How it was started; `caught_up`: late, by the schedule."),
+    ]
+    ended: Annotated[
+        Ended,
+        msgspec.Meta(description="How it ended, however it was started; `running` until then."),
+    ]
+    outcome: Annotated[
+        Outcome | None,
+        msgspec.Meta(
+            description="As the ledger has it, `how` and `ended` in one; null until then."
+        ),
+    ]
     trigger: Literal["schedule", "manual"]
     dry_run: bool
     slot: Time | None
@@ -76,12 +111,37 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         msgspec.Meta(description="The job's own result, once it has succeeded."),
     ]
     error: str | None
+    did: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="What it did, or why it did nothing, as a sentence; "
+            "null until it ends, and where `error` says what went wrong."
+        ),
+    ]
+
+
+class Ends(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """How many runs ended in each way."""
+
+    went_well: int = 0
+    went_wrong: int = 0
+    skipped: int = 0
+    missed: int = 0
+    running: int = 0
 
 
 class JobSummary(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What a job did in a range of time, by when it was due."""
+    """What a job did in a range of time, by when it was due.
+
+    The runs are counted apart by how they were started, and all together in ``good`` to
+    ``unended``.
+    """
 
     job: str
+    scheduled: Ends
+    caught_up: Ends
+    by_hand: Ends
+    dry_run: Ends
     good: Annotated[
         int, msgspec.Meta(description="Runs that ended well: `ok`, `late` and `manual`.")
     ]
@@ -96,6 +156,13 @@ class JobSummary(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     counts: Annotated[
         dict[str, int],
         msgspec.Meta(description="The whole numbers of the results of `good` runs, summed up."),
+    ]
+    did: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="What the `good` runs did together, as a sentence; where there is none "
+            "for several, what the last one did."
+        ),
     ]
     last_run: Annotated[Run | None, msgspec.Meta(description="The newest run that has begun.")]
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.jobs.ledger_sql import WENT_WELL
-from nova_stream.storage.jobs.read import RUN_COLUMNS, run_of
-from nova_stream.storage.jobs.rows import JobSummary
+from nova_stream.storage.jobs.read import ENDED, HOW, RUN_COLUMNS, run_of
+from nova_stream.storage.jobs.rows import Ends, How, JobSummary, Run
+from nova_stream.storage.jobs.sentences import did_together
 from nova_stream.storage.lists.statements import OpenRange
 
 #: $1 and $2: the lines that were due from the one time on and before the other.
@@ -18,14 +19,10 @@ _SPAN = """
     AND scheduled_at < coalesce($2::text::timestamptz, 'infinity')
 """
 # Made from our own constants, never from input.
-_OUTCOMES = f"""
-SELECT job,
-    count(*) FILTER (WHERE outcome IN {WENT_WELL}) AS good,
-    count(*) FILTER (WHERE outcome IN ('failed', 'timed_out', 'missed')) AS bad,
-    count(*) FILTER (WHERE outcome IN ('skipped_overlap', 'skipped_paused')) AS skipped,
-    count(*) FILTER (WHERE outcome = 'dry_run') AS dry_runs,
-    count(*) FILTER (WHERE outcome IS NULL) AS unended
-FROM job_runs WHERE {_SPAN} GROUP BY job
+_ENDS = f"""
+SELECT job, how, ended, count(*) AS number
+FROM (SELECT job, {HOW} AS how, {ENDED} AS ended FROM job_runs WHERE {_SPAN}) r
+GROUP BY job, how, ended
 """  # noqa: S608
 _COUNTS = f"""
 SELECT job, e.key AS name, sum(e.value::bigint)::bigint AS sum
@@ -37,6 +34,10 @@ SELECT DISTINCT ON (job) {RUN_COLUMNS} FROM job_runs
 WHERE {_SPAN} AND started_at IS NOT NULL ORDER BY job, scheduled_at DESC, id DESC
 """  # noqa: S608
 _MISSING = "SELECT job, count(*) AS slots FROM missing_job_slots($1, $2) GROUP BY job"
+
+
+#: How many runs ended in each way, by how they were started.
+_EndsByHow = dict[How, dict[str, int]]
 
 
 class Watched(NamedTuple):
@@ -54,21 +55,45 @@ async def job_summaries(
     transaction.
     """
     async with snapshot(connection):
-        outcomes = {row["job"]: row for row in await connection.fetch(_OUTCOMES, *span)}
+        ends: dict[str, _EndsByHow] = {}
+        for row in await connection.fetch(_ENDS, *span):
+            of_job = ends.setdefault(row["job"], {how: {} for how in How})
+            of_job[How(row["how"])][row["ended"]] = row["number"]
         counted = await connection.fetch(_COUNTS, *span)
         last = {row["job"]: run_of(row) for row in await connection.fetch(_LAST, *span)}
         missing = (
             await connection.fetch(_MISSING, *watched) if watched.since < watched.until else []
         )
     lacking = {row["job"]: row["slots"] for row in missing}
-    names = [*jobs, *sorted(outcomes.keys() - set(jobs))]
-    nothing = dict.fromkeys(("good", "bad", "skipped", "dry_runs", "unended"), 0)
     return [
-        JobSummary(
-            **{"job": name, **nothing, **dict(outcomes.get(name, {}))},
-            missing=lacking.get(name, 0),
-            counts={row["name"]: row["sum"] for row in counted if row["job"] == name},
-            last_run=last.get(name),
+        _summary(
+            name,
+            ends.get(name, {how: {} for how in How}),
+            {row["name"]: row["sum"] for row in counted if row["job"] == name},
+            last.get(name),
+            lacking.get(name, 0),
         )
-        for name in names
+        for name in [*jobs, *sorted(ends.keys() - set(jobs))]
     ]
+
+
+def _summary(
+    job: str, ends: _EndsByHow, counts: dict[str, int], last: Run | None, missing: int
+) -> JobSummary:
+    by_how = {how.value: Ends(**numbers) for how, numbers in ends.items()}
+    dry = by_how["dry_run"]
+    every, meant = [*by_how.values()], [ends for ends in by_how.values() if ends is not dry]
+    good = sum(ends.went_well for ends in meant)
+    return JobSummary(
+        job=job,
+        **by_how,
+        good=good,
+        bad=sum(ends.went_wrong + ends.missed for ends in every),
+        skipped=sum(ends.skipped for ends in every),
+        dry_runs=dry.went_well,
+        unended=sum(ends.running for ends in every),
+        missing=missing,
+        counts=counts,
+        did=(did_together(job, counts) if good else None) or (last.did if last else None),
+        last_run=last,
+    )

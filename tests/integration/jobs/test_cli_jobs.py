@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -11,14 +12,14 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from nova_stream.cli.jobs import _Outcome
+from nova_stream.cli.jobs import _Ended, _How, _Outcome
 from nova_stream.cli.main import run
 from nova_stream.clock import system_clock
 from nova_stream.jobs import registry
 from nova_stream.jobs.engine.job import Job
 from nova_stream.jobs.engine.ledger import Ledger
 from nova_stream.settings import Settings
-from nova_stream.storage.jobs.rows import Outcome
+from nova_stream.storage.jobs.rows import Ended, How, Outcome
 from tests.integration.jobs.stubs import SKIP, Stub, job
 from tests.integration.jobs.work import Runs
 
@@ -114,6 +115,9 @@ def test_run_pause_resume_history(command: Command, jobs_settings_sync: Settings
     assert command("jobs", "history", "healthCheck")[1] == "no runs\n"
     for words, outcomes in [
         (("--outcome", "manual"), ["manual"]),
+        (("--how", "by_hand", "--ended", "went_well"), ["manual"]),
+        (("--ended", "went_well"), ["dry_run", "manual"]),
+        (("--ended", "went_wrong"), []),
         (("--from", "1h"), ["dry_run", "manual"]),
         (("--from", "2020-01-01", "--to", "1h"), []),
         (("computeAgentStats", "--from", "1h", "--outcome", "dry_run"), ["dry_run"]),
@@ -125,6 +129,30 @@ def test_run_pause_resume_history(command: Command, jobs_settings_sync: Settings
 
 def test_the_command_knows_every_outcome() -> None:
     assert set(get_args(_Outcome)) == set(Outcome)
+    assert set(get_args(_How)) == set(How)
+    assert set(get_args(_Ended)) == set(Ended)
+
+
+def test_tables_tell_how_runs_were_started_how_they_ended_and_what_they_did(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("jobs", "run", "cleanupOldActivity")[0] == 0
+    assert command("jobs", "run", "cleanupOldActivity", "--dry-run")[0] == 0
+    lines = command("jobs", "history")[1].splitlines()
+    columns = "run job due how ended started took in Postgres what it did"
+    assert lines[0].split() == columns.split()
+    assert re.search(r"Z +dry run +went well +.* s +Dry run: 0 activities deleted *$", lines[1])
+    assert re.search(r"Z +by hand +went well +.* s +0 activities deleted *$", lines[2])
+    assert command("jobs", "pause", "cleanupOldActivity")[0] == 0  # known without a worker, too
+    listed = command("jobs", "list")[1]
+    assert re.search(
+        r"cleanupOldActivity .* paused .* dry run +went well +.* Dry run: 0 act", listed
+    )
+
+    monkeypatch.setattr(registry, "JOBS", (job(Stub(errors=9), missed=SKIP),))
+    assert command("jobs", "run", "stub")[0] == 1
+    failed = command("jobs", "history", "stub")[1]
+    assert re.search(r"by hand +went wrong +.* RuntimeError: as the test wanted$", failed.strip())
 
 
 def test_a_run_that_fails(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

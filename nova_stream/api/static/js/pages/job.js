@@ -4,25 +4,24 @@ import { toJob } from "../address.js";
 import { duration, percent, plural } from "../format.js";
 import { html } from "../lib.js";
 import { Facts, Section, Until, When } from "../parts/common.js";
-import { FilterChoice } from "../parts/filter.js";
+import { FilterChoice, FilterList } from "../parts/filter.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
 import { useResource } from "../resources.js";
 import { Actions, Rights } from "./job_actions.js";
 import { JobState } from "./jobs.js";
+import { ENDS, HOWS } from "./outcomes.js";
 import { RunTimes } from "./run_times.js";
 import { RUN } from "./runs.js";
 
-const OUTCOMES = [["all", "All"], ["ok", "Ok"], ["failed", "Failed"], ["missed", "Missed"]];
-
-const COLUMNS = [RUN.id, RUN.outcome, RUN.trigger, RUN.startedAt, RUN.duration, RUN.queryMs, RUN.rows, RUN.did];
+const COLUMNS = [RUN.id, RUN.ended, RUN.how, RUN.startedAt, RUN.duration, RUN.queryMs, RUN.rows, RUN.did];
 
 function Runs({ name }) {
-  const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["outcome"], "stats");
+  const list = useList(`/api/v1/jobs/${encodeURIComponent(name)}/runs`, ["ended", "how"], "stats");
   return html`
     ${list.data.value && html`<${RunTimes} runs=${list.data.value.items} />`}
-    <${Section} id="runs" title="Runs" tools=${html`<div class="filters"><${FilterChoice} name="outcome" label="Runs of which outcome" options=${OUTCOMES} /><${RangePicker} /></div>`}>
+    <${Section} id="runs" title="Runs" tools=${html`<div class="filters"><${FilterChoice} name="ended" label="Runs that ended how" options=${ENDS} /><${FilterList} name="how" label="How" options=${HOWS} /><${RangePicker} /></div>`}>
       <${List} list=${list} what="Runs" none="It has not run yet." name="runs" columns=${COLUMNS} keyOf=${(run) => run.runId}
         rowAttributes=${(run) => ({ "data-run": run.runId })} />
     <//>`;

@@ -8,8 +8,8 @@ import { Instead, Page, Stale } from "../parts/page.js";
 import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
-import { didOf } from "./did.js";
 import { Actions, Rights } from "./job_actions.js";
+import { did, didOf, Ended, endedOf, howOf } from "./outcomes.js";
 
 function stateOf(job) {
   if (job.paused) return "paused";
@@ -32,15 +32,12 @@ function JobLength({ job }) {
     ${usual !== null && html`<span class="note below-figure">usually ${duration(usual)}</span>`}`;
 }
 
-/** What a run did, in one line. */
-export function Did({ run }) {
-  return html`<span class=${run?.error ? "failure" : ""}>${didOf(run)}</span>`;
-}
-
-function Outcome({ job }) {
+/** How the last run ended, and below it how it was started unless that was on schedule. */
+function LastEnded({ job }) {
   const last = job.lastRun;
   if (!last) return NOTHING;
-  return html`<a class="quiet" href=${toRun(job.name, last.runId)}><${Badge} name=${last.outcome || last.state} title=${last.error} /></a>`;
+  return html`<a class="quiet" href=${toRun(job.name, last.runId)}><${Ended} run=${last} /></a>
+    ${last.how !== "scheduled" && html`<span class="note below-figure">${howOf(last)}</span>`}`;
 }
 
 const COLUMNS = [
@@ -48,8 +45,8 @@ const COLUMNS = [
   { key: "state", title: "State", kind: "status", label: null, value: stateOf, cell: (job) => html`<${JobState} job=${job} />` },
   { key: "nextRun", title: "Next run", kind: "number", value: (job) => job.nextRun, cell: (job) => (job.paused ? NOTHING : html`<${Until} time=${job.nextRun} />`) },
   { key: "lastRun", title: "Last run", kind: "number", value: (job) => job.lastRun?.startedAt, cell: (job) => (job.lastRun ? html`<${Ago} time=${job.lastRun.startedAt || job.lastRun.scheduledAt} />` : "never") },
-  { key: "outcome", title: "Outcome", value: (job) => job.lastRun?.outcome, cell: (job) => html`<${Outcome} job=${job} />` },
-  { key: "did", title: "What it did", kind: "text", value: (job) => didOf(job.lastRun), cell: (job) => html`<${Did} run=${job.lastRun} />` },
+  { key: "ended", title: "Ended", value: (job) => endedOf(job.lastRun), cell: (job) => html`<${LastEnded} job=${job} />` },
+  { key: "did", title: "What it did", kind: "text", value: (job) => didOf(job.lastRun), cell: (job) => did(job.lastRun) },
   { key: "durationMs", title: "Duration", kind: "number", value: (job) => job.lastRun?.durationMs, cell: (job) => html`<${JobLength} job=${job} />` },
   { key: "successRate", title: "Success", kind: "number", value: (job) => job.successRate, cell: (job) => html`<span title=${plural(job.runs || 0, "run")}>${percent(job.successRate)}</span>` },
 ];

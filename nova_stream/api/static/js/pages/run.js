@@ -2,16 +2,16 @@
 
 import { toJob } from "../address.js";
 import { ask } from "../api.js";
-import { duration, words } from "../format.js";
+import { duration } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge, Facts, Section, When } from "../parts/common.js";
+import { Ago, Facts, Section, When } from "../parts/common.js";
 import { Id } from "../parts/copy.js";
 import { Confirm, openDialog, say } from "../parts/dialogs.js";
 import { Json } from "../parts/json.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { useResource } from "../resources.js";
 import { admin } from "../rights.js";
-import { didOf } from "./did.js";
+import { Ended, endedOf, howOf } from "./outcomes.js";
 
 function UndoDialog({ run, close, done }) {
   const act = async () => {
@@ -26,7 +26,7 @@ function UndoDialog({ run, close, done }) {
 }
 
 function canBeUndone(job, run) {
-  return job?.undoable && !run.dryRun && run.outcome !== null && (run.result?.deleted || run.result?.retired) > 0;
+  return job?.undoable && !run.dryRun && run.state === "ended" && (run.result?.deleted || run.result?.retired) > 0;
 }
 
 export function Run({ params }) {
@@ -40,18 +40,19 @@ export function Run({ params }) {
       onClick=${() => openDialog(UndoDialog, { run, done: () => asked.refresh() })}>Undo…</button>`;
   return html`
     <${Page} title="Run ${id}" tab="Run ${id} of ${name}" crumbs=${[["/jobs", "Jobs"], [toJob(name), name]]}
-      tools=${run && html`<${Badge} name=${run.outcome || run.state} />${undo}`}>
+      tools=${run && html`<${Ended} run=${run} />${undo}`}>
       <${Instead} resource=${asked} what="The run" />
       ${run && html`
         <${Stale} resource=${asked} />
-        ${!run.error && html`<p class="did">${didOf(run)}</p>`}
+        ${run.did && html`<p class="did">${run.did}</p>`}
         ${run.error && html`<p class="box failure error">${run.error}</p>`}
         <${Facts} facts=${[
           ["Run", html`<${Id} id=${run.runId} />`],
-          ["Why", run.dryRun ? "dry run" : words(run.trigger)],
+          ["How", howOf(run)],
           [run.trigger === "manual" ? "Asked for" : "Due", html`<${When} time=${run.scheduledAt} />`],
+          ["As of", run.trigger === "manual" && run.at && run.at !== run.scheduledAt ? html`<${When} time=${run.at} />` : null],
           ["Started", run.startedAt && html`<${When} time=${run.startedAt} />, <${Ago} time=${run.startedAt} />`],
-          ["Ended", run.endedAt && html`<${When} time=${run.endedAt} />`],
+          ["Ended", run.endedAt && html`${endedOf(run)}, <${When} time=${run.endedAt} />`],
           ["Duration", run.durationMs === null ? null : duration(run.durationMs)],
           ["In Postgres", run.queryMs === null ? null : `${duration(run.queryMs)} spent in its SQL statements`],
         ]} />

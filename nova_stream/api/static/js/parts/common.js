@@ -29,17 +29,15 @@ export function When({ time }) {
 }
 
 const TONES = {
-  completed: "good", done: "good", succeeded: "good", ok: "good", manual: "good", active: "good", late: "warn",
-  failed: "bad", timed_out: "bad", missed: "bad", stalled: "bad", blocked: "warn",
-  running: "busy", pending: "", ready: "", paused: "warn", skipped_overlap: "warn",
-  skipped_paused: "", dry_run: "good", waiting: "", open: "warn", retried: "good", discarded: "",
+  completed: "good", done: "good", succeeded: "good", ok: "good", went_well: "good", active: "good", late: "warn",
+  failed: "bad", went_wrong: "bad", missed: "bad", stalled: "bad", blocked: "warn",
+  running: "busy", pending: "", ready: "", paused: "warn", skipped: "warn",
+  waiting: "", open: "warn", retried: "good", discarded: "",
 };
-
-const TEXTS = { manual: "ok, run by hand", dry_run: "ok, dry run" };
 
 /** A state as a word with a mark; the colour alone says nothing. */
 export function Badge({ name, text = null, title = null }) {
-  const shown = text || TEXTS[name] || (name ? name.replaceAll("_", " ") : NOTHING);
+  const shown = text || (name ? name.replaceAll("_", " ") : NOTHING);
   return html`<span class="badge" data-tone=${TONES[name] || ""} title=${title}>${shown}</span>`;
 }
 

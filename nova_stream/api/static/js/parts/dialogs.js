@@ -19,13 +19,19 @@ function closeDialog(key) {
   stack.value = stack.value.filter((shown) => shown.key !== key);
 }
 
+/** Says what an action did, for a while, or until somebody goes on: it lies above the page's rows. */
 export function say(text) {
   clearTimeout(noticeTimer);
   notice.value = text;
-  noticeTimer = setTimeout(() => {
-    notice.value = null;
-  }, 8000);
+  noticeTimer = setTimeout(unsay, 8000);
 }
+
+function unsay() {
+  clearTimeout(noticeTimer);
+  notice.value = null;
+}
+
+for (const goesOn of ["pointerdown", "wheel", "keydown"]) addEventListener(goesOn, unsay, { capture: true, passive: true });
 
 export function Dialogs() {
   return html`

@@ -1,0 +1,40 @@
+// How runs of jobs were started and how they ended: two things, and the words for both everywhere.
+
+import { words } from "../format.js";
+import { html } from "../lib.js";
+import { Badge } from "../parts/common.js";
+
+const HOW = { scheduled: "on schedule" };
+
+/** The choices of ``how``, as filters take them. */
+export const HOWS = ["scheduled", "caught_up", "by_hand", "dry_run"].map((how) => [how, howOf({ how })]);
+
+/** The choices of ``ended``; the first is no filter. */
+export const ENDS = [["all", "All"], ["went_well", "Went well"], ["went_wrong", "Went wrong"], ["missed", "Missed"], ["skipped", "Skipped"], ["running", "Running"]];
+
+/** How a run was started, as words. */
+export function howOf(run) {
+  return run ? HOW[run.how] || words(run.how) : "";
+}
+
+/** How a run ended, as words. */
+export function endedOf(run) {
+  if (!run) return "";
+  return run.state === "pending" ? "not begun" : words(run.ended);
+}
+
+/** How a run ended, as a mark with words. */
+export function Ended({ run }) {
+  return html`<${Badge} name=${run.ended} text=${endedOf(run)} title=${run.error} />`;
+}
+
+/** What went wrong, or else what the run did; empty while that is not known. */
+export function didOf(run) {
+  return run?.error || run?.did || "";
+}
+
+/** What a run did, in one line; nothing where that is not known. */
+export function did(run) {
+  const text = didOf(run);
+  return text && html`<span class=${run.error ? "failure" : ""}>${text}</span>`;
+}
