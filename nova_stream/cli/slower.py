@@ -49,6 +49,7 @@ def show_agents(
     )
     if any(row.few for row in found.items):
         typer.echo(f"few: fewer than {FEW} executions on a side, so that chance decides")
+    _tell_error(found.percentile_error)
     worst = found.items[0] if found.items else None
     if worst is not None and (worst.change or 0) > 0 and not worst.few:
         typer.echo(
@@ -77,8 +78,14 @@ def show_executions(
         rows = [row for row in found.items if (row.duration or 0) >= least]
     if rows:
         print_table(COLUMNS, [execution_row(row) for row in rows], RIGHT)
+    _tell_error(found.percentile_error)
     if found.slower is not None and len(rows) < found.slower:
         typer.echo(f"these are the longest {len(rows)} of {found.slower}; --limit N shows up to N")
+
+
+def _tell_error(error: float) -> None:
+    if error:
+        typer.echo("percentiles are within 1 %, since a whole day lies in the range")
 
 
 def _sentence(name: str, found: SlowestExecutions) -> str:
