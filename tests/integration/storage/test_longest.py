@@ -22,8 +22,8 @@ pytestmark = pytest.mark.integration
 Row = dict[str, Any]
 
 _TIMES = [None, *(f"2026-02-20T12:00:0{second}.000Z" for second in range(4))]
-#: The two in the middle are the same double.
-_DURATIONS = [None, "0", "7", "7.5", "12345678901234567.1", "12345678901234567.2", "1000"]
+#: In their order; the last two are the same double.
+_DURATIONS = [None, "0", "7", "7.5", "1000", "12345678901234567.1", "12345678901234567.2"]
 _INSERT = """
 INSERT INTO executions (id, version, version_minor, changed_at, src_partition, src_offset,
     agent, task_id, duration, timestamp, doc)
@@ -80,7 +80,7 @@ def _wanted(asked: Question, rows: list[Row]) -> list[str]:
         and asked.filters.get("task") in (None, row["task"])
         and asked.filters.get("q", "") in row["id"].lower()
     ]
-    order = sorted(_DURATIONS[1:], key=lambda text: (float(text), text))
+    order = [duration for duration in _DURATIONS if duration is not None]
     found.sort(
         key=lambda row: (order.index(row["duration"]), row["timestamp"], row["id"]), reverse=True
     )
