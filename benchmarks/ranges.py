@@ -41,6 +41,9 @@ FROM (
 _ADDRESSES = (
     "agents/stats?",
     "agents/AGENT-1/stats?",
+    "agents/comparison?",
+    "agents/AGENT-1/slowest?",
+    "executions?agent=AGENT-1&order=-duration&minDuration=1000&",
     "agents/AGENT-1/series?bucket=1d&",
     "agents/AGENT-1/series?bucket=1d&zone=Europe/Berlin&",
     "agents/AGENT-1/series?bucket=1d&zone=Asia/Kolkata&",

@@ -39,6 +39,7 @@ from nova_stream.api.postgres_watch import PostgresWatch
 from nova_stream.api.request_encoding import RequestEncoding
 from nova_stream.api.routes import (
     alerts,
+    comparison,
     convex,
     dead_letters,
     engagement,
@@ -90,6 +91,7 @@ ROUTES = (
     jobs,
     runs,
     alerts,
+    comparison,
     dead_letters,
     status,
     stream,

@@ -17,16 +17,25 @@ from nova_stream.clock import EPOCH
 from nova_stream.errors import BadCursorError
 from nova_stream.events.times import canonical_time
 from nova_stream.storage.lists.lines import LinePlace
-from nova_stream.storage.places import AgentPlace, Cursor, ListPlace, Side, TaskPlace
+from nova_stream.storage.places import (
+    AgentPlace,
+    Cursor,
+    ListPlace,
+    LongestPlace,
+    Side,
+    TaskPlace,
+)
 
 T = TypeVar("T")
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Numeric = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,400}(\.[0-9]{1,1100})?$")]
 _decode_named = msgspec.json.Decoder(tuple[str, str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder(tuple[str | None, str]).decode
 _decode_page = msgspec.json.Decoder(tuple[str | None, str, Side]).decode
 _decode_agent = msgspec.json.Decoder(tuple[str | None, str, str, Side]).decode
 _decode_task = msgspec.json.Decoder(tuple[float | None, str | None, str]).decode
+_decode_longest = msgspec.json.Decoder(tuple[_Numeric, str, str, Side]).decode
 _decode_line = msgspec.json.Decoder(tuple[_Number, Side]).decode
 _decode_timed_line = msgspec.json.Decoder(tuple[_Number, _Number, Side]).decode
 _MICROSECOND = timedelta(microseconds=1)
@@ -87,6 +96,20 @@ def decode_agent(list_: ListId, cursor: str | None) -> Cursor[AgentPlace] | None
     time, name, id_, side = _read(_decode_agent, list_, cursor)
     _checked(time, name + id_)
     return Cursor(AgentPlace(time, name, id_), side)
+
+
+def encode_longest(list_: ListId, cursor: Cursor[LongestPlace] | None) -> str | None:
+    """The cursor of the list of executions by their durations."""
+    return None if cursor is None else _encode(list_, (*cursor.place, cursor.side))
+
+
+def decode_longest(list_: ListId, cursor: str | None) -> Cursor[LongestPlace] | None:
+    """What ``encode_longest`` has made."""
+    if cursor is None:
+        return None
+    duration, time, id_, side = _read(_decode_longest, list_, cursor)
+    _checked(time, id_)
+    return Cursor(LongestPlace(duration, time, id_), side)
 
 
 def encode_task(list_: ListId, place: TaskPlace | None) -> str | None:

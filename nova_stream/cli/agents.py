@@ -14,7 +14,9 @@ from nova_stream.cli.times import From, To, time_range
 from nova_stream.errors import NovaStreamError
 
 if TYPE_CHECKING:
+    from nova_stream.settings import Settings
     from nova_stream.storage.database import Connection
+    from nova_stream.storage.lists.slowest import SlowestExecutions
     from nova_stream.storage.stats.buckets import Range
     from nova_stream.storage.stats.range_rows import AgentRange, Figures
     from nova_stream.storage.stats.rows import AgentStats, NamedAgentStats
@@ -54,6 +56,15 @@ def agents(
             help="Also names that tasks or executions give and no registered agent has.",
         ),
     ] = False,
+    slower: Annotated[
+        bool,
+        typer.Option(
+            "--slower",
+            metavar="",
+            help="Which got slower than in as much time before, the worst first; of one agent, in "
+            "which executions. Without --from of the last 24 hours.",
+        ),
+    ] = False,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
@@ -65,7 +76,10 @@ def agents(
     from nova_stream.clock import system_clock
 
     settings = prepare_quiet()
-    asked = time_range(start, to, system_clock())
+    asked = time_range("24h" if slower and start is None else start, to, system_clock())
+    if slower and asked is not None:
+        _show_slower(settings, name, asked, limit, unregistered=unregistered, as_json=as_json)
+        return
     if name is not None:
         read = partial(_one, name=name, asked=asked, unregistered=unregistered)
         _show_one(on_database(settings, "agents", read), as_json=as_json)
@@ -99,6 +113,43 @@ def agents(
             typer.echo(f"from {found.from_} to before {found.to}")
 
 
+def _show_slower(
+    settings: Settings,
+    name: str | None,
+    asked: Range,
+    limit: int,
+    *,
+    unregistered: bool,
+    as_json: bool,
+) -> None:
+    from nova_stream.cli.slower import show_agents, show_executions
+
+    if name is None:
+        show_agents(settings, asked, limit, unregistered=unregistered, as_json=as_json)
+        return
+    read = partial(_slowest, name=name, asked=asked, limit=limit, unregistered=unregistered)
+    show_executions(settings, name, on_database(settings, "agents", read), as_json=as_json)
+
+
+async def _slowest(
+    connection: Connection, name: str, asked: Range, limit: int, *, unregistered: bool
+) -> SlowestExecutions:
+    from nova_stream.storage.lists.slowest import slowest
+    from nova_stream.storage.stats.read import Bounds
+
+    found = await slowest(
+        connection,
+        name,
+        asked,
+        Bounds(limit, _BYTES),
+        unregistered=unregistered,
+        documents=False,
+    )
+    if found is None:
+        raise await _unknown(connection, name, unregistered=unregistered)
+    return found
+
+
 def _print(columns: tuple[str, ...], rows: list[tuple[object, ...]], *, more: bool) -> None:
     right = set(columns) - {"agent", "status", "last active", "role"}
     print_list(rows, columns, tuple, as_json=False, none="no agents", right=right, more=more)
@@ -115,9 +166,13 @@ async def _one(
     else:
         found = await ranges.agent_range(connection, asked, name, unregistered=unregistered)
     if found is None:
-        hint = await _hint(connection, name, unregistered=unregistered)
-        raise NovaStreamError(f"no registered agent is called {name!r}; {hint}")
+        raise await _unknown(connection, name, unregistered=unregistered)
     return found
+
+
+async def _unknown(connection: Connection, name: str, *, unregistered: bool) -> NovaStreamError:
+    hint = await _hint(connection, name, unregistered=unregistered)
+    return NovaStreamError(f"no registered agent is called {name!r}; {hint}")
 
 
 async def _hint(connection: Connection, name: str, *, unregistered: bool) -> str:

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nova_stream.cli.groups import Group
-from nova_stream.cli.start import prepare_quiet
-from nova_stream.cli.tables import Json, printable, time_text
+from nova_stream.cli.start import on_database, prepare_quiet
+from nova_stream.cli.tables import Json, Limit, duration_text, print_list, printable, time_text
+from nova_stream.cli.times import From, To, open_range
 from nova_stream.cli.trail import told
+from nova_stream.errors import UsageError
 
 if TYPE_CHECKING:
     from nova_stream.jobs.archive.restore import ShownExecution
     from nova_stream.settings import Settings
+    from nova_stream.storage.database import Connection
+    from nova_stream.storage.lists.rows import ListedExecution
+    from nova_stream.storage.lists.statements import Question
+
+#: ``storage.lists.rows.ExecutionStatus``, which --help must not wait for.
+_State = Literal["succeeded", "failed", "archived"]
+#: What a list of executions shows, and which of it are numbers.
+COLUMNS = ("execution", "took", "at", "status", "agent", "task")
+RIGHT = {"took"}
+#: More than all rows have.
+_BYTES = 2**40
+_LENGTH = re.compile(r"([0-9]{1,12})(ms|s|m|h)?")
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_NONE_FITS = "no execution fits these options"
 
 app = typer.Typer(cls=Group, help="Executions, also those whose documents are archived.")
 
@@ -22,6 +40,106 @@ app = typer.Typer(cls=Group, help="Executions, also those whose documents are ar
 @app.callback()
 def _group() -> None:
     """Executions, also those whose documents are archived."""
+
+
+@app.command("list")
+def list_(
+    *,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those of this agent.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(metavar="ID", help="Only those of this task.")] = None,
+    build: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only those of this build.")
+    ] = None,
+    status: Annotated[_State | None, typer.Option(help="Only those of which this came.")] = None,
+    min_duration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only those that took so long or longer: milliseconds, or 5s, 2m, 1h.",
+        ),
+    ] = None,
+    order: Annotated[
+        Literal["newest", "longest"],
+        typer.Option(help="What comes first; longest needs --agent and --from."),
+    ] = "newest",
+    start: From = None,
+    to: To = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+) -> None:
+    """List executions, newest first, or of an agent those that took longest.
+
+    Times are UTC. Prompt, response and error of one: executions show ID.
+    """
+    from nova_stream.clock import system_clock
+    from nova_stream.storage.lists.catalogue import EXECUTIONS
+    from nova_stream.storage.lists.statements import Question
+
+    least = None if min_duration is None else str(_milliseconds(min_duration))
+    if order == "longest" and (agent is None or start is None):
+        raise UsageError("--order longest needs --agent and --from")
+    filters = {
+        "agent": agent,
+        "task": task,
+        "build": build,
+        "status": status,
+        "minDuration": least,
+    }
+    given = {name: value for name, value in filters.items() if value is not None}
+    settings = prepare_quiet()
+    question = Question(EXECUTIONS, given, open_range(start, to, system_clock()))
+    read = partial(_list, question=question, limit=limit, longest=order == "longest")
+    rows, more = on_database(settings, "executions", read)
+    print_list(
+        rows,
+        COLUMNS,
+        execution_row,
+        as_json=as_json,
+        none="no executions" if given == {} and start is None and to is None else _NONE_FITS,
+        more=more,
+        right=RIGHT,
+    )
+
+
+def execution_row(row: ListedExecution) -> tuple[object, ...]:
+    """What ``COLUMNS`` show of an execution."""
+    return (
+        row.id,
+        duration_text(row.duration),
+        row.timestamp or "-",
+        row.status,
+        row.agent or "-",
+        row.task_id or "-",
+    )
+
+
+async def _list(
+    connection: Connection, question: Question, limit: int, *, longest: bool
+) -> tuple[list[ListedExecution], bool]:
+    """The first executions that are wanted: of pages that hold few, as many as it takes."""
+    from nova_stream.storage.lists.longest import read_longest
+    from nova_stream.storage.lists.read import read_page
+    from nova_stream.storage.stats.read import Bounds
+
+    read: Any = read_longest if longest else read_page
+    rows: list[ListedExecution] = []
+    page = await read(connection, question, Bounds(limit, _BYTES))
+    rows += page.rows
+    while page.next is not None and len(rows) < limit:
+        page = await read(connection, question, Bounds(limit - len(rows), _BYTES), page.next)
+        rows += page.rows
+    return rows, page.next is not None
+
+
+def _milliseconds(text: str) -> int:
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"--min-duration {text!r}: give milliseconds as a whole number, or 500ms, 5s, 2m, 1h"
+        )
+    return int(found[1]) * _UNITS[found[2] or "ms"]
 
 
 @app.command("show")

@@ -80,6 +80,8 @@ class Filters(After, total=False):
     user: str
     event_type: str
     tier: str
+    min_duration: int
+    order: str
 
 
 class _Page(msgspec.Struct, Generic[T], rename="camel"):

@@ -40,6 +40,16 @@ class ListPlace(msgspec.Struct, frozen=True):
     id: str
 
 
+class LongestPlace(NamedTuple):
+    """Where a page of executions by their durations ends: duration (as text, so that it is
+    exact), time and id.
+    """
+
+    duration: str
+    time: str
+    id: str
+
+
 class Cursor(msgspec.Struct, Generic[Place], frozen=True):
     """The rows on one side of a place."""
 

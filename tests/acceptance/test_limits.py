@@ -190,6 +190,9 @@ LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/agents/series": [
         (f"/api/v1/agents/series?{asked}", None) for asked in (SERIES, HOURS)
     ],
+    "GET /api/v1/agents/comparison": [
+        (f"/api/v1/agents/comparison?unregistered=true&{DAYS}", None)
+    ],
     "GET /api/v1/agents/{name}/series": [
         (f"/api/v1/agents/AGENT-1/series?{asked}", None) for asked in (SERIES, HOURS)
     ],
@@ -208,7 +211,10 @@ LARGEST: dict[str, list[tuple[str, bytes | None]]] = {
     "GET /api/v1/dead-letters/{id}": [("/api/v1/dead-letters/1", None)],
     "GET /api/v1/engagement": [("/api/v1/engagement", None)],
     "GET /api/v1/execution": [("/api/v1/execution?id=e1", None)],
-    "GET /api/v1/executions": [("/api/v1/executions?limit=500", None)],
+    "GET /api/v1/executions": [
+        ("/api/v1/executions?limit=500", None),
+        (f"/api/v1/executions?limit=500&agent=AGENT-1&order=-duration&{DAYS}", None),
+    ],
     "GET /api/v1/executions/{id}": [("/api/v1/executions/e1", None)],
     "GET /api/v1/jobs": [("/api/v1/jobs", None)],
     "GET /api/v1/jobs/{name}/runs": [("/api/v1/jobs/healthCheck/runs?limit=500", None)],

@@ -31,6 +31,7 @@ _OF_ENTITIES = {
 _LOOKS = {
     "/agents": ("/agents?since=1d&sort=-p95Change",),
     "/alerts": ("/alerts?open=false",),
+    "/executions": ("/executions?agent=MARS&since=1d&minDuration=1&order=-duration",),
     "/runs": ("/runs?since=7d&job=healthCheck&ended=went_wrong&how=scheduled",),
     "/tasks": ("/tasks?q=nothing-is-called-so",),
 }

@@ -55,6 +55,25 @@ def test_each_axis_says_what_it_shows(
     expect(shown).to_have_text(titles, timeout=LIMIT)
 
 
+#: How far down, of its height, a plot has the row of pixels with the most of a colour.
+_HEIGHT = _ROW.replace(
+    "return rows.reduce((most, row) => (count(row) > count(most) ? row : most));",
+    "return rows.map(count).indexOf(Math.max(...rows.map(count))) / height;",
+)
+
+
+def test_a_bucket_that_is_not_whole_does_not_dwarf_all_others(window: Window) -> None:
+    answer = series("2026-02-20T01:00:00.000Z", "2026-02-20T08:20:00.000Z")
+    answer["items"][-1]["completedBuilds"] = 5000
+    page = window.open(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    page.route("**/api/v1/builds/series?*", lambda route: route.fulfill(json=answer))
+    visit(page, "/?since=1d")
+    box = page.locator("#over-time .box")
+    # Eight whole ones of 5 are near the top, and the last one's value is told all the same.
+    expect(box.locator(".u-legend")).to_contain_text("5,000")
+    assert box.locator("canvas").evaluate(_HEIGHT) < 0.35
+
+
 def series(start: str, end: str) -> dict[str, Any]:
     """An answer of as many builds in every hour, cut off by the range."""
     times = [start, *(f"2026-02-20T{hour:02}:00:00.000Z" for hour in range(2, 9)), end]

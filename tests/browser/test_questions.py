@@ -83,28 +83,120 @@ def test_why_a_build_failed_whose_tasks_do_not_say_it(page: Page, running: Runni
     expect(page.locator("#error pre")).to_have_text("out of memory")
 
 
-def test_which_agent_got_slower_and_in_which_executions(page: Page, running: Running) -> None:
-    name = "SLOWER-TODAY"
-    durations = [("then", 30, 10), ("now-short", 2, 20), ("now-longest", 3, 90_000)]
+def slower_agent(running: Running, name: str) -> None:
+    """An agent that took 10 ms yesterday; of today's 30 executions 7 took longer."""
+    durations = [*([10] * 30), *([9] * 23), *(100 * n for n in range(1, 7)), 90_000]
     executions = [
-        change("executions", id=id_, agent=name, duration=duration, timestamp=hours_ago(hours))
-        for id_, hours, duration in durations
+        change(
+            "executions",
+            id=f"{name}-{number}",
+            agent=name,
+            duration=duration,
+            timestamp=hours_ago(30 if number < 30 else 2),
+        )
+        for number, duration in enumerate(durations)
     ]
-    running.publish(change("agents", id="slower-today", name=name), *executions)
+    running.publish(change("agents", id=name.lower(), name=name), *executions)
 
-    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Agents").click()
-    page.get_by_label("Time").select_option("Last day")
-    page.get_by_role("button", name="Change of p95").click()
-    first = page.locator(".in-range tbody tr").first
-    expect(first).to_contain_text(name)
-    expect(first.locator(".col-p95Change")).to_contain_text("+899,900 %")
-    expect(first.locator(".col-p95Change")).to_contain_text("was 10 ms")
-    first.get_by_role("link", name=name).click()
+
+@pytest.mark.parametrize("viewport", [None, NARROW])
+def test_which_agent_got_slower_and_in_which_executions(
+    page: Page, running: Running, viewport: Any
+) -> None:
+    name = "SLOWER-NARROW" if viewport else "SLOWER-TODAY"
+    slower_agent(running, name)
+    few = [
+        change("executions", id=f"few-{n}", agent="FEW-TODAY", duration=d, timestamp=hours_ago(h))
+        for n, (d, h) in enumerate([(1, 30), (10**9, 2)])
+    ]
+    running.publish(change("agents", id="few-today", name="FEW-TODAY"), *few)
+    if viewport:
+        page.set_viewport_size(viewport)
+
+    visit(page, "/")
+    panel = page.locator("#slower tbody tr", has_text=name)
+    expect(panel).to_contain_text("+5,900 %")
+    expect(panel).to_contain_text("30 → 30")
+    expect(page.locator("#slower")).not_to_contain_text("FEW-TODAY")
+    panel.get_by_role("link", name=name).click()
+
     slowest = page.locator("#slowest")
-    expect(slowest.locator(".compared")).to_contain_text("1 min 30 s, against 10 ms")
-    expect(slowest.locator("tbody th")).to_have_text(["now-longest", "now-short"])
-    slowest.get_by_role("link", name="now-longest").click()
-    expect(page.locator("h1")).to_have_text("Execution now-longest")
+    expect(slowest.locator(".compared")).to_contain_text(
+        "p95 was 10 ms the day before (30 executions), now 600 ms: +5,900 %"
+    )
+    expect(slowest.locator(".compared")).to_contain_text(
+        "7 of 30 executions took longer than the p95 before (11 ms or more)"
+    )
+    longest = [f"{name}-{number}" for number in (59, 58, 57, 56, 55, 54, 53)]
+    expect(slowest.locator("tbody th")).to_have_text(longest)
+    slowest.get_by_role("link", name="All 7 that took longer, longest first").click()
+    expect(page).to_have_url(re.compile(rf"agent={name}&from=.*&to=.*&minDuration=11&order="))
+    expect(page.locator("main tbody th")).to_have_text(longest)
+    expect(page.get_by_text("7 in all")).to_be_visible()
+    page.get_by_role("link", name=longest[0]).click()
+    expect(page.locator("h1")).to_have_text(f"Execution {longest[0]}")
+
+
+def test_agents_are_sorted_by_what_got_slower_and_few_executions_come_last(
+    page: Page, running: Running
+) -> None:
+    slower_agent(running, "SLOWER-LISTED")
+    few = [
+        change("executions", id=f"rare-{n}", agent="RARELY", duration=d, timestamp=hours_ago(h))
+        for n, (d, h) in enumerate([(1, 30), (10**9, 2)])
+    ]
+    running.publish(change("agents", id="rarely", name="RARELY"), *few)
+    for path in ("/agents", "/agents?since=1d"):
+        visit(page, path)
+        cell = page.locator("tr", has_text="SLOWER-LISTED").locator(".col-p95Change")
+        expect(cell).to_contain_text("+5,900 %")
+        expect(cell).to_contain_text("10 ms → 600 ms")
+        expect(cell).to_contain_text("30 → 30 executions")
+        page.get_by_role("button", name="Change of p95").click()
+        expect(page).to_have_url(re.compile("sort=-p95Change"))
+        rows = page.locator("main tbody tr")
+        expect(rows.first).to_contain_text("+5,900 %")
+        expect(page.locator("tr", has_text="RARELY")).to_contain_text("few: 1 → 1 executions")
+        names = rows.locator("th").all_inner_texts()
+        order = [n for n in names if n.startswith(("SLOWER-LISTED", "RARELY"))]
+        assert [n.split()[0] for n in order] == ["SLOWER-LISTED", "RARELY"]
+
+
+def test_executions_are_sorted_by_duration_once_an_agent_and_a_time_are_chosen(
+    page: Page, running: Running
+) -> None:
+    slower_agent(running, "SLOWER-SORTED")
+    visit(page, "/executions")
+    page.get_by_role("button", name="Duration").click()
+    expect(page.locator("main .empty")).to_contain_text("name the agent and choose a time")
+    page.get_by_label("Agent").fill("SLOWER-SORTED")
+    page.get_by_label("Time").select_option("Since yesterday")
+    rows = page.locator("main tbody th")
+    expect(rows.first).to_have_text("SLOWER-SORTED-59")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Duration")
+    page.get_by_label("Took at least (ms)").fill("500")
+    expect(rows).to_have_text([f"SLOWER-SORTED-{number}" for number in (59, 58, 57)])
+    page.reload()
+    expect(rows).to_have_text([f"SLOWER-SORTED-{number}" for number in (59, 58, 57)])
+    expect(page.get_by_label("Time")).to_have_value("yesterday")
+    page.get_by_label("Order").select_option("Newest first")
+    expect(page).not_to_have_url(re.compile("order="))
+
+
+def test_a_range_of_ones_own_begins_with_the_one_that_is_shown(
+    page: Page, running: Running
+) -> None:
+    slower_agent(running, "SLOWER-OWN")
+    visit(page, "/agents/SLOWER-OWN")
+    page.locator("#over-time select").select_option("From … to …")
+    began = page.locator("input[name=from]").input_value()
+    ended = page.locator("input[name=to]").input_value()
+    length = datetime.fromisoformat(ended) - datetime.fromisoformat(began)
+    assert timedelta(hours=23, minutes=58) < length < timedelta(hours=24, minutes=2)
+    page.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile("from=.*&to="))
+    page.get_by_role("link", name="executions", exact=True).click()
+    expect(page).to_have_url(re.compile("/executions.*from=.*&to="))
 
 
 @pytest.mark.parametrize("viewport", [None, NARROW])

@@ -124,6 +124,111 @@ async def test_a_range_that_is_none(command: Command, words: list[str], says: st
     assert says in err
 
 
+#: Of MARS 30 executions of 10 ms, and a day later 30 of which 3 take longer; of VENUS too few.
+SLOWER = [
+    line("executions", f"s-{n}", agent=agent, duration=duration, timestamp=time, taskId="t-9")
+    for n, (agent, duration, time) in enumerate(
+        [
+            *[("MARS", 10, "2026-02-21T12:00:00.000Z")] * 30,
+            *[("MARS", 9, "2026-02-22T12:00:00.000Z")] * 27,
+            *[("MARS", d, "2026-02-22T13:00:00.000Z") for d in (11, 200, 6100)],
+            ("VENUS", 1, "2026-02-21T12:00:00.000Z"),
+            ("VENUS", 5, "2026-02-22T12:00:00.000Z"),
+        ]
+    )
+]
+DAY = ("--from", "2026-02-22T06:00", "--to", "2026-02-23T06:00")
+
+
+async def test_which_agents_got_slower(command: Command, apply_lines: ApplyLines) -> None:
+    await apply_lines(SLOWER)
+    status, out, err = await command("agents", "--slower", *DAY, "--unregistered")
+    assert (status, err) == (0, "")
+    head, mars, venus, times, few, more = out.splitlines()
+    assert head.split()[:3] == ["agent", "p95", "before"]
+    assert mars.split() == ["MARS", "10", "ms", "200", "ms", "+1900", "%", "30", "30"]
+    assert venus.split() == ["VENUS", "1", "ms", "5", "ms", "+400", "%", "1", "1", "few"]
+    assert times.startswith("now: from 2026-02-22T06:00:00.000Z to before 2026-02-23")
+    assert few.startswith("few: fewer than 20 executions")
+    assert more.startswith(
+        "in which executions: nova-stream agents MARS --slower --from 2026-02-22"
+    )
+    found = json.loads((await command("agents", "--slower", *DAY, "--json"))[1])
+    assert [(row["agentName"], row["change"]) for row in found["items"]] == [("MARS", 1900)]
+
+    status, out, err = await command("agents", "--slower")
+    assert (status, err) == (0, "")
+    assert out.startswith("no agent has an execution with a time in either range\n")
+
+
+async def test_in_which_executions_an_agent_got_slower(
+    command: Command, apply_lines: ApplyLines
+) -> None:
+    await apply_lines(SLOWER)
+    status, out, err = await command("agents", "MARS", "--slower", *DAY)
+    assert (status, err) == (0, "")
+    said, _, *rows = out.splitlines()
+    assert "3 of 30 executions took longer than the p95 before (11 ms or more)" in said
+    assert [row.split()[0] for row in rows] == ["s-59", "s-58", "s-57"]
+    cut = (await command("agents", "MARS", "--slower", *DAY, "--limit", "2"))[1]
+    assert cut.endswith("these are the longest 2 of 3; --limit N shows up to N\n")
+    found = json.loads((await command("agents", "MARS", "--slower", *DAY, "--json"))[1])
+    assert (found["slower"], found["minDuration"], len(found["items"])) == (3, 11, 30)
+
+    none = ("--from", "2026-02-20T06:00", "--to", "2026-02-21T06:00")
+    assert "the longest are" in (await command("agents", "MARS", "--slower", *none))[1]
+    whole = ("--from", "2026-02-22", "--to", "2026-02-23")
+    assert "percentiles are within 1 %" in (await command("agents", "MARS", "--slower", *whole))[1]
+    assert "percentiles are within 1 %" in (await command("agents", "--slower", *whole))[1]
+    nothing = ("--from", "2026-03-21", "--to", "2026-03-22")
+    out = (await command("agents", "MARS", "--slower", *nothing))[1]
+    assert out.startswith("MARS has no execution with a duration from 2026-03-21")
+    status, _, err = await command("agents", "MASR", "--slower", *DAY)
+    assert (status, "did you mean 'MARS'?" in err) == (1, True)
+
+
+async def test_executions(command: Command, apply_lines: ApplyLines) -> None:
+    await apply_lines(SLOWER)
+    longest = ("--agent", "MARS", *DAY, "--order", "longest", "--min-duration")
+    status, out, err = await command("executions", *longest, "100ms")
+    assert (status, err) == (0, "")
+    head, *rows = out.splitlines()
+    assert head.split() == ["execution", "took", "at", "status", "agent", "task"]
+    at_ = "2026-02-22T13:00:00.000Z"
+    assert [row.split() for row in rows] == [
+        ["s-59", "6.1", "s", at_, "succeeded", "MARS", "t-9"],
+        ["s-58", "200", "ms", at_, "succeeded", "MARS", "t-9"],
+    ]
+    for least in ("6s", "6000", "6000ms"):
+        found = json.loads((await command("executions", *longest, least, "--json"))[1])
+        assert [row["id"] for row in found["items"]] == ["s-59"]
+        assert not found["more"]
+    out = (await command("executions", "--limit", "1"))[1]
+    assert out.splitlines()[-1] == "there are more; --limit N shows up to N"
+    failed = json.loads((await command("executions", "--status", "failed", "--json"))[1])
+    assert [row["id"] for row in failed["items"]] == ["x-2"]
+    assert (await command("executions", "--task", "t-0"))[1] == "no execution fits these options\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--order", "longest"], "--order longest needs --agent and --from"),
+        (["--order", "longest", "--agent", "MARS"], "--order longest needs --agent and --from"),
+        (["--min-duration", "1.5"], "--min-duration '1.5': give milliseconds as a whole number"),
+        (["--min-duration", "-1"], "--min-duration '-1': give milliseconds"),
+        (["--min-duration", "NaN"], "--min-duration 'NaN': give milliseconds"),
+        (["--from", "1h", "--to", "2h"], "--from '1h': must be before --to"),
+    ],
+)
+async def test_executions_that_cannot_be_listed(
+    command: Command, words: list[str], says: str
+) -> None:
+    status, out, err = await command("executions", *words)
+    assert (status, out) == (2, "")
+    assert says in err
+
+
 async def test_builds(command: Command) -> None:
     status, out, err = await command("builds")
     assert (status, err) == (0, "")

@@ -304,7 +304,9 @@ export interface paths {
         /**
          * Slowest
          * @description The executions of an agent that took longest in a range of time, longest first, archived ones
-         *     too; those without a duration are left out. Errors are there with the scope documents.
+         *     too; those without a duration are left out. Besides them how many took longer than the p95 of
+         *     as much time right before: all of those are the list `GET /executions` with `agent`, `from`,
+         *     `to`, `minDuration` and `order=-duration`. Errors are there with the scope documents.
          */
         get: operations["slowest_api_v1_agents__name__slowest_get"];
         put?: never;
@@ -386,8 +388,8 @@ export interface paths {
         };
         /**
          * Executions
-         * @description Executions, newest first, archived ones too; those without a time come last. Errors are there
-         *     with the scope documents.
+         * @description Executions, newest first or, of one agent, the longest first; archived ones too. Those
+         *     without a time come last. Errors are there with the scope documents.
          */
         get: operations["executions_api_v1_executions_get"];
         put?: never;
@@ -842,6 +844,28 @@ export interface paths {
          *     stays named.
          */
         post: operations["acknowledge_api_v1_alerts__id__acknowledge_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Agents Comparison
+         * @description How long the executions of each agent took in a range of time, beside as much time right
+         *     before it: first the agent whose p95 rose the most, last those of few executions. Agents without
+         *     an execution in both are left out.
+         */
+        get: operations["agents_comparison_api_v1_agents_comparison_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1716,6 +1740,46 @@ export interface components {
             registered: boolean;
         };
         /**
+         * ComparedAgent
+         * @description An agent, or a name that no registered agent has (``registered`` false).
+         */
+        ComparedAgent: {
+            /**
+             * @description Executions with a duration, in the range.
+             * @default 0
+             */
+            executions: number;
+            /**
+             * @description The same in the time before.
+             * @default 0
+             */
+            executionsBefore: number;
+            /**
+             * @description Milliseconds that 95 % in the range do not exceed; null without one.
+             * @default null
+             */
+            p95: number | null;
+            /**
+             * @description The same in the time before.
+             * @default null
+             */
+            p95Before: number | null;
+            /**
+             * @description By how many percent `p95` is more than `p95Before`, rounded to one decimal; null where one of them is null, or that of before is 0.
+             * @default null
+             */
+            change: number | null;
+            /**
+             * @description The change rests on fewer than 20 executions on one of the sides, so that chance decides.
+             * @default true
+             */
+            few: boolean;
+            agentId: string | null;
+            agentName: string;
+            role: string | null;
+            registered: boolean;
+        };
+        /**
          * AgentBucket
          * @description What was done from ``start`` to before ``end``.
          */
@@ -2421,8 +2485,20 @@ export interface components {
         };
         /**
          * SlowestExecutions
-         * @description A list, or a page of one; ``nextCursor`` leads to the next page, null at the end.
+         * @description The longest first, of equal ones the newest; and what can be said of all of them.
          * @example {
+         *       "beforeFrom": "2026-02-06T00:00:00.000Z",
+         *       "from": "2026-02-07T00:00:00.000Z",
+         *       "to": "2026-02-08T00:00:00.000Z",
+         *       "percentileError": 0.01,
+         *       "executions": 214,
+         *       "executionsBefore": 198,
+         *       "p95": 7900,
+         *       "p95Before": 4100,
+         *       "change": 92.7,
+         *       "few": false,
+         *       "minDuration": 4101,
+         *       "slower": 43,
          *       "items": [
          *         {
          *           "id": "e00001",
@@ -2436,14 +2512,71 @@ export interface components {
          *           "status": "succeeded",
          *           "error": null
          *         }
-         *       ],
-         *       "nextCursor": null
+         *       ]
          *     }
          */
         SlowestExecutions: {
+            /**
+             * @description Executions with a duration, in the range.
+             * @default 0
+             */
+            executions: number;
+            /**
+             * @description The same in the time before.
+             * @default 0
+             */
+            executionsBefore: number;
+            /**
+             * @description Milliseconds that 95 % in the range do not exceed; null without one.
+             * @default null
+             */
+            p95: number | null;
+            /**
+             * @description The same in the time before.
+             * @default null
+             */
+            p95Before: number | null;
+            /**
+             * @description By how many percent `p95` is more than `p95Before`, rounded to one decimal; null where one of them is null, or that of before is 0.
+             * @default null
+             */
+            change: number | null;
+            /**
+             * @description The change rests on fewer than 20 executions on one of the sides, so that chance decides.
+             * @default true
+             */
+            few: boolean;
+            /**
+             * Format: date-time
+             * @description Start of the time before, which ends at from.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            beforeFrom: string;
+            /**
+             * Format: date-time
+             * @description UTC, millisecond precision.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description The end, which is not in the range.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            to: string;
+            /** @description How far percentiles may be off: 0.01 or 0. */
+            percentileError: number;
+            /**
+             * @description The first whole millisecond above `p95Before`: as `minDuration` of `GET /executions` it gives exactly the `slower` ones. Null without a p95 of before.
+             * @default null
+             */
+            minDuration: number | null;
+            /**
+             * @description Executions in the range that took `minDuration` or more.
+             * @default null
+             */
+            slower: number | null;
             items: components["schemas"]["ListedExecution"][];
-            /** @default null */
-            nextCursor: string | null;
         };
         /**
          * WholeExecution
@@ -3395,6 +3528,57 @@ export interface components {
              * @example 2026-02-20T12:00:00.000Z
              */
             to: string;
+        };
+        /**
+         * Comparison
+         * @description Agents with an execution in the range or in the time before. Those that got slower the most
+         *         come first, behind them those of few executions.
+         * @example {
+         *       "beforeFrom": "2026-02-06T00:00:00.000Z",
+         *       "from": "2026-02-07T00:00:00.000Z",
+         *       "to": "2026-02-08T00:00:00.000Z",
+         *       "percentileError": 0.01,
+         *       "items": [
+         *         {
+         *           "executions": 214,
+         *           "executionsBefore": 198,
+         *           "p95": 7900,
+         *           "p95Before": 4100,
+         *           "change": 92.7,
+         *           "few": false,
+         *           "agentId": "agent-ANDROMEDA",
+         *           "agentName": "ANDROMEDA",
+         *           "role": "release",
+         *           "registered": true
+         *         }
+         *       ],
+         *       "more": false
+         *     }
+         */
+        Comparison: {
+            /**
+             * Format: date-time
+             * @description Start of the time before, which ends at from.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            beforeFrom: string;
+            /**
+             * Format: date-time
+             * @description UTC, millisecond precision.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description The end, which is not in the range.
+             * @example 2026-02-20T12:00:00.000Z
+             */
+            to: string;
+            /** @description How far percentiles may be off: 0.01 or 0. */
+            percentileError: number;
+            items: components["schemas"]["ComparedAgent"][];
+            /** @description Whether there are more than `limit`. */
+            more: boolean;
         };
         /**
          * AgentSeries
@@ -5681,6 +5865,10 @@ export interface operations {
                 status?: ("succeeded" | "failed" | "archived") | null;
                 /** @description Only those with this text in their ID. */
                 q?: string | null;
+                /** @description Only those that took so many milliseconds or more: a whole number. */
+                minDuration?: number | null;
+                /** @description `-duration` has the longest first, of equal ones the newest, and leaves out those without a duration. It needs `agent` and `from`, and a range of at most 366 days. */
+                order?: "-timestamp" | "-duration";
                 /** @description A position token that publishing gave: the answer contains everything up to it. */
                 after?: string | null;
                 /** @description Seconds to wait for it; then the answer is 504. */
@@ -7671,6 +7859,100 @@ export interface operations {
             };
             /** @description Postgres or Kafka is away, or the schema is not this version's; try again. */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agents_comparison_api_v1_agents_comparison_get: {
+        parameters: {
+            query?: {
+                /** @description Start of a range of time, which is in it (ISO 8601): the figures of what was done from there on. */
+                from?: string | null;
+                /** @description End of the range, which is not in it; none = now. */
+                to?: string | null;
+                /** @description Agents, of all at most. */
+                limit?: number;
+                /** @description Also names that tasks or executions give and no registered agent has. */
+                unregistered?: boolean;
+                /** @description A position token that publishing gave: the answer contains everything up to it. */
+                after?: string | null;
+                /** @description Seconds to wait for it; then the answer is 504. */
+                timeout?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The agents. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Unchanged since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No token, or one that is not configured. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not valid; the detail says what to correct. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this token or address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Postgres or Kafka is away, or the schema is not this version's; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The statistics did not reach the position token in time. */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_stream.api.openapi.examples_over_time import COMPARED
+
 AGENT: dict[str, Any] = {
     "agentId": "agent-ANDROMEDA",
     "agentName": "ANDROMEDA",
@@ -90,7 +92,7 @@ EXECUTION: dict[str, Any] = {
     "error": None,
 }
 EXECUTIONS = {"items": [EXECUTION], **ENDS}
-SLOWEST = {"items": [EXECUTION], "nextCursor": None}
+SLOWEST = {**COMPARED, "minDuration": 4101, "slower": 43, "items": [EXECUTION]}
 TASK_WITH_EXECUTIONS = {
     **TASK,
     "dependencies": [],

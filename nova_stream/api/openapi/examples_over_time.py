@@ -44,6 +44,34 @@ AGENTS = {
     "prevCursor": None,
 }
 AGENT = {**_RANGE, **_ERROR, **_AGENT}
+_SIDES = {
+    "executions": 214,
+    "executionsBefore": 198,
+    "p95": 7900,
+    "p95Before": 4100,
+    "change": 92.7,
+    "few": False,
+}
+_DAY = {
+    "beforeFrom": "2026-02-06T00:00:00.000Z",
+    "from": "2026-02-07T00:00:00.000Z",
+    "to": "2026-02-08T00:00:00.000Z",
+    "percentileError": 0.01,
+}
+COMPARED = {**_DAY, **_SIDES}
+COMPARISON = {
+    **_DAY,
+    "items": [
+        {
+            **_SIDES,
+            "agentId": "agent-ANDROMEDA",
+            "agentName": "ANDROMEDA",
+            "role": "release",
+            "registered": True,
+        }
+    ],
+    "more": False,
+}
 BUILDS = {**_RANGE, **_BUILD_FIGURES}
 AGENT_SERIES = {
     **_RANGE,

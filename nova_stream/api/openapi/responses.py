@@ -27,6 +27,8 @@ from nova_stream.storage.lists.rows import (
     WholeExecution,
 )
 from nova_stream.storage.lists.search import HitGroup
+from nova_stream.storage.lists.slowest import SlowestExecutions
+from nova_stream.storage.stats.compared import Comparison
 from nova_stream.storage.stats.engagement_rows import Engagement
 from nova_stream.storage.stats.explain_rows import Explanation
 from nova_stream.storage.stats.history import AgentHistory, BuildHistory
@@ -143,7 +145,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "TaskList": (Page[ListedTask], examples.TASKS),
     "TaskWithExecutions": (TaskWithExecutions, examples.TASK_WITH_EXECUTIONS),
     "ExecutionList": (Page[ListedExecution], examples.EXECUTIONS),
-    "SlowestExecutions": (Items[ListedExecution], examples.SLOWEST),
+    "SlowestExecutions": (SlowestExecutions, examples.SLOWEST),
     "WholeExecution": (WholeExecution, examples.WHOLE_EXECUTION),
     "UserList": (Page[ListedUser], examples.USERS),
     "ListedUser": (ListedUser, examples.USER),
@@ -164,6 +166,7 @@ _SCHEMAS: dict[str, tuple[Any, Any]] = {
     "Engagement": (Engagement, operation.ENGAGEMENT),
     "AgentsRange": (AgentsRange, over_time.AGENTS),
     "AgentRange": (AgentRange, over_time.AGENT),
+    "Comparison": (Comparison, over_time.COMPARISON),
     "AgentSeries": (AgentSeries, over_time.AGENT_SERIES),
     "BuildsRange": (BuildsRange, over_time.BUILDS),
     "BuildSeries": (BuildSeries, over_time.BUILD_SERIES),

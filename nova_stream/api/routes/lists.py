@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,16 +10,24 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from nova_stream.api.auth.needs import needs, sees_documents
 from nova_stream.api.budget.budget import PAGE, within
 from nova_stream.api.csv_table import columns_of, csv_table
-from nova_stream.api.cursors import ListId, decode_page, encode_page
+from nova_stream.api.cursors import (
+    ListId,
+    decode_longest,
+    decode_page,
+    encode_longest,
+    encode_page,
+)
 from nova_stream.api.openapi import links
 from nova_stream.api.openapi.responses import Page, answer, listed
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.paging import PageCursor, Since, Until, open_range, text
-from nova_stream.api.parameters import NO_NUL, several
+from nova_stream.api.parameters import NO_NUL, bad_parameter, several
+from nova_stream.api.ranges import range_of
 from nova_stream.api.state import PREFIX, services_of
 from nova_stream.events.change import TASK_STATUSES, BuildStatus
 from nova_stream.storage.lists import catalogue
 from nova_stream.storage.lists.catalogue import Listing
+from nova_stream.storage.lists.longest import read_longest
 from nova_stream.storage.lists.read import read_page
 from nova_stream.storage.lists.rows import ExecutionStatus
 from nova_stream.storage.lists.statements import Question
@@ -54,6 +63,23 @@ _ExecutionStatus = Annotated[
 ]
 
 
+_MinDuration = Annotated[
+    int | None,
+    Query(
+        alias="minDuration",
+        ge=0,
+        le=2**53,
+        description="Only those that took so many milliseconds or more: a whole number.",
+        examples=[4101],
+    ),
+]
+_Order = Annotated[
+    Literal["-timestamp", "-duration"],
+    Query(
+        description="`-duration` has the longest first, of equal ones the newest, and leaves out "
+        "those without a duration. It needs `agent` and `from`, and a range of at most 366 days."
+    ),
+]
 _IdPart = Annotated[str | None, text("Only those with this text in their ID.")]
 _PartOfBuild = Annotated[str | None, text("Only those with this text in ID or `prdName`.")]
 _PartOfTask = Annotated[
@@ -86,25 +112,51 @@ class _Paging:
         self.bounds = Bounds(limit, PAGE.row_bytes)
         self.name = request.url.path.rpartition("/")[2]
         self.list = ListId(self.name)
-        self.cursor = decode_page(self.list, cursor)
+        self._cursor = cursor
+        self._times = (start, end)
         self.range = open_range(start, end)
         self.csv = (form or _preferred(request.headers.get("accept", ""))) == "csv"
 
     async def answer(self, listing: Listing, q: str | None, **filters: str | None) -> Response:
         """The page of ``listing`` that was asked for; None is no filter."""
+        question = self._question(listing, q, filters)
+        place = decode_page(self.list, self._cursor)
+        async with services_of(self.request).database.connection() as connection:
+            found = await read_page(connection, question, self.bounds, place)
+        before = encode_page(self.list, found.prev)
+        page = Page(found.rows, encode_page(self.list, found.next), prev_cursor=before)
+        return self._shown(page, question)
+
+    async def longest(self, q: str | None, **filters: str | None) -> Response:
+        """As ``answer``, of executions by how long they took."""
+        if filters["agent"] is None:
+            raise bad_parameter("order", "-duration needs agent: the list of one agent")
+        if range_of(*self._times) is None:
+            raise bad_parameter("order", "-duration needs from: the start of a range")
+        question = self._question(catalogue.EXECUTIONS, q, filters)
+        list_ = ListId(f"{self.name} by duration")
+        place = decode_longest(list_, self._cursor)
+        async with services_of(self.request).database.connection() as connection:
+            found = await read_longest(connection, question, self.bounds, place)
+        before = encode_longest(list_, found.prev)
+        page = Page(found.rows, encode_longest(list_, found.next), prev_cursor=before)
+        return self._shown(page, question)
+
+    def _question(
+        self, listing: Listing, q: str | None, filters: Mapping[str, str | None]
+    ) -> Question:
         documents = sees_documents(self.request)
         given = {name: value for name, value in filters.items() if value is not None}
         if q is not None:
             given["q" if documents else "id"] = q
-        question = Question(listing, given, self.range, documents)
-        async with services_of(self.request).database.connection() as connection:
-            found = await read_page(connection, question, self.bounds, self.cursor)
-        before = encode_page(self.list, found.prev)
-        page = Page(found.rows, encode_page(self.list, found.next), prev_cursor=before)
+        return Question(listing, given, self.range, documents)
+
+    def _shown(self, page: Page[Any], question: Question) -> Response:
         if not self.csv:
             return answer(page)
-        table = csv_table(columns_of(listing.kind, documents=documents), found.rows)
-        return Response(table, media_type="text/csv", headers=self._headers(page))
+        columns = columns_of(question.listing.kind, documents=question.documents)
+        headers = self._headers(page)
+        return Response(csv_table(columns, page.items), media_type="text/csv", headers=headers)
 
     def _headers(self, page: Page[Any]) -> dict[str, str]:
         """A name for the file, and the neighbours' addresses (RFC 8288)."""
@@ -168,11 +220,17 @@ async def executions(
     agent: _Agent = None,
     status: _ExecutionStatus = None,
     q: _IdPart = None,
+    min_duration: _MinDuration = None,
+    order: _Order = "-timestamp",
 ) -> Response:
-    """Executions, newest first, archived ones too; those without a time come last. Errors are there
-    with the scope documents.
+    """Executions, newest first or, of one agent, the longest first; archived ones too. Those
+    without a time come last. Errors are there with the scope documents.
     """
     given = {"task": task, "build": build, "agent": agent, "status": status}
+    if min_duration is not None:
+        given["minDuration"] = str(min_duration)
+    if order == "-duration":
+        return await asked.longest(q, **given)
     return await asked.answer(catalogue.EXECUTIONS, q, **given)
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from nova_stream.api.auth.needs import needs, sees_documents
 from nova_stream.api.budget.budget import PAGE, within
-from nova_stream.api.openapi.responses import Items, answer, answers
+from nova_stream.api.openapi.responses import answer, answers
 from nova_stream.api.own_writes import own_writes
 from nova_stream.api.parameters import bad_parameter, in_path_or_query
 from nova_stream.api.ranges import From, To, range_of
@@ -42,7 +42,9 @@ async def slowest(
     unregistered: Unregistered = False,
 ) -> Response:
     """The executions of an agent that took longest in a range of time, longest first, archived ones
-    too; those without a duration are left out. Errors are there with the scope documents.
+    too; those without a duration are left out. Besides them how many took longer than the p95 of
+    as much time right before: all of those are the list `GET /executions` with `agent`, `from`,
+    `to`, `minDuration` and `order=-duration`. Errors are there with the scope documents.
     """
     asked = range_of(start, to)
     if asked is None:
@@ -60,4 +62,4 @@ async def slowest(
             )
     if found is None:
         raise unknown_agent(unregistered=unregistered)
-    return answer(Items(found))
+    return answer(found)

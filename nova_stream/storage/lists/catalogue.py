@@ -100,7 +100,7 @@ EXECUTIONS = Listing(
     ListedExecution,
     "executions",
     "timestamp",
-    "task_id, agent, doc, error",
+    "task_id, agent, doc, error, duration",
     "t.id, t.task_id, t.agent, t.duration, t.timestamp, t.doc IS NULL AS archived, t.model, "
     f"t.gates_passed, {_EXECUTION_STATUS.format('t')} AS status",
     "t.error",
@@ -110,6 +110,7 @@ EXECUTIONS = Listing(
         "agent": Filter("w.agent = {value}", "order"),
         # Documents are read for it.
         "status": Filter(f"({_EXECUTION_STATUS.format('w')}) = {{value}}", walk=2000),
+        "minDuration": Filter("w.duration >= {value}::numeric"),
         "q": contains("w.id"),
         "id": contains("w.id"),
     },

@@ -148,6 +148,18 @@ async def agent_series(
     return AgentSeries(agent_name=name, items=items, percentile_error=error, **times, **names)
 
 
+async def executions_by(connection: Connection, asked: Range, name: str | None = None) -> _Found:
+    """The executions of a range by agent, or those of one agent, with ``timed`` and
+    ``percentiles``. Needs a snapshot.
+    """
+    who = [] if name is None else [name]
+    if asked.days is None:
+        statement = sql.EXECUTIONS if name is None else sql.EXECUTIONS_OF
+        return await _by_key(connection, statement, *asked, *who)
+    statement = sql.LONG_EXECUTIONS if name is None else sql.LONG_AGENT
+    return await _long(connection, statement, *asked, *asked.days, *who)
+
+
 async def builds_range(connection: Connection, asked: Range) -> BuildsRange:
     """The builds that ended in a range."""
     found = await _by_key(connection, sql.BUILDS, *asked)

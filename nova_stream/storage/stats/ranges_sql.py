@@ -166,6 +166,10 @@ AGENT = (_tasks(_ONE, _NAMED) + "()", _executions(_ONE, _NAMED) + "()")
 #: and the rows of all other times. As AGENTS with the names $5, and of the name $5.
 LONG_AGENTS = _counted("", f"{_COUNTED} WHERE key = ANY ($5::text[]){_ALL_COUNTED}")
 LONG_AGENT = _counted("WHERE agent = $5", _COUNTED)
+#: Executions alone: of every name there is, and of the name $3; the latter by its name, too.
+EXECUTIONS = _executions(_ALL) + "agent_name"
+LONG_EXECUTIONS = _counted("", _COUNTED)
+EXECUTIONS_OF = _executions(_ALL, _NAMED) + "agent_name"
 
 
 class Series(NamedTuple):

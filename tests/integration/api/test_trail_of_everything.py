@@ -64,6 +64,7 @@ UNTOLD = {
     "status": _LOOKS,
     "agents": _LOOKS,
     "builds": _LOOKS,
+    "executions list": _LOOKS,
     "logs": "reads the files that dev leaves",
     "trail": _LOOKS,
     "tokens list": _LOOKS,

@@ -37,6 +37,11 @@ SELECT r ->> 'id', 1, 0, now(), 0, 0, CASE WHEN (r ->> 'gone')::bool THEN now() 
         THEN r - 'gone' - 'archived' END{values}
 FROM jsonb_array_elements($1::text::jsonb) r
 """
+#: Of columns that are no text.
+_CASTS = {
+    "duration": "::numeric",
+    **dict.fromkeys(("started_at", "created_at", "timestamp", "last_active_at"), "::timestamptz"),
+}
 
 
 class Kind(NamedTuple):
@@ -111,18 +116,22 @@ KINDS = {
     "executions": Kind(
         catalogue.EXECUTIONS,
         "timestamp",
-        ("task_id", "agent", "timestamp"),
+        ("task_id", "agent", "duration", "timestamp"),
         {
             "taskId": _of(None, *_TASK_IDS),
             "agent": _of(*_AGENTS),
             "archived": _of(False, True),
             "error": _of(None, "", "it broke"),
+            "duration": _of(None, 0, 7, 7.5, 8, 1000),
         },
         {
             "task": lambda row, value, _: row["taskId"] == value,
             "build": _build_of,
             "agent": lambda row, value, _: row["agent"] == value,
             "status": lambda row, value, _: _came_to(row) == value,
+            "minDuration": lambda row, value, _: (
+                row["duration"] is not None and row["duration"] >= int(value)
+            ),
         },
         _contains("id"),
         {
@@ -130,6 +139,7 @@ KINDS = {
             "build": _BUILD_IDS,
             "agent": _AGENTS,
             "status": ["succeeded", "failed", "archived"],
+            "minDuration": ["0", "8", "2000"],
         },
     ),
     "activity": Kind(
@@ -204,7 +214,7 @@ async def _store(connection: Connection, kind: Kind, rows: list[Row]) -> None:
         typed="".join(f", {column}" for column in columns),
         values="".join(
             f", CASE WHEN NOT (r ->> 'gone')::bool THEN (r ->> '{_camel(column)}')"
-            f"{'::timestamptz' if column == kind.listing.time else ''} END"
+            f"{_CASTS.get(column, '')} END"
             for column in columns
         ),
     )
@@ -321,7 +331,7 @@ SELECT 'u' || n, {_AT}, {_AT}, {_MARKED},
 FROM generate_series(1, {_MANY}) n
 """
 _RARE = {"build": "b7", "task": "t7", "agent": "A1", "status": "ready", "tier": "none", "user": "x"}
-_RARE |= {"eventType": "none", "q": "77"}
+_RARE |= {"eventType": "none", "q": "77", "minDuration": str(2**53)}
 _RARE["eventType"] = "none"
 _TEXTS_OF_MANY = ["fix", "fix 77", "t77", "none", "lumen 3"]
 

@@ -26,7 +26,7 @@ def test_a_group_alone_shows_its_list(
     assert told[0][0] == 1  # it has looked, and Postgres does not answer
 
 
-@pytest.mark.parametrize("group", ["capture", "executions", "topics"])
+@pytest.mark.parametrize("group", ["capture", "topics"])
 def test_a_group_without_a_list_shows_its_help(
     group: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,12 +59,12 @@ export function until(time, now) {
   return left < 1000 ? "now" : `in ${roughly(left)}`;
 }
 
-/** Today's times as a clock shows them, others with their day, and their year where it may be another one; in the reader's own time zone. */
+/** Times of the day of ``now`` as a clock shows them, others with their day, and their year where it may be another one; in the reader's own time zone. */
 export function when(time, now) {
   if (!time) return NOTHING;
   const at = new Date(time);
   const passed = Math.abs(now - at);
-  if (passed < 12 * 3_600_000) return clockTime.format(at);
+  if (at.toDateString() === new Date(now).toDateString()) return clockTime.format(at);
   return (now && passed > 300 * 86_400_000 ? yearTime : dayTime).format(at);
 }
 

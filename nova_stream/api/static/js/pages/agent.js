@@ -3,7 +3,7 @@
 import { useParameters, withParameters } from "../address.js";
 import { duration, integer, NOTHING, percent } from "../format.js";
 import { html, useMemo } from "../lib.js";
-import { Ago, Badge } from "../parts/common.js";
+import { Ago, Badge, Section } from "../parts/common.js";
 import { Id } from "../parts/copy.js";
 import { OverTime, TASK_AXES, TASKS } from "../parts/over_time.js";
 import { Instead, Page, Stale } from "../parts/page.js";
@@ -49,6 +49,8 @@ export function Agent({ params }) {
   const agent = rowOf(name, asked.data.value);
   const parameters = useMemo(() => ({ name, unregistered: "true" }), [name]);
   const figure = query.figure || "totalTasks";
+  const range = { since: query.since, from: query.from, to: query.to };
+  const ranged = Object.values(range).some(Boolean);
   const others = asked.data.value?.otherAgentIds || [];
   return html`
     <${Page} title=${nameOf({ agentName: name })} crumbs=${[["/agents", "Agents"]]} note=${agent?.role}
@@ -57,9 +59,9 @@ export function Agent({ params }) {
       ${agent && html`
         <${Stale} resource=${asked} />
         ${others.length > 0 && html`<p class="note">Other agents have this name, too: ${others.map((id) => html`<code key=${id}>${id}</code> `)}</p>`}
-        <${Cards} agent=${agent} histories=${histories} />
+        <${Section} id="all-time" title="Of all time"><${Cards} agent=${agent} histories=${histories} /><//>
         ${agent.agentId && html`<p class="ways">ID <${Id} id=${agent.agentId} /></p>`}
-        <p class="ways">All of its ${WAYS.map(([address, title], place) => html`${place > 0 && " · "}<a key=${address} href=${withParameters(address, { agent: name })}>${title}</a>`)}</p>
+        <p class="ways">${ranged ? "In this time its" : "All of its"} ${WAYS.map(([address, title], place) => html`${place > 0 && " · "}<a key=${address} href=${withParameters(address, { agent: name, ...range })}>${title}</a>`)}</p>
         <${OverTime} id="over-time" title="Over time" path="/api/v1/agent/series" parameters=${parameters} figures=${TASKS} axes=${TASK_AXES} usual="1d" />
         <${Slowest} name=${name} />
         <${Explanation} name=${name} figure=${figure} choose=${(key) => change({ figure: key === "totalTasks" ? null : key, cursor: null }, true)} />`}

@@ -5,6 +5,8 @@ import { duration, integer, NOTHING, percent, plural } from "../format.js";
 import { html, useLocation } from "../lib.js";
 import { Ago, Badge, Empty, Figure, Waiting } from "../parts/common.js";
 import { Filter, FilterChoice } from "../parts/filter.js";
+import { changeColumn } from "../parts/before.js";
+import { agentOf, useCompared, useLastDay } from "../parts/compared.js";
 import { Page } from "../parts/page.js";
 import { RangePicker } from "../parts/range.js";
 import { Bars } from "../parts/sparks.js";
@@ -74,12 +76,14 @@ export function Agents() {
   const { query } = useParameters();
   const { route } = useLocation();
   const histories = useHistories();
+  const compared = useCompared(useLastDay(), "");
   const columns = [
     ...COLUMNS.map((column) => (column.kind === "number figure" ? { ...column, attributes: (agent) => ({
       title: "What is this made of?",
       "data-zero": agent[column.key] ? undefined : "true",
       onClick: () => route(toAgent(agent.agentName, { figure: column.key })),
     }) } : column)),
+    changeColumn((agent) => compared.get(agentOf(agent))),
     { key: "history", title: "Attempts, 12 h", note: "from activities", label: "Attempts, 12 h, from activities", kind: "history", sorted: false, cell: (agent) => html`<${History} buckets=${histories.get(agent.agentName)} />` },
   ];
   const sort = useSort(columns, "agentName");
@@ -104,6 +108,7 @@ export function Agents() {
         published, for example with <code>nova-stream publish FILE</code>.<//>`}
       ${!ranged && all > 0 && rows.length === 0 && html`<${Empty}>No agent fits these filters.<//>`}
       ${!ranged && rows.length > 0 && html`
+        <p class="note">Figures of all time; <strong>Change of p95</strong> is of the durations in the last 24 hours against the 24 hours before. Fewer than 20 executions on a side are few: chance decides, so they come last.</p>
         <${Table} name="agents" label="Agents" columns=${columns} rows=${rows} keyOf=${agentKey} sort=${sort} />
         <div class="pager"><${Save} name="agents" columns=${columns} rows=${rows} /></div>`}
     <//>`;

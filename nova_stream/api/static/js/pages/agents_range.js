@@ -2,9 +2,10 @@
 
 import { toAgent, useParameters, withParameters } from "../address.js";
 import { duration, integer, NOTHING, percent } from "../format.js";
-import { html, useMemo } from "../lib.js";
-import { before, Change, changeOf } from "../parts/before.js";
+import { html } from "../lib.js";
+import { beforeWords, changeColumn } from "../parts/before.js";
 import { Empty } from "../parts/common.js";
+import { agentOf, useCompared } from "../parts/compared.js";
 import { useLast, useRange } from "../parts/over_time.js";
 import { Instead, Stale } from "../parts/page.js";
 import { Save } from "../parts/save.js";
@@ -13,14 +14,13 @@ import { useResource } from "../resources.js";
 import { nameOf } from "./agents.js";
 
 const EVERY = 10_000; // milliseconds
-const BEFORE = 60_000; // what is over changes seldom
 
 function figure(key, title, text) {
   return { key, title, kind: "number", value: (row) => row[key], cell: (row) => (row[key] === null ? NOTHING : text(row[key])), attributes: (row) => ({ "data-zero": row[key] ? undefined : "true" }) };
 }
 
-/** The address of the agent's page carries the range on; ``past`` has the p95 of the time before. */
-function columnsOf(query, past) {
+/** The address of the agent's page carries the range on; ``compared`` has each beside the time before. */
+function columnsOf(query, compared) {
   const range = { since: query.since, from: query.from, to: query.to };
   return [
     { key: "agentName", title: "Agent", value: nameOf, cell: (row) => html`<a href=${toAgent(row.agentName, range)}>${nameOf(row)}</a><span class="role">${row.role || "\u00a0"}</span>` },
@@ -31,12 +31,10 @@ function columnsOf(query, past) {
     figure("avgDuration", "Mean", duration),
     figure("p50Duration", "p50", duration),
     figure("p95Duration", "p95", duration),
-    { key: "p95Change", title: "Change of p95", kind: "number", value: (row) => changeOf(row.p95Duration, past.get(keyOf(row))), cell: (row) => html`<${Change} now=${row.p95Duration} then=${past.get(keyOf(row))} />` },
+    changeColumn((row) => compared.get(agentOf(row))),
     figure("p99Duration", "p99", duration),
   ];
 }
-
-const keyOf = (row) => `${row.agentId}/${row.agentName}`;
 
 const pathOf = (range) => withParameters("/api/v1/agents/stats", { unregistered: "true", ...range });
 
@@ -46,9 +44,8 @@ export function AgentsInRange() {
   const key = `${query.since} ${query.from} ${query.to}`;
   const asked = useResource(pathOf(range), EVERY, "stats");
   const answer = useLast(asked, key);
-  const earlier = useLast(useResource(pathOf(before(range)), BEFORE, "stats"), key);
-  const past = useMemo(() => new Map((earlier?.items || []).map((row) => [keyOf(row), row.p95Duration])), [earlier]);
-  const columns = columnsOf(query, past);
+  const compared = useCompared(range, key);
+  const columns = columnsOf(query, compared);
   const sort = useSort(columns, "agentName");
   if (!answer) return html`<${Instead} resource=${asked} what="What the agents did" />`;
   const words = (query.q || "").toLowerCase();
@@ -56,11 +53,11 @@ export function AgentsInRange() {
   return html`
     <div class="list spaced">
       <${Stale} resource=${asked} />
-      <p class="note">Only what finished in this time counts, and success is the share of it that is done. All agents together: ${integer(answer.overall.completedTasks)} done, ${integer(answer.overall.failedTasks)} failed, p95 ${duration(answer.overall.p95Duration)}. The change of p95 is against the same length of time just before.</p>
+      <p class="note">Only what finished in this time counts, and success is the share of it that is done. All agents together: ${integer(answer.overall.completedTasks)} done, ${integer(answer.overall.failedTasks)} failed, p95 ${duration(answer.overall.p95Duration)}. The change of p95 is against ${beforeWords(range)}; where either side has fewer than 20 executions they are few, chance decides, and the agent comes last.</p>
       <${SortList} columns=${columns} sort=${sort} label="Order of the agents" />
       ${rows.length === 0
         ? html`<${Empty}>No agent fits these filters.<//>`
-        : html`<${Table} name="agents in-range" label="Agents" columns=${columns} rows=${rows} keyOf=${keyOf} sort=${sort} />
+        : html`<${Table} name="agents in-range" label="Agents" columns=${columns} rows=${rows} keyOf=${agentOf} sort=${sort} />
             <div class="pager"><${Save} name="agents" columns=${columns} rows=${rows} /></div>`}
     </div>`;
 }

@@ -1,10 +1,10 @@
-// All executions, newest first, archived ones too.
+// All executions, newest first or of an agent the longest first, archived ones too.
 
-import { toAgent, toExecution, toTask } from "../address.js";
+import { toAgent, toExecution, toTask, useParameters } from "../address.js";
 import { duration, NOTHING } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Badge } from "../parts/common.js";
-import { Filter, FilterChoice } from "../parts/filter.js";
+import { Ago, Badge, Empty } from "../parts/common.js";
+import { Filter, FilterChoice, FilterList } from "../parts/filter.js";
 import { Page } from "../parts/page.js";
 import { List, useList } from "../parts/paging.js";
 import { RangePicker } from "../parts/range.js";
@@ -23,10 +23,28 @@ export const EXECUTION = {
   error: { key: "error", title: "Error", kind: "text", value: (row) => row.error, cell: (row) => row.error || "" },
 };
 
-const COLUMNS = [EXECUTION.id, EXECUTION.status, EXECUTION.agent, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
+const SORTED = new Set([EXECUTION.duration, EXECUTION.timestamp]);
+const COLUMNS = [EXECUTION.id, EXECUTION.status, EXECUTION.agent, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error]
+  .map((column) => (SORTED.has(column) ? column : { ...column, sorted: false }));
+
+const LONGEST = "-duration";
+const ORDERS = [[LONGEST, "Longest first"]];
+
+/** The titles of two columns choose the order. */
+function useOrder() {
+  const { query, change } = useParameters();
+  const longest = query.order === LONGEST;
+  const choose = (column) => change({ order: column === EXECUTION.duration ? LONGEST : null, cursor: null });
+  return { sort: { key: longest ? "duration" : "timestamp", down: true, choose }, lacks: longest && !(query.agent && (query.since || query.from)) };
+}
+
+function Ordered({ sort }) {
+  const list = useList("/api/v1/executions", ["status", "agent", "task", "build", "q", "minDuration", "order"], "stats or documents");
+  return html`<${List} list=${list} what="Executions" none="No executions yet." name="executions" columns=${COLUMNS} sort=${sort} />`;
+}
 
 export function Executions() {
-  const list = useList("/api/v1/executions", ["status", "agent", "task", "build", "q"], "stats or documents");
+  const { sort, lacks } = useOrder();
   return html`
     <${Page} title="Executions">
       <div class="filters">
@@ -35,8 +53,12 @@ export function Executions() {
         <${Filter} name="agent" label="Agent" />
         <${Filter} name="task" label="Task (ID)" />
         <${Filter} name="build" label="Build (ID)" />
+        <${Filter} name="minDuration" label="Took at least (ms)" />
         <${RangePicker} />
+        <${FilterList} name="order" label="Order" options=${ORDERS} all="Newest first" />
       </div>
-      <${List} list=${list} what="Executions" none="No executions yet." name="executions" columns=${COLUMNS} />
+      ${lacks
+        ? html`<${Empty}>The longest first are those of one agent in a range of time: name the agent and choose a time above.<//>`
+        : html`<${Ordered} sort=${sort} />`}
     <//>`;
 }

@@ -13,7 +13,7 @@ const FIGURES = [
   ["totalTasks", "All tasks"],
   ["completedTasks", "Done"],
   ["failedTasks", "Failed"],
-  ["successRate", "Success"],
+  ["successRate", "Success, of all tasks"],
   ["avgDuration", "Avg duration"],
   ["lastActive", "Last active"],
 ];

@@ -12,6 +12,7 @@ import { agents, builds, buildStats, byStart, overview } from "../state.js";
 import { Feed } from "./activity.js";
 import { OpenAlerts } from "./alerts.js";
 import { COLUMNS } from "./builds.js";
+import { SlowerAgents } from "./slower.js";
 import { StreamTiles } from "./stream.js";
 import { ACTIVE } from "./tasks.js";
 
@@ -69,6 +70,7 @@ export function Overview() {
         <${Section} id="stream" title="Stream" tools=${all("/stream", "More")}><${StreamTiles} /><//>
         <${Section} id="alerts" title="Alerts" tools=${all("/alerts", "All alerts")}><${OpenAlerts} /><//>
       </div>
+      <${SlowerAgents} />
       <div class="pair">
         <${Section} id="builds" title="Newest builds" tools=${all("/builds", "All builds")}><${NewestBuilds} /><//>
         <${Section} id="activity" title="Activity" tools=${all("/activity", "All activity")}><${Feed} /><//>

@@ -1,9 +1,9 @@
-// The executions of an agent that took longest in the range that its page shows.
+// What an agent took longest for in the range that its page shows, beside as much time before.
 
 import { withParameters } from "../address.js";
-import { duration } from "../format.js";
+import { duration, integer, plural } from "../format.js";
 import { html } from "../lib.js";
-import { before, changeOf, Percent } from "../parts/before.js";
+import { beforeWords, Percent } from "../parts/before.js";
 import { Section } from "../parts/common.js";
 import { useLast, useRange } from "../parts/over_time.js";
 import { Instead, Stale } from "../parts/page.js";
@@ -16,31 +16,39 @@ const EVERY = 10_000; // milliseconds
 const ROWS = 20;
 const COLUMNS = [EXECUTION.id, EXECUTION.status, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
 
-function Compared({ name, range }) {
-  const unregistered = "true";
-  const asked = (times) => useResource(withParameters("/api/v1/agent/stats", { name, unregistered, ...times }), EVERY, "stats");
-  const now = useLast(asked(range), name);
-  const then = useLast(asked(before(range)), name);
-  if (!now || !then || now.p95Duration === null) return null;
+/** How the range compares with the time before; ``slower`` of its executions are counted as the list has them. */
+function Compared({ answer }) {
+  const { p95, p95Before, executions, executionsBefore, slower, minDuration, few, percentileError } = answer;
+  if (p95 === null) return null;
+  const earlier = beforeWords(answer);
+  if (minDuration === null) {
+    return html`<p class="note compared">p95 ${duration(p95)}; ${earlier} has no execution with a duration to compare it with.</p>`;
+  }
   return html`
-    <p class="note compared">p95 ${duration(now.p95Duration)}, ${changeOf(now.p95Duration, then.p95Duration) === null
-      ? "with no execution in the same length of time just before to compare it with."
-      : html`against ${duration(then.p95Duration)} in the same length of time just before: <${Percent} now=${now.p95Duration} then=${then.p95Duration} />`}</p>`;
+    <p class="compared">p95 was <strong>${duration(p95Before)}</strong> ${earlier} (${plural(executionsBefore, "execution")}), now <strong>${duration(p95)}</strong>: <${Percent} now=${p95} then=${p95Before} />.
+      ${" "}<strong>${integer(slower)} of ${plural(executions, "execution")}</strong> took longer than the p95 before (${integer(minDuration)} ms or more).
+      ${few && " There are few executions on a side, so that chance decides."}${percentileError ? " Percentiles are accurate to within 1 %." : ""}</p>`;
 }
 
 export function Slowest({ name }) {
   const range = useRange("1d");
   const asked = useResource(withParameters("/api/v1/agent/slowest", { name, unregistered: "true", limit: ROWS, ...range }), EVERY, "stats or documents");
   const answer = useLast(asked, name);
+  const least = answer?.slower ? answer.minDuration : null;
+  const title = answer?.minDuration === null ? "Slowest executions of this time" : "Slower than before";
+  const rows = (answer?.items || []).filter((row) => least === null || row.duration >= least);
+  const list = answer && withParameters("/executions", { agent: name, from: answer.from, to: answer.to, minDuration: least, order: "-duration" });
   return html`
-    <${Section} id="slowest" title="Slowest executions of this time">
+    <${Section} id="slowest" title=${title}>
       ${!answer && html`<${Instead} resource=${asked} what="The slowest executions" />`}
       ${answer && html`
         <${Stale} resource=${asked} />
-        <${Compared} name=${name} range=${range} />
-        ${answer.items.length === 0
+        <${Compared} answer=${answer} />
+        ${answer.slower === 0 && rows.length > 0 && html`<p class="note">The slowest ones of this time:</p>`}
+        ${rows.length === 0
           ? html`<p class="empty">No execution with a duration in this time.</p>`
-          : html`<${Table} name="executions" label="Slowest executions" columns=${COLUMNS} rows=${answer.items} keyOf=${(row) => row.id} />
-              <div class="pager"><p class="note">${answer.items.length < ROWS ? `${answer.items.length} in all` : `The ${ROWS} slowest`}</p><${Save} name="slowest" columns=${COLUMNS} rows=${answer.items} /></div>`}`}
+          : html`<${Table} name="executions" label="Slowest executions" columns=${COLUMNS} rows=${rows} keyOf=${(row) => row.id} />
+              <div class="pager"><a href=${list}>${least === null ? `All ${plural(answer.executions, "execution")} of this time, longest first` : `All ${integer(answer.slower)} that took longer, longest first`}</a>
+                <${Save} name="slowest" columns=${COLUMNS} rows=${rows} /></div>`}`}
     <//>`;
 }

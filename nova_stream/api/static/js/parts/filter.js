@@ -26,12 +26,12 @@ export function Filter({ name = "q", label }) {
 }
 
 /** A list of which one, or all, is chosen; for more than fit beside one another. */
-export function FilterList({ name, label, options }) {
+export function FilterList({ name, label, options, all = "All" }) {
   const { query, change } = useParameters();
   return html`
     <label class="filter"><span>${label}</span>
       <select value=${query[name] || ""} onChange=${(event) => change({ [name]: event.target.value || null, cursor: null })}>
-        <option value="">All</option>
+        <option value="">${all}</option>
         ${options.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
       </select></label>`;
 }

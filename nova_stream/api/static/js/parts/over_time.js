@@ -7,8 +7,8 @@ import { useResource } from "../resources.js";
 import { now } from "../state.js";
 import { Section } from "./common.js";
 import { Instead, Stale } from "./page.js";
-import { Plot } from "./plot.js";
-import { RangePicker, rangeOf } from "./range.js";
+import { highestWhole, Plot } from "./plot.js";
+import { RangePicker, rangeOf, zone } from "./range.js";
 import { Save } from "./save.js";
 
 const HEIGHT = 300;
@@ -17,8 +17,6 @@ const EVERY = 10_000;
 const MINUTE = 60_000;
 const BUCKETS = [["1m", 1], ["5m", 5], ["15m", 15], ["30m", 30], ["1h", 60], ["2h", 120], ["4h", 240], ["8h", 480], ["1d", 1440]];
 const POINTS = 120;
-
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** The smallest buckets that make no more points than a plot can show. */
 function bucketOf(from, to) {
@@ -79,7 +77,7 @@ function seriesOf(items, figures) {
       ...figure,
       label: figure.title,
       mark: figure.mark || (figure.text === integer ? (value) => (Number.isInteger(value) ? integer(value) : "") : figure.text),
-      range: (_plot, _low, high) => [0, Math.max(figure.least, (high || 0) * 1.1)],
+      range: (plot, _low, high, scale) => [0, Math.max(figure.least, (highestWhole(plot, scale) ?? high ?? 0) * 1.1)],
       values: items.map((item) => item[figure.key]),
     })),
   };
@@ -115,7 +113,7 @@ export function OverTime({ id, title, path, parameters = {}, figures, axes, usua
           ${children}
           <${Plot} times=${times} series=${series} range=${range} height=${HEIGHT} axes=${axesOf(axes, answer.bucket)} partial=${partial} onZoom=${zoom}
             label="${title}: ${points}" />
-          <p class="note">${points}${bucket === "1d" && answer.zone !== zone ? `, days in ${answer.zone}` : ""}; times in ${zone}${partial.size ? "; dashed where a bucket is incomplete: cut off by the range, or not over" : ""}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}. Drag over the plot to look closer.</p>
+          <p class="note">${points}${bucket === "1d" && answer.zone !== zone ? `, days in ${answer.zone}` : ""}; times in ${zone}${partial.size ? "; dashed where a bucket is incomplete: cut off by the range, or not over; what goes beyond the top there is told above and in the table" : ""}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}. Drag over the plot to look closer.</p>
           <${Table} items=${items} figures=${figures} name=${id} partial=${partial} />
         </div>`}
     <//>`;

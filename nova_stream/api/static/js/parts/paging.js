@@ -30,7 +30,7 @@ export function useList(path, filters, scope, usual = {}) {
  * The list that ``useList`` gave, as a table with its pages; ``none`` says that there are no rows,
  * ``what`` names them.
  */
-export function List({ list, what, none, good = false, name, columns, keyOf = (row) => row.id, rowAttributes = undefined }) {
+export function List({ list, what, none, good = false, name, columns, sort = null, keyOf = (row) => row.id, rowAttributes = undefined }) {
   const { query } = useParameters();
   const answer = list.data.value;
   if (!answer) return html`<${Instead} resource=${list} what=${what} />`;
@@ -39,7 +39,7 @@ export function List({ list, what, none, good = false, name, columns, keyOf = (r
       <${Stale} resource=${list} />
       ${answer.items.length === 0
         ? html`<p class="empty ${good ? "fine" : ""}">${answer.nextCursor ? "Nothing here fits these filters; the next page looks further back." : isFiltered(query) ? `No ${what.toLowerCase()} with these filters.` : none}</p>`
-        : html`<${Table} name=${name} label=${what} columns=${columns} rows=${answer.items} keyOf=${keyOf} rowAttributes=${rowAttributes} />`}
+        : html`<${Table} name=${name} label=${what} columns=${columns} rows=${answer.items} keyOf=${keyOf} sort=${sort} rowAttributes=${rowAttributes} />`}
       <${Pager} answer=${answer} rows=${answer.items} name=${name} columns=${columns} />
     </div>`;
 }

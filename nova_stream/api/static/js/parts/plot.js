@@ -20,6 +20,7 @@ const LENGTHS = [
 ];
 
 const NONE = new Set();
+const PARTIAL = "partial";
 
 /** ``range``: the first and last second of the plot, also where nothing is; ``series``: [{label, values, scale, colour (a CSS variable),
  * range, text(value), mark(value)}]; times in seconds. ``axes``: what each scale shows, by its name. ``partial``: the places of values that
@@ -58,6 +59,12 @@ export function Plot({ times, series, range, height, label, axes, onZoom, partia
   return html`
     <div class="axis-titles">${scalesOf(series).map((scale) => html`<p key=${scale}>${axes[scale]}</p>`)}</div>
     <div class="plot" ref=${place} role="img" aria-label=${label}></div>`;
+}
+
+/** The highest value on a scale that is of a whole bucket and not hidden; null without any. A bucket of a few seconds must not dwarf all others. */
+export function highestWhole(plot, scale) {
+  const lines = plot.series.flatMap((one, place) => (one.scale === scale && one.show && one.class !== PARTIAL ? [plot.data[place]] : []));
+  return lines.flat().reduce((most, value) => (value === null || value === undefined || value <= most ? most : value), null);
 }
 
 const scalesOf = (series) => [...new Set(series.map((one) => one.scale))];
@@ -112,7 +119,7 @@ function options(element, series, parts, { range, height, onZoom, partial }) {
     series: [
       { label: "Time", value: (_plot, seconds, _series, at) => (seconds === null || seconds === undefined ? NOTHING : `${day.format(seconds * 1000)}${partial.has(at) ? ", incomplete" : ""}`) },
       ...parts.map((one) => ({
-        class: "partial",
+        class: PARTIAL,
         scale: one.scale,
         stroke: colour(one.colour),
         alpha: 0.75,

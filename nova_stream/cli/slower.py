@@ -1,0 +1,122 @@
+"""Which agents got slower, and in which executions: what ``nova-stream agents --slower`` shows."""
+
+from __future__ import annotations
+
+import shlex
+from functools import partial
+from typing import TYPE_CHECKING
+
+import typer
+
+from nova_stream.cli.executions import COLUMNS, RIGHT, execution_row
+from nova_stream.cli.start import on_database
+from nova_stream.cli.tables import duration_text, print_json, print_list, print_table, printable
+
+if TYPE_CHECKING:
+    from nova_stream.settings import Settings
+    from nova_stream.storage.lists.slowest import SlowestExecutions
+    from nova_stream.storage.stats.buckets import Range
+    from nova_stream.storage.stats.compared import Compared, ComparedAgent
+
+#: More than all rows have.
+_BYTES = 2**40
+_AGENTS = ("agent", "p95 before", "p95 now", "change", "executions before", "executions now", "")
+
+
+def show_agents(
+    settings: Settings, asked: Range, limit: int, *, unregistered: bool, as_json: bool
+) -> None:
+    """All agents, the one that got slower the most first."""
+    from nova_stream.storage.stats.compared import FEW, compare_agents
+
+    read = partial(compare_agents, asked=asked, rows=limit, unregistered=unregistered)
+    found = on_database(settings, "agents", read)
+    if as_json:
+        print_json(found)
+        return
+    print_list(
+        found.items,
+        _AGENTS,
+        _agent_row,
+        as_json=False,
+        none="no agent has an execution with a time in either range",
+        more=found.more,
+        right=set(_AGENTS[1:-1]),
+    )
+    typer.echo(
+        f"now: from {found.from_} to before {found.to}; before: as much time up to it, "
+        f"from {found.before_from}"
+    )
+    if any(row.few for row in found.items):
+        typer.echo(f"few: fewer than {FEW} executions on a side, so that chance decides")
+    _tell_error(found.percentile_error)
+    worst = found.items[0] if found.items else None
+    if worst is not None and (worst.change or 0) > 0 and not worst.few:
+        typer.echo(
+            f"in which executions: nova-stream agents {shlex.quote(worst.agent_name)} --slower "
+            f"--from {found.from_} --to {found.to}"
+            + ("" if worst.registered else " --unregistered")
+        )
+
+
+def show_executions(
+    settings: Settings,
+    name: str,
+    found: SlowestExecutions,
+    *,
+    as_json: bool,
+) -> None:
+    """How one agent's executions compare, and those of them that took longer than before."""
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(_sentence(name, found))
+    if found.min_duration is None:
+        rows = found.items
+    else:
+        least = found.min_duration
+        rows = [row for row in found.items if (row.duration or 0) >= least]
+    if rows:
+        print_table(COLUMNS, [execution_row(row) for row in rows], RIGHT)
+    _tell_error(found.percentile_error)
+    if found.slower is not None and len(rows) < found.slower:
+        typer.echo(f"these are the longest {len(rows)} of {found.slower}; --limit N shows up to N")
+
+
+def _tell_error(error: float) -> None:
+    if error:
+        typer.echo("percentiles are within 1 %, since a whole day lies in the range")
+
+
+def _sentence(name: str, found: SlowestExecutions) -> str:
+    now = f"from {found.from_} to before {found.to}"
+    if found.p95 is None:
+        return f"{printable(name)} has no execution with a duration {now}"
+    if found.min_duration is None:
+        return (
+            f"{printable(name)}: p95 is {duration_text(found.p95)} {now}, and as much time before "
+            "has no execution with a duration to compare it with; the longest are"
+        )
+    few = "; few executions, so that chance decides" if found.few else ""
+    return (
+        f"{printable(name)}: p95 was {duration_text(found.p95_before)} in as much time before "
+        f"({found.executions_before} executions), and is {duration_text(found.p95)} {now}: "
+        f"{found.slower} of {found.executions} executions took longer than the p95 before "
+        f"({found.min_duration} ms or more){few}"
+    )
+
+
+def _agent_row(row: ComparedAgent) -> tuple[object, ...]:
+    return (
+        row.agent_name,
+        duration_text(row.p95_before),
+        duration_text(row.p95),
+        _change(row),
+        row.executions_before,
+        row.executions,
+        "few" if row.few else "",
+    )
+
+
+def _change(row: Compared) -> str:
+    return "-" if row.change is None else f"{row.change:+.0f} %"
