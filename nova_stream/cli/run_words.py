@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from nova_stream.cli.tables import seconds_text
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
 def words(value: str) -> str:
     """``went_well`` as words."""
     return value.replace("_", " ")
+
+
+def how_it_was_started(run: Run) -> str:
+    """How a run was started, and as of when where somebody said so."""
+    how = words(run.how)
+    if run.trigger != "manual" or run.at is None:
+        return how
+    # Without a time it is as of when it began.
+    began = datetime.fromisoformat(run.started_at or run.scheduled_at)
+    told = abs(datetime.fromisoformat(run.at) - began) > timedelta(minutes=1)
+    return f"{how}, as of {run.at}" if told else how
 
 
 def how_it_ended(run: Run) -> str:
@@ -34,7 +46,7 @@ def overview_row(job: JobOverview) -> tuple[object, ...]:
         "paused" if job.paused else "late" if job.late else "-",
         job.next_run,
         (run.started_at or run.scheduled_at) if run else "never",
-        words(run.how) if run else "-",
+        how_it_was_started(run) if run else "-",
         how_it_ended(run) if run else "-",
         seconds_text(run.duration_ms if run else None),
         what_it_did(run) if run else "",
@@ -47,7 +59,7 @@ def run_row(run: Run) -> tuple[object, ...]:
         run.run_id,
         run.job,
         run.scheduled_at,
-        words(run.how),
+        how_it_was_started(run),
         how_it_ended(run),
         run.started_at or "-",
         seconds_text(run.duration_ms),

@@ -70,7 +70,6 @@ def show_executions(
     if as_json:
         print_json(found)
         return
-    typer.echo(_sentence(name, found))
     if found.min_duration is None:
         rows = found.items
     else:
@@ -78,6 +77,8 @@ def show_executions(
         rows = [row for row in found.items if (row.duration or 0) >= least]
     if rows:
         print_table(COLUMNS, [execution_row(row) for row in rows], RIGHT)
+    # Last, so that it stands above the prompt however long the table is.
+    typer.echo(_sentence(name, found))
     _tell_error(found.percentile_error)
     if found.slower is not None and len(rows) < found.slower:
         typer.echo(f"these are the longest {len(rows)} of {found.slower}; --limit N shows up to N")
@@ -95,14 +96,13 @@ def _sentence(name: str, found: SlowestExecutions) -> str:
     if found.min_duration is None:
         return (
             f"{printable(name)}: p95 is {duration_text(found.p95)} {now}, and as much time before "
-            "has no execution with a duration to compare it with; the longest are"
+            "has no execution with a duration to compare it with; these are the longest"
         )
     few = "; few executions, so that chance decides" if found.few else ""
     return (
         f"{printable(name)}: p95 was {duration_text(found.p95_before)} in as much time before "
         f"({found.executions_before} executions), and is {duration_text(found.p95)} {now}: "
-        f"{found.slower} of {found.executions} executions took longer than the p95 before "
-        f"({found.min_duration} ms or more){few}"
+        f"{found.slower} of {found.executions} executions took longer than the p95 before{few}"
     )
 
 

@@ -18,7 +18,7 @@ from nova_stream.events.lines import ChangeLine
 
 _LENGTH = timedelta(days=2)
 _YESTERDAY = timedelta(days=1)
-_BUILD_EVERY = timedelta(minutes=30)
+_BUILD_EVERY = timedelta(minutes=15)
 #: Between two steps of a build, on average: a build takes as long as at 20 events a second.
 _STEP_S = 0.3
 

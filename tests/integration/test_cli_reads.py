@@ -167,8 +167,8 @@ async def test_in_which_executions_an_agent_got_slower(
     await apply_lines(SLOWER)
     status, out, err = await command("agents", "MARS", "--slower", *DAY)
     assert (status, err) == (0, "")
-    said, _, *rows = out.splitlines()
-    assert "3 of 30 executions took longer than the p95 before (11 ms or more)" in said
+    _, *rows, said = out.splitlines()
+    assert "3 of 30 executions took longer than the p95 before" in said
     assert [row.split()[0] for row in rows] == ["s-59", "s-58", "s-57"]
     cut = (await command("agents", "MARS", "--slower", *DAY, "--limit", "2"))[1]
     assert cut.endswith("these are the longest 2 of 3; --limit N shows up to N\n")
@@ -176,7 +176,7 @@ async def test_in_which_executions_an_agent_got_slower(
     assert (found["slower"], found["minDuration"], len(found["items"])) == (3, 11, 30)
 
     none = ("--from", "2026-02-20T06:00", "--to", "2026-02-21T06:00")
-    assert "the longest are" in (await command("agents", "MARS", "--slower", *none))[1]
+    assert "these are the longest" in (await command("agents", "MARS", "--slower", *none))[1]
     whole = ("--from", "2026-02-22", "--to", "2026-02-23")
     assert "percentiles are within 1 %" in (await command("agents", "MARS", "--slower", *whole))[1]
     assert "percentiles are within 1 %" in (await command("agents", "--slower", *whole))[1]

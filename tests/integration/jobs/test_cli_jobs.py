@@ -149,6 +149,11 @@ def test_tables_tell_how_runs_were_started_how_they_ended_and_what_they_did(
         r"cleanupOldActivity .* paused .* dry run +went well +.* Dry run: 0 act", listed
     )
 
+    assert command("jobs", "run", "cleanupOldActivity", "--at", "2026-02-21T01:00")[0] == 0
+    as_of = r"Z +by hand, as of 2026-02-21T01:00:00.000Z +went well +"
+    assert re.search(as_of, command("jobs", "history")[1].splitlines()[1])
+    assert re.search(as_of, command("jobs", "list")[1])
+
     monkeypatch.setattr(registry, "JOBS", (job(Stub(errors=9), missed=SKIP),))
     assert command("jobs", "run", "stub")[0] == 1
     failed = command("jobs", "history", "stub")[1]

@@ -1,8 +1,9 @@
 // How runs of jobs were started and how they ended: two things, and the words for both everywhere.
 
-import { words } from "../format.js";
+import { when, words } from "../format.js";
 import { html } from "../lib.js";
 import { Badge } from "../parts/common.js";
+import { now } from "../state.js";
 
 const HOW = { scheduled: "on schedule" };
 
@@ -12,9 +13,19 @@ export const HOWS = ["scheduled", "caught_up", "by_hand", "dry_run"].map((how) =
 /** The choices of ``ended``; the first is no filter. */
 export const ENDS = [["all", "All"], ["went_well", "Went well"], ["went_wrong", "Went wrong"], ["missed", "Missed"], ["skipped", "Skipped"], ["running", "Running"]];
 
-/** How a run was started, as words. */
+/** How a run was started, as words, and as of when where somebody said so. */
 export function howOf(run) {
-  return run ? HOW[run.how] || words(run.how) : "";
+  if (!run) return "";
+  const how = HOW[run.how] || words(run.how);
+  const asOf = asOfWords(run);
+  return asOf ? `${how}, ${asOf}` : how;
+}
+
+/** The time that a run by hand was told to work as of; empty where that is when it ran. */
+export function asOfWords(run) {
+  // Without a time it is as of when it began.
+  const told = run?.trigger === "manual" && run.at && Math.abs(Date.parse(run.at) - Date.parse(run.startedAt || run.scheduledAt)) > 60_000;
+  return told ? `as of ${when(run.at, now.peek())}` : "";
 }
 
 /** How a run ended, as words. */

@@ -11,7 +11,7 @@ import { RangePicker, rangeOf } from "../parts/range.js";
 import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
-import { did, didOf, Ended, endedOf, ENDS, howOf, HOWS } from "./outcomes.js";
+import { asOfWords, did, didOf, Ended, endedOf, ENDS, howOf, HOWS } from "./outcomes.js";
 
 const EVERY = 15_000; // milliseconds
 const USUAL = "1d";
@@ -51,14 +51,14 @@ function verdictOf(of) {
 }
 
 /** The runs by hand, which used up no slot. */
-function byHandOf({ byHand }) {
+function byHandOf({ byHand, lastRun }) {
   const told = [byHand.wentWell && `${integer(byHand.wentWell)} went well`, byHand.wentWrong && `${integer(byHand.wentWrong)} went wrong`, byHand.running && `${integer(byHand.running)} running`];
-  return told.filter(Boolean).join(", ");
+  return [...told, asOfWords(lastRun)].filter(Boolean).join(", ");
 }
 
 function Verdict({ of }) {
   const [name, text] = verdictOf(of);
-  return html`<${Badge} name=${name} text=${text} />`;
+  return html`<${Badge} name=${name} text=${text} title=${of.lastRun ? null : "Slots count from when a worker first knew of the job."} />`;
 }
 
 const count = (key, title, value) => ({ key, title, kind: "number", value, cell: (of) => integer(value(of)), attributes: (of) => ({ "data-zero": value(of) ? undefined : "true" }) });

@@ -6,13 +6,13 @@ import { useResource } from "../resources.js";
 import { now } from "../state.js";
 import { useLast } from "./over_time.js";
 
-const EVERY = 60_000; // milliseconds
+const EVERY = 10_000; // milliseconds
 const DAY = 86_400_000;
 
-/** ``{from, to}`` of the last 24 hours, which go on with each minute. */
+/** ``{from, to}`` of the last 24 hours, which go on every ten seconds. */
 export function useLastDay() {
-  const minute = Math.floor(now.value / EVERY);
-  return useMemo(() => ({ from: new Date(minute * EVERY - DAY).toISOString(), to: new Date(minute * EVERY).toISOString() }), [minute]);
+  const step = Math.floor(now.value / EVERY);
+  return useMemo(() => ({ from: new Date(step * EVERY - DAY).toISOString(), to: new Date(step * EVERY).toISOString() }), [step]);
 }
 
 /** The comparison of a range: its resource, and its last answer of this ``key``. */
