@@ -36,7 +36,7 @@ function agentOf(row) {
 
 const COLUMNS = [
   { key: "agentName", title: "Agent", value: (row) => row.agentName, cell: agentOf },
-  { key: "eventType", title: "Event", value: (row) => row.eventType, cell: (row) => html`<span class="badge clamp" data-tone=${TONES[row.eventType] || ""}>${words(row.eventType)}</span>` },
+  { key: "eventType", title: "Event", value: (row) => row.eventType, cell: (row) => html`<span class="badge" data-tone=${TONES[row.eventType] || ""}><span class="clamp">${words(row.eventType)}</span></span>` },
   { key: "timestamp", title: "Time", kind: "number", value: (row) => row.timestamp, cell: (row) => html`<${Ago} time=${row.timestamp} />` },
   { key: "taskId", title: "Task", kind: "text", value: (row) => row.taskId, cell: (row) => (row.taskId ? html`<a href=${toTask(row.taskId)}>${row.taskId}</a>` : "") },
   { key: "details", title: "Details", kind: "text", value: (row) => row.details, cell: (row) => row.details || "" },

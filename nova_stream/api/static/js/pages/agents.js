@@ -46,7 +46,7 @@ const COLUMNS = [
   figure("totalTasks", "Tasks", integer),
   figure("completedTasks", "Done", integer),
   figure("failedTasks", "Failed", integer),
-  figure("successRate", "Success", percent, { cell: (agent) => html`<${Rate} agent=${agent} />` }),
+  figure("successRate", "Success of all", percent, { label: "Success", cell: (agent) => html`<${Rate} agent=${agent} />` }),
   figure("avgDuration", "Avg duration", (value) => (value ? duration(value) : NOTHING), { label: "Duration" }),
   figure("lastActive", "Last active", null, { cell: (agent) => html`<${Ago} time=${agent.lastActive} />` }),
 ];

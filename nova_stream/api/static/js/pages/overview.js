@@ -47,7 +47,7 @@ function Cards() {
       <${Card} title="Builds" address="/builds" text=${integer(whole.totalBuilds)}>
         ${known && `${integer(ended.runningBuilds)} running, ${integer(whole.failedBuilds)} failed`}<//>
       <${Card} title="Build success" address="/builds?status=failed" text=${whole.totalBuilds ? percent(whole.successRate) : NOTHING}>
-        ${known && `${plural(whole.completedBuilds || 0, "build")} completed`}<//>
+        ${known && `${integer(whole.completedBuilds || 0)} of ${plural(whole.totalBuilds || 0, "build")} completed`}<//>
       <${Card} title="Build duration" text=${ended.avgDurationMs ? duration(ended.avgDurationMs) : NOTHING}>
         ${known && (ended.avgDurationMs ? html`last ended <${Ago} time=${whole.lastBuildTime} />` : "no completed build")}<//>
     </dl>`;

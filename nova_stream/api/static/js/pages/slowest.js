@@ -26,7 +26,7 @@ function Compared({ answer }) {
   }
   return html`
     <p class="compared">p95 was <strong>${duration(p95Before)}</strong> ${earlier} (${plural(executionsBefore, "execution")}), now <strong>${duration(p95)}</strong>: <${Percent} now=${p95} then=${p95Before} />.
-      ${" "}<strong>${integer(slower)} of ${plural(executions, "execution")}</strong> took longer than the p95 before (${integer(minDuration)} ms or more).
+      ${" "}<strong>${integer(slower)} of ${plural(executions, "execution")}</strong> took longer than the p95 before.
       ${few && " There are few executions on a side, so that chance decides."}${percentileError ? " Percentiles are accurate to within 1 %." : ""}</p>`;
 }
 

@@ -113,7 +113,7 @@ export function OverTime({ id, title, path, parameters = {}, figures, axes, usua
           ${children}
           <${Plot} times=${times} series=${series} range=${range} height=${HEIGHT} axes=${axesOf(axes, answer.bucket)} partial=${partial} onZoom=${zoom}
             label="${title}: ${points}" />
-          <p class="note">${points}${bucket === "1d" && answer.zone !== zone ? `, days in ${answer.zone}` : ""}; times in ${zone}${partial.size ? "; dashed where a bucket is incomplete: cut off by the range, or not over; what goes beyond the top there is told above and in the table" : ""}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}. Drag over the plot to look closer.</p>
+          <p class="note">${points}${bucket === "1d" && answer.zone !== zone ? `, days in ${answer.zone}` : ""}; times in ${zone}${answer.percentileError ? "; percentiles are accurate to within 1 %" : ""}.${partial.size ? " Dashed parts are incomplete: the range cuts their time off, or it is not over yet. A value above the top of the plot is in the table below." : ""} Drag over the plot to look closer.</p>
           <${Table} items=${items} figures=${figures} name=${id} partial=${partial} />
         </div>`}
     <//>`;
