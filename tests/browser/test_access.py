@@ -63,7 +63,7 @@ def test_a_dialog_with_the_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     expect(page.locator("h1")).to_be_focused()
-    expect(page.locator(".page-heading")).to_contain_text("dry run")
+    expect(page.locator("main .facts")).to_contain_text("dry run")
 
 
 def test_the_connection_is_told_to_screen_readers(page: Page) -> None:
