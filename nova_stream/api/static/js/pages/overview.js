@@ -1,7 +1,7 @@
 // The whole at a glance.
 
 import { withParameters } from "../address.js";
-import { duration, integer, NOTHING, percent, plural } from "../format.js";
+import { duration, integer, NOTHING, percent } from "../format.js";
 import { html } from "../lib.js";
 import { Ago, Empty, Figure, Section, Waiting } from "../parts/common.js";
 import { BUILD_AXES, BUILDS, OverTime } from "../parts/over_time.js";
@@ -47,7 +47,7 @@ function Cards() {
       <${Card} title="Builds" address="/builds" text=${integer(whole.totalBuilds)}>
         ${known && `${integer(ended.runningBuilds)} running, ${integer(whole.failedBuilds)} failed`}<//>
       <${Card} title="Build success" address="/builds?status=failed" text=${whole.totalBuilds ? percent(whole.successRate) : NOTHING}>
-        ${known && `${integer(whole.completedBuilds || 0)} of ${plural(whole.totalBuilds || 0, "build")} completed`}<//>
+        ${known && `${integer(whole.completedBuilds || 0)} of ${integer(whole.totalBuilds || 0)} completed`}<//>
       <${Card} title="Build duration" text=${ended.avgDurationMs ? duration(ended.avgDurationMs) : NOTHING}>
         ${known && (ended.avgDurationMs ? html`last ended <${Ago} time=${whole.lastBuildTime} />` : "no completed build")}<//>
     </dl>`;
