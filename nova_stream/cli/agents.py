@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nova_stream.cli.groups import did_you_mean
+from nova_stream.cli.lists import ALL_BYTES
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, duration_text, print_fields, print_json, print_list
 from nova_stream.cli.times import From, To, time_range
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from nova_stream.storage.stats.range_rows import AgentRange, Figures
     from nova_stream.storage.stats.rows import AgentStats, NamedAgentStats
 
-#: More than all rows have.
-_BYTES = 2**40
 #: Names that a misspelt one is compared with, those that were active last.
 _COMPARED = 10_000
 _ALL_TIME = ("agent", "tasks", "done", "failed", "success", "mean", "status", "last active", "role")
@@ -89,7 +88,7 @@ def agents(
     from nova_stream.storage.stats.ranges import agents_range
     from nova_stream.storage.stats.read import Bounds, agents_stats
 
-    bounds = Bounds(limit, _BYTES)
+    bounds = Bounds(limit, ALL_BYTES)
     if asked is None:
         every = partial(agents_stats, bounds=bounds, unregistered=unregistered)
         page = on_database(settings, "agents", every)
@@ -141,7 +140,7 @@ async def _slowest(
         connection,
         name,
         asked,
-        Bounds(limit, _BYTES),
+        Bounds(limit, ALL_BYTES),
         unregistered=unregistered,
         documents=False,
     )
@@ -181,7 +180,7 @@ async def _hint(connection: Connection, name: str, *, unregistered: bool) -> str
 
     if not unregistered and await agent_stats(connection, name, unregistered=True):
         return "--unregistered shows what counts under it all the same"
-    known = await agents_stats(connection, Bounds(_COMPARED, _BYTES), unregistered=unregistered)
+    known = await agents_stats(connection, Bounds(_COMPARED, ALL_BYTES), unregistered=unregistered)
     names = [row.agent_name for row in known.rows]
     return did_you_mean(name, names, "nova-stream agents lists them")
 

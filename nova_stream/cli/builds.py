@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from nova_stream.cli.lists import ALL_BYTES, first_rows
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import (
     Json,
@@ -26,11 +27,10 @@ from nova_stream.errors import NovaStreamError, UsageError
 if TYPE_CHECKING:
     from nova_stream.storage.database import Connection
     from nova_stream.storage.lists.rows import ListedExecution
-    from nova_stream.storage.lists.statements import Question
     from nova_stream.storage.stats.rows import Build, BuildWithTasks, Task
 
 #: More than all rows have.
-_ROWS, _BYTES = 1_000_000, 2**40
+_ROWS = 1_000_000
 #: Failed tasks whose last execution is looked at.
 _EXPLAINED = 20
 _MILLISECONDS = 1000
@@ -86,24 +86,11 @@ def builds(
 
     times = open_range(start, to, system_clock())
     question = Question(BUILDS, given, times, documents=True)
-    rows, more = on_database(settings, "builds", partial(_list, question=question, limit=limit))
+    rows, more = on_database(
+        settings, "builds", partial(first_rows, question=question, limit=limit)
+    )
     columns = ("id", "status", "started at", "took", "name", "error")
     print_list(rows, columns, _row, as_json=as_json, none="no builds", more=more)
-
-
-async def _list(connection: Connection, question: Question, limit: int) -> tuple[list[Build], bool]:
-    """The newest builds that are wanted: of pages that hold few, as many as it takes."""
-    from nova_stream.storage.lists.read import read_page
-    from nova_stream.storage.stats.read import Bounds
-
-    rows: list[Build] = []
-    page = await read_page(connection, question, Bounds(limit, _BYTES))
-    rows += page.rows
-    while page.next is not None and len(rows) < limit:
-        bounds = Bounds(limit - len(rows), _BYTES)
-        page = await read_page(connection, question, bounds, page.next)
-        rows += page.rows
-    return rows, page.next is not None
 
 
 async def _one(connection: Connection, id_: str) -> _BuildWithErrors:
@@ -112,7 +99,7 @@ async def _one(connection: Connection, id_: str) -> _BuildWithErrors:
     from nova_stream.storage.lists.statements import Question
     from nova_stream.storage.stats.read import Bounds, build
 
-    bounds = Bounds(_ROWS, _BYTES)
+    bounds = Bounds(_ROWS, ALL_BYTES)
     found = await build(connection, id_, bounds)
     if found is None:
         found = await build(connection, await _id_of(connection, id_), bounds)
@@ -121,7 +108,7 @@ async def _one(connection: Connection, id_: str) -> _BuildWithErrors:
     last = {}
     for task in [task for task in found[0].tasks if task.status == "failed"][:_EXPLAINED]:
         asked = Question(EXECUTIONS, {"task": task.id}, documents=True)
-        page = await read_page(connection, asked, Bounds(1, _BYTES))
+        page = await read_page(connection, asked, Bounds(1, ALL_BYTES))
         if page.rows:
             last[task.id] = page.rows[0]
     return _BuildWithErrors(found[0], last)
@@ -134,7 +121,9 @@ async def _id_of(connection: Connection, text: str) -> str:
     from nova_stream.storage.lists.catalogue import BUILDS
     from nova_stream.storage.lists.statements import Question
 
-    rows = (await _list(connection, Question(BUILDS, {"q": text}), 2))[0] if text else []
+    rows: list[Build] = []
+    if text:
+        rows, _ = await first_rows(connection, Question(BUILDS, {"q": text}), 2)
     if not rows:
         raise NovaStreamError(
             f"no build has {text!r} as its id or in its name; nova-stream builds lists them"

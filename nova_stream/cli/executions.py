@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nova_stream.cli.groups import Group
+from nova_stream.cli.lists import first_rows
 from nova_stream.cli.start import on_database, prepare_quiet
 from nova_stream.cli.tables import Json, Limit, duration_text, print_list, printable, time_text
 from nova_stream.cli.times import From, To, open_range
@@ -19,17 +20,13 @@ from nova_stream.errors import UsageError
 if TYPE_CHECKING:
     from nova_stream.jobs.archive.restore import ShownExecution
     from nova_stream.settings import Settings
-    from nova_stream.storage.database import Connection
     from nova_stream.storage.lists.rows import ListedExecution
-    from nova_stream.storage.lists.statements import Question
 
 #: ``storage.lists.rows.ExecutionStatus``, which --help must not wait for.
 _State = Literal["succeeded", "failed", "archived"]
 #: What a list of executions shows, and which of it are numbers.
 COLUMNS = ("execution", "took", "at", "status", "agent", "task")
 RIGHT = {"took"}
-#: More than all rows have.
-_BYTES = 2**40
 _LENGTH = re.compile(r"([0-9]{1,12})(ms|s|m|h)?")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _NONE_FITS = "no execution fits these options"
@@ -90,7 +87,7 @@ def list_(
     given = {name: value for name, value in filters.items() if value is not None}
     settings = prepare_quiet()
     question = Question(EXECUTIONS, given, open_range(start, to, system_clock()))
-    read = partial(_list, question=question, limit=limit, longest=order == "longest")
+    read = partial(first_rows, question=question, limit=limit, longest=order == "longest")
     rows, more = on_database(settings, "executions", read)
     print_list(
         rows,
@@ -113,24 +110,6 @@ def execution_row(row: ListedExecution) -> tuple[object, ...]:
         row.agent or "-",
         row.task_id or "-",
     )
-
-
-async def _list(
-    connection: Connection, question: Question, limit: int, *, longest: bool
-) -> tuple[list[ListedExecution], bool]:
-    """The first executions that are wanted: of pages that hold few, as many as it takes."""
-    from nova_stream.storage.lists.longest import read_longest
-    from nova_stream.storage.lists.read import read_page
-    from nova_stream.storage.stats.read import Bounds
-
-    read: Any = read_longest if longest else read_page
-    rows: list[ListedExecution] = []
-    page = await read(connection, question, Bounds(limit, _BYTES))
-    rows += page.rows
-    while page.next is not None and len(rows) < limit:
-        page = await read(connection, question, Bounds(limit - len(rows), _BYTES), page.next)
-        rows += page.rows
-    return rows, page.next is not None
 
 
 def _milliseconds(text: str) -> int:

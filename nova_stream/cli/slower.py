@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from nova_stream.storage.stats.buckets import Range
     from nova_stream.storage.stats.compared import Compared, ComparedAgent
 
-#: More than all rows have.
-_BYTES = 2**40
 _AGENTS = ("agent", "p95 before", "p95 now", "change", "executions before", "executions now", "")
 
 

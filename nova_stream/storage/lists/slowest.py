@@ -9,13 +9,21 @@ from typing import Annotated, Any
 
 import msgspec
 
-from nova_stream.events.times import time_text
 from nova_stream.storage.bounded import fetch_within
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.lists.catalogue import EXECUTIONS
 from nova_stream.storage.lists.rows import ListedExecution
 from nova_stream.storage.stats.buckets import Range
-from nova_stream.storage.stats.compared import Compared, before, compared, error_of, longer_than
+from nova_stream.storage.stats.compared import (
+    BeforeFrom,
+    Compared,
+    PercentileError,
+    RangeEnd,
+    before,
+    compared,
+    longer_than,
+    times_of,
+)
 from nova_stream.storage.stats.ranges import executions_by
 from nova_stream.storage.stats.read import Bounds, in_turns, known_name, read_row
 from nova_stream.storage.stats.rows import Time
@@ -44,14 +52,10 @@ WHERE agent = $1 AND timestamp >= $2 AND timestamp < $3 AND duration >= $4
 class SlowestExecutions(Compared, rename="camel", kw_only=True):
     """The longest first, of equal ones the newest; and what can be said of all of them."""
 
-    before_from: Annotated[
-        Time, msgspec.Meta(description="Start of the time before, which ends at from.")
-    ]
+    before_from: BeforeFrom
     from_: Time = msgspec.field(name="from")
-    to: Annotated[Time, msgspec.Meta(description="The end, which is not in the range.")]
-    percentile_error: Annotated[
-        float, msgspec.Meta(description="How far percentiles may be off: 0.01 or 0.")
-    ]
+    to: RangeEnd
+    percentile_error: PercentileError
     min_duration: Annotated[
         int | None,
         msgspec.Meta(
@@ -93,10 +97,7 @@ async def slowest(
         arguments = (name, asked.start, asked.end, bounds.rows)
         found = await fetch_within(connection, statement, *arguments, **bounds._asdict())
     return SlowestExecutions(
-        before_from=time_text(earlier.start),
-        from_=time_text(asked.start),
-        to=time_text(asked.end),
-        percentile_error=error_of(asked),
+        **times_of(asked),
         items=await in_turns(partial(read_row, ListedExecution), found.rows),
         **fields,
     )

@@ -13,14 +13,20 @@ from nova_stream.events.times import time_text
 from nova_stream.storage.database import Connection, snapshot
 from nova_stream.storage.stats import ranges_sql as sql
 from nova_stream.storage.stats.buckets import Range
-from nova_stream.storage.stats.ranges import executions_by
+from nova_stream.storage.stats.ranges import error_of, executions_by
 from nova_stream.storage.stats.read import shown
 from nova_stream.storage.stats.rows import Time
 
 #: Executions with a duration that a percentile rests on, on either side; of fewer chance decides.
 FEW = 20
 
-_Before = Annotated[Time, msgspec.Meta(description="Start of the time before, which ends at from.")]
+BeforeFrom = Annotated[
+    Time, msgspec.Meta(description="Start of the time before, which ends at from.")
+]
+RangeEnd = Annotated[Time, msgspec.Meta(description="The end, which is not in the range.")]
+PercentileError = Annotated[
+    float, msgspec.Meta(description="How far percentiles may be off: 0.01 or 0.")
+]
 _Timed = Annotated[int, msgspec.Meta(description="Executions with a duration, in the range.")]
 _TimedBefore = Annotated[int, msgspec.Meta(description="The same in the time before.")]
 _P95 = Annotated[
@@ -71,12 +77,10 @@ class Comparison(msgspec.Struct, rename="camel", kw_only=True):
     come first, behind them those of few executions.
     """
 
-    before_from: _Before
+    before_from: BeforeFrom
     from_: Time = msgspec.field(name="from")
-    to: Annotated[Time, msgspec.Meta(description="The end, which is not in the range.")]
-    percentile_error: Annotated[
-        float, msgspec.Meta(description="How far percentiles may be off: 0.01 or 0.")
-    ]
+    to: RangeEnd
+    percentile_error: PercentileError
     items: list[ComparedAgent]
     more: Annotated[bool, msgspec.Meta(description="Whether there are more than `limit`.")]
 
@@ -122,18 +126,21 @@ async def compare_agents(
     ]
     items.sort(key=_place)
     return Comparison(
-        before_from=time_text(earlier.start),
-        from_=time_text(asked.start),
-        to=time_text(asked.end),
-        percentile_error=error_of(asked),
+        **times_of(asked),
         items=items[:rows],
         more=len(items) > rows,
     )
 
 
-def error_of(asked: Range) -> float:
-    """How far the percentiles of a range or of the time before may be off."""
-    return 0.01 if asked.days or before(asked).days else 0
+def times_of(asked: Range) -> dict[str, Any]:
+    """The fields of an answer that say what is compared, and how far its percentiles may be off."""
+    earlier = before(asked)
+    return {
+        "before_from": time_text(earlier.start),
+        "from_": time_text(asked.start),
+        "to": time_text(asked.end),
+        "percentile_error": max(error_of(asked), error_of(earlier)),
+    }
 
 
 def _place(item: ComparedAgent) -> tuple[bool, bool, float, str]:

@@ -78,7 +78,7 @@ async def agents_range(
         to=time_text(asked.end),
         overall=_figures(Figures, asked, tasks.get(None), executions.get(None)),
         items=page.rows,
-        percentile_error=_error(asked),
+        percentile_error=error_of(asked),
     )
     return answer, page
 
@@ -102,7 +102,7 @@ async def agent_range(
         tasks.get(""),
         executions.get("" if asked.days is None else name),
         **agent,
-        percentile_error=_error(asked),
+        percentile_error=error_of(asked),
         from_=time_text(asked.start),
         to=time_text(asked.end),
     )
@@ -229,7 +229,8 @@ def _ends(pieces: list[Range]) -> tuple[list[datetime], list[datetime]]:
     return [piece.start for piece in pieces], [piece.end for piece in pieces]
 
 
-def _error(asked: Range) -> float:
+def error_of(asked: Range) -> float:
+    """How far the percentiles of a range may be off."""
     return 0 if asked.days is None else _ERROR
 
 

@@ -50,7 +50,6 @@ export function Run({ params }) {
           ["Run", html`<${Id} id=${run.runId} />`],
           ["How", howOf(run)],
           [run.trigger === "manual" ? "Asked for" : "Due", html`<${When} time=${run.scheduledAt} />`],
-          ["As of", run.trigger === "manual" && run.at && run.at !== run.scheduledAt ? html`<${When} time=${run.at} />` : null],
           ["Started", run.startedAt && html`<${When} time=${run.startedAt} />, <${Ago} time=${run.startedAt} />`],
           ["Ended", run.endedAt && html`${endedOf(run)}, <${When} time=${run.endedAt} />`],
           ["Duration", run.durationMs === null ? null : duration(run.durationMs)],
