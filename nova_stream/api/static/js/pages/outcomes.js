@@ -7,6 +7,8 @@ import { now } from "../state.js";
 
 const HOW = { scheduled: "on schedule" };
 
+const startOf = (run) => (run ? HOW[run.how] || words(run.how) : "");
+
 /** The choices of ``how``, as filters take them. */
 export const HOWS = ["scheduled", "caught_up", "by_hand", "dry_run"].map((how) => [how, howOf({ how })]);
 
@@ -15,10 +17,13 @@ export const ENDS = [["all", "All"], ["went_well", "Went well"], ["went_wrong", 
 
 /** How a run was started, as words, and as of when where somebody said so. */
 export function howOf(run) {
-  if (!run) return "";
-  const how = HOW[run.how] || words(run.how);
+  return [startOf(run), asOfWords(run)].filter(Boolean).join(", ");
+}
+
+/** The same in a table: as of when stands below. */
+export function how(run) {
   const asOf = asOfWords(run);
-  return asOf ? `${how}, ${asOf}` : how;
+  return html`${startOf(run)}${asOf && html`<span class="note below-figure">${asOf}</span>`}`;
 }
 
 /** The time that a run by hand was told to work as of; empty where that is when it ran. */

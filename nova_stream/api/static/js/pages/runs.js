@@ -11,7 +11,7 @@ import { RangePicker, rangeOf } from "../parts/range.js";
 import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
-import { asOfWords, did, didOf, Ended, endedOf, ENDS, howOf, HOWS } from "./outcomes.js";
+import { asOfWords, did, didOf, Ended, endedOf, ENDS, how, howOf, HOWS } from "./outcomes.js";
 
 const EVERY = 15_000; // milliseconds
 const USUAL = "1d";
@@ -21,7 +21,7 @@ export const RUN = {
   id: { key: "runId", title: "Run", value: (run) => run.runId, cell: (run) => html`<a href=${toRun(run.job, run.runId)}>${run.runId}</a>` },
   job: { key: "job", title: "Job", value: (run) => run.job, cell: (run) => html`<a href=${toJob(run.job)}>${run.job}</a>` },
   ended: { key: "ended", title: "Ended", kind: "status", label: null, value: endedOf, cell: (run) => html`<${Ended} run=${run} />` },
-  how: { key: "how", title: "How", value: howOf, cell: howOf },
+  how: { key: "how", title: "How", value: howOf, cell: how },
   startedAt: { key: "startedAt", title: "Started", kind: "number", value: (run) => run.startedAt || run.scheduledAt, cell: (run) => html`<${Ago} time=${run.startedAt || run.scheduledAt} />` },
   duration: { key: "durationMs", title: "Duration", kind: "number", value: (run) => run.durationMs, cell: (run) => (run.durationMs === null ? "" : duration(run.durationMs)) },
   queryMs: { key: "queryMs", title: "In Postgres", kind: "number", value: (run) => run.queryMs, cell: (run) => (run.queryMs === null ? "" : duration(run.queryMs)) },
