@@ -47,8 +47,8 @@ class _BuildWithErrors(NamedTuple):
 
 
 def builds(
-    build: Annotated[
-        str | None,
+    id_or_words: Annotated[
+        list[str] | None,
         typer.Argument(metavar="ID", help="Only this build, with its tasks; or words of its name."),
     ] = None,
     *,
@@ -73,6 +73,7 @@ def builds(
 
     filters = {"status": status, "agent": agent, "q": text}
     given = {name: value for name, value in filters.items() if value}
+    build = " ".join(id_or_words) if id_or_words else None
     if build is not None and (given or start or to):
         raise UsageError(
             "an ID or a name chooses one build already: leave out the options that choose builds"

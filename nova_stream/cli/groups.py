@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-_LIST = "list"
+_LIST, _SHOW = "list", "show"
 #: How alike a name must be to be taken for another: one letter of four may be wrong.
 _ALIKE = 0.7
 
@@ -27,6 +27,16 @@ class Group(TyperGroup):
                 args = ["--help"]
         return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Tell whoever gives an id at once how to show it."""
+        word = args[0]
+        if not ctx.resilient_parsing and _SHOW in self.commands and not self._is_like_one(word):
+            ctx.fail(f"No such command {word!r}. To show one: {ctx.command_path} {_SHOW} {word}")
+        return super().resolve_command(ctx, args)
+
+    def _is_like_one(self, word: str) -> bool:
+        return word.startswith("-") or bool(_nearest(word, self.commands))
+
 
 def _only_options(args: list[str], of_help: list[str]) -> bool:
     return not args or (args[0].startswith("-") and args[0] not in of_help)
@@ -36,8 +46,13 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
     """``did you mean 'MARS'?`` where one of ``known`` is close to ``name``, whatever the case of
     its letters; else ``otherwise``.
     """
+    close = _nearest(name, known)
+    return f"did you mean {close!r}?" if close else otherwise
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
     import difflib
 
     by_letters = {each.casefold(): each for each in known}
     close = difflib.get_close_matches(name.casefold(), by_letters, n=1, cutoff=_ALIKE)
-    return f"did you mean {by_letters[close[0]]!r}?" if close else otherwise
+    return by_letters[close[0]] if close else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from nova_stream.cli.tables import seconds_text
@@ -19,12 +18,7 @@ def words(value: str) -> str:
 def how_it_was_started(run: Run) -> str:
     """How a run was started, and as of when where somebody said so."""
     how = words(run.how)
-    if run.trigger != "manual" or run.at is None:
-        return how
-    # Without a time it is as of when it began.
-    began = datetime.fromisoformat(run.started_at or run.scheduled_at)
-    told = abs(datetime.fromisoformat(run.at) - began) > timedelta(minutes=1)
-    return f"{how}, as of {run.at}" if told else how
+    return f"{how}, as of {run.as_of}" if run.as_of else how
 
 
 def how_it_ended(run: Run) -> str:

@@ -18,38 +18,46 @@ if TYPE_CHECKING:
     from nova_stream.storage.stats.buckets import Range
     from nova_stream.storage.stats.compared import Compared, ComparedAgent
 
+#: More than all agents.
+_EVERY = 1_000_000
+_NONE = "no agent has an execution with a duration in either range"
 _AGENTS = ("agent", "p95 before", "p95 now", "change", "executions before", "executions now", "")
 
 
 def show_agents(
     settings: Settings, asked: Range, limit: int, *, unregistered: bool, as_json: bool
 ) -> None:
-    """All agents, the one that got slower the most first."""
+    """The agents that got slower, the one that did the most first; as JSON all of them."""
     from nova_stream.storage.stats.compared import FEW, compare_agents
 
-    read = partial(compare_agents, asked=asked, rows=limit, unregistered=unregistered)
+    wanted = limit if as_json else _EVERY
+    read = partial(compare_agents, asked=asked, rows=wanted, unregistered=unregistered)
     found = on_database(settings, "agents", read)
     if as_json:
         print_json(found)
         return
+    slower = [row for row in found.items if (row.change or 0) > 0]
+    rows = slower[:limit]
     print_list(
-        found.items,
+        rows,
         _AGENTS,
         _agent_row,
         as_json=False,
-        none="no agent has an execution with a time in either range",
-        more=found.more,
+        none="no agent got slower" if found.items else _NONE,
+        more=len(slower) > limit,
         right=set(_AGENTS[1:-1]),
     )
     typer.echo(
         f"now: from {found.from_} to before {found.to}; before: as much time up to it, "
         f"from {found.before_from}"
     )
-    if any(row.few for row in found.items):
+    if any(row.few for row in rows):
         typer.echo(f"few: fewer than {FEW} executions on a side, so that chance decides")
     _tell_error(found.percentile_error)
-    worst = found.items[0] if found.items else None
-    if worst is not None and (worst.change or 0) > 0 and not worst.few:
+    if others := len(found.items) - len(slower):
+        typer.echo(f"not slower, or without executions to compare: {others} (--json has them)")
+    worst = rows[0] if rows else None
+    if worst is not None and not worst.few:
         typer.echo(
             f"in which executions: nova-stream agents {shlex.quote(worst.agent_name)} --slower "
             f"--from {found.from_} --to {found.to}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -19,6 +20,8 @@ Limit = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="At mo
 _PIPE_WIDTH = 10_000
 #: In milliseconds.
 _SECOND, _MINUTE = 1000, 60_000
+#: So many hours, and days are told instead.
+_HOURS = 48
 
 
 def print_table(
@@ -92,15 +95,29 @@ def time_text(instant: datetime | None) -> str | None:
 
 
 def duration_text(millis: float | None) -> str:
-    """A length of time in the unit that fits it; - for None."""
+    """A length of time as the pages write it (``duration`` in ``js/format.js``); - for None."""
     if millis is None:
         return "-"
-    if millis < _SECOND:
-        return f"{millis:g} ms"
-    if millis < _MINUTE:
-        return f"{millis / _SECOND:.1f} s"
-    minutes, rest = divmod(round(millis / _SECOND), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+    if millis < _SECOND - 0.5:
+        return f"{_rounded(millis)} ms"
+    if millis < _MINUTE - 50:
+        return f"{_rounded(millis / 100) / 10:.1f} s"
+    minutes, seconds = divmod(_rounded(millis / _SECOND), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if not hours:
+        return _two(minutes, "min", seconds, "s")
+    if hours < _HOURS:
+        return _two(hours, "h", minutes_left, "min")
+    return _two(hours // 24, "d", hours % 24, "h")
+
+
+def _rounded(number: float) -> int:
+    """Half up, as browsers round; ``round`` goes to the even neighbour."""
+    return math.floor(number + 0.5)
+
+
+def _two(whole: int, unit: str, rest: int, unit_of_rest: str) -> str:
+    return f"{whole} {unit} {rest} {unit_of_rest}" if rest else f"{whole} {unit}"
 
 
 def seconds_text(millis: float | None) -> str:

@@ -159,7 +159,8 @@ def test_a_build_shows_its_tasks_and_that_it_stalled(page: Page, running: Runnin
     expect(tasks.locator(".badge")).to_have_text("done")
     error = "Build stalled (no activity for 30+ minutes)"
     running.publish({"entity": "builds", "after": {**started, "status": "failed", "error": error}})
-    expect(page.locator(".page-heading .badge")).to_have_text("stalled")
+    expect(page.locator(".page-heading .badge")).to_have_text("failed")
+    expect(page.locator(".page-heading .tag")).to_have_text("stalled")
     expect(page.locator("#error pre")).to_have_text(error)
     running.publish({"entity": "builds", "op": "d", "before": {"id": "b-slow"}})
     expect(page.get_by_role("alert").filter(has_text="No build has this ID.")).to_be_visible()

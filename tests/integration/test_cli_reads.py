@@ -35,7 +35,7 @@ def task(id_: str, status: str, **fields: Any) -> dict[str, Any]:
 #: A build that failed, with a task that says why and one whose execution does.
 LINES = [
     line("agents", "a-1", name="MARS", role="docs", createdAt=at(0)),
-    line("builds", "b-1", prdName="Search", status="failed", startedAt=at(1), completedAt=at(9)),
+    line("builds", "b-1", prdName="Search 1", status="failed", startedAt=at(1), completedAt=at(9)),
     line("builds", "b-2", prdName="Upload", status="running", startedAt=at(2)),
     task("t-1", "done", title="Plan", createdAt=at(1), attempts=1),
     task("t-2", "failed", title="Do", createdAt=at(2), attempts=3, error="rate\x1blimit"),
@@ -158,7 +158,25 @@ async def test_which_agents_got_slower(command: Command, apply_lines: ApplyLines
 
     status, out, err = await command("agents", "--slower")
     assert (status, err) == (0, "")
-    assert out.startswith("no agent has an execution with a time in either range\n")
+    assert out.startswith("no agent has an execution with a duration in either range\n")
+
+
+async def test_agents_that_did_not_get_slower_are_counted_alone(
+    command: Command, apply_lines: ApplyLines
+) -> None:
+    await apply_lines(SLOWER)
+    faster = ("--from", "2026-02-23T06:00", "--to", "2026-02-24T06:00", "--unregistered")
+    status, out, err = await command("agents", "--slower", *faster)
+    assert (status, err) == (0, "")
+    none, _, *rest = out.splitlines()
+    assert none == "no agent got slower"
+    assert rest == ["not slower, or without executions to compare: 2 (--json has them)"]
+    both = json.loads((await command("agents", "--slower", *faster, "--json"))[1])
+    assert [row["change"] for row in both["items"]] == [None, None]
+
+    status, out, _ = await command("agents", "--slower", *DAY, "--unregistered", "--limit", "1")
+    assert [row.split()[0] for row in out.splitlines()[:2]] == ["agent", "MARS"]
+    assert "there are more; --limit N shows up to N\n" in out
 
 
 async def test_in_which_executions_an_agent_got_slower(
@@ -276,7 +294,7 @@ async def test_a_build_says_why_it_failed(command: Command) -> None:
     ]
     found = json.loads((await command("builds", "b-1", "--json"))[1])
     assert [task["id"] for task in found["build"]["tasks"]] == ["t-1", "t-2", "t-3"]
-    by_name = await command("builds", "search")
+    by_name = await command("builds", "search", "1")
     assert by_name[:2] == (status, out)
     assert found["lastExecutions"]["t-3"]["id"] == "x-2"
 

@@ -2729,6 +2729,7 @@ export interface components {
          *             "scheduledAt": "2026-02-20T12:00:00.000Z",
          *             "late": false,
          *             "at": "2026-02-20T12:00:00.004Z",
+         *             "asOf": null,
          *             "startedAt": "2026-02-20T12:00:00.011Z",
          *             "endedAt": "2026-02-20T12:00:00.094Z",
          *             "durationMs": 83.2,
@@ -2795,6 +2796,7 @@ export interface components {
          *         "scheduledAt": "2026-02-20T12:00:00.000Z",
          *         "late": false,
          *         "at": "2026-02-20T12:00:00.004Z",
+         *         "asOf": null,
          *         "startedAt": "2026-02-20T12:00:00.011Z",
          *         "endedAt": "2026-02-20T12:00:00.094Z",
          *         "durationMs": 83.2,
@@ -2910,6 +2912,7 @@ export interface components {
          *             "scheduledAt": "2026-02-20T12:00:00.000Z",
          *             "late": false,
          *             "at": "2026-02-20T12:00:00.004Z",
+         *             "asOf": null,
          *             "startedAt": "2026-02-20T12:00:00.011Z",
          *             "endedAt": "2026-02-20T12:00:00.094Z",
          *             "durationMs": 83.2,
@@ -2959,6 +2962,7 @@ export interface components {
          *           "scheduledAt": "2026-02-20T12:00:00.000Z",
          *           "late": false,
          *           "at": "2026-02-20T12:00:00.004Z",
+         *           "asOf": null,
          *           "startedAt": "2026-02-20T12:00:00.011Z",
          *           "endedAt": "2026-02-20T12:00:00.094Z",
          *           "durationMs": 83.2,
@@ -3008,6 +3012,7 @@ export interface components {
          *       "scheduledAt": "2026-02-20T12:00:00.000Z",
          *       "late": false,
          *       "at": "2026-02-20T12:00:00.004Z",
+         *       "asOf": null,
          *       "startedAt": "2026-02-20T12:00:00.011Z",
          *       "endedAt": "2026-02-20T12:00:00.094Z",
          *       "durationMs": 83.2,
@@ -3052,6 +3057,8 @@ export interface components {
             scheduledAt: string;
             late: boolean;
             at: string | null;
+            /** @description `at` of a run by hand that was told to work as of another time than its own; null of all others. */
+            asOf: string | null;
             startedAt: string | null;
             endedAt: string | null;
             durationMs: number | null;

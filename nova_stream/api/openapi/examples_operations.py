@@ -22,6 +22,7 @@ RUN: dict[str, Any] = {
     "scheduledAt": "2026-02-20T12:00:00.000Z",
     "late": False,
     "at": "2026-02-20T12:00:00.004Z",
+    "asOf": None,
     "startedAt": "2026-02-20T12:00:00.011Z",
     "endedAt": "2026-02-20T12:00:00.094Z",
     "durationMs": 83.2,

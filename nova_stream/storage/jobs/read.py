@@ -4,7 +4,7 @@ connection that is in no transaction.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -41,6 +41,8 @@ RUN_COLUMNS = f"""
     id, job, slot, kind, outcome, scheduled_at, late, at, started_at, ended_at, duration_ms,
     query_ms, worker, attempt, rows, counts, result, error, {HOW} AS how, {ENDED} AS ended
 """
+#: A run that was told no time takes that of the call or of its start, which are nearer than this.
+_AT_ONCE = timedelta(minutes=1)
 _ANY_OF = "ANY (string_to_array({value}, ','))"
 
 #: $1 since, $2 now: slots between them that have no line make a job late, and so does a run that
@@ -215,10 +217,17 @@ def run_of(row: asyncpg.Record) -> Run:
         run_id=fields.pop("id"),
         state=_state(row),
         trigger="schedule" if kind == "slot" else "manual",
+        as_of=fields["at"] if kind != "slot" and _as_of_another_time(row) else None,
         dry_run=kind == "dry_run",
         did=did(row["job"], row["outcome"], fields["result"], dry_run=kind == "dry_run"),
         **fields,
     )
+
+
+def _as_of_another_time(row: asyncpg.Record) -> bool:
+    # A run that was told no time works as of when it began.
+    began = row["started_at"] or row["scheduled_at"]
+    return row["at"] is not None and abs(row["at"] - began) > _AT_ONCE
 
 
 def _state(row: asyncpg.Record) -> Any:

@@ -92,6 +92,13 @@ class Run(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     scheduled_at: Time
     late: bool
     at: Time | None
+    as_of: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="`at` of a run by hand that was told to work as of another time than "
+            "its own; null of all others."
+        ),
+    ]
     started_at: Time | None
     ended_at: Time | None
     duration_ms: _Milliseconds | None

@@ -55,6 +55,16 @@ def test_a_misspelt_name_is_told_with_the_one_that_is_meant(
     assert f"did you mean '{meant}'?" in error_of(capsys).replace("Did", "did")
 
 
+@pytest.mark.parametrize("group", ["executions", "dead-letters"])
+def test_an_id_without_a_command_is_told_how_to_be_shown(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([group, "b-past-1-e008"]) == 2
+
+    shows = f"To show one: nova-stream {group} show b-past-1-e008"
+    assert shows in error_of(capsys)
+
+
 def test_a_name_like_no_other_is_told_with_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["jobs", "history", "x"]) == 2
 

@@ -16,7 +16,7 @@ const STATUSES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], 
 
 export function BuildStatus({ build }) {
   if (build.status === "failed" && (build.error || "").startsWith("Build stalled")) {
-    return html`<${Badge} name="stalled" title=${build.error} />`;
+    return html`<${Badge} name="failed" /><span class="tag" title=${build.error}>stalled</span>`;
   }
   const limit = settings.data.value?.stallMinutes; // what the job checkStalledBuilds goes by
   const late = limit && build.status === "running" && build.startedAt && now.value - Date.parse(build.startedAt) > limit * MINUTE;

@@ -3,7 +3,7 @@
 import { toJob, withParameters } from "../address.js";
 import { integer, percent } from "../format.js";
 import { html } from "../lib.js";
-import { Ago, Section } from "../parts/common.js";
+import { Section, When } from "../parts/common.js";
 import { useRange } from "../parts/over_time.js";
 import { Instead, Page, Stale } from "../parts/page.js";
 import { RangePicker } from "../parts/range.js";
@@ -47,7 +47,7 @@ export function Engagement() {
   const asked = useResource(withParameters("/api/v1/engagement", { from: from.slice(0, 10), to: to.slice(0, 10) }), EVERY, "stats");
   const answer = asked.data.value;
   const tools = html`<div class="filters"><${RangePicker} usual="90d" /></div>`;
-  const note = answer?.countedAt && html`counted <${Ago} time=${answer.countedAt} />; ${integer(answer.inactiveUsers)} inactive now`;
+  const note = answer?.countedAt && html`as of <${When} time=${answer.countedAt} />; ${integer(answer.inactiveUsers)} inactive now`;
   const job = html`<a href=${toJob("summarizeEngagement")}>summarizeEngagement</a>`;
   return html`
     <${Page} title="Engagement" note=${note} tools=${tools}>
@@ -56,6 +56,6 @@ export function Engagement() {
       ${answer && answer.days.length === 0 && html`<p class="empty">No figures ${answer.countedAt ? "in this time" : "yet"}: the job ${job} counts every night.</p>`}
       ${answer?.retention.length > 0 && html`<${Section} id="retention" title="Retention"><${Cohorts} rows=${answer.retention} /><${Saved} name="retention" columns=${RETENTION} rows=${answer.retention} /><//>`}
       ${answer?.churn.length > 0 && html`<${Section} id="churn" title="Churn" note="active in the month before, and no more"><${Table} name="churn" label="Churn" columns=${CHURN} rows=${answer.churn} keyOf=${(row) => row.month} /><${Saved} name="churn" columns=${CHURN} rows=${answer.churn} /><//>`}
-      ${answer?.days.length > 0 && html`<${Section} id="days" title="Active users" note="on the day, and in the 7 and 30 days that end with it; back: after more than 30 days"><${Table} name="days" label="Active users" columns=${DAYS} rows=${[...answer.days].reverse()} keyOf=${(row) => row.day} /><${Saved} name="active-users" columns=${DAYS} rows=${answer.days} /><//>`}
+      ${answer?.days.length > 0 && html`<${Section} id="days" title="Active users" note="on the day, and in the 7 and 30 days that end with it; new: never active before; returning: all others of the day; back: after more than 30 days without activity"><${Table} name="days" label="Active users" columns=${DAYS} rows=${[...answer.days].reverse()} keyOf=${(row) => row.day} /><${Saved} name="active-users" columns=${DAYS} rows=${answer.days} /><//>`}
     <//>`;
 }

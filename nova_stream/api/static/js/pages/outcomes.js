@@ -28,9 +28,7 @@ export function how(run) {
 
 /** The time that a run by hand was told to work as of; empty where that is when it ran. */
 export function asOfWords(run) {
-  // Without a time it is as of when it began.
-  const told = run?.trigger === "manual" && run.at && Math.abs(Date.parse(run.at) - Date.parse(run.startedAt || run.scheduledAt)) > 60_000;
-  return told ? `as of ${when(run.at, now.peek())}` : "";
+  return run?.asOf ? `as of ${when(run.asOf, now.peek())}` : "";
 }
 
 /** How a run ended, as words. */

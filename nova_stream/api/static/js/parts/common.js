@@ -30,7 +30,7 @@ export function When({ time }) {
 
 const TONES = {
   completed: "good", done: "good", succeeded: "good", ok: "good", went_well: "good", active: "good", late: "warn",
-  failed: "bad", went_wrong: "bad", missed: "bad", stalled: "bad", blocked: "warn",
+  failed: "bad", went_wrong: "bad", missed: "bad", blocked: "warn",
   running: "busy", pending: "", ready: "", paused: "warn", skipped: "warn",
   waiting: "", open: "warn", retried: "good", discarded: "",
 };
