@@ -8,6 +8,7 @@ dead letters: a line of text (``LARGE``), and behind it the batch's bytes as Kaf
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
 from nova_stream.kafka import inflate
+from nova_stream.kafka.lazy_records import read_lazily
+from nova_stream.kafka.pieces import Pieces
 
 #: A batch that has no more when decompressed is decompressed at once.
 WHOLE_BYTES = 16 * 1024 * 1024
@@ -83,15 +86,13 @@ class BoundedRecords:
             return None
         end = self._at + 12 + int(struct.unpack_from(">i", self._data, self._at + 8)[0])
         raw, self._at = self._data[self._at : end], end
-        if raw[16] < 2 or not batch.compression_type:
-            return batch
-        return self._bounded(batch, raw)
+        return batch if raw[16] < 2 else self._bounded(batch, raw)
 
     def _bounded(self, batch: Any, raw: memoryview) -> Any:
         codec, data = batch.compression_type, raw[_HEADER.size :]
         try:
-            if inflate.most_bytes(codec, data) <= WHOLE_BYTES:
-                return batch
+            if not codec or inflate.most_bytes(codec, data) <= WHOLE_BYTES:
+                return _WholeBatch(batch, raw)
         except _FAULTS:
             pass  # it is read below, and told as what it is
         return _LargeBatch(batch, raw, self)
@@ -145,19 +146,32 @@ def bound_batches(most: int) -> None:
     fetcher.FetchResult = type("BoundedResult", (_BoundedResult,), {"most": most})
 
 
-class _LargeBatch:
-    """A batch whose records are read while it is decompressed; all else is aiokafka's."""
+class _WholeBatch:
+    """A batch that is decompressed at once; all but its records is aiokafka's."""
 
-    def __init__(self, batch: Any, raw: memoryview, owner: BoundedRecords) -> None:
+    def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch = batch
         self._raw = raw
-        self._owner = owner
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
     def __next__(self) -> Any:
         return next(self._batch)  # of a control batch, which is small
+
+    def __iter__(self) -> Iterator[Any]:
+        found = None
+        with contextlib.suppress(*_FAULTS):
+            found = read_lazily(self._raw)
+        return iter(self._batch if found is None else found)
+
+
+class _LargeBatch(_WholeBatch):
+    """A batch whose records are read while it is decompressed."""
+
+    def __init__(self, batch: Any, raw: memoryview, owner: BoundedRecords) -> None:
+        super().__init__(batch, raw)
+        self._owner = owner
 
     def __iter__(self) -> Iterator[Any]:
         codec, data = self._batch.compression_type, self._raw[_HEADER.size :]
@@ -175,7 +189,7 @@ class _LargeBatch:
             else:
                 yield from self._at_once(b"".join(begin))
                 return
-            yield from self._one_by_one(_Bytes(begin, stream))
+            yield from self._one_by_one(Pieces(begin, stream))
         except _FAULTS:
             yield self._whole(BROKEN)
 
@@ -186,17 +200,17 @@ class _LargeBatch:
         header[5] &= ~_CODEC
         return iter(DefaultRecordBatch(_HEADER.pack(*header) + data))
 
-    def _one_by_one(self, stream: _Bytes) -> Iterator[Record]:
+    def _one_by_one(self, stream: Pieces) -> Iterator[Record]:
         header = _HEADER.unpack_from(self._raw)
         base, attributes, first_time, last_time, count = (header[n] for n in (0, 5, 7, 8, 12))
         kept = False
         for _ in range(count):
             length = stream.varint()
             if too_large := length > RECORD_BYTES:
-                fields = _Bytes([stream.take(_SLICE)], iter(()))
+                fields = Pieces.of(stream.take(_SLICE))
                 stream.skip(length - _SLICE)
             else:
-                fields = _Bytes([stream.take(length)], iter(()))
+                fields = Pieces.of(stream.take(length))
             fields.take(1)
             time, offset = first_time + fields.varint(), base + fields.varint()
             if attributes & _APPEND_TIME:
@@ -224,68 +238,3 @@ class _LargeBatch:
             why + bytes(self._raw),
             [],
         )
-
-
-class _Bytes:
-    """Bytes that come in pieces, taken from the front. Raises ValueError where they end early."""
-
-    def __init__(self, begin: list[bytes], more: Iterator[bytes]) -> None:
-        self._begin = begin[::-1]
-        self._more = more
-        self._piece = b""
-        self._at = 0
-
-    def take(self, size: int) -> bytes:
-        if size < 0:
-            raise ValueError("a negative length")
-        taken = self._piece[self._at : self._at + size]
-        self._at += len(taken)
-        if len(taken) == size:
-            return taken
-        parts, missing = [taken], size - len(taken)
-        while missing:
-            self._next_piece()
-            part = self._piece[:missing]
-            self._at = len(part)
-            missing -= len(part)
-            parts.append(part)
-        return b"".join(parts)
-
-    def skip(self, size: int) -> None:
-        while size > 0:
-            left = len(self._piece) - self._at
-            if left > size:
-                self._at += size
-                return
-            size -= left
-            self._at = len(self._piece)
-            if size:
-                self._next_piece()
-
-    def varint(self) -> int:
-        value = shift = 0
-        while True:
-            if self._at >= len(self._piece):
-                self._next_piece()
-            byte = self._piece[self._at]
-            self._at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return (value >> 1) ^ -(value & 1)
-            shift += 7
-            if shift > 63:
-                raise ValueError("no varint")
-
-    def optional(self) -> bytes | None:
-        size = self.varint()
-        return None if size < 0 else self.take(size)
-
-    def headers(self) -> list[tuple[str, bytes | None]]:
-        return [(self.take(self.varint()).decode(), self.optional()) for _ in range(self.varint())]
-
-    def _next_piece(self) -> None:
-        self._at = 0
-        piece = self._begin.pop() if self._begin else next(self._more, None)
-        if piece is None:
-            raise ValueError("cut off")
-        self._piece = piece
