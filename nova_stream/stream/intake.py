@@ -46,8 +46,8 @@ class _Block(NamedTuple):
 
 def memory_of(records: Sequence[SourceRecord]) -> int:
     """The memory that fetched records take, in bytes."""
-    values = [record.value for record in records]
-    return RECORD_OVERHEAD * len(values) + sum([len(value) for value in values if value])
+    values = filter(None, [record.value for record in records])
+    return RECORD_OVERHEAD * len(records) + sum(map(len, values))
 
 
 #: Seconds between two batches without a record, which cost a transaction each.

@@ -166,6 +166,7 @@ class Pumps:
         changes: list[Change] = []
         dead: list[FailedRecord] = []
         nothing: list[SourceRecord] = []
+        all_plain = True
         decoder, partition = self._decoders[intake.entity], intake.partition
         for begin in range(0, len(batch.records), _DECODE_STEP):
             if begin:
@@ -175,6 +176,7 @@ class Pumps:
             if None not in found:
                 changes += cast("list[Change]", found)
                 continue
+            all_plain = False
             for record, plain in zip(records, found, strict=True):
                 settled = plain or await self._decode_one(intake, decoder.decode_odd, record)
                 if isinstance(settled, FailedRecord):
@@ -197,6 +199,7 @@ class Pumps:
             tombstones=tombstones,
             dead_tombstones=dead_tombstones,
             size=batch.size,
+            plain=all_plain,
         )
 
     async def _decode_one(

@@ -138,7 +138,7 @@ class Admission:
 
     async def _notice_flattening(self, chunk: Chunk, position: int, kind: str | None) -> None:
         """Remember for good that a topic has flattened records, so that tombstones delete."""
-        if chunk.topic in self._flattened:
+        if chunk.plain or chunk.topic in self._flattened:
             return
         shown = [c for c in chunk.changes if c.flattened and (c.deleted or c.kind == kind)]
         shown += [change for change in chunk.tombstones if change.flattened]

@@ -17,7 +17,8 @@ class Chunk(msgspec.Struct):
 
     Between ``start`` and the first record there may be a gap that the log explains (retention,
     compaction, transaction markers). ``records`` are the raw records in
-    offset order, for dead letters; ``size`` is their memory in bytes.
+    offset order, for dead letters; ``size`` is their memory in bytes. ``plain``: the decoder's fast
+    way took every record, so that none of the changes is a truncation or flattened.
     """
 
     topic: str
@@ -34,6 +35,7 @@ class Chunk(msgspec.Struct):
     #: nothing there; elsewhere both count nothing.
     tombstones: Sequence[Change] = ()
     dead_tombstones: Sequence[FailedRecord] = ()
+    plain: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
@@ -43,7 +45,7 @@ class Chunk(msgspec.Struct):
     @property
     def truncates(self) -> bool:
         """Whether a truncation is among the changes, which has no id."""
-        return "" in [change.id for change in self.changes]
+        return not self.plain and "" in [change.id for change in self.changes]
 
     def record_at(self, offset: int) -> SourceRecord:
         """The raw record with this offset, which must be in the chunk."""
@@ -72,4 +74,5 @@ class Chunk(msgspec.Struct):
             dead=[d for d in self.dead if start <= d.offset < end],
             tombstones=[c for c in self.tombstones if start <= c.offset < end],
             dead_tombstones=[d for d in self.dead_tombstones if start <= d.offset < end],
+            plain=self.plain,
         )
