@@ -79,6 +79,7 @@ class Pumps:
         self._schemas = schemas
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = asyncio.Event()
+        self._turn = asyncio.Lock()
 
     def on_announcement(self, intake: Intake) -> None:
         """What a Faust agent does in its iteration: write its table where that is due, and see
@@ -172,7 +173,10 @@ class Pumps:
             if begin:
                 await asyncio.sleep(0)
             records = batch.records[begin : begin + _DECODE_STEP]
-            found = decoder.decode_plain(records, partition)
+            # One step of one partition at a time: a flush that has its answer need not wait for a
+            # step of each.
+            async with self._turn:
+                found = decoder.decode_plain(records, partition)
             if None not in found:
                 changes += cast("list[Change]", found)
                 continue

@@ -1,0 +1,135 @@
+"""Records whose headers are read when somebody asks: the same as aiokafka's own, of every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_stream.kafka.large_batches import BoundedRecords
+from nova_stream.kafka.lazy_records import LazyRecord
+
+NONE, LZ4 = 0, 3
+_APPEND_TIME = 0x08
+_SEQ = b'{"source":{"seq":1}}'
+Parts = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+
+#: Around each length from which Kafka's numbers take a byte more.
+lengths = st.sampled_from([0, 1, 63, 64, 65, 8191, 8192, 8193])
+texts = st.binary(max_size=40) | lengths.map(lambda size: b"x" * size)
+headers = st.lists(st.tuples(st.text(max_size=8), st.none() | texts), max_size=3)
+records = st.lists(st.tuples(st.none() | texts, st.none() | texts, headers), min_size=1, max_size=90)
+times = st.integers(-(2**40), 2**40)
+
+
+def batch(
+    parts: list[Parts],
+    *,
+    codec: int = LZ4,
+    base: int = 0,
+    time: Callable[[int], int] = lambda place: 1_700_000_000_000 + place,
+    offset: Callable[[int], int] = lambda place: place,
+    attributes: int = 0,
+) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2**31 - 1)
+    for place, (key, value, given_) in enumerate(parts):
+        assert builder.append(offset(place), time(place), key, value, given_)
+    built = bytearray(builder.build())
+    built[0:8] = base.to_bytes(8, "big")  # as a broker does it
+    built[22] |= attributes
+    return bytes(built)
+
+
+def read(batches: Any) -> list[Any]:
+    found: list[Any] = []
+    while batches.has_next():
+        found += batches.next_batch()
+    return found
+
+
+def told(record: Any) -> tuple[Any, ...]:
+    """All that aiokafka tells of a record."""
+    return (
+        record.offset,
+        record.timestamp,
+        record.timestamp_type,
+        record.key,
+        record.value,
+        list(record.headers),
+        record.checksum,
+    )
+
+
+def assert_same(data: bytes) -> list[Any]:
+    found = read(BoundedRecords(data))
+    assert [told(record) for record in found] == [told(r) for r in read(MemoryRecords(data))]
+    return found
+
+
+@given(
+    parts=records,
+    codec=st.sampled_from(range(5)),
+    base=st.integers(0, 2**40),
+    moments=st.lists(times, min_size=90, max_size=90),
+    attributes=st.sampled_from([0, _APPEND_TIME]),
+    seq=st.booleans(),
+)
+def test_every_record_is_as_aiokafka_reads_it(
+    parts: list[Parts], codec: int, base: int, moments: list[int], attributes: int, seq: bool
+) -> None:
+    if seq:
+        parts = [(parts[0][0], _SEQ, parts[0][2]), *parts[1:]]
+    data = batch(
+        parts, codec=codec, base=base, time=moments.__getitem__, attributes=attributes
+    )
+    assert_same(data)
+    assert_same(data + batch(parts[:1], base=base + len(parts)))
+
+
+@given(parts=records, steps=st.lists(st.integers(1, 300), min_size=90, max_size=90))
+def test_batches_that_lack_offsets(parts: list[Parts], steps: list[int]) -> None:
+    assert_same(batch(parts, offset=lambda place: sum(steps[:place])))
+
+
+@given(parts=records, data=st.data())
+def test_a_damaged_batch_gives_no_other_value(parts: list[Parts], data: st.DataObject) -> None:
+    good = batch([(parts[0][0], _SEQ, parts[0][2]), *parts[1:]], codec=NONE)
+    place = data.draw(st.integers(61, len(good) - 1))
+    damaged = bytearray(good)
+    damaged[place] ^= data.draw(st.integers(1, 255))
+    try:
+        as_aiokafka = read(MemoryRecords(bytes(damaged)))
+    except (CorruptRecordException, ValueError):
+        return  # by its sum, long before anybody would read a record of it
+    found = read(BoundedRecords(bytes(damaged)))
+    assert [(r.offset, r.value) for r in found] == [(r.offset, r.value) for r in as_aiokafka]
+
+
+HEADERS: list[tuple[str, bytes | None]] = [("ce_id", b"1"), ("none", None), ("ce_id", b"\xff")]
+
+
+@pytest.mark.parametrize(
+    ("parts", "lazily"),
+    [
+        ([(b"k", _SEQ, HEADERS)] * 200, True),
+        ([(b"k", b"{}", [])] * 200, True),
+        ([(b"k" * 300, _SEQ, [])], True),
+        ([(b"k", None, [])], True),
+        # Without a version in the value, whoever reads it asks for the headers.
+        ([(b"k", b"{}", HEADERS)], False),
+        ([(b"k", None, HEADERS)], False),
+    ],
+)
+@pytest.mark.parametrize("codec", range(5))
+def test_headers_that_nobody_asks_for_are_not_read(
+    parts: list[Parts], lazily: bool, codec: int
+) -> None:
+    found = assert_same(batch(parts, codec=codec, base=7))
+    assert {isinstance(record, LazyRecord) for record in found} == {lazily}
+
