@@ -8,7 +8,6 @@ dead letters: a line of text (``LARGE``), and behind it the batch's bytes as Kaf
 
 from __future__ import annotations
 
-import contextlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
 from nova_stream.kafka import inflate
-from nova_stream.kafka.lazy_records import read_lazily
+from nova_stream.kafka.lazy_records import HeadersError, read_lazily
 from nova_stream.kafka.pieces import Pieces
 
 #: A batch that has no more when decompressed is decompressed at once.
@@ -68,6 +67,9 @@ class BoundedRecords:
         self._records = MemoryRecords(data)
         self._data = memoryview(data)
         self._at = 0
+        #: Whether records are read lazily; where one batch's headers are asked for, so are those of
+        #: the next.
+        self.lazily = True
         #: Bytes of records that a large batch has given since somebody set this to 0.
         self.given = 0
 
@@ -92,7 +94,7 @@ class BoundedRecords:
         codec, data = batch.compression_type, raw[_HEADER.size :]
         try:
             if not codec or inflate.most_bytes(codec, data) <= WHOLE_BYTES:
-                return _WholeBatch(batch, raw)
+                return _WholeBatch(batch, raw, self)
         except _FAULTS:
             pass  # it is read below, and told as what it is
         return _LargeBatch(batch, raw, self)
@@ -149,9 +151,10 @@ def bound_batches(most: int) -> None:
 class _WholeBatch:
     """A batch that is decompressed at once; all but its records is aiokafka's."""
 
-    def __init__(self, batch: Any, raw: memoryview) -> None:
+    def __init__(self, batch: Any, raw: memoryview, owner: BoundedRecords) -> None:
         self._batch = batch
         self._raw = raw
+        self._owner = owner
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -160,18 +163,18 @@ class _WholeBatch:
         return next(self._batch)  # of a control batch, which is small
 
     def __iter__(self) -> Iterator[Any]:
-        found = None
-        with contextlib.suppress(*_FAULTS):
-            found = read_lazily(self._raw)
-        return iter(self._batch if found is None else found)
+        if self._owner.lazily:
+            try:
+                return iter(read_lazily(self._raw))
+            except HeadersError:
+                self._owner.lazily = False
+            except _FAULTS:
+                pass
+        return iter(self._batch)
 
 
 class _LargeBatch(_WholeBatch):
     """A batch whose records are read while it is decompressed."""
-
-    def __init__(self, batch: Any, raw: memoryview, owner: BoundedRecords) -> None:
-        super().__init__(batch, raw)
-        self._owner = owner
 
     def __iter__(self) -> Iterator[Any]:
         codec, data = self._batch.compression_type, self._raw[_HEADER.size :]

@@ -1,14 +1,14 @@
 """Records whose key, time and headers are read when somebody asks for them.
 
-aiokafka makes a text, bytes and a tuple of each header, which takes longer than all else of a record
-that has some. The stream looks at a record's value and offset, and at the rest only where it needs
-care.
+aiokafka makes a text, bytes and a tuple of each header, which takes longer than all else of a
+record that has some. The stream looks at a record's value and offset, and at the rest only where it
+needs care.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
@@ -21,8 +21,14 @@ _APPEND_TIME = 0x08
 _DECODE = {0: bytes, 1: gzip_decode, 2: snappy_decode, 3: lz4_decode, 4: zstd_decode}
 #: Headers of a record that has none.
 _NO_HEADERS = b"\x00"
+#: Numbers have seven bits a byte, the lowest first; what is above the first of these goes on.
+_LAST, _TWO_BYTES = 0x7F, 0x3FFF
 #: What has its version in its value is asked for no header.
 _HAS_SEQ = b'"seq":'
+
+
+class HeadersError(ValueError):
+    """Headers of these records will be asked for."""
 
 
 class _Times(NamedTuple):
@@ -71,86 +77,85 @@ class LazyRecord(msgspec.Struct, gc=False, frozen=True):
         return time, head.optional()
 
 
-def read_lazily(raw: memoryview) -> list[LazyRecord] | None:
-    """The records of a whole batch of version 2, in their order; None where it is to be read as
-    aiokafka does it: each record's headers will be asked for, offsets are missing, or something is
-    of an unusual length. Raises what decompressing raises, and what a batch that ends early does.
+def read_lazily(raw: memoryview) -> list[LazyRecord]:
+    """The records of a whole batch of version 2, in their order.
+
+    Raises HeadersError where somebody will ask for the headers of each, ValueError or IndexError
+    where offsets are missing or a length is unusual, all to be read as aiokafka does it; and what
+    decompressing raises.
     """
     fields = _HEADER.unpack_from(raw)
     base, attributes, last, count = (fields[n] for n in (0, 5, 6, 12))
     if last != count - 1:
-        return None
+        raise ValueError("offsets are missing")
     times = _Times(int(bool(attributes & _APPEND_TIME)), fields[7], fields[8])
     data = _DECODE[attributes & _CODEC](bytes(raw[_HEADER.size :]))
-    found = _records(data, base, count, times)
-    if found and found[0].rest != _NO_HEADERS and _HAS_SEQ not in (found[0].value or b""):
-        return None
-    return found
+    return _records(data, base, count, times)
 
 
-def _records(data: bytes, base: int, count: int, times: _Times) -> list[LazyRecord] | None:
-    """All in one loop, since a call for each length would cost more than the record."""
+def _records(  # noqa: C901, PLR0912 - calls would cost more than all else of a record
+    data: bytes, base: int, count: int, times: _Times
+) -> list[LazyRecord]:
     found: list[LazyRecord] = []
     add = found.append
     at = 0
     for number in range(count):
         size = data[at]
-        if size > 0x7F:
+        at += 1
+        if size > _LAST:
+            size = size & _LAST | data[at] << 7
             at += 1
-            more = data[at]
-            size = size & 0x7F | more << 7
-            if more > 0x7F:
-                at += 1
-                more = data[at]
-                size = size & 0x3FFF | more << 14
-                if more > 0x7F:
-                    return None
-        start = at + 1
-        end = start + (size >> 1)
-        at = start + 1  # behind the attributes
-        while data[at] > 0x7F:  # the time
+            if size > _TWO_BYTES:
+                size, at = _third_byte(size, data, at)
+        start, end = at, at + (size >> 1)
+        at += 1  # the attributes
+        while data[at] > _LAST:  # the time
             at += 1
         at += 1
-        offset = data[at]
-        if offset > 0x7F:
-            at += 1
-            offset = offset & 0x7F | data[at] << 7
-        if offset != number + number:
-            return None
+        place = data[at]
         at += 1
-        length = data[at]
-        if length > 0x7F:
+        if place > _LAST:
+            place = place & _LAST | data[at] << 7
             at += 1
-            if data[at] > 0x7F:
-                return None
-            length = length & 0x7F | data[at] << 7
+        if place != number + number or place > _TWO_BYTES:
+            raise ValueError("another offset")
+        size = data[at]
         at += 1
-        if length & 1 == 0:
-            at += length >> 1
-        elif length > 1:
-            return None
+        if size > _LAST:
+            size = size & _LAST | data[at] << 7
+            at += 1
+        if size > _TWO_BYTES or (size & 1 and size > 1):
+            raise ValueError("a long key, or a negative length")
+        at += size >> 1
         head = data[start:at]
-        size_ = data[at]
+        size = data[at]
         at += 1
-        if size_ > 0x7F:
-            more = data[at]
+        if size > _LAST:
+            size = size & _LAST | data[at] << 7
             at += 1
-            size_ = size_ & 0x7F | more << 7
-            if more > 0x7F:
-                more = data[at]
-                at += 1
-                size_ = size_ & 0x3FFF | more << 14
-                if more > 0x7F:
-                    return None
-        if size_ & 1 == 0:
-            behind = at + (size_ >> 1)
-            value: bytes | None = data[at:behind]
-        elif size_ == 1:
-            behind, value = at, None
-        else:
-            return None
-        if behind >= end:
-            return None
-        add(LazyRecord(base + number, value, head, data[behind:end], times))
+            if size > _TWO_BYTES:
+                size, at = _third_byte(size, data, at)
+        value = None
+        if size & 1 == 0:
+            start, at = at, at + (size >> 1)
+            value = data[start:at]
+        elif size > 1:
+            raise ValueError("a negative length")
+        if at >= end:
+            raise ValueError("no headers, not even none")
+        rest = data[at:end]
+        if not number and rest != _NO_HEADERS and _HAS_SEQ not in (value or b""):
+            raise HeadersError
+        add(LazyRecord(base + number, value, head, rest, times))
         at = end
-    return found if at == len(data) else None
+    if at != len(data):
+        raise ValueError("of another length")
+    return found
+
+
+def _third_byte(size: int, data: bytes, at: int) -> tuple[int, int]:
+    """A number of three bytes, and where reading goes on."""
+    third = data[at]
+    if third > _LAST:
+        raise ValueError("a number of four bytes")
+    return size & _TWO_BYTES | third << 14, at + 1

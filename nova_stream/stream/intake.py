@@ -9,8 +9,8 @@ from typing import NamedTuple
 from nova_stream.events.change import Entity, SourceRecord
 from nova_stream.kafka.lazy_records import LazyRecord
 
-#: What a record costs in memory besides its value, with the seven headers of CloudEvents: where they
-#: are kept as they came, and where aiokafka has read them. Measured on CPython 3.11.
+#: What a record costs in memory besides its value, with the seven headers of CloudEvents: where
+#: they are kept as they came, and where aiokafka has read them. Measured on CPython 3.11.
 LAZY_OVERHEAD = 450
 RECORD_OVERHEAD = 1600
 

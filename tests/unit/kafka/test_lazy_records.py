@@ -24,7 +24,9 @@ Parts = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 lengths = st.sampled_from([0, 1, 63, 64, 65, 8191, 8192, 8193])
 texts = st.binary(max_size=40) | lengths.map(lambda size: b"x" * size)
 headers = st.lists(st.tuples(st.text(max_size=8), st.none() | texts), max_size=3)
-records = st.lists(st.tuples(st.none() | texts, st.none() | texts, headers), min_size=1, max_size=90)
+records = st.lists(
+    st.tuples(st.none() | texts, st.none() | texts, headers), min_size=1, max_size=90
+)
 times = st.integers(-(2**40), 2**40)
 
 
@@ -85,9 +87,7 @@ def test_every_record_is_as_aiokafka_reads_it(
 ) -> None:
     if seq:
         parts = [(parts[0][0], _SEQ, parts[0][2]), *parts[1:]]
-    data = batch(
-        parts, codec=codec, base=base, time=moments.__getitem__, attributes=attributes
-    )
+    data = batch(parts, codec=codec, base=base, time=moments.__getitem__, attributes=attributes)
     assert_same(data)
     assert_same(data + batch(parts[:1], base=base + len(parts)))
 
@@ -133,3 +133,8 @@ def test_headers_that_nobody_asks_for_are_not_read(
     found = assert_same(batch(parts, codec=codec, base=7))
     assert {isinstance(record, LazyRecord) for record in found} == {lazily}
 
+
+@pytest.mark.parametrize("count", [63, 64, 65, 8191, 8192, 8193, 9000])
+def test_batches_of_many_records(count: int) -> None:
+    found = assert_same(batch([(b"", _SEQ, [])] * count, base=5))
+    assert [record.offset for record in found] == list(range(5, 5 + count))
