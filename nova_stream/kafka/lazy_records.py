@@ -93,7 +93,7 @@ def read_lazily(raw: memoryview) -> list[LazyRecord]:
     return _records(data, base, count, times)
 
 
-def _records(  # noqa: C901, PLR0912 - calls would cost more than all else of a record
+def _records(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of a record
     data: bytes, base: int, count: int, times: _Times
 ) -> list[LazyRecord]:
     found: list[LazyRecord] = []
