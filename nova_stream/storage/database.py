@@ -69,6 +69,7 @@ _NEXT_HOST = (
 )
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _POSTGRES_EPOCH_MS = to_millis(_POSTGRES_EPOCH)
 
 #: What a pooler takes away that is not told to keep it, or refuses.
@@ -179,7 +180,7 @@ def _to_postgres_time(value: datetime | int) -> tuple[int]:
     """
     if isinstance(value, int):
         return ((value - _POSTGRES_EPOCH_MS) * 1000,)
-    return ((value - _POSTGRES_EPOCH) // timedelta(microseconds=1),)
+    return ((value - _POSTGRES_EPOCH) // _MICROSECOND,)
 
 
 def _from_postgres_time(value: tuple[int]) -> datetime:
