@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
@@ -169,13 +170,15 @@ class Pumps:
         nothing: list[SourceRecord] = []
         all_plain = True
         decoder, partition = self._decoders[intake.entity], intake.partition
+        # Of long batches one step of one partition at a time: a flush that has its answer need not
+        # wait for a step of each. Short ones are decoded together, so that they join one flush.
+        long = len(batch.records) > _DECODE_STEP
+        turn = self._turn if long else contextlib.nullcontext()
         for begin in range(0, len(batch.records), _DECODE_STEP):
             if begin:
                 await asyncio.sleep(0)
             records = batch.records[begin : begin + _DECODE_STEP]
-            # One step of one partition at a time: a flush that has its answer need not wait for a
-            # step of each.
-            async with self._turn:
+            async with turn:
                 found = decoder.decode_plain(records, partition)
             if None not in found:
                 changes += cast("list[Change]", found)
