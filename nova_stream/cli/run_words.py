@@ -16,8 +16,12 @@ def words(value: str) -> str:
 
 
 def how_it_was_started(run: Run) -> str:
-    """How a run was started, and as of when where somebody said so."""
+    """How a run was started: late by the schedule, when it had been due; by hand, as of when where
+    somebody said so.
+    """
     how = words(run.how)
+    if run.how == "caught_up":
+        return f"{how}, due {run.scheduled_at}"
     return f"{how}, as of {run.as_of}" if run.as_of else how
 
 

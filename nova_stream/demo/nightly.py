@@ -1,4 +1,4 @@
-"""Last night's jobs, run for real and as of their slots, once the demo's past is there."""
+"""Last night's jobs, caught up for real once the demo's past is there."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from nova_stream.clock import Clock, isoformat
+from nova_stream.clock import Clock
 from nova_stream.errors import NovaStreamError
 from nova_stream.jobs.engine.cron import schedule_of
 from nova_stream.jobs.engine.job import Job
-from nova_stream.jobs.engine.manual import run_manually
+from nova_stream.jobs.engine.manual import run_earlier
 from nova_stream.publish.position_token import PositionToken
 from nova_stream.settings import Settings
 from nova_stream.storage.database import open_session
 from nova_stream.storage.faults import DATABASE_ERRORS
-from nova_stream.storage.jobs.read import runs
-from nova_stream.storage.lists.statements import OpenRange
 from nova_stream.storage.stats.read import reached
 from nova_stream.telemetry import get_logger
 
@@ -30,8 +28,8 @@ _PAUSE_S = 0.2
 async def run_last_night(
     settings: Settings, jobs: Sequence[Job], clock: Clock, past: PositionToken
 ) -> None:
-    """Run those of ``jobs`` by hand that are due once a day, each as of its last slot, in the order
-    of the slots, once ``past`` is applied; one that the ledger has a run of since then is left.
+    """Run those of ``jobs`` that are due once a day for their last slots, in the order of these,
+    once ``past`` is applied; a slot that has its line in the ledger is left.
 
     What keeps it from that is told in the log: a demo goes on without.
     """
@@ -40,8 +38,7 @@ async def run_last_night(
             await _applied(settings, past)
         now = clock()
         for slot, job in _last_night(settings, jobs, now):
-            if not await _has_run(settings, job, slot):
-                await run_manually(settings, job, dry_run=False, as_of=slot)
+            await run_earlier(settings, job, slot)
     except (NovaStreamError, TimeoutError, *DATABASE_ERRORS) as error:
         _log.warning("demo_without_last_night", error=str(error) or type(error).__name__)
 
@@ -65,8 +62,3 @@ async def _applied(settings: Settings, past: PositionToken) -> None:
                 return
             await asyncio.sleep(_PAUSE_S)
 
-
-async def _has_run(settings: Settings, job: Job, slot: datetime) -> bool:
-    async with open_session(settings, "demo") as connection:
-        since = OpenRange(isoformat(slot), None)
-        return bool((await runs(connection, job.name, 1, span=since)).rows)

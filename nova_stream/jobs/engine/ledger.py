@@ -219,6 +219,19 @@ class Ledger:
 
     # -- runs --------------------------------------------------------------------------------------
 
+    async def open_earlier(self, job: str, slot: datetime) -> Claim | None:
+        """Begin the run of a slot from before the job was known; None where it has its line."""
+        await self.ensure(job)
+        now = self._clock()
+        async with self._transaction() as store:
+            state = await store.lock(job)
+            assert state is not None
+            scheduled = slot + timedelta(seconds=state.start_offset)
+            held = await store.open_slot(
+                job, slot, scheduled, late=True, now=now, worker=self.worker, lease=self.lease
+            )
+        return None if held is None else Claim(job, held, Kind.SLOT, slot, now, late=True)
+
     async def open_manual(self, job: str, *, as_of: datetime | None, dry_run: bool) -> Claim:
         """Begin a run by hand in this process; it uses up no slot and does not mind a pause."""
         kind = Kind.DRY_RUN if dry_run else Kind.MANUAL

@@ -1,4 +1,4 @@
-"""Running a job in this process, because somebody asked for it."""
+"""Running a job in this process: because somebody asked for it, or for a slot of before."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ async def run_manually(
     DatabaseUnavailableError while Postgres is away, unless the job can run without a ledger, and
     SchemaVersionError.
     """
-    ledger = Ledger(settings, [job], system_clock)
-    runner = Runner(settings, ledger, system_clock, JobMetrics(CollectorRegistry()))
+    ledger, runner = _tools(settings, job)
     try:
         try:
             await ledger.check()
@@ -39,6 +38,26 @@ async def run_manually(
         return await runner.run(job, claim)
     finally:
         ledger.close()
+
+
+async def run_earlier(settings: Settings, job: Job, slot: datetime) -> RunEnd | None:
+    """Catch up a slot from before the job was known here, as of now.
+
+    None where the slot has its line already, or another process took the run. Raises what
+    ``run_manually`` does.
+    """
+    ledger, runner = _tools(settings, job)
+    try:
+        await ledger.check()
+        claim = await ledger.open_earlier(job.name, slot)
+        return None if claim is None else await runner.run(job, claim)
+    finally:
+        ledger.close()
+
+
+def _tools(settings: Settings, job: Job) -> tuple[Ledger, Runner]:
+    ledger = Ledger(settings, [job], system_clock)
+    return ledger, Runner(settings, ledger, system_clock, JobMetrics(CollectorRegistry()))
 
 
 def _unrecorded(job: Job, as_of: datetime | None, *, dry_run: bool) -> Claim:

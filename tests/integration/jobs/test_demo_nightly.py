@@ -24,7 +24,7 @@ def at(hour: int) -> datetime:
     return today if today <= now else today - timedelta(days=1)
 
 
-async def test_daily_jobs_are_run_once_as_of_their_last_slot(jobs_settings: Settings) -> None:
+async def test_daily_jobs_are_caught_up_once(jobs_settings: Settings) -> None:
     works = [Stub(), Stub(), Stub()]
     jobs = [
         job(works[0], "later", "0 2 * * *"),
@@ -34,14 +34,13 @@ async def test_daily_jobs_are_run_once_as_of_their_last_slot(jobs_settings: Sett
     for _ in range(2):
         await nightly.run_last_night(jobs_settings, jobs, system_clock, NOTHING)
 
-    lines = await query(jobs_settings, "SELECT job, kind, outcome, slot, at FROM job_runs")
-    found = {row["job"]: (row["kind"], row["outcome"], row["slot"], row["at"]) for row in lines}
+    lines = await query(jobs_settings, "SELECT job, kind, outcome, slot, id FROM job_runs")
+    found = {row["job"]: (row["kind"], row["outcome"], row["slot"]) for row in lines}
     assert len(lines) == 2
-    assert found == {
-        "earlier": ("manual", "manual", None, at(1)),
-        "later": ("manual", "manual", None, at(2)),
-    }
+    assert found == {"earlier": ("slot", "late", at(1)), "later": ("slot", "late", at(2))}
     assert [work.ended for work in works] == [1, 0, 1]
+    ids = {row["job"]: row["id"] for row in lines}
+    assert (ids["earlier"] < ids["later"]) == (at(1) < at(2))
 
 
 async def test_nothing_is_run_before_the_past_is_there(

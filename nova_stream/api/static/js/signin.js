@@ -40,7 +40,7 @@ function TokenDialog({ close }) {
       ${held && html`
         <dl class="facts">
           <div><dt>Signed in as</dt><dd>${rights.value.name}</dd></div>
-          <div><dt>Scopes</dt><dd>${named(rights.value.scopes)}</dd></div>
+          <div><dt>Scopes</dt><dd>${rights.value.scopes.join(", ")}</dd></div>
         </dl>`}
       <form id="token-form" onSubmit=${submit}>
         <p class="note">${refusal.value?.detail || (held ? "Another token may show other things." : "This server asks for a token.")}</p>

@@ -21,6 +21,7 @@ const FIGURES = [
   ["avgDuration", "Avg duration", (value) => (value ? duration(value) : NOTHING)],
 ];
 
+const USUAL = "1d";
 const WAYS = [["/tasks", "tasks"], ["/executions", "executions"], ["/builds", "builds"], ["/activity", "activity"]];
 
 /** The newest row of this name that is known: the stream's, else the answer's. */
@@ -62,8 +63,8 @@ export function Agent({ params }) {
         <${Section} id="all-time" title="Of all time"><${Cards} agent=${agent} histories=${histories} /><//>
         ${agent.agentId && html`<p class="ways">ID <${Id} id=${agent.agentId} /></p>`}
         <p class="ways">${ranged ? "In this time its" : "All of its"} ${WAYS.map(([address, title], place) => html`${place > 0 && " · "}<a key=${address} href=${withParameters(address, { agent: name, ...range })}>${title}</a>`)}</p>
-        <${OverTime} id="over-time" title="Over time" path="/api/v1/agent/series" parameters=${parameters} figures=${TASKS} axes=${TASK_AXES} usual="1d" />
-        <${Slowest} name=${name} />
+        <${Slowest} name=${name} usual=${USUAL} />
+        <${OverTime} id="over-time" title="Over time" path="/api/v1/agent/series" parameters=${parameters} figures=${TASKS} axes=${TASK_AXES} usual=${USUAL} picker=${false} />
         <${Explanation} name=${name} figure=${figure} choose=${(key) => change({ figure: key === "totalTasks" ? null : key, cursor: null }, true)} />`}
     <//>`;
 }

@@ -10,7 +10,7 @@ import { Text } from "../parts/text.js";
 import { useResource } from "../resources.js";
 import { lacking } from "../rights.js";
 
-const GATES = { true: ["ok", "gates passed"], false: ["failed", "gates not passed"] };
+const GATES = { true: "gates passed", false: "gates not passed" };
 
 export function Execution({ params }) {
   const { query } = useParameters();
@@ -22,7 +22,7 @@ export function Execution({ params }) {
   const gates = row && GATES[row.gatesPassed];
   return html`
     <${Page} title="Execution ${id}" crumbs=${crumbs}
-      tools=${row && html`${gates && html`<${Badge} name=${gates[0]} text=${gates[1]} />`}${row.archived && html`<span class="tag">archived</span>`}`}>
+      tools=${row && html`<${Badge} name=${row.status} />${gates && html`<span class="tag">${gates}</span>`}${row.archived && row.status !== "archived" && html`<span class="tag">archived</span>`}`}>
       <${Instead} resource=${asked} what="The execution" />
       ${row && html`
         <${Stale} resource=${asked} />

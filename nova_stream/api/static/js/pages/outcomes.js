@@ -15,15 +15,19 @@ export const HOWS = ["scheduled", "caught_up", "by_hand", "dry_run"].map((how) =
 /** The choices of ``ended``; the first is no filter. */
 export const ENDS = [["all", "All"], ["went_well", "Went well"], ["went_wrong", "Went wrong"], ["missed", "Missed"], ["skipped", "Skipped"], ["running", "Running"]];
 
-/** How a run was started, as words, and as of when where somebody said so. */
+/** How a run was started, as words; of one late, when it was due, and of one by hand as of when it worked where somebody said so. */
 export function howOf(run) {
-  return [startOf(run), asOfWords(run)].filter(Boolean).join(", ");
+  return [startOf(run), otherTime(run)].filter(Boolean).join(", ");
 }
 
-/** The same in a table: as of when stands below. */
+/** The same in a table: the other time stands below. */
 export function how(run) {
-  const asOf = asOfWords(run);
-  return html`${startOf(run)}${asOf && html`<span class="note below-figure">${asOf}</span>`}`;
+  const other = otherTime(run);
+  return html`${startOf(run)}${other && html`<span class="note below-figure">${other}</span>`}`;
+}
+
+function otherTime(run) {
+  return run?.how === "caught_up" && run.scheduledAt ? `due ${when(run.scheduledAt, now.peek())}` : asOfWords(run);
 }
 
 /** The time that a run by hand was told to work as of; empty where that is when it ran. */

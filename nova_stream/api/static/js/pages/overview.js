@@ -46,7 +46,7 @@ function Cards() {
         ${known && `${integer(failed)} failed`}<//>
       <${Card} title="Builds" address="/builds" text=${integer(whole.totalBuilds)}>
         ${known && `${integer(ended.runningBuilds)} running, ${integer(whole.failedBuilds)} failed`}<//>
-      <${Card} title="Build success" address="/builds?status=failed" text=${whole.totalBuilds ? percent(whole.successRate) : NOTHING}>
+      <${Card} title="Build success" address="/builds?status=completed" text=${whole.totalBuilds ? percent(whole.successRate) : NOTHING}>
         ${known && `${integer(whole.completedBuilds || 0)} of ${integer(whole.totalBuilds || 0)} completed`}<//>
       <${Card} title="Build duration" text=${ended.avgDurationMs ? duration(ended.avgDurationMs) : NOTHING}>
         ${known && (ended.avgDurationMs ? html`last ended <${Ago} time=${whole.lastBuildTime} />` : "no completed build")}<//>

@@ -7,13 +7,14 @@ import { beforeWords, Percent } from "../parts/before.js";
 import { Section } from "../parts/common.js";
 import { useLast, useRange } from "../parts/over_time.js";
 import { Instead, Stale } from "../parts/page.js";
+import { RangePicker } from "../parts/range.js";
 import { Save } from "../parts/save.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resources.js";
 import { EXECUTION } from "./executions.js";
 
 const EVERY = 10_000; // milliseconds
-const ROWS = 20;
+const ROWS = 8; // the list has all of them
 const COLUMNS = [EXECUTION.id, EXECUTION.status, EXECUTION.task, EXECUTION.model, EXECUTION.duration, EXECUTION.timestamp, EXECUTION.error];
 
 /** How the range compares with the time before; ``slower`` of its executions are counted as the list has them. */
@@ -30,8 +31,9 @@ function Compared({ answer }) {
       ${few && " There are few executions on a side, so that chance decides."}${percentileError ? " Percentiles are accurate to within 1 %." : ""}</p>`;
 }
 
-export function Slowest({ name }) {
-  const range = useRange("1d");
+/** ``usual``: the range where the address names none; the picker here is that of the whole page. */
+export function Slowest({ name, usual }) {
+  const range = useRange(usual);
   const asked = useResource(withParameters("/api/v1/agent/slowest", { name, unregistered: "true", limit: ROWS, ...range }), EVERY, "stats or documents");
   const answer = useLast(asked, name);
   const least = answer?.slower ? answer.minDuration : null;
@@ -39,7 +41,7 @@ export function Slowest({ name }) {
   const rows = (answer?.items || []).filter((row) => least === null || row.duration >= least);
   const list = answer && withParameters("/executions", { agent: name, from: answer.from, to: answer.to, minDuration: least, order: "-duration" });
   return html`
-    <${Section} id="slowest" title=${title}>
+    <${Section} id="slowest" title=${title} tools=${html`<div class="filters"><${RangePicker} usual=${usual} /></div>`}>
       ${!answer && html`<${Instead} resource=${asked} what="The slowest executions" />`}
       ${answer && html`
         <${Stale} resource=${asked} />
