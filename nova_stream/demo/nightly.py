@@ -61,4 +61,3 @@ async def _applied(settings: Settings, past: PositionToken) -> None:
             if past.reached((await reached(connection)).offsets):
                 return
             await asyncio.sleep(_PAUSE_S)
-
