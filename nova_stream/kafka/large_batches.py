@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import cramjam
@@ -20,7 +21,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
 from nova_stream.kafka import inflate
-from nova_stream.kafka.lazy_records import HeadersError, read_lazily
+from nova_stream.kafka.lazy_records import HeadersError, decompressed, read_lazily
 from nova_stream.kafka.pieces import Pieces
 
 #: A batch that has no more when decompressed is decompressed at once.
@@ -112,7 +113,7 @@ def kept_records(value: bytes) -> Iterator[Any]:
         batch = MemoryRecords(raw).next_batch()
         if batch is None:
             raise ValueError("cut off")
-        yield from batch
+        yield from _WholeBatch(batch, memoryview(raw), BoundedRecords(raw))
     except (*_FAULTS, KafkaError) as error:
         raise ValueError(f"its batch cannot be decompressed ({type(error).__name__})") from None
 
@@ -171,7 +172,45 @@ class _WholeBatch:
                 self._owner.lazily = False
             except _FAULTS:
                 pass
-        return iter(self._batch)
+        return self._by_aiokafka(self._batch, self._raw)
+
+    def _by_aiokafka(self, batch: Any, raw: memoryview) -> Iterator[Any]:
+        """The records as aiokafka reads them; it reads none whose header's name is no UTF-8."""
+        given = 0
+        try:
+            for record in batch:
+                yield record
+                given += 1
+        except UnicodeDecodeError:
+            records = self._one_by_one(Pieces.of(decompressed(raw)))
+            yield from islice(records, given, None)
+
+    def _one_by_one(self, stream: Pieces) -> Iterator[Record]:
+        header = _HEADER.unpack_from(self._raw)
+        base, attributes, first_time, last_time, count = (header[n] for n in (0, 5, 7, 8, 12))
+        kept = False
+        for _ in range(count):
+            length = stream.varint()
+            if too_large := length > RECORD_BYTES:
+                fields = Pieces.of(stream.take(_SLICE))
+                stream.skip(length - _SLICE)
+            else:
+                fields = Pieces.of(stream.take(length))
+            fields.take(1)
+            time, offset = first_time + fields.varint(), base + fields.varint()
+            if attributes & _APPEND_TIME:
+                time = last_time
+            kind = int(bool(attributes & _APPEND_TIME))
+            if too_large:
+                value = _AGAIN if kept else LARGE + bytes(self._raw)
+                kept = True
+                yield Record(offset, time, kind, None, value, [])
+                continue
+            record = Record(
+                offset, time, kind, fields.optional(), fields.optional(), fields.headers()
+            )
+            self._owner.given += length
+            yield record
 
 
 class _LargeBatch(_WholeBatch):
@@ -202,34 +241,8 @@ class _LargeBatch(_WholeBatch):
         header = list(_HEADER.unpack_from(self._raw))
         header[1] = _HEADER.size - 12 + len(data)
         header[5] &= ~_CODEC
-        return iter(DefaultRecordBatch(_HEADER.pack(*header) + data))
-
-    def _one_by_one(self, stream: Pieces) -> Iterator[Record]:
-        header = _HEADER.unpack_from(self._raw)
-        base, attributes, first_time, last_time, count = (header[n] for n in (0, 5, 7, 8, 12))
-        kept = False
-        for _ in range(count):
-            length = stream.varint()
-            if too_large := length > RECORD_BYTES:
-                fields = Pieces.of(stream.take(_SLICE))
-                stream.skip(length - _SLICE)
-            else:
-                fields = Pieces.of(stream.take(length))
-            fields.take(1)
-            time, offset = first_time + fields.varint(), base + fields.varint()
-            if attributes & _APPEND_TIME:
-                time = last_time
-            kind = int(bool(attributes & _APPEND_TIME))
-            if too_large:
-                value = _AGAIN if kept else LARGE + bytes(self._raw)
-                kept = True
-                yield Record(offset, time, kind, None, value, [])
-                continue
-            record = Record(
-                offset, time, kind, fields.optional(), fields.optional(), fields.headers()
-            )
-            self._owner.given += length
-            yield record
+        raw = _HEADER.pack(*header) + data
+        return self._by_aiokafka(DefaultRecordBatch(raw), memoryview(raw))
 
     def _whole(self, why: bytes) -> Record:
         # At its last offset: reading may begin in the midst of a batch.

@@ -89,8 +89,14 @@ def read_lazily(raw: memoryview) -> list[LazyRecord]:
     if last != count - 1:
         raise ValueError("offsets are missing")
     times = _Times(int(bool(attributes & _APPEND_TIME)), fields[7], fields[8])
-    data = _DECODE[attributes & _CODEC](bytes(raw[_HEADER.size :]))
-    return _records(data, base, count, times)
+    return _records(decompressed(raw), base, count, times)
+
+
+def decompressed(raw: memoryview) -> bytes:
+    """The bytes of the records of a whole batch of version 2."""
+    codec = _HEADER.unpack_from(raw)[5] & _CODEC
+    data: bytes = _DECODE[codec](bytes(raw[_HEADER.size :]))
+    return data
 
 
 def _records(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of a record

@@ -65,7 +65,12 @@ class Pieces:
         return None if size < 0 else self.take(size)
 
     def headers(self) -> list[tuple[str, bytes | None]]:
-        return [(self.take(self.varint()).decode(), self.optional()) for _ in range(self.varint())]
+        """A record's headers. Kafka takes any bytes for a name; Java's clients read them so."""
+        count = self.varint()
+        return [
+            (self.take(self.varint()).decode(errors="replace"), self.optional())
+            for _ in range(count)
+        ]
 
     def _next_piece(self) -> None:
         self._at = 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
 
 from nova_stream.events.change import Entity
 from tests.integration.storage.chunks import value_of
@@ -44,7 +46,20 @@ class Memory:
         self._thread.join()
 
 
-async def send_batch(stage: Stage, codec: int, values: list[bytes]) -> None:
+class Builder(DefaultRecordBatchBuilder):  # type: ignore[misc]
+    """Builds a batch with a header whose name is no text: what is sent is ``NAME`` otherwise."""
+
+    def build(self) -> bytes:
+        data = bytes(super().build()).replace(b"NAME", b"N\xffME")
+        return data[:17] + int(calc_crc32c(data[21:])).to_bytes(4, "big") + data[21:]
+
+
+async def send_batch(
+    stage: Stage,
+    codec: int,
+    values: list[bytes],
+    headers: Sequence[tuple[str, bytes]] = (),
+) -> None:
     """Publish ``values`` as one batch: a client of its own, since others bound a batch before."""
     producer = AIOKafkaProducer(
         bootstrap_servers=list(stage.settings.kafka_brokers),
@@ -54,10 +69,10 @@ async def send_batch(stage: Stage, codec: int, values: list[bytes]) -> None:
     await producer.start()
     try:
         batch = producer.create_batch()
-        builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2**31 - 1)
+        builder = Builder(2, codec, 0, -1, -1, -1, 2**31 - 1)
         batch._builder = builder
         for offset, value in enumerate(values):
-            assert builder.append(offset, 1_700_000_000_000, b"k", value, [])
+            assert builder.append(offset, 1_700_000_000_000, b"k", value, list(headers))
         batch._relative_offset = len(values)
         await (await producer.send_batch(batch, stage.settings.topic(Entity.TASKS), partition=0))
     finally:
@@ -89,3 +104,19 @@ async def test_a_large_batch_is_applied_below_300_mb(
     )
     assert found == {"n": SIZES[name], "ids": SIZES[name]}
     assert memory.most < MOST, f"{memory.most >> 20} MB"
+
+
+async def test_headers_whose_names_are_no_text_stop_nobody(running_worker: Stage) -> None:
+    stage = running_worker
+    bad = value_of({"id": "bad", "status": "paused"}, seq=1)
+    for first in ("with a version", "bad"):
+        good = [value_of({"id": f"{first} {n}", "status": "done"}, seq=1) for n in range(3)]
+        values = [*good, bad] if first != "bad" else [bad, *good]
+        await send_batch(stage, 0, values, [("NAME", b"1")])
+        await stage.row("tasks", f"{first} 2")
+    tombstone_first = [b"", value_of({"id": "last", "status": "done"}, seq=1)]
+    await send_batch(stage, 0, tombstone_first, [("NAME", b"1")])
+    await stage.row("tasks", "last")
+    letters = await stage.fetch('SELECT headers::text, reason FROM dead_letters ORDER BY "offset"')
+    assert [each["reason"] for each in letters] == ["bad_status", "bad_status", "bad_json"]
+    assert all("N\ufffdME" in each["headers"] for each in letters)

@@ -9,6 +9,7 @@ import pytest
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,3 +139,24 @@ def test_headers_that_nobody_asks_for_are_not_read(
 def test_batches_of_many_records(count: int) -> None:
     found = assert_same(batch([(b"", _SEQ, [])] * count, base=5))
     assert [record.offset for record in found] == list(range(5, 5 + count))
+
+
+def checked(data: bytes) -> bytes:
+    """A batch whose sum is right again."""
+    total = int(calc_crc32c(data[21:]))
+    return data[:17] + total.to_bytes(4, "big") + data[21:]
+
+
+@pytest.mark.parametrize("value", [_SEQ, b"{}", None])
+@pytest.mark.parametrize("place", [0, 1, 199])
+def test_a_header_whose_name_is_no_text_stops_nobody(value: bytes | None, place: int) -> None:
+    """Kafka takes any bytes for a name, and so do some clients; aiokafka then reads no batch."""
+    parts: list[Parts] = [(b"k%d" % n, value, [("name", b"1"), ("x", None)]) for n in range(200)]
+    good = batch(parts, codec=NONE, base=7)
+    cut = good.index(b"k%d" % place)
+    bad = checked(good[:cut] + good[cut:].replace(b"name", b"n\xffme", 1))
+    with pytest.raises(UnicodeDecodeError):
+        read(MemoryRecords(bad))
+    expected = [told(record) for record in read(MemoryRecords(good))]
+    expected[place] = (*expected[place][:5], [("n\ufffdme", b"1"), ("x", None)], None)
+    assert [told(record) for record in read(BoundedRecords(bad))] == expected
