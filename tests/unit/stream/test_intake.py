@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import NamedTuple
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity, SourceRecord
+from nova_stream.kafka.large_batches import BoundedRecords
+from nova_stream.kafka.lazy_records import LazyRecord
 from nova_stream.stream import intake as module
 from nova_stream.stream.intake import Budget, Intake, memory_of
 
@@ -182,3 +187,30 @@ def test_a_closed_intake_reaches_nothing() -> None:
     found.close()
     assert not found.reach(5)
     assert found.take_step(0.0) is None
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+@pytest.mark.parametrize(
+    ("key", "headers"),
+    [
+        (b"k" * 8000, []),
+        (None, [("name", b"x" * 100_000)]),
+        (None, [("n" * 100_000, None)]),
+        (None, [("n", b"")] * 10_000),
+    ],
+)
+def test_keys_and_headers_weigh_what_they_take(
+    key: bytes | None, headers: list[tuple[str, bytes | None]], lazy: bool
+) -> None:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 2**31 - 1)
+    for offset in range(20):
+        assert builder.append(offset, 0, key, b'{"source":{"seq":1}}', headers)
+    reader = BoundedRecords if lazy else MemoryRecords
+    tracemalloc.start()
+    try:
+        fetched = list(reader(bytes(builder.build())).next_batch())
+        taken = sum(each.size for each in tracemalloc.take_snapshot().traces)
+    finally:
+        tracemalloc.stop()
+    assert isinstance(fetched[0], LazyRecord) == lazy
+    assert memory_of(fetched) >= taken * 0.9
