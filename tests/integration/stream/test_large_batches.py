@@ -114,8 +114,8 @@ async def test_headers_whose_names_are_no_text_stop_nobody(running_worker: Stage
         values = [*good, bad] if first != "bad" else [bad, *good]
         await send_batch(stage, 0, values, [("NAME", b"1")])
         await stage.row("tasks", f"{first} 2")
-    tombstone_first = [b"", value_of({"id": "last", "status": "done"}, seq=1)]
-    await send_batch(stage, 0, tombstone_first, [("NAME", b"1")])
+    unreadable_first = [b"", value_of({"id": "last", "status": "done"}, seq=1)]
+    await send_batch(stage, 0, unreadable_first, [("NAME", b"1")])
     await stage.row("tasks", "last")
     letters = await stage.fetch('SELECT headers::text, reason FROM dead_letters ORDER BY "offset"')
     assert [each["reason"] for each in letters] == ["bad_status", "bad_status", "bad_json"]
