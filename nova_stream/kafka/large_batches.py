@@ -71,7 +71,7 @@ class BoundedRecords:
         #: Whether records are read lazily; where one batch's headers are asked for, so are those of
         #: the next.
         self.lazily = True
-        #: Bytes of records that a large batch has given since somebody set this to 0.
+        #: Bytes of records that batches have given since somebody set this to 0.
         self.given = 0
 
     def size_in_bytes(self) -> int:
@@ -167,7 +167,9 @@ class _WholeBatch:
     def __iter__(self) -> Iterator[Any]:
         if self._owner.lazily:
             try:
-                return iter(read_lazily(self._raw))
+                records = read_lazily(self._raw)
+                self._owner.given += sum(map(len, filter(None, [r.value for r in records])))
+                return iter(records)
             except HeadersError:
                 self._owner.lazily = False
             except _FAULTS:
@@ -179,6 +181,7 @@ class _WholeBatch:
         given = 0
         try:
             for record in batch:
+                self._owner.given += len(record.value or b"")
                 yield record
                 given += 1
         except UnicodeDecodeError:

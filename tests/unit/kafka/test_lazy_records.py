@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_stream.kafka.large_batches import BoundedRecords
+from nova_stream.kafka.large_batches import BoundedRecords, _BoundedResult
 from nova_stream.kafka.lazy_records import LazyRecord
 
 NONE, LZ4 = 0, 3
@@ -160,3 +163,26 @@ def test_a_header_whose_name_is_no_text_stops_nobody(value: bytes | None, place:
     expected = [told(record) for record in read(MemoryRecords(good))]
     expected[place] = (*expected[place][:5], [("n\ufffdme", b"1"), ("x", None)], None)
     assert [told(record) for record in read(BoundedRecords(bad))] == expected
+
+
+@pytest.mark.parametrize("value", [_SEQ, b"{}"])
+def test_one_look_takes_no_more_of_many_compressed_batches_than_of_a_large_one(
+    value: bytes,
+) -> None:
+    parts: list[Parts] = [(b"k", value + b" " * 100_000, [("name", b"1")])] * 100
+    data = b"".join(batch(parts, codec=1, base=100 * number) for number in range(5))
+    tp, state = TopicPartition("t", 0), SimpleNamespace(paused=False, position=0)
+    state.consumed_to = lambda position: setattr(state, "position", position)
+    result = type("Result", (_BoundedResult,), {"most": 4_000_000})(
+        tp,
+        assignment=SimpleNamespace(active=True, state_value=lambda _: state),
+        partition_records=fetcher.PartitionRecords(
+            tp, BoundedRecords(data), [], 0, None, None, True, 0
+        ),
+        backoff=0,
+    )
+    looks = []
+    while result.has_more():
+        looks.append(result.getall(4000))
+    assert [record.offset for look in looks for record in look] == list(range(500))
+    assert max(len(look) for look in looks) <= 101
