@@ -15,8 +15,8 @@ from typing import Any
 from nova_stream.clock import Clock, isoformat, system_clock, to_millis
 from nova_stream.demo.cast import AGENTS, FADED_USERS, TIERS, USERS
 from nova_stream.demo.past import past_events
-from nova_stream.demo.story import Build
-from nova_stream.demo.time import Pace
+from nova_stream.demo.story import Build, Steps
+from nova_stream.demo.time import NO_WAIT, Pace, Wait
 from nova_stream.errors import KafkaUnavailableError, PublishError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
@@ -25,7 +25,9 @@ from nova_stream.publish.publisher import ChangePublisher
 from nova_stream.settings import Settings
 from nova_stream.telemetry import get_logger
 
+#: Builds at once, and how many there may be where all of them wait.
 _AT_ONCE = 8
+_MOST_AT_ONCE = 64
 _BATCH = 500  # changes of the past
 _STALL_EVERY = timedelta(minutes=3)
 #: How long after it began a stalled build is told of that has no tasks: checkStalledBuilds finds it
@@ -102,6 +104,14 @@ async def _publish(publisher: ChangePublisher, changes: list[ChangeLine]) -> Pos
     return published
 
 
+class _UnderWay:
+    """A build that goes on, and what it waits for."""
+
+    def __init__(self, story: Steps) -> None:
+        self.story = story
+        self.wait = NO_WAIT
+
+
 class _Day:
     """Several builds at once, each going on when it is its turn."""
 
@@ -119,20 +129,27 @@ class _Day:
             yield self._snapshot(Entity.AGENTS, agent.document())
         for number in range(USERS):
             yield self._snapshot(Entity.USERS, self._user(number))
-        under_way: list[Iterator[ChangeLine]] = []
+        under_way: list[_UnderWay] = []
         while True:
-            while len(under_way) < _AT_ONCE:
+            now = self._clock()
+            turns = [build for build in under_way if build.wait.over(now)]
+            if len(under_way) < (_AT_ONCE if turns else _MOST_AT_ONCE):
                 yield from self._clear_up()
                 visitor = self._random.randrange(USERS - FADED_USERS)
                 if self._random.random() < _VISIT_S:
                     yield self._snapshot(Entity.USERS, self._user(visitor))
-                under_way.append(self._build(run, visitor).tell())
-            place = int(self._random.random() * _AT_ONCE)
-            change = next(under_way[place], None)
-            if change is None:
-                del under_way[place]
+                under_way.append(_UnderWay(self._build(run, visitor).tell()))
+                continue
+            # More events are wanted than come by themselves: time passes faster, for all alike.
+            build = self._random.choice(turns or [max(under_way, key=lambda b: b.wait.share(now))])
+            step = next(build.story, None)
+            if step is None:
+                under_way.remove(build)
+            elif isinstance(step, Wait):
+                build.wait = step
             else:
-                yield change
+                build.wait = NO_WAIT
+                yield step
 
     def _build(self, run: str, visitor: int) -> Build:
         self._started += 1

@@ -13,13 +13,14 @@ import msgspec
 from nova_stream.clock import EPOCH, Clock, to_millis
 from nova_stream.demo.cast import FADED_USERS, GOT_SLOWER, USERS
 from nova_stream.demo.story import Build
+from nova_stream.demo.time import Wait
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
 
 _LENGTH = timedelta(days=2)
 _YESTERDAY = timedelta(days=1)
-_BUILD_EVERY = timedelta(minutes=15)
-#: Between two steps of a build, on average: a build takes as long as at 20 events a second.
+_BUILD_EVERY = timedelta(minutes=10)
+#: Between two steps of a build that waits for nothing, on average.
 _STEP_S = 0.3
 
 
@@ -54,5 +55,10 @@ def _documents(number: int, now: datetime) -> dict[str, ChangeLine]:
     user = f"user-{random.randrange(USERS - FADED_USERS):02}"
     paces = {} if begun > now - _YESTERDAY else GOT_SLOWER
     build = Build(f"b-past-{number}", user, random, clock, paces=paces)
-    told = {change.id: change for change in build.tell()}
+    told = {}
+    for step in build.tell():
+        if isinstance(step, Wait):
+            time[0] = max(time[0], step.until)
+        else:
+            told[step.id] = step
     return told if time[0] < now else {}

@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from nova_stream.clock import Clock
+from nova_stream.clock import Clock, from_millis
 from nova_stream.demo.cast import (
     AGENTS,
     FAILURES,
@@ -18,7 +18,7 @@ from nova_stream.demo.cast import (
     SUBJECTS,
     Agent,
 )
-from nova_stream.demo.time import Stopwatch
+from nova_stream.demo.time import NO_WAIT, Stopwatch, Wait
 from nova_stream.events.change import ACTIVE_TASK_STATUSES, Entity
 from nova_stream.events.encode import Op
 from nova_stream.events.lines import ChangeLine
@@ -28,12 +28,22 @@ _ATTEMPTS = 2
 _HANDED_ON = 0.06  # of the tasks that are ready
 _HANDED_ON_AFTER_FAILURE = 0.35
 _LESSON = 0.02  # of the tasks that are done
-_SPREAD = 0.7  # of the durations: the sigma of their logarithm
+_SPREAD = 0.5  # of the durations: the sigma of their logarithm
 _SIDE_BY_SIDE = 3
 
 _AGENTS = {agent.name: agent for agent in AGENTS}
 
 Document = dict[str, Any]
+Steps = Iterator[ChangeLine | Wait]
+
+
+class _AtWork:
+    """A task at work, and what its story waits for."""
+
+    def __init__(self, name: str, story: Steps) -> None:
+        self.name = name
+        self.story = story
+        self.wait = NO_WAIT
 
 
 class Build:
@@ -43,7 +53,9 @@ class Build:
     and with ``stalled_since`` it began then and has never got any. ``paces`` are those of agents
     that worked otherwise then. Every change is as new as it is told, whatever its document says.
 
-    Iterate over ``tell()`` as slowly or fast as the build is to go on.
+    Iterate over ``tell()`` as slowly or fast as the build is to go on. An execution takes the time
+    that it says: while all tasks at work still work, a ``Wait`` comes. Whoever goes on before it is
+    over is told of an execution that took what has passed.
     """
 
     def __init__(
@@ -58,6 +70,7 @@ class Build:
         paces: Mapping[str, float] | None = None,
     ) -> None:
         self._random = random
+        self._clock = clock
         self._watch = Stopwatch(clock)
         self._id = identity
         self._user = user
@@ -70,8 +83,8 @@ class Build:
         self._lost: Document | None = None
         self._tasks: list[Document] = []
 
-    def tell(self) -> Iterator[ChangeLine]:
-        """The changes, in their order."""
+    def tell(self) -> Steps:
+        """The changes, in their order, and what is waited for between them."""
         build: Document = {
             "id": self._id,
             "prdId": f"prd-{self._id}",
@@ -139,45 +152,56 @@ class Build:
             "createdAt": self._watch.now(),
         }
 
-    def _work(self, tasks: list[Document]) -> Iterator[ChangeLine]:
+    def _work(self, tasks: list[Document]) -> Steps:
         """A few tasks side by side, until all are done, one is lost, or the build stalls."""
         waiting = list(tasks)
         done: set[str] = set()
-        at_work: list[tuple[str, Iterator[ChangeLine]]] = []
+        at_work: list[_AtWork] = []
         while self._lost is None:
             if not (self._stalls and len(done) >= len(tasks) // 2):
                 for task in _startable(waiting, done)[: _SIDE_BY_SIDE - len(at_work)]:
                     waiting.remove(task)
-                    at_work.append((task["taskId"], self._carry_out(task)))
+                    at_work.append(_AtWork(task["taskId"], self._carry_out(task)))
             if not at_work:
                 return
             finished = yield from self._until_one_ends(at_work)
             done.add(finished)
 
-    def _until_one_ends(
-        self, at_work: list[tuple[str, Iterator[ChangeLine]]]
-    ) -> Generator[ChangeLine, None, str]:
+    def _until_one_ends(self, at_work: list[_AtWork]) -> Generator[ChangeLine | Wait, None, str]:
         """Tell of the tasks at work in turns; the name of the first that ends, taken out."""
         while True:
-            place = int(self._random.random() * len(at_work))
-            name, story = at_work[place]
-            change = next(story, None)
-            if change is None:
-                del at_work[place]
-                return name
-            yield change
+            now = self._clock()
+            turns = [task for task in at_work if task.wait.over(now)]
+            if not turns:
+                turns = [min(at_work, key=lambda task: task.wait.until)]
+                yield turns[0].wait
+            task = self._random.choice(turns)
+            step = next(task.story, None)
+            if step is None:
+                at_work.remove(task)
+                return task.name
+            if isinstance(step, Wait):
+                task.wait = step
+            else:
+                task.wait = NO_WAIT
+                yield step
 
-    def _carry_out(self, task: Document) -> Iterator[ChangeLine]:
+    def _carry_out(self, task: Document) -> Steps:
         """A task from ready to done; sets ``_lost`` when no attempt is left."""
         yield self._move(task, status="ready")
         if self._random.random() < _HANDED_ON:
             yield self._hand_on(task)
         while True:
             yield self._move(task, status="running", attempts=task["attempts"] + 1)
+            began = self._watch.millis()
             yield self._tell_feed(task, "task_started", f"Started: {task['title']}")
             works = self._random.random() < _AGENTS[task["agent"]].luck
             reason = None if works else self._random.choice(FAILURES)
-            yield self._execution(task, reason)
+            takes = self._duration(task["agent"])
+            wait = Wait(from_millis(began), from_millis(began + takes))
+            if not wait.over(self._clock()):
+                yield wait
+            yield self._execution(task, reason, began, takes)
             if reason is None:
                 yield self._move(task, status="done", output=f"{task['title']}: ok")
                 yield self._tell_feed(task, "task_completed", f"Done: {task['title']}")
@@ -201,10 +225,17 @@ class Build:
     def _hand_on(self, task: Document) -> ChangeLine:
         return self._move(task, agent=self._random.choice(STAND_INS[task["agent"]]).name)
 
-    def _execution(self, task: Document, error: str | None) -> ChangeLine:
-        """One that ended well, or with the ``error`` that its task then has, too."""
+    def _duration(self, agent: str) -> int:
+        """How long an execution is to take, in milliseconds."""
+        pace = self._paces.get(agent, _AGENTS[agent].pace)
+        return round(self._random.lognormvariate(math.log(pace * 1000), _SPREAD))
+
+    def _execution(self, task: Document, error: str | None, began: int, takes: int) -> ChangeLine:
+        """One that ended well, or with the ``error`` that its task then has, too; it took what it
+        was to take, or what has passed since it ``began`` (epoch milliseconds) if that is less.
+        """
         agent = _AGENTS[task["agent"]]
-        pace = self._paces.get(agent.name, agent.pace)
+        now = self._watch.millis()
         self._executions += 1
         document: Document = {
             "id": f"{self._id}-e{self._executions:03}",
@@ -214,8 +245,8 @@ class Build:
             "prompt": f"{task['title']}. Attempt {task['attempts']}.",
             "response": "Done, see the patch." if error is None else "I could not finish this.",
             "gatesPassed": error is None,
-            "duration": round(self._random.lognormvariate(math.log(pace * 1000), _SPREAD)),
-            "timestamp": self._watch.now(),
+            "duration": max(0, min(takes, now - began)),
+            "timestamp": time_text(from_millis(now)),
         }
         if error is not None:
             document["error"] = error

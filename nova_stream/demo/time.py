@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from nova_stream.clock import Clock, from_millis, to_millis
+from datetime import datetime
+from typing import NamedTuple
+
+from nova_stream.clock import EPOCH, Clock, from_millis, to_millis
 from nova_stream.events.times import time_text
 
 #: Seconds between two looks at what is due: short enough to seem even, long enough for batches.
 _TICK_S = 0.02
 #: Seconds of traffic that are caught up at most: after a long pause of Kafka the rest is left out.
 _CATCH_UP_S = 2.0
+
+
+class Wait(NamedTuple):
+    """That nothing happens until then, since something takes its time."""
+
+    since: datetime
+    until: datetime
+
+    def over(self, now: datetime) -> bool:
+        """Whether it is over at ``now``."""
+        return self.until <= now
+
+    def share(self, now: datetime) -> float:
+        """How much of it is over at ``now``, from 0 to 1."""
+        if self.over(now):
+            return 1.0
+        return max((now - self.since) / (self.until - self.since), 0.0)
+
+
+#: The wait of what waits for nothing.
+NO_WAIT = Wait(EPOCH, EPOCH)
 
 
 class Stopwatch:
