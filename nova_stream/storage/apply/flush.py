@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from nova_stream.events.change import Change, Entity, VersionKind
+from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.storage import locks
 from nova_stream.storage.apply import (
     deletions,
@@ -124,7 +124,7 @@ class Flush:
         changes = [kept[id_] for id_ in sorted(kept)]
         by_lsn = admitted[0].kind is VersionKind.LSN
         upsert = (sql.UPSERT_BY_LSN if by_lsn else sql.UPSERT)[entity]
-        columns = _columns(changes, by_lsn=by_lsn)
+        columns = _columns(entity, changes, by_lsn=by_lsn)
         topic = admitted[0].chunk.topic
         match entity:
             case Entity.TASKS:
@@ -250,7 +250,7 @@ async def read_partials(
     return dict(found)
 
 
-def _columns(changes: list[Change], *, by_lsn: bool) -> list[str | FlatArray]:
+def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[str | FlatArray]:
     columns: list[Sequence[Any]] = [
         [c.id for c in changes],
         [c.number for c in changes],
@@ -260,7 +260,10 @@ def _columns(changes: list[Change], *, by_lsn: bool) -> list[str | FlatArray]:
         [c.partition for c in changes],
         [c.place for c in changes] if by_lsn else [c.offset for c in changes],
     ]
-    columns.extend(zip(*[c.values for c in changes], strict=True))
+    typed = list(zip(*[c.values for c in changes], strict=True))
+    if len(typed) != len(COLUMNS[entity]):
+        raise ValueError(f"{len(typed)} typed columns")
+    columns.extend(typed)
     if by_lsn:
         columns.append([c.rank_generation for c in changes])
     return [_lines([c.doc for c in changes]), *map(FlatArray, columns)]
