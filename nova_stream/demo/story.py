@@ -51,7 +51,8 @@ class Build:
 
     ``clock`` is the time in which it happens; with ``stalls`` it is left with half of its tasks,
     and with ``stalled_since`` it began then and has never got any. ``paces`` are those of agents
-    that worked otherwise then. Every change is as new as it is told, whatever its document says.
+    that worked faster then: their executions are shorter, and all else is the same. Every change is
+    as new as it is told, whatever its document says.
 
     Iterate over ``tell()`` as slowly or fast as the build is to go on. An execution takes the time
     that it says: while all tasks at work still work, a ``Wait`` comes. Whoever goes on before it is
@@ -197,8 +198,8 @@ class Build:
             yield self._tell_feed(task, "task_started", f"Started: {task['title']}")
             works = self._random.random() < _AGENTS[task["agent"]].luck
             reason = None if works else self._random.choice(FAILURES)
-            takes = self._duration(task["agent"])
-            wait = Wait(from_millis(began), from_millis(began + takes))
+            lasts, takes = self._durations(task["agent"])
+            wait = Wait(from_millis(began), from_millis(began + lasts))
             if not wait.over(self._clock()):
                 yield wait
             yield self._execution(task, reason, began, takes)
@@ -225,10 +226,15 @@ class Build:
     def _hand_on(self, task: Document) -> ChangeLine:
         return self._move(task, agent=self._random.choice(STAND_INS[task["agent"]]).name)
 
-    def _duration(self, agent: str) -> int:
-        """How long an execution is to take, in milliseconds."""
-        pace = self._paces.get(agent, _AGENTS[agent].pace)
-        return round(self._random.lognormvariate(math.log(pace * 1000), _SPREAD))
+    def _durations(self, agent: str) -> tuple[int, int]:
+        """How long a task is to be at work, and its execution of that, in milliseconds.
+
+        A faster one leaves the task's time as it is: so all else, every id included, stays the same
+        when the build is told once more at the usual pace, and replaces what was told before.
+        """
+        usual = _AGENTS[agent].pace
+        lasts = self._random.lognormvariate(math.log(usual * 1000), _SPREAD)
+        return round(lasts), round(lasts * min(self._paces.get(agent, usual) / usual, 1.0))
 
     def _execution(self, task: Document, error: str | None, began: int, takes: int) -> ChangeLine:
         """One that ended well, or with the ``error`` that its task then has, too; it took what it

@@ -114,7 +114,7 @@ def test_while_all_tasks_work_a_build_waits(seed: int, late_s: float) -> None:
         else:
             assert step.ts_ms == to_millis(now[0])
             changes.append(step)
-    assert check_executions(changes) > 4
+    assert check_executions(changes) >= 2  # a build is lost with its first task at the soonest
     assert (changes[-1].after or {})["status"] in {"completed", "failed"}
 
 
