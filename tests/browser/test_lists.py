@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from nova_stream.clock import isoformat, system_clock
 from nova_stream.settings import load_settings
 from nova_stream.storage.database import connect
 from tests.browser.dashboard import Running, Window, until, visit
@@ -140,8 +141,10 @@ def test_keys_go_from_row_to_row_and_open_one(page: Page, address: str) -> None:
 
 
 def test_executions_are_filtered_by_their_status(page: Page, running: Running) -> None:
+    # Newer than all others: a page looks through so many rows, and then the next one goes on.
+    given = {"agent": "MARS", "timestamp": isoformat(system_clock())}
     made = [
-        {"entity": "executions", "after": {"id": f"e-list-{n}", "agent": "MARS", "error": error}}
+        {"entity": "executions", "after": {"id": f"e-list-{n}", "error": error, **given}}
         for n, error in enumerate(["it broke", None])
     ]
     running.publish(*made)
