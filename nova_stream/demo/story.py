@@ -194,8 +194,8 @@ class Build:
             yield self._hand_on(task)
         while True:
             yield self._move(task, status="running", attempts=task["attempts"] + 1)
-            began = self._watch.millis()
             yield self._tell_feed(task, "task_started", f"Started: {task['title']}")
+            began = self._watch.millis()
             works = self._random.random() < _AGENTS[task["agent"]].luck
             reason = None if works else self._random.choice(FAILURES)
             lasts, takes = self._durations(task["agent"])

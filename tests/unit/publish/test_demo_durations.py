@@ -60,13 +60,15 @@ def check_executions(changes: Iterable[ChangeLine]) -> int:
         document = change.after or {}
         if change.entity is Entity.BUILDS:
             builds[change.id] = document
+        elif change.entity is Entity.ACTIVITIES and document["eventType"] == "task_started":
+            running[document["taskId"]] = instant(document["timestamp"])
         elif change.entity is Entity.TASKS and document["status"] == "running":
             running[change.id] = from_millis(change.ts_ms or 0)
         elif change.entity is Entity.EXECUTIONS:
             end = instant(document["timestamp"])
             begin = end - timedelta(milliseconds=document["duration"])
             assert begin <= end
-            if change.op != "r":  # of the past, what a task is now is all that is told
+            if document["taskId"] in running:
                 assert begin >= running[document["taskId"]]
             spans[document["taskId"].rpartition("-")[0]].append((begin, end))
     for id_, executions in spans.items():
