@@ -15,8 +15,8 @@ from typing import Any
 from nova_stream.clock import Clock, isoformat, system_clock, to_millis
 from nova_stream.demo.cast import AGENTS, FADED_USERS, TIERS, USERS
 from nova_stream.demo.past import past_events
-from nova_stream.demo.story import Build, Steps
-from nova_stream.demo.time import NO_WAIT, Pace, Wait
+from nova_stream.demo.story import Build, UnderWay
+from nova_stream.demo.time import Pace, Wait
 from nova_stream.errors import KafkaUnavailableError, PublishError
 from nova_stream.events.change import Entity
 from nova_stream.events.lines import ChangeLine
@@ -104,14 +104,6 @@ async def _publish(publisher: ChangePublisher, changes: list[ChangeLine]) -> Pos
     return published
 
 
-class _UnderWay:
-    """A build that goes on, and what it waits for."""
-
-    def __init__(self, story: Steps) -> None:
-        self.story = story
-        self.wait = NO_WAIT
-
-
 class _Day:
     """Several builds at once, each going on when it is its turn."""
 
@@ -129,7 +121,7 @@ class _Day:
             yield self._snapshot(Entity.AGENTS, agent.document())
         for number in range(USERS):
             yield self._snapshot(Entity.USERS, self._user(number))
-        under_way: list[_UnderWay] = []
+        under_way: list[UnderWay] = []
         while True:
             now = self._clock()
             turns = [build for build in under_way if build.wait.over(now)]
@@ -138,17 +130,14 @@ class _Day:
                 visitor = self._random.randrange(USERS - FADED_USERS)
                 if self._random.random() < _VISIT_S:
                     yield self._snapshot(Entity.USERS, self._user(visitor))
-                under_way.append(_UnderWay(self._build(run, visitor).tell()))
+                under_way.append(UnderWay(self._build(run, visitor).tell()))
                 continue
             # More events are wanted than come by themselves: time passes faster, for all alike.
             build = self._random.choice(turns or [max(under_way, key=lambda b: b.wait.share(now))])
-            step = next(build.story, None)
+            step = build.step()
             if step is None:
                 under_way.remove(build)
-            elif isinstance(step, Wait):
-                build.wait = step
-            else:
-                build.wait = NO_WAIT
+            elif not isinstance(step, Wait):
                 yield step
 
     def _build(self, run: str, visitor: int) -> Build:

@@ -37,13 +37,19 @@ Document = dict[str, Any]
 Steps = Iterator[ChangeLine | Wait]
 
 
-class _AtWork:
-    """A task at work, and what its story waits for."""
+class UnderWay:
+    """The story of a build or a task that goes on, and what it waits for."""
 
-    def __init__(self, name: str, story: Steps) -> None:
+    def __init__(self, story: Steps, name: str = "") -> None:
         self.name = name
-        self.story = story
         self.wait = NO_WAIT
+        self._story = story
+
+    def step(self) -> ChangeLine | Wait | None:
+        """The next change, or what is waited for; None at the end."""
+        found = next(self._story, None)
+        self.wait = found if isinstance(found, Wait) else NO_WAIT
+        return found
 
 
 class Build:
@@ -157,18 +163,18 @@ class Build:
         """A few tasks side by side, until all are done, one is lost, or the build stalls."""
         waiting = list(tasks)
         done: set[str] = set()
-        at_work: list[_AtWork] = []
+        at_work: list[UnderWay] = []
         while self._lost is None:
             if not (self._stalls and len(done) >= len(tasks) // 2):
                 for task in _startable(waiting, done)[: _SIDE_BY_SIDE - len(at_work)]:
                     waiting.remove(task)
-                    at_work.append(_AtWork(task["taskId"], self._carry_out(task)))
+                    at_work.append(UnderWay(self._carry_out(task), task["taskId"]))
             if not at_work:
                 return
             finished = yield from self._until_one_ends(at_work)
             done.add(finished)
 
-    def _until_one_ends(self, at_work: list[_AtWork]) -> Generator[ChangeLine | Wait, None, str]:
+    def _until_one_ends(self, at_work: list[UnderWay]) -> Generator[ChangeLine | Wait, None, str]:
         """Tell of the tasks at work in turns; the name of the first that ends, taken out."""
         while True:
             now = self._clock()
@@ -177,14 +183,11 @@ class Build:
                 turns = [min(at_work, key=lambda task: task.wait.until)]
                 yield turns[0].wait
             task = self._random.choice(turns)
-            step = next(task.story, None)
+            step = task.step()
             if step is None:
                 at_work.remove(task)
                 return task.name
-            if isinstance(step, Wait):
-                task.wait = step
-            else:
-                task.wait = NO_WAIT
+            if not isinstance(step, Wait):
                 yield step
 
     def _carry_out(self, task: Document) -> Steps:

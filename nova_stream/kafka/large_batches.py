@@ -22,7 +22,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from nova_stream.kafka import inflate
 from nova_stream.kafka.lazy_records import HeadersError, decompressed, read_lazily
-from nova_stream.kafka.pieces import Pieces
+from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
 
 #: A batch that has no more when decompressed is decompressed at once.
 WHOLE_BYTES = 16 * 1024 * 1024
@@ -35,9 +35,6 @@ BROKEN = b"nova-stream: a record batch that cannot be decompressed\n"
 #: What has no bytes with it: they are with the batch's first such record.
 _AGAIN = b"nova-stream: too large, the batch is kept with an earlier record of it\n"
 
-_HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch of version 2
-_CODEC = 0x07
-_APPEND_TIME = 0x08
 _SLICE = 64 * 1024
 _FAULTS = (
     zlib.error,
@@ -92,7 +89,7 @@ class BoundedRecords:
         return batch if raw[16] < 2 else self._bounded(batch, raw)
 
     def _bounded(self, batch: Any, raw: memoryview) -> Any:
-        codec, data = batch.compression_type, raw[_HEADER.size :]
+        codec, data = batch.compression_type, raw[HEADER.size :]
         try:
             if not codec or inflate.most_bytes(codec, data) <= WHOLE_BYTES:
                 return _WholeBatch(batch, raw, self)
@@ -189,7 +186,7 @@ class _WholeBatch:
             yield from islice(records, given, None)
 
     def _one_by_one(self, stream: Pieces) -> Iterator[Record]:
-        header = _HEADER.unpack_from(self._raw)
+        header = HEADER.unpack_from(self._raw)
         base, attributes, first_time, last_time, count = (header[n] for n in (0, 5, 7, 8, 12))
         kept = False
         for _ in range(count):
@@ -201,9 +198,9 @@ class _WholeBatch:
                 fields = Pieces.of(stream.take(length))
             fields.take(1)
             time, offset = first_time + fields.varint(), base + fields.varint()
-            if attributes & _APPEND_TIME:
+            if attributes & APPEND_TIME:
                 time = last_time
-            kind = int(bool(attributes & _APPEND_TIME))
+            kind = int(bool(attributes & APPEND_TIME))
             if too_large:
                 value = _AGAIN if kept else LARGE + bytes(self._raw)
                 kept = True
@@ -220,7 +217,7 @@ class _LargeBatch(_WholeBatch):
     """A batch whose records are read while it is decompressed."""
 
     def __iter__(self) -> Iterator[Any]:
-        codec, data = self._batch.compression_type, self._raw[_HEADER.size :]
+        codec, data = self._batch.compression_type, self._raw[HEADER.size :]
         try:
             if not inflate.in_pieces(codec, data):
                 yield self._whole(LARGE)
@@ -241,10 +238,10 @@ class _LargeBatch(_WholeBatch):
 
     def _at_once(self, data: bytes) -> Iterator[Any]:
         """Its records by aiokafka's own code, which gets it as a batch without compression."""
-        header = list(_HEADER.unpack_from(self._raw))
-        header[1] = _HEADER.size - 12 + len(data)
-        header[5] &= ~_CODEC
-        raw = _HEADER.pack(*header) + data
+        header = list(HEADER.unpack_from(self._raw))
+        header[1] = HEADER.size - 12 + len(data)
+        header[5] &= ~CODEC
+        raw = HEADER.pack(*header) + data
         return self._by_aiokafka(DefaultRecordBatch(raw), memoryview(raw))
 
     def _whole(self, why: bytes) -> Record:

@@ -7,17 +7,13 @@ needs care.
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
 import msgspec
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 
-from nova_stream.kafka.pieces import Pieces
+from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
 
-_HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch of version 2
-_CODEC = 0x07
-_APPEND_TIME = 0x08
 _DECODE = {0: bytes, 1: gzip_decode, 2: snappy_decode, 3: lz4_decode, 4: zstd_decode}
 #: Headers of a record that has none.
 _NO_HEADERS = b"\x00"
@@ -84,18 +80,18 @@ def read_lazily(raw: memoryview) -> list[LazyRecord]:
     where offsets are missing or a length is unusual, all to be read as aiokafka does it; and what
     decompressing raises.
     """
-    fields = _HEADER.unpack_from(raw)
+    fields = HEADER.unpack_from(raw)
     base, attributes, last, count = (fields[n] for n in (0, 5, 6, 12))
     if last != count - 1:
         raise ValueError("offsets are missing")
-    times = _Times(int(bool(attributes & _APPEND_TIME)), fields[7], fields[8])
+    times = _Times(int(bool(attributes & APPEND_TIME)), fields[7], fields[8])
     return _records(decompressed(raw), base, count, times)
 
 
 def decompressed(raw: memoryview) -> bytes:
     """The bytes of the records of a whole batch of version 2."""
-    codec = _HEADER.unpack_from(raw)[5] & _CODEC
-    data: bytes = _DECODE[codec](bytes(raw[_HEADER.size :]))
+    codec = HEADER.unpack_from(raw)[5] & CODEC
+    data: bytes = _DECODE[codec](bytes(raw[HEADER.size :]))
     return data
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+
+#: The header of a batch of version 2, and what is in its attributes: which codec, and whether its
+#: records have the time when the broker wrote them.
+HEADER = struct.Struct(">qiibIhiqqqhii")
+CODEC = 0x07
+APPEND_TIME = 0x08
 
 
 class Pieces:
