@@ -1,14 +1,16 @@
 """The six documents: their fields, as typed structs that read what the main app itself writes.
 
-The structs are the fast way. ``columns()`` gives the typed columns of a document in the plain
-form (text ids, times as ``2026-02-20T12:00:00.000Z``, numbers as numbers) and raises ValueError
-for everything else; ``normalise`` then reads the document with care or says what is wrong.
+The structs are the fast way. ``columns`` gives the typed columns of documents in the plain form
+(text ids, times as ``2026-02-20T12:00:00.000Z``, numbers as numbers), a column after the other,
+and raises ValueError where one has anything else; ``normalise`` then reads it with care or says
+what is wrong.
 The rules that both follow stand once, as annotations of the fields.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, NamedTuple, get_type_hints
@@ -23,7 +25,7 @@ from nova_stream.events.change import (
     TaskStatus,
 )
 from nova_stream.events.placeholders import DEFAULT_UUID
-from nova_stream.events.times import canonical_time
+from nova_stream.events.times import canonical_times
 
 #: Longest id, and longest value of an indexed column, in UTF-8 bytes: an entry of a Postgres
 #: index holds some 2,700.
@@ -31,7 +33,13 @@ MAX_INDEXED_BYTES = 1024
 #: The largest number, durations among them: a sum of 1e8 of them is still a double.
 MAX_NUMBER = Decimal("1e300")
 
+#: Typed columns, each with the values of all documents.
+Columns = tuple[Sequence[Any], ...]
+
 _LEFT_OUT = [DEFAULT_UUID]
+_LINE = b"\n"
+#: Characters of a plain duration.
+_LONG = 24
 # A text of so many characters has at most MAX_INDEXED_BYTES, whatever they are.
 _Short = Annotated[str, msgspec.Meta(max_length=MAX_INDEXED_BYTES // 4)]
 
@@ -93,12 +101,12 @@ class AgentDocument(msgspec.Struct, rename="camel", gc=False):
     gates: _Json = None
     created_at: _Time = None
 
-    def columns(self) -> tuple[Any, ...]:
+    @staticmethod
+    def columns(documents: Sequence[AgentDocument]) -> Columns:
         """name, created_at."""
-        gates = self.gates
-        if isinstance(gates, str):
-            raise ValueError(gates)  # noqa: TRY004 - perhaps JSON in a text column
-        return self.name, canonical_time(self.created_at)
+        if any(isinstance(d.gates, str) for d in documents):
+            raise ValueError("perhaps JSON in a text column")
+        return [d.name for d in documents], canonical_times([d.created_at for d in documents])
 
 
 class BuildDocument(msgspec.Struct, rename="camel", gc=False):
@@ -112,9 +120,14 @@ class BuildDocument(msgspec.Struct, rename="camel", gc=False):
     completed_at: _Time = None
     error: _Text = None
 
-    def columns(self) -> tuple[Any, ...]:
+    @staticmethod
+    def columns(documents: Sequence[BuildDocument]) -> Columns:
         """status, started_at, completed_at."""
-        return self.status, canonical_time(self.started_at), canonical_time(self.completed_at)
+        return (
+            [d.status for d in documents],
+            canonical_times([d.started_at for d in documents]),
+            canonical_times([d.completed_at for d in documents]),
+        )
 
 
 class TaskDocument(msgspec.Struct, rename="camel", gc=False):
@@ -133,11 +146,17 @@ class TaskDocument(msgspec.Struct, rename="camel", gc=False):
     output: _Text = None
     error: _Text = None
 
-    def columns(self) -> tuple[Any, ...]:
+    @staticmethod
+    def columns(documents: Sequence[TaskDocument]) -> Columns:
         """build_id, agent, status, created_at."""
-        if self.dependencies == _LEFT_OUT:
+        if _LEFT_OUT in [d.dependencies for d in documents]:
             raise ValueError("a value left out")
-        return self.build_id, self.agent or "", self.status, canonical_time(self.created_at)
+        return (
+            [d.build_id for d in documents],
+            [d.agent or "" for d in documents],
+            [d.status for d in documents],
+            canonical_times([d.created_at for d in documents]),
+        )
 
 
 class ExecutionDocument(msgspec.Struct, rename="camel", gc=False):
@@ -155,13 +174,14 @@ class ExecutionDocument(msgspec.Struct, rename="camel", gc=False):
     timestamp: _Time = None
     error: _Text = None
 
-    def columns(self) -> tuple[Any, ...]:
+    @staticmethod
+    def columns(documents: Sequence[ExecutionDocument]) -> Columns:
         """task_id, agent, duration, timestamp."""
         return (
-            self.task_id,
-            self.agent or "",
-            plain_duration(self.duration),
-            canonical_time(self.timestamp),
+            [d.task_id for d in documents],
+            [d.agent or "" for d in documents],
+            _plain_durations([d.duration for d in documents]),
+            canonical_times([d.timestamp for d in documents]),
         )
 
 
@@ -176,11 +196,12 @@ class ActivityDocument(msgspec.Struct, rename="camel", gc=False):
     details: _Text = None
     timestamp: _Time = None
 
-    def columns(self) -> tuple[Any, ...]:
+    @staticmethod
+    def columns(documents: Sequence[ActivityDocument]) -> Columns:
         """timestamp."""
-        if self.agent_name is None or self.event_type is None:
+        if any(d.agent_name is None or d.event_type is None for d in documents):
             raise ValueError("perhaps under another name")
-        return (canonical_time(self.timestamp),)
+        return (canonical_times([d.timestamp for d in documents]),)
 
 
 class UserDocument(msgspec.Struct, rename="camel", gc=False):
@@ -194,9 +215,13 @@ class UserDocument(msgspec.Struct, rename="camel", gc=False):
     created_at: _Time = None
     last_active_at: _Time = None
 
-    def columns(self) -> tuple[Any, ...]:
+    @staticmethod
+    def columns(documents: Sequence[UserDocument]) -> Columns:
         """created_at, last_active_at."""
-        return canonical_time(self.created_at), canonical_time(self.last_active_at)
+        return (
+            canonical_times([d.created_at for d in documents]),
+            canonical_times([d.last_active_at for d in documents]),
+        )
 
 
 Document = (
@@ -218,10 +243,20 @@ DOCUMENTS: dict[Entity, type[Document]] = {
 }
 
 
-def plain_duration(raw: msgspec.Raw) -> str | None:
-    """The text of a number of milliseconds without sign and exponent; else raises ValueError."""
-    text = str(raw, "utf-8")
-    if len(text) <= 24 and (text.isdigit() or text.replace(".", "", 1).isdigit()):
+def _plain_durations(raws: Sequence[msgspec.Raw]) -> Sequence[str | None]:
+    """The texts of numbers of milliseconds without sign and exponent, None of none; ValueError
+    where one is anything else.
+    """
+    joined = str(_LINE.join(raws), "utf-8")
+    texts = joined.split("\n")
+    # A number has no line break, so that there are as many texts as numbers.
+    if joined.replace("\n", "").isdigit() and all(texts) and max(map(len, texts)) <= _LONG:
+        return texts
+    return [_plain_duration(str(raw, "utf-8")) for raw in raws]
+
+
+def _plain_duration(text: str) -> str | None:
+    if len(text) <= _LONG and (text.isdigit() or text.replace(".", "", 1).isdigit()):
         return text
     if text in {"", "null"}:
         return None

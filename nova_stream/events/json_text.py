@@ -16,6 +16,9 @@ from nova_stream.events.describe import described, quoted
 #: Deepest nesting of lists and objects. Postgres, msgspec and every reader manage it easily.
 MAX_DEPTH = 256
 
+#: A text of so many bytes cannot be nested deeper.
+SURELY_FLAT = 2 * MAX_DEPTH
+
 # Postgres' numeric holds 131,072 digits before and 16,383 after the point.
 _LARGEST_EXPONENT = 16_000
 # More digits than any id or version may have.
@@ -66,7 +69,7 @@ def parse_json(data: bytes, where: str) -> Any:
 
 def too_deep(data: bytes) -> bool:
     """Whether the JSON text is nested deeper than MAX_DEPTH; cheap for what is small or flat."""
-    if len(data) <= 2 * MAX_DEPTH or data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+    if len(data) <= SURELY_FLAT or data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
         return False
 
     brackets = _TEXTS.sub(b"", data).translate(None, _NOT_BRACKETS)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from nova_stream.events.change import Entity
-from nova_stream.events.documents import COLUMN_NAMES, DOCUMENTS, RULES
+from nova_stream.events.documents import COLUMN_NAMES, DOCUMENTS, RULES, Columns
 from nova_stream.events.names import Spellings
 from nova_stream.events.placeholders import (
     DEFAULT,
@@ -45,6 +45,7 @@ class PlainReader:
         self._refuse = self._refuse_unusual if pattern is None else self._refuse_own
         self._has_list = "dependencies" in RULES[entity]
         decoder = msgspec.json.Decoder(DOCUMENTS[entity])
+        self._columns_of: Callable[[Any], Columns] = DOCUMENTS[entity].columns
         self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
         self._spellings = Spellings(entity)
         self._columns = tuple(f'"{name}"' for name in COLUMN_NAMES[entity])
@@ -68,11 +69,13 @@ class PlainReader:
         if self._has_list:
             known_lists = sum([d.dependencies is not None for d in documents])  # type: ignore[union-attr]
         self._refuse(text, known_lists)
-        found = [(d.id, one, d.columns()) for d, one in zip(documents, texts, strict=True)]
-        for _, one, columns in found:
-            if (None in columns or "" in columns) and self._spellings.has_others(_names_of(one)):
-                raise ValueError("perhaps a column under another name")
-        return found
+        columns = self._columns_of(documents)
+        rows = list(zip(*columns, strict=True))
+        if not all(map(all, columns)):
+            for one, row in zip(texts, rows, strict=True):
+                if not all(row) and self._spellings.has_others(_names_of(one)):
+                    raise ValueError("perhaps a column under another name")
+        return list(zip([d.id for d in documents], texts, rows, strict=True))
 
     def _refuse_unusual(self, text: str, known_lists: int) -> None:
         """Raises ValueError when the text may hold NUL, a value left out, or a snake_case column:

@@ -17,7 +17,7 @@ from nova_stream.events.change import (
 )
 from nova_stream.events.envelope import MAX_MINOR, MAX_VERSION, VERSION_HEADER
 from nova_stream.events.framing import VALUE_HEADER
-from nova_stream.events.json_text import too_deep
+from nova_stream.events.json_text import SURELY_FLAT, too_deep
 from nova_stream.events.placeholders import Placeholders
 from nova_stream.events.plain import PlainReader
 
@@ -48,7 +48,7 @@ class _Record(msgspec.Struct, gc=False):
 _NO_SOURCE = _Source()
 _NOT_DELETED = False
 _UPSERTS = frozenset("cur")
-_OBJECTS = {(b"{", b"}")}
+_BEGIN, _END = set(b"{"), set(b"}")
 _SEQ, _LSN, _OFFSET = VersionKind.SEQ, VersionKind.LSN, VersionKind.OFFSET
 _NEEDS_CARE = (ValueError, OverflowError, RecursionError)  # msgspec's errors are ValueErrors
 
@@ -88,12 +88,12 @@ class PlainRecords:
         """All records, or ValueError when one of them needs care."""
         if self._framed and any(r.headers and header(r.headers, VALUE_HEADER) for r in records):
             raise ValueError("a schema tells what this means")
-        if any(map(too_deep, values)):
+        if max(map(len, values)) > SURELY_FLAT and any(map(too_deep, values)):
             raise ValueError("nested too deeply")
         if len(values) == 1:
             values[0].decode()
             return [self._decode(values[0])]
-        if {(value[:1], value[-1:]) for value in values} != _OBJECTS:
+        if not all(values) or {v[0] for v in values} != _BEGIN or {v[-1] for v in values} != _END:
             raise ValueError("no object by itself")
         lines = b"\n".join(values)
         if not lines.isascii():
@@ -106,6 +106,22 @@ class PlainRecords:
         return found
 
     def _changes(
+        self, records: Sequence[SourceRecord], found: list[_Record], partition: int
+    ) -> list[Change | None]:
+        sources = [one.source for one in found]
+        if _all_state_their_seq(found, sources):
+            documents = self._read_documents([one.after for one in found])
+            return [
+                Change(
+                    id_, s.seq, s.minor, _SEQ, _NOT_DELETED, s.ts_ms, doc, columns, partition, at
+                )
+                for at, s, (id_, doc, columns) in zip(
+                    [r.offset for r in records], sources, documents, strict=True
+                )
+            ]
+        return self._one_by_one(records, found, partition)
+
+    def _one_by_one(
         self, records: Sequence[SourceRecord], found: list[_Record], partition: int
     ) -> list[Change | None]:
         documents = iter(self._read_documents([r.after for r in found if r.op in _UPSERTS]))
@@ -145,6 +161,16 @@ class PlainRecords:
                 change.timed = source.ts_ms is not None
             add(change)
         return changes
+
+
+def _all_state_their_seq(found: list[_Record], sources: list[_Source | None]) -> bool:
+    """Whether all are upserts whose source tells version and time."""
+    return (
+        {one.op for one in found} <= _UPSERTS
+        and all(sources)
+        and None not in [s.seq for s in sources]
+        and None not in [s.ts_ms for s in sources]
+    )
 
 
 def _without_seq(

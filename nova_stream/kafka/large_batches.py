@@ -165,7 +165,7 @@ class _WholeBatch:
         if self._owner.lazily:
             try:
                 records = read_lazily(self._raw)
-                self._owner.given += sum(map(len, filter(None, [r.value for r in records])))
+                self._owner.given += sum([record.size for record in records])
                 return iter(records)
             except HeadersError:
                 self._owner.lazily = False

@@ -45,6 +45,8 @@ class LazyRecord(msgspec.Struct, gc=False, frozen=True):
     head: bytes
     rest: bytes
     times: _Times
+    #: Bytes of all three.
+    size: int
 
     #: As aiokafka gives it for records of batches.
     checksum = None
@@ -109,7 +111,8 @@ def _records(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of
             at += 1
             if size > _TWO_BYTES:
                 size, at = _third_byte(size, data, at)
-        start, end = at, at + (size >> 1)
+        whole = size >> 1
+        start, end = at, at + whole
         at += 1  # the attributes
         while data[at] > _LAST:  # the time
             at += 1
@@ -148,7 +151,7 @@ def _records(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of
         rest = data[at:end]
         if not number and rest != _NO_HEADERS and _HAS_SEQ not in (value or b""):
             raise HeadersError
-        add(LazyRecord(base + number, value, head, rest, times))
+        add(LazyRecord(base + number, value, head, rest, times, whole))
         at = end
     if at != len(data):
         raise ValueError("of another length")

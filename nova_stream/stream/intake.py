@@ -51,18 +51,18 @@ class _Block(NamedTuple):
 
 def memory_of(records: Sequence[SourceRecord]) -> int:
     """The memory that fetched records take, in bytes."""
-    values = sum(map(len, filter(None, [record.value for record in records])))
-    lazy = [record for record in records if type(record) is LazyRecord]
-    overhead = LAZY_OVERHEAD * len(lazy) + sum([len(r.head) + len(r.rest) for r in lazy])
+    lazy = [record.size for record in records if type(record) is LazyRecord]
+    found = LAZY_OVERHEAD * len(lazy) + sum(lazy)
     if len(lazy) < len(records):
-        overhead += sum([_read_overhead(r) for r in records if type(r) is not LazyRecord])
-    return values + overhead
+        found += sum([_memory_of_read(r) for r in records if type(r) is not LazyRecord])
+    return found
 
 
-def _read_overhead(record: SourceRecord) -> int:
+def _memory_of_read(record: SourceRecord) -> int:
     headers = record.headers or ()
     inside = sum([len(name) + len(value or b"") for name, value in headers])
-    return RECORD_OVERHEAD + len(record.key or b"") + HEADER_OVERHEAD * len(headers) + inside
+    whole = len(record.key or b"") + len(record.value or b"") + inside
+    return RECORD_OVERHEAD + HEADER_OVERHEAD * len(headers) + whole
 
 
 #: Seconds between two batches without a record, which cost a transaction each.
