@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -108,16 +108,13 @@ class PlainRecords:
     def _changes(
         self, records: Sequence[SourceRecord], found: list[_Record], partition: int
     ) -> list[Change | None]:
-        sources = [one.source for one in found]
-        if _all_state_their_seq(found, sources):
+        sources = _stated(found)
+        if sources is not None:
             documents = self._read_documents([one.after for one in found])
+            offsets = [record.offset for record in records]
             return [
-                Change(
-                    id_, s.seq, s.minor, _SEQ, _NOT_DELETED, s.ts_ms, doc, columns, partition, at
-                )
-                for at, s, (id_, doc, columns) in zip(
-                    [r.offset for r in records], sources, documents, strict=True
-                )
+                Change(id_, s.seq, s.minor, _SEQ, _NOT_DELETED, s.ts_ms, doc, row, partition, at)
+                for at, s, (id_, doc, row) in zip(offsets, sources, documents, strict=True)
             ]
         return self._one_by_one(records, found, partition)
 
@@ -163,14 +160,15 @@ class PlainRecords:
         return changes
 
 
-def _all_state_their_seq(found: list[_Record], sources: list[_Source | None]) -> bool:
-    """Whether all are upserts whose source tells version and time."""
-    return (
-        {one.op for one in found} <= _UPSERTS
-        and all(sources)
-        and None not in [s.seq for s in sources]
-        and None not in [s.ts_ms for s in sources]
-    )
+def _stated(found: list[_Record]) -> list[Any] | None:
+    """The sources of all records, where all are upserts whose source tells version and time."""
+    sources = [one.source for one in found]
+    if not all(sources) or not {one.op for one in found} <= _UPSERTS:
+        return None
+    stated: list[Any] = sources
+    if None in [s.seq for s in stated] or None in [s.ts_ms for s in stated]:
+        return None
+    return stated
 
 
 def _without_seq(

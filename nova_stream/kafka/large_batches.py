@@ -8,7 +8,9 @@ dead letters: a line of text (``LARGE``), and behind it the batch's bytes as Kaf
 
 from __future__ import annotations
 
+import asyncio
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -21,7 +23,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
 from nova_stream.kafka import inflate
-from nova_stream.kafka.lazy_records import HeadersError, decompressed, read_lazily
+from nova_stream.kafka.lazy_records import HeadersError, LazyBatch, LazyRecord, decompressed
 from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
 
 #: A batch that has no more when decompressed is decompressed at once.
@@ -36,6 +38,8 @@ BROKEN = b"nova-stream: a record batch that cannot be decompressed\n"
 _AGAIN = b"nova-stream: too large, the batch is kept with an earlier record of it\n"
 
 _SLICE = 64 * 1024
+#: Records that are read between two looks at the event loop.
+_STEP = 500
 _FAULTS = (
     zlib.error,
     cramjam.DecompressionError,
@@ -70,6 +74,8 @@ class BoundedRecords:
         self.lazily = True
         #: Bytes of records that batches have given since somebody set this to 0.
         self.given = 0
+        #: Whether a batch comes as one ``UnreadBatch`` where its records can be read lazily.
+        self.unread = False
 
     def size_in_bytes(self) -> int:
         """Bytes that were fetched."""
@@ -115,28 +121,81 @@ def kept_records(value: bytes) -> Iterator[Any]:
         raise ValueError(f"its batch cannot be decompressed ({type(error).__name__})") from None
 
 
+class UnreadBatch:
+    """What stands for a whole batch until somebody reads it: aiokafka takes it for a record, its
+    last one.
+    """
+
+    def __init__(self, batch: _WholeBatch, records: LazyBatch) -> None:
+        self._batch = batch
+        self._records = records
+        self.offset: int = batch.next_offset - 1
+        self.count = records.count
+        #: Records before it are not asked for: reading may begin in the midst of a batch.
+        self.start = 0
+
+    async def read(self) -> list[Any]:
+        """Its records from ``start`` on."""
+        records = await self._batch.read(self._records)
+        if records and records[0].offset < self.start:
+            return [record for record in records if record.offset >= self.start]
+        return records
+
+
+class Look:
+    """Records that one look at a partition has found, some of them in unread batches.
+
+    Its length is what aiokafka takes from the number that the look may have.
+    """
+
+    def __init__(self, found: list[Any], count: int) -> None:
+        self._found = found
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    async def read(self) -> list[Any]:
+        """All the records."""
+        records: list[Any] = []
+        pause_at = _STEP
+        for one in self._found:
+            if type(one) is UnreadBatch:
+                records += await one.read()
+            else:
+                records.append(one)
+            if len(records) >= pause_at:
+                await asyncio.sleep(0)
+                pause_at = len(records) + _STEP
+        return records
+
+
 class _BoundedResult(fetcher.FetchResult):  # type: ignore[misc]
     """What one fetch brought; of a large batch so much at a time as memory is there for."""
 
     most = 0
 
-    def getall(self, max_records: int | None = None) -> list[Any]:
+    def getall(self, max_records: int | None = None) -> list[Any] | Look:
         """The next records, as aiokafka does it, and fewer of a large batch."""
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
         fetched: list[Any] = []
+        count = 0
         records: Any = self._partition_records
         batches: BoundedRecords = records._records
         batches.given = 0
+        limit = sys.maxsize if max_records is None else max_records
         # Not by the object that stands in front of it, which costs a call a record.
         for record in records._records_iterator:
             fetched.append(record)
-            if len(fetched) == max_records or batches.given >= self.most:
+            count += record.count if type(record) is UnreadBatch else 1
+            if count >= limit or batches.given >= self.most:
                 self._update_position()
-                return fetched
-        self._update_position()
-        self._partition_records: Any = None
-        return fetched
+                break
+        else:
+            self._update_position()
+            self._partition_records: Any = None
+        return Look(fetched, min(count, limit)) if batches.unread else fetched
 
 
 def bound_batches(most: int) -> None:
@@ -164,14 +223,43 @@ class _WholeBatch:
     def __iter__(self) -> Iterator[Any]:
         if self._owner.lazily:
             try:
-                records = read_lazily(self._raw)
-                self._owner.given += sum([record.size for record in records])
+                batch = LazyBatch(self._raw)
+                self._owner.given += batch.size
+                if self._owner.unread:
+                    return iter((UnreadBatch(self, batch),))
+                records: list[LazyRecord] = []
+                batch.read(records, batch.count)
                 return iter(records)
             except HeadersError:
                 self._owner.lazily = False
             except _FAULTS:
                 pass
+        return self.by_aiokafka()
+
+    def by_aiokafka(self) -> Iterator[Any]:
+        """Its records with all that belongs to them."""
         return self._by_aiokafka(self._batch, self._raw)
+
+    async def read(self, batch: LazyBatch) -> list[Any]:
+        """Its records, lazily if that can be; of many, others have their turns in between."""
+        records: list[Any] = []
+        try:
+            batch.read(records, _STEP)
+            while len(records) < batch.count:
+                await asyncio.sleep(0)
+                batch.read(records, _STEP)
+        except HeadersError:
+            self._owner.lazily = False
+        except _FAULTS:
+            pass
+        else:
+            return records
+        records.clear()
+        for record in self.by_aiokafka():
+            records.append(record)
+            if len(records) % _STEP == 0:
+                await asyncio.sleep(0)
+        return records
 
     def _by_aiokafka(self, batch: Any, raw: memoryview) -> Iterator[Any]:
         """The records as aiokafka reads them; it reads none whose header's name is no UTF-8."""

@@ -75,19 +75,35 @@ class LazyRecord(msgspec.Struct, gc=False, frozen=True):
         return time, head.optional()
 
 
-def read_lazily(raw: memoryview) -> list[LazyRecord]:
-    """The records of a whole batch of version 2, in their order.
+class LazyBatch:
+    """A whole batch of version 2, decompressed, whose records are read some at a time.
 
-    Raises HeadersError where somebody will ask for the headers of each, ValueError or IndexError
-    where offsets are missing or a length is unusual, all to be read as aiokafka does it; and what
-    decompressing raises.
+    Raises ValueError where offsets are missing, and what decompressing raises; ``read`` raises
+    HeadersError where somebody will ask for the headers of each, ValueError or IndexError where a
+    length is unusual: all to be read as aiokafka does it.
     """
-    fields = HEADER.unpack_from(raw)
-    base, attributes, last, count = (fields[n] for n in (0, 5, 6, 12))
-    if last != count - 1:
-        raise ValueError("offsets are missing")
-    times = _Times(int(bool(attributes & APPEND_TIME)), fields[7], fields[8])
-    return _records(decompressed(raw), base, count, times)
+
+    def __init__(self, raw: memoryview) -> None:
+        fields = HEADER.unpack_from(raw)
+        self._base, attributes, last, self.count = (fields[n] for n in (0, 5, 6, 12))
+        if last != self.count - 1:
+            raise ValueError("offsets are missing")
+        self._times = _Times(int(bool(attributes & APPEND_TIME)), fields[7], fields[8])
+        self._data = decompressed(raw)
+        self._at = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of its records."""
+        return len(self._data)
+
+    def read(self, found: list[LazyRecord], most: int) -> None:
+        """Add up to ``most`` more of its records to ``found``, which has those before."""
+        end = min(len(found) + most, self.count)
+        place = _Place(self._base, len(found), end, self._at)
+        self._at = _read(self._data, place, self._times, found)
+        if end == self.count and self._at != len(self._data):
+            raise ValueError("of another length")
 
 
 def decompressed(raw: memoryview) -> bytes:
@@ -97,13 +113,22 @@ def decompressed(raw: memoryview) -> bytes:
     return data
 
 
-def _records(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of a record
-    data: bytes, base: int, count: int, times: _Times
-) -> list[LazyRecord]:
-    found: list[LazyRecord] = []
+class _Place(NamedTuple):
+    """Which records of a batch are to be read, and where the first begins."""
+
+    base: int
+    first: int
+    end: int
+    at: int
+
+
+def _read(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of a record
+    data: bytes, asked: _Place, times: _Times, found: list[LazyRecord]
+) -> int:
+    """Adds the records to ``found``; gives where the next begins."""
     add = found.append
-    at = 0
-    for number in range(count):
+    base, first, stop, at = asked
+    for number in range(first, stop):
         size = data[at]
         at += 1
         if size > _LAST:
@@ -153,9 +178,7 @@ def _records(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of
             raise HeadersError
         add(LazyRecord(base + number, value, head, rest, times, whole))
         at = end
-    if at != len(data):
-        raise ValueError("of another length")
-    return found
+    return at
 
 
 def _third_byte(size: int, data: bytes, at: int) -> tuple[int, int]:

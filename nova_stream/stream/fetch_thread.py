@@ -3,7 +3,9 @@
 - partitions that nobody reads now are paused in aiokafka too, and one fetch is bounded.
 - a fetch tells from where to where it read, also where aiokafka stepped over what is no record.
 - a batch that is large when decompressed is read in bounded memory (``kafka/large_batches.py``).
-- records stay as aiokafka's C code reads them, instead of a dataclass each.
+- records stay as aiokafka's C code reads them, instead of a dataclass each, and where a batch can
+  be read lazily, it stays as it is: its records are read in the worker's own loop, since two
+  threads that both have much to do in Python wait for each other more than they work.
 - changes of a transaction that was aborted are not read: they never happened.
 """
 
@@ -21,7 +23,7 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
-from nova_stream.kafka.large_batches import bound_batches
+from nova_stream.kafka.large_batches import BoundedRecords, Look, UnreadBatch, bound_batches
 
 _FETCH_WAIT_MS = 100
 #: Seconds that one fetch may wait: what is no record ends no wait.
@@ -34,7 +36,7 @@ _LEFT_BEHIND_PAUSE_S = 0.02
 
 
 class FetchedRecords(dict[TP, Any]):
-    """Records by partition, and from where to where each partition was read for them.
+    """Records by partition, and from where to where each partition was fetched for them.
 
     Between the two places the partition has these records and no others.
     """
@@ -42,6 +44,15 @@ class FetchedRecords(dict[TP, Any]):
     def __init__(self, records: Mapping[TP, Any], read: Mapping[TP, tuple[int, int]]) -> None:
         super().__init__(records)
         self.read = read
+
+    async def read_batches(self) -> None:
+        """Read what is unread; partitions of which there is nothing then are left out."""
+        for tp, found in list(self.items()):
+            if isinstance(found, Look):
+                if records := await found.read():
+                    self[tp] = records
+                else:
+                    del self[tp]
 
 
 class FetchThread(AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -171,14 +182,22 @@ def _places(consumer: Any, tps: Iterable[TP]) -> dict[TP, int]:
 
 
 def _keep_plain_records(topics: Collection[str]) -> None:
-    """Take the records of ``topics`` as aiokafka's C code reads them.
+    """Take the records of ``topics`` as aiokafka's C code reads them, and batches unread.
 
     aiokafka makes a frozen dataclass of each, which costs as much as decoding it. It offers no
     place to say so for one consumer: it counts for all of this process, which is a worker.
     """
 
     class PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+        def __init__(self, tp: Any, records: BoundedRecords, *rest: Any) -> None:
+            super().__init__(tp, records, *rest)
+            records.unread = tp.topic in topics
+
         def _consumer_record(self, tp: Any, record: Any) -> Any:
-            return record if tp.topic in topics else super()._consumer_record(tp, record)
+            if tp.topic not in topics:
+                return super()._consumer_record(tp, record)
+            if type(record) is UnreadBatch:
+                record.start = self.next_fetch_offset
+            return record
 
     fetcher.PartitionRecords = PlainRecords

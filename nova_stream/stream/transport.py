@@ -109,8 +109,10 @@ class ChunkConsumer(SeekingConsumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         self._fetched = FetchedRecords({}, {})
         self._expected = {tp: (found, found.next_offset) for tp, found in self.intakes.items()}
-        self._fetched = await super()._getmany(active_partitions, timeout)
-        return self._fetched
+        fetched = await super()._getmany(active_partitions, timeout)
+        await fetched.read_batches()
+        self._fetched = fetched
+        return fetched
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:
         if not self.flow_active:
