@@ -46,13 +46,10 @@ class FetchedRecords(dict[TP, Any]):
         self.read = read
 
     async def read_batches(self) -> None:
-        """Read what is unread; partitions of which there is nothing then are left out."""
-        for tp, found in list(self.items()):
+        """Read what is unread."""
+        for tp, found in self.items():
             if isinstance(found, Look):
-                if records := await found.read():
-                    self[tp] = records
-                else:
-                    del self[tp]
+                self[tp] = await found.read()
 
 
 class FetchThread(AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -84,7 +81,9 @@ class FetchThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         bound_batches(_DRAIN_BYTES)
         if plain := self.consumer.plain_topics:
-            _keep_plain_records(plain)
+            # aiokafka offers no place to say so for one consumer: it counts for all of this
+            # process, which is a worker.
+            fetcher.PartitionRecords = plain_partition_records(plain)
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         # Faust asks the broker to wait 1.5 s for data of some partitions, which keeps what came
@@ -181,11 +180,11 @@ def _places(consumer: Any, tps: Iterable[TP]) -> dict[TP, int]:
     return {tp: state.position for tp, state in states.items() if state.has_valid_position}
 
 
-def _keep_plain_records(topics: Collection[str]) -> None:
-    """Take the records of ``topics`` as aiokafka's C code reads them, and batches unread.
+def plain_partition_records(topics: Collection[str]) -> type:
+    """aiokafka's records of a partition; those of ``topics`` as its C code reads them, in batches
+    that stay unread where that can be.
 
-    aiokafka makes a frozen dataclass of each, which costs as much as decoding it. It offers no
-    place to say so for one consumer: it counts for all of this process, which is a worker.
+    aiokafka makes a frozen dataclass of each, which costs as much as decoding it.
     """
 
     class PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
@@ -200,4 +199,4 @@ def _keep_plain_records(topics: Collection[str]) -> None:
                 record.start = self.next_fetch_offset
             return record
 
-    fetcher.PartitionRecords = PlainRecords
+    return PlainRecords

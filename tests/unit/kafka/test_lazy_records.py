@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from nova_stream.kafka.large_batches import BoundedRecords, _BoundedResult
 from nova_stream.kafka.lazy_records import LazyRecord
+from nova_stream.stream.fetch_thread import plain_partition_records
 
 NONE, LZ4 = 0, 3
 _APPEND_TIME = 0x08
@@ -171,18 +174,85 @@ def test_one_look_takes_no_more_of_many_compressed_batches_than_of_a_large_one(
 ) -> None:
     parts: list[Parts] = [(b"k", value + b" " * 100_000, [("name", b"1")])] * 100
     data = b"".join(batch(parts, codec=1, base=100 * number) for number in range(5))
-    tp, state = TopicPartition("t", 0), SimpleNamespace(paused=False, position=0)
-    state.consumed_to = lambda position: setattr(state, "position", position)
-    result = type("Result", (_BoundedResult,), {"most": 4_000_000})(
-        tp,
-        assignment=SimpleNamespace(active=True, state_value=lambda _: state),
-        partition_records=fetcher.PartitionRecords(
-            tp, BoundedRecords(data), [], 0, None, None, True, 0
-        ),
-        backoff=0,
-    )
+    result, _ = fetched(data, 4_000_000)
     looks = []
     while result.has_more():
         looks.append(result.getall(4000))
     assert [record.offset for look in looks for record in look] == list(range(500))
     assert max(len(look) for look in looks) <= 101
+
+
+def fetched(
+    data: bytes, most: int, kind: type = fetcher.PartitionRecords, start: int = 0
+) -> tuple[Any, SimpleNamespace]:
+    """What a fetch from ``start`` brought, and aiokafka's state of the partition."""
+    tp, state = TopicPartition("t", 0), SimpleNamespace(paused=False, position=start)
+    state.consumed_to = lambda position: setattr(state, "position", position)
+    result = type("Result", (_BoundedResult,), {"most": most})(
+        tp,
+        assignment=SimpleNamespace(active=True, state_value=lambda _: state),
+        partition_records=kind(tp, BoundedRecords(data), [], start, None, None, True, 0),
+        backoff=0,
+    )
+    return result, state
+
+
+@given(
+    batches=st.lists(
+        st.tuples(records, st.booleans(), st.sampled_from([NONE, 1, LZ4])), min_size=1, max_size=6
+    ),
+    gaps=st.lists(st.integers(1, 3), min_size=90, max_size=90),
+    gapped=st.integers(-1, 5),
+    before=st.integers(0, 200),
+    most=st.integers(1, 200),
+    most_bytes=st.sampled_from([1, 5000, 10**6]),
+)
+async def test_batches_that_wait_unread_give_the_records_from_where_reading_began(
+    batches: list[tuple[list[Parts], bool, int]],
+    gaps: list[int],
+    gapped: int,
+    before: int,
+    most: int,
+    most_bytes: int,
+) -> None:
+    data, base = b"", 0
+    for number, (parts, seq, codec) in enumerate(batches):
+        places = list(accumulate(gaps)) if number == gapped else list(range(len(parts)))
+        given_ = [(parts[0][0], _SEQ, parts[0][2]), *parts[1:]] if seq else parts
+        data += batch(given_, codec=codec, base=base, offset=places.__getitem__)
+        base += places[len(parts) - 1] + 1
+    start = min(before, base - 1)
+    result, state = fetched(data, most_bytes, plain_partition_records({"t"}), start)
+    found: list[Any] = []
+    while result.has_more():
+        look = result.getall(most)
+        assert len(look) <= most  # or aiokafka fails
+        if look:
+            found += await look.read()
+            assert state.position > found[-1].offset
+    as_aiokafka = fetcher.PartitionRecords(
+        TopicPartition("t", 0), MemoryRecords(data), [], start, None, None, True, 0
+    )
+    assert [told(record) for record in found] == [told(record) for record in as_aiokafka]
+    assert state.position == as_aiokafka.next_fetch_offset == base
+
+
+@pytest.mark.parametrize("value", [_SEQ, b"{}"])
+@pytest.mark.parametrize("count", [1, 100, 8000])
+async def test_others_have_their_turns_while_batches_are_read(value: bytes, count: int) -> None:
+    parts: list[Parts] = [(b"k", value, [("name", b"1")])] * count
+    data = b"".join(batch(parts, base=count * number) for number in range(8000 // count))
+    result, _ = fetched(data, 10**9, plain_partition_records({"t"}))
+    reading = asyncio.create_task(result.getall(10**6).read())
+    turns = 0
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(await reading) == 8000
+    assert 8 <= turns <= 18
+
+
+def test_records_of_other_topics_are_aiokafkas_own() -> None:
+    """Faust's tables are read by the same consumer."""
+    result, _ = fetched(batch([(b"k", _SEQ, [])] * 3), 10**6, plain_partition_records({"other"}))
+    assert [record.topic for record in result.getall()] == ["t"] * 3
