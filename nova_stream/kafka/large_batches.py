@@ -25,6 +25,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from nova_stream.kafka import inflate
 from nova_stream.kafka.lazy_records import HeadersError, LazyBatch, LazyRecord, decompressed
 from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
+from nova_stream.kafka.unread_batches import STEP, Look, UnreadBatch
 
 #: A batch that has no more when decompressed is decompressed at once.
 WHOLE_BYTES = 16 * 1024 * 1024
@@ -38,8 +39,6 @@ BROKEN = b"nova-stream: a record batch that cannot be decompressed\n"
 _AGAIN = b"nova-stream: too large, the batch is kept with an earlier record of it\n"
 
 _SLICE = 64 * 1024
-#: Records that are read between two looks at the event loop.
-_STEP = 500
 _FAULTS = (
     zlib.error,
     cramjam.DecompressionError,
@@ -121,55 +120,6 @@ def kept_records(value: bytes) -> Iterator[Any]:
         raise ValueError(f"its batch cannot be decompressed ({type(error).__name__})") from None
 
 
-class UnreadBatch:
-    """What stands for a whole batch until somebody reads it: aiokafka takes it for a record, its
-    last one.
-    """
-
-    def __init__(self, batch: _WholeBatch, records: LazyBatch) -> None:
-        self._batch = batch
-        self._records = records
-        self.offset: int = batch.next_offset - 1
-        self.count = records.count
-        #: Records before it are not asked for: reading may begin in the midst of a batch.
-        self.start = 0
-
-    async def read(self) -> list[Any]:
-        """Its records from ``start`` on."""
-        records = await self._batch.read(self._records)
-        if records and records[0].offset < self.start:
-            return [record for record in records if record.offset >= self.start]
-        return records
-
-
-class Look:
-    """Records that one look at a partition has found, some of them in unread batches.
-
-    Its length is what aiokafka takes from the number that the look may have.
-    """
-
-    def __init__(self, found: list[Any], count: int) -> None:
-        self._found = found
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    async def read(self) -> list[Any]:
-        """All the records."""
-        records: list[Any] = []
-        pause_at = _STEP
-        for one in self._found:
-            if type(one) is UnreadBatch:
-                records += await one.read()
-            else:
-                records.append(one)
-            if len(records) >= pause_at:
-                await asyncio.sleep(0)
-                pause_at = len(records) + _STEP
-        return records
-
-
 class _BoundedResult(fetcher.FetchResult):  # type: ignore[misc]
     """What one fetch brought; of a large batch so much at a time as memory is there for."""
 
@@ -226,7 +176,7 @@ class _WholeBatch:
                 batch = LazyBatch(self._raw)
                 self._owner.given += batch.size
                 if self._owner.unread:
-                    return iter((UnreadBatch(self, batch),))
+                    return iter((UnreadBatch(self.next_offset - 1, batch, self.read),))
                 records: list[LazyRecord] = []
                 batch.read(records, batch.count)
                 return iter(records)
@@ -244,10 +194,10 @@ class _WholeBatch:
         """Its records, lazily if that can be; of many, others have their turns in between."""
         records: list[Any] = []
         try:
-            batch.read(records, _STEP)
+            batch.read(records, STEP)
             while len(records) < batch.count:
                 await asyncio.sleep(0)
-                batch.read(records, _STEP)
+                batch.read(records, STEP)
         except HeadersError:
             self._owner.lazily = False
         except _FAULTS:
@@ -257,7 +207,7 @@ class _WholeBatch:
         records.clear()
         for record in self.by_aiokafka():
             records.append(record)
-            if len(records) % _STEP == 0:
+            if len(records) % STEP == 0:
                 await asyncio.sleep(0)
         return records
 

@@ -23,7 +23,8 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
-from nova_stream.kafka.large_batches import BoundedRecords, Look, UnreadBatch, bound_batches
+from nova_stream.kafka.large_batches import BoundedRecords, bound_batches
+from nova_stream.kafka.unread_batches import Look, UnreadBatch
 
 _FETCH_WAIT_MS = 100
 #: Seconds that one fetch may wait: what is no record ends no wait.

@@ -29,9 +29,9 @@ _log = get_logger(__name__)
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 
-#: Flushes that may run at a time, and the waiting records from which a second one pays.
-_LANES = 2
-_SECOND_LANE_FROM = 2000
+#: Flushes that may run at a time, and the waiting records from which one beside another pays.
+_LANES = 3
+_NEXT_LANE_FROM = 2000
 
 #: No more chunks join a flush that has this many bytes: its parameters are held several times.
 _FLUSH_BYTES = 12 * 1024 * 1024
@@ -46,8 +46,8 @@ class _WaitingChunk(msgspec.Struct):
 class Flusher:
     """Applies submitted chunks, at most ``limit`` records a transaction where chunks allow it.
 
-    While one flush waits for Postgres, the next is made ready on a second connection, if many
-    records wait; to the database the two are like two workers. While Postgres is away it tries
+    While one flush waits for Postgres, the next is made ready on another connection, if many
+    records wait; to the database they are like several workers. While Postgres is away it tries
     again, with one log line a change of state, until the chunks' partitions are taken away. What
     Postgres refuses because of the data is narrowed down to the record, which goes among the dead
     letters.
@@ -98,7 +98,7 @@ class Flusher:
     async def _serve(self, lane: KeptConnection) -> None:
         try:
             while True:
-                if self._records_waiting() < _SECOND_LANE_FROM:
+                if self._records_waiting() < _NEXT_LANE_FROM:
                     # The partitions that were just flushed hand over what came meanwhile, so that
                     # it joins the flush that begins now instead of the one after it.
                     await asyncio.sleep(0)
@@ -118,7 +118,7 @@ class Flusher:
         """Whether a flush should begin: at once when none runs, beside another when it pays."""
         if not self._waiting or not self._running:
             return bool(self._waiting)
-        return self._records_waiting() >= _SECOND_LANE_FROM
+        return self._records_waiting() >= _NEXT_LANE_FROM
 
     def _records_waiting(self) -> int:
         return sum(len(item.chunk.records) for item in self._waiting)

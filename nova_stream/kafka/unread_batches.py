@@ -1,0 +1,66 @@
+"""Batches whose records are read by whoever decodes them, not by aiokafka's thread.
+
+Two threads that both have much to do in Python wait for each other more than they work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nova_stream.kafka.lazy_records import LazyBatch
+
+#: Records that are read between two looks at the event loop.
+STEP = 500
+
+
+class UnreadBatch:
+    """What stands for a whole batch until somebody reads it: aiokafka takes it for a record, its
+    last one.
+    """
+
+    def __init__(
+        self, offset: int, batch: LazyBatch, read: Callable[[LazyBatch], Awaitable[list[Any]]]
+    ) -> None:
+        self.offset = offset
+        self.count = batch.count
+        #: Records before it are not asked for: reading may begin in the midst of a batch.
+        self.start = 0
+        self._batch = batch
+        self._read = read
+
+    async def read(self) -> list[Any]:
+        """Its records from ``start`` on."""
+        records = await self._read(self._batch)
+        if records and records[0].offset < self.start:
+            return [record for record in records if record.offset >= self.start]
+        return records
+
+
+class Look:
+    """Records that one look at a partition has found, some of them in unread batches.
+
+    Its length is what aiokafka takes from the number that the look may have.
+    """
+
+    def __init__(self, found: list[Any], count: int) -> None:
+        self._found = found
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    async def read(self) -> list[Any]:
+        """All the records; others have their turns in between."""
+        records: list[Any] = []
+        pause_at = STEP
+        for one in self._found:
+            if type(one) is UnreadBatch:
+                records += await one.read()
+            else:
+                records.append(one)
+            if len(records) >= pause_at:
+                await asyncio.sleep(0)
+                pause_at = len(records) + STEP
+        return records
