@@ -25,7 +25,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from nova_stream.kafka import inflate
 from nova_stream.kafka.lazy_records import HeadersError, LazyBatch, LazyRecord, decompressed
 from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
-from nova_stream.kafka.unread_batches import STEP, Look, UnreadBatch
+from nova_stream.kafka.unread_batches import STEP, UNREAD_RECORDS, Look, UnreadBatch
 
 #: A batch that has no more when decompressed is decompressed at once.
 WHOLE_BYTES = 16 * 1024 * 1024
@@ -175,7 +175,7 @@ class _WholeBatch:
             try:
                 batch = LazyBatch(self._raw)
                 self._owner.given += batch.size
-                if self._owner.unread:
+                if self._owner.unread and batch.count <= UNREAD_RECORDS:
                     return iter((UnreadBatch(self.next_offset - 1, batch, self.read),))
                 records: list[LazyRecord] = []
                 batch.read(records, batch.count)

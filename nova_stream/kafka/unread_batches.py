@@ -13,6 +13,9 @@ from nova_stream.kafka.lazy_records import LazyBatch
 
 #: Records that are read between two looks at the event loop.
 STEP = 500
+#: A batch of more records does not wait unread: it is taken as a whole, and a look should not have
+#: many times what it asks for.
+UNREAD_RECORDS = 4000
 
 
 class UnreadBatch:
