@@ -227,7 +227,6 @@ async def test_what_jobs_changed_on_purpose_is_no_difference(source: Source) -> 
 async def test_markers_are_nothing_to_wait_for_and_an_open_transaction_is_named(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_stream.source_audit.stream._PATIENCE_S", 5.0)
     await _fill(source, 20)
     producer = source.stage.producer(transactional_id=source.stage.settings.topic_prefix)
     topic = source.stage.settings.topic(Entity.TASKS)
@@ -244,7 +243,9 @@ async def test_markers_are_nothing_to_wait_for_and_an_open_transaction_is_named(
     producer.produce(topic, b'{"op": "m"}', b"k", 0)
     producer.flush(10)
     told: list[str] = []
-    report = await source.audit(told=told)
+    with monkeypatch.context() as patch:
+        patch.setattr("nova_stream.source_audit.stream._PATIENCE_S", 5.0)
+        report = await source.audit(told=told)
     assert report.behind == 1
     assert not report.good
     assert any(
