@@ -13,7 +13,7 @@ import faust
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import (
     Assignment,
     Subscription,
@@ -75,6 +75,8 @@ def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
         (AIOKafkaConsumerThread, "seek_wait", ["self", "partitions"]),
         (SubscriptionState, "fetch_context", ["self"]),
         (Assignment, "state_value", ["self", "tp"]),
+        (FetchResult, "getall", ["self", "max_records"]),
+        (PartitionRecords, "_consumer_record", ["self", "tp", "record"]),
         (Transport, "__init__", ["self", "args", "kwargs"]),
     ],
 )
@@ -116,6 +118,7 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
         (aiokafka.AIOKafkaConsumer, "_subscription"),
         (aiokafka.AIOKafkaConsumer, "_client"),
         (Fetcher, "_isolation_level"),
+        (PartitionRecords, "next_fetch_offset"),
     ):
         assert f"self.{name}" in inspect.getsource(owner), f"{owner.__name__} has no {name}"
     for owner, names in (
