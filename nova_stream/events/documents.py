@@ -37,7 +37,6 @@ MAX_NUMBER = Decimal("1e300")
 Columns = tuple[Sequence[Any], ...]
 
 _LEFT_OUT = [DEFAULT_UUID]
-_LINE = b"\n"
 #: Characters of a plain duration.
 _LONG = 24
 # A text of so many characters has at most MAX_INDEXED_BYTES, whatever they are.
@@ -247,7 +246,7 @@ def _plain_durations(raws: Sequence[msgspec.Raw]) -> Sequence[str | None]:
     """The texts of numbers of milliseconds without sign and exponent, None of none; ValueError
     where one is anything else.
     """
-    joined = str(_LINE.join(raws), "utf-8")
+    joined = str(b"\n".join(raws), "utf-8")
     texts = joined.split("\n")
     # A number has no line break, so that there are as many texts as numbers.
     if joined.replace("\n", "").isdigit() and all(texts) and max(map(len, texts)) <= _LONG:

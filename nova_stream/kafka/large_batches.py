@@ -171,45 +171,49 @@ class _WholeBatch:
         return next(self._batch)  # of a control batch, which is small
 
     def __iter__(self) -> Iterator[Any]:
-        if self._owner.lazily:
-            try:
-                batch = LazyBatch(self._raw)
+        if (batch := self._decompressed()) is not None:
+            if self._owner.unread and batch.count <= UNREAD_RECORDS:
                 self._owner.given += batch.size
-                if self._owner.unread and batch.count <= UNREAD_RECORDS:
-                    return iter((UnreadBatch(self.next_offset - 1, batch, self.read),))
-                records: list[LazyRecord] = []
-                batch.read(records, batch.count)
+                return iter((UnreadBatch(self.next_offset - 1, batch, self.read),))
+            records: list[LazyRecord] = []
+            if self._add_lazily(batch, records, batch.count):
+                self._owner.given += batch.size
                 return iter(records)
-            except HeadersError:
-                self._owner.lazily = False
-            except _FAULTS:
-                pass
-        return self.by_aiokafka()
-
-    def by_aiokafka(self) -> Iterator[Any]:
-        """Its records with all that belongs to them."""
         return self._by_aiokafka(self._batch, self._raw)
 
     async def read(self, batch: LazyBatch) -> list[Any]:
         """Its records, lazily if that can be; of many, others have their turns in between."""
         records: list[Any] = []
-        try:
-            batch.read(records, STEP)
-            while len(records) < batch.count:
-                await asyncio.sleep(0)
-                batch.read(records, STEP)
-        except HeadersError:
-            self._owner.lazily = False
-        except _FAULTS:
-            pass
-        else:
-            return records
+        while self._add_lazily(batch, records, STEP):
+            if len(records) >= batch.count:
+                return records
+            await asyncio.sleep(0)
         records.clear()
-        for record in self.by_aiokafka():
+        for record in self._by_aiokafka(self._batch, self._raw):
             records.append(record)
             if len(records) % STEP == 0:
                 await asyncio.sleep(0)
         return records
+
+    def _decompressed(self) -> LazyBatch | None:
+        """The batch to read lazily; None where it is to be read as aiokafka does it."""
+        if not self._owner.lazily:
+            return None
+        try:
+            return LazyBatch(self._raw)
+        except _FAULTS:
+            return None
+
+    def _add_lazily(self, batch: LazyBatch, records: list[Any], most: int) -> bool:
+        """Add up to ``most`` more records; False where all are to be read as aiokafka does it."""
+        try:
+            batch.read(records, most)
+        except HeadersError:
+            self._owner.lazily = False
+            return False
+        except _FAULTS:
+            return False
+        return True
 
     def _by_aiokafka(self, batch: Any, raw: memoryview) -> Iterator[Any]:
         """The records as aiokafka reads them; it reads none whose header's name is no UTF-8."""

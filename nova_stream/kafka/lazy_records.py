@@ -97,12 +97,64 @@ class LazyBatch:
         """Bytes of its records."""
         return len(self._data)
 
-    def read(self, found: list[LazyRecord], most: int) -> None:
+    def read(self, found: list[LazyRecord], most: int) -> None:  # noqa: C901, PLR0912, PLR0915
         """Add up to ``most`` more of its records to ``found``, which has those before."""
-        end = min(len(found) + most, self.count)
-        place = _Place(self._base, len(found), end, self._at)
-        self._at = _read(self._data, place, self._times, found)
-        if end == self.count and self._at != len(self._data):
+        # In one loop: calls cost more than all else of a record.
+        data, base, times, at = self._data, self._base, self._times, self._at
+        add = found.append
+        stop = min(len(found) + most, self.count)
+        for number in range(len(found), stop):
+            size = data[at]
+            at += 1
+            if size > _LAST:
+                size = size & _LAST | data[at] << 7
+                at += 1
+                if size > _TWO_BYTES:
+                    size, at = _third_byte(size, data, at)
+            whole = size >> 1
+            start, end = at, at + whole
+            at += 1  # the attributes
+            while data[at] > _LAST:  # the time
+                at += 1
+            at += 1
+            place = data[at]
+            at += 1
+            if place > _LAST:
+                place = place & _LAST | data[at] << 7
+                at += 1
+            if place != number + number or place > _TWO_BYTES:
+                raise ValueError("another offset")
+            size = data[at]
+            at += 1
+            if size > _LAST:
+                size = size & _LAST | data[at] << 7
+                at += 1
+            if size > _TWO_BYTES or (size & 1 and size > 1):
+                raise ValueError("a long key, or a negative length")
+            at += size >> 1
+            head = data[start:at]
+            size = data[at]
+            at += 1
+            if size > _LAST:
+                size = size & _LAST | data[at] << 7
+                at += 1
+                if size > _TWO_BYTES:
+                    size, at = _third_byte(size, data, at)
+            value = None
+            if size & 1 == 0:
+                start, at = at, at + (size >> 1)
+                value = data[start:at]
+            elif size > 1:
+                raise ValueError("a negative length")
+            if at >= end:
+                raise ValueError("no headers, not even none")
+            rest = data[at:end]
+            if not number and rest != _NO_HEADERS and _HAS_SEQ not in (value or b""):
+                raise HeadersError
+            add(LazyRecord(base + number, value, head, rest, times, whole))
+            at = end
+        self._at = at
+        if stop == self.count and at != len(data):
             raise ValueError("of another length")
 
 
@@ -111,74 +163,6 @@ def decompressed(raw: memoryview) -> bytes:
     codec = HEADER.unpack_from(raw)[5] & CODEC
     data: bytes = _DECODE[codec](bytes(raw[HEADER.size :]))
     return data
-
-
-class _Place(NamedTuple):
-    """Which records of a batch are to be read, and where the first begins."""
-
-    base: int
-    first: int
-    end: int
-    at: int
-
-
-def _read(  # noqa: C901, PLR0912, PLR0915 - calls cost more than all else of a record
-    data: bytes, asked: _Place, times: _Times, found: list[LazyRecord]
-) -> int:
-    """Adds the records to ``found``; gives where the next begins."""
-    add = found.append
-    base, first, stop, at = asked
-    for number in range(first, stop):
-        size = data[at]
-        at += 1
-        if size > _LAST:
-            size = size & _LAST | data[at] << 7
-            at += 1
-            if size > _TWO_BYTES:
-                size, at = _third_byte(size, data, at)
-        whole = size >> 1
-        start, end = at, at + whole
-        at += 1  # the attributes
-        while data[at] > _LAST:  # the time
-            at += 1
-        at += 1
-        place = data[at]
-        at += 1
-        if place > _LAST:
-            place = place & _LAST | data[at] << 7
-            at += 1
-        if place != number + number or place > _TWO_BYTES:
-            raise ValueError("another offset")
-        size = data[at]
-        at += 1
-        if size > _LAST:
-            size = size & _LAST | data[at] << 7
-            at += 1
-        if size > _TWO_BYTES or (size & 1 and size > 1):
-            raise ValueError("a long key, or a negative length")
-        at += size >> 1
-        head = data[start:at]
-        size = data[at]
-        at += 1
-        if size > _LAST:
-            size = size & _LAST | data[at] << 7
-            at += 1
-            if size > _TWO_BYTES:
-                size, at = _third_byte(size, data, at)
-        value = None
-        if size & 1 == 0:
-            start, at = at, at + (size >> 1)
-            value = data[start:at]
-        elif size > 1:
-            raise ValueError("a negative length")
-        if at >= end:
-            raise ValueError("no headers, not even none")
-        rest = data[at:end]
-        if not number and rest != _NO_HEADERS and _HAS_SEQ not in (value or b""):
-            raise HeadersError
-        add(LazyRecord(base + number, value, head, rest, times, whole))
-        at = end
-    return at
 
 
 def _third_byte(size: int, data: bytes, at: int) -> tuple[int, int]:
