@@ -61,11 +61,17 @@ async def lock_positions(
 
 
 async def fix_version_kind(tx: Transaction, topic: str, kind: str) -> list[Row]:
+    # Postgres lets the row go again where the kind is fixed; here it stays locked.
     row = await tx.lock(TOPICS, topic)
-    assert row is not None
-    fixed = row["version_kind"] or kind
-    tx.put(TOPICS, topic, row | {"version_kind": fixed})
-    return [{"version_kind": fixed}]
+    if row is None or row["version_kind"] is not None:
+        return []
+    tx.put(TOPICS, topic, row | {"version_kind": kind})
+    return [{"version_kind": kind}]
+
+
+async def version_kind(tx: Transaction, topic: str) -> list[Row]:
+    row = tx.get(TOPICS, topic)
+    return [] if row is None else [{"version_kind": row["version_kind"]}]
 
 
 async def lock_topic(tx: Transaction, topic: str) -> list[Row]:
@@ -126,6 +132,7 @@ HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     sql.READ_POSITIONS: ("READ_POSITIONS", read_positions),
     sql.LOCK_POSITIONS: ("LOCK_POSITIONS", lock_positions),
     sql.FIX_VERSION_KIND: ("FIX_VERSION_KIND", fix_version_kind),
+    sql.VERSION_KIND: ("VERSION_KIND", version_kind),
     sql.LOCK_TOPIC: ("LOCK_TOPIC", lock_topic),
     sql.LOCK_TOPIC_POSITIONS: ("LOCK_TOPIC_POSITIONS", lock_topic_positions),
     sql.SET_TOPIC_ID: ("SET_TOPIC_ID", set_topic_id),

@@ -131,10 +131,10 @@ class Admission:
         first = next(given, None)
         if first is None:
             return None
-        kind: str = await self._connection.fetchval(
+        kind: str | None = await self._connection.fetchval(
             sql.FIX_VERSION_KIND, chunk.topic, first.kind.value
         )
-        return kind
+        return kind or await self._connection.fetchval(sql.VERSION_KIND, chunk.topic)
 
     async def _notice_flattening(self, chunk: Chunk, position: int, kind: str | None) -> None:
         """Remember for good that a topic has flattened records, so that tombstones delete."""

@@ -91,10 +91,13 @@ WHERE s.topic = u.topic AND s.partition = u.partition
 """
 
 VERSION_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
+#: Gives nothing where the kind is fixed already; then the row is not held, which flushes of other
+#: partitions would wait for.
 FIX_VERSION_KIND = """
-UPDATE stream_topics SET version_kind = coalesce(version_kind, $2)
-WHERE topic = $1 RETURNING version_kind
+UPDATE stream_topics SET version_kind = $2
+WHERE topic = $1 AND version_kind IS NULL RETURNING version_kind
 """
+VERSION_KIND = "SELECT version_kind FROM stream_topics WHERE topic = $1"
 
 SET_FLATTENED = "UPDATE stream_topics SET flattened = true WHERE topic = $1"
 
@@ -194,17 +197,17 @@ def _finished_at(column: str, steps: str, newer: str) -> str:
     """When a task finished that has finished again, or still has: at the first change newer than
     the stored row, unless the row had that status and no change between has another.
 
-    ``steps`` is the parameter of what ``finishes.steps`` gives.
+    ``steps`` is the parameter of what ``finishes.steps`` gives. It is text, and a subquery makes
+    JSON of it, so that it is read only where a row needs it, and then once.
     """
     return f"""{column} = CASE WHEN excluded.{column} IS NULL THEN NULL
         WHEN t.{column} IS NULL AND excluded.{column} = excluded.changed_at THEN excluded.{column}
-        WHEN {steps}::jsonb ? excluded.id THEN coalesce((
+        ELSE coalesce((
             SELECT CASE WHEN s.at IS NULL THEN excluded.{column} ELSE coalesce(t.{column}, s.at) END
-            FROM jsonb_to_recordset({steps}::jsonb -> excluded.id) AS s (n int, version bigint,
-                version_minor int, version_generation int, src_partition int, src_offset bigint,
-                at timestamptz)
-            WHERE {newer} ORDER BY s.n NULLS FIRST LIMIT 1), t.{column}, excluded.{column})
-        ELSE coalesce(t.{column}, excluded.{column}) END"""
+            FROM jsonb_to_recordset((SELECT {steps}::text::jsonb) -> excluded.id) AS s (n int,
+                version bigint, version_minor int, version_generation int, src_partition int,
+                src_offset bigint, at timestamptz)
+            WHERE {newer} ORDER BY s.n NULLS FIRST LIMIT 1), t.{column}, excluded.{column}) END"""
 
 
 def _upsert(entity: Entity, *, by_lsn: bool = False) -> str:
