@@ -91,7 +91,13 @@ class Transaction:
 
     async def claim(self, table: str, key: Any) -> bool:
         """Lock the place of a new row; False where there is a row, whoever has locked that."""
-        while self.get(table, key) is None:
+        return await self.lock_where(table, key, lambda row: row is None)
+
+    async def lock_where(self, table: str, key: Any, wanted: Callable[[Row | None], bool]) -> bool:
+        """Lock a row, or the place of one, that is as wanted; False where it is not, or no longer
+        once whoever has locked it has ended.
+        """
+        while wanted(self.get(table, key)):
             if self._try((table, key)):
                 return True
             await self._wait((table, key))

@@ -61,17 +61,22 @@ async def lock_positions(
 
 
 async def fix_version_kind(tx: Transaction, topic: str, kind: str) -> list[Row]:
-    # Postgres lets the row go again where the kind is fixed; here it stays locked.
-    row = await tx.lock(TOPICS, topic)
-    if row is None or row["version_kind"] is not None:
+    if not await tx.lock_where(TOPICS, topic, _without_kind):
         return []
+    row = tx.get(TOPICS, topic)
+    assert row is not None
     tx.put(TOPICS, topic, row | {"version_kind": kind})
     return [{"version_kind": kind}]
 
 
-async def version_kind(tx: Transaction, topic: str) -> list[Row]:
-    row = tx.get(TOPICS, topic)
-    return [] if row is None else [{"version_kind": row["version_kind"]}]
+def _without_kind(row: Row | None) -> bool:
+    assert row is not None
+    return row["version_kind"] is None
+
+
+async def version_kinds(tx: Transaction, topics: Sequence[str]) -> list[Row]:
+    rows = {topic: tx.get(TOPICS, topic) for topic in topics}
+    return [{"topic": t, "version_kind": row["version_kind"]} for t, row in rows.items() if row]
 
 
 async def lock_topic(tx: Transaction, topic: str) -> list[Row]:
@@ -132,7 +137,7 @@ HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     sql.READ_POSITIONS: ("READ_POSITIONS", read_positions),
     sql.LOCK_POSITIONS: ("LOCK_POSITIONS", lock_positions),
     sql.FIX_VERSION_KIND: ("FIX_VERSION_KIND", fix_version_kind),
-    sql.VERSION_KIND: ("VERSION_KIND", version_kind),
+    sql.VERSION_KINDS: ("VERSION_KINDS", version_kinds),
     sql.LOCK_TOPIC: ("LOCK_TOPIC", lock_topic),
     sql.LOCK_TOPIC_POSITIONS: ("LOCK_TOPIC_POSITIONS", lock_topic_positions),
     sql.SET_TOPIC_ID: ("SET_TOPIC_ID", set_topic_id),

@@ -13,6 +13,7 @@ from nova_stream.events.change import SNAPSHOT_MINOR, Change, Entity, VersionKin
 from nova_stream.storage.apply import sql, truncations
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.fold import rank_lsn, rank_offset
+from nova_stream.storage.apply.positions import version_kinds
 from nova_stream.storage.apply.sources import ADVICE, REASON, Source, seems_moved, source_of
 from nova_stream.storage.apply.truncations import Floor
 from nova_stream.storage.database import Connection
@@ -134,7 +135,8 @@ class Admission:
         kind: str | None = await self._connection.fetchval(
             sql.FIX_VERSION_KIND, chunk.topic, first.kind.value
         )
-        return kind or await self._connection.fetchval(sql.VERSION_KIND, chunk.topic)
+        # Nothing: another flush has fixed it since ours looked, and that kind counts.
+        return kind or (await version_kinds(self._connection, [chunk.topic])).get(chunk.topic)
 
     async def _notice_flattening(self, chunk: Chunk, position: int, kind: str | None) -> None:
         """Remember for good that a topic has flattened records, so that tombstones delete."""

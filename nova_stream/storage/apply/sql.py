@@ -97,7 +97,6 @@ FIX_VERSION_KIND = """
 UPDATE stream_topics SET version_kind = $2
 WHERE topic = $1 AND version_kind IS NULL RETURNING version_kind
 """
-VERSION_KIND = "SELECT version_kind FROM stream_topics WHERE topic = $1"
 
 SET_FLATTENED = "UPDATE stream_topics SET flattened = true WHERE topic = $1"
 
