@@ -325,7 +325,9 @@ def _logs(
 
 def _as_read(published: list[Step]) -> list[Step]:
     """Rows of snapshots as such only where a source has them: what it streamed of the document
-    before and sends again, and rows that it read earlier, are not newer than them.
+    before and sends again, and rows that it read earlier, are not newer than them; and what comes
+    behind with a lower lsn was open when they were read, so that no truncation lies between: it
+    waits for all who have written to its table, and empties what an older snapshot reads of it.
     """
     found = list(published)
     for place, step in enumerate(published):
@@ -335,8 +337,11 @@ def _as_read(published: list[Step]) -> list[Step]:
         before = [s.number or 0 for n, s in same if n < place]
         behind = [s.number or 0 for n, s in same if n > place and not s.read]
         read = [s.number or 0 for n, s in same if n > place and s.read]
-        if any(b > min([*behind, *read, step.number]) for b in before) or (
-            read and min(read) < step.number
+        emptied = [s.number or 0 for s in published if (s.entity, s.id) == (step.entity, "")]
+        if (
+            any(b > min([*behind, *read, step.number]) for b in before)
+            or (read and min(read) < step.number)
+            or any(b <= e < step.number for b in behind for e in emptied)
         ):
             found[place] = step._replace(read=False)
     return found
