@@ -74,6 +74,12 @@ def _without_kind(row: Row | None) -> bool:
     return row["version_kind"] is None
 
 
+async def read_topics(tx: Transaction, topics: Sequence[str]) -> list[Row]:
+    rows = {topic: tx.get(TOPICS, topic) for topic in topics}
+    told = ("version_kind", "flattened")
+    return [{"topic": t} | {name: row[name] for name in told} for t, row in rows.items() if row]
+
+
 async def version_kinds(tx: Transaction, topics: Sequence[str]) -> list[Row]:
     rows = {topic: tx.get(TOPICS, topic) for topic in topics}
     return [{"topic": t, "version_kind": row["version_kind"]} for t, row in rows.items() if row]
@@ -137,6 +143,7 @@ HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     sql.READ_POSITIONS: ("READ_POSITIONS", read_positions),
     sql.LOCK_POSITIONS: ("LOCK_POSITIONS", lock_positions),
     sql.FIX_VERSION_KIND: ("FIX_VERSION_KIND", fix_version_kind),
+    sql.READ_TOPICS: ("READ_TOPICS", read_topics),
     sql.VERSION_KINDS: ("VERSION_KINDS", version_kinds),
     sql.LOCK_TOPIC: ("LOCK_TOPIC", lock_topic),
     sql.LOCK_TOPIC_POSITIONS: ("LOCK_TOPIC_POSITIONS", lock_topic_positions),

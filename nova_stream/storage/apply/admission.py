@@ -94,27 +94,57 @@ class Admission:
         self._chunks = chunks
         self._expected = expected
         self._rows: dict[tuple[str, int], asyncpg.Record] = {}
+        self._flattened: set[str] = set()
 
     async def admit(self) -> list[AdmittedChunk]:
         """What each chunk asks for; raises GapError or GenerationError."""
-        found = self._rows = await self._lock()
-        kinds = {row["topic"]: row["version_kind"] for row in found.values()}
-        self._flattened = {row["topic"] for row in found.values() if row["flattened"]}
-        admitted = []
+        self._rows = await self._lock()
         for chunk in self._chunks:
-            row = found.get(chunk.key)
-            if row is None:
-                raise GapError(chunk.key, "the position is gone")
-            if chunk.generation != row["generation"]:
-                raise GenerationError(chunk.key, f"{chunk.topic} has been recreated")
-            position = row["next_offset"]
-            if position < chunk.start:
-                raise GapError(chunk.key, f"the chunk begins at {chunk.start}, not at {position}")
-            kinds[chunk.topic] = kinds[chunk.topic] or await self._fix_kind(chunk, position)
-            await self._notice_flattening(chunk, position, kinds[chunk.topic])
-            admitted.append(self._admit_chunk(chunk, row, kinds[chunk.topic]))
+            self._check(chunk)
+        kinds = await self._learn_topics()
+        for chunk in self._chunks:
+            kinds[chunk.topic] = kinds[chunk.topic] or await self._fix_kind(chunk)
+        for chunk in self._chunks:
+            await self._notice_flattening(chunk, kinds[chunk.topic])
+        admitted = [self._admit_chunk(chunk, kinds[chunk.topic]) for chunk in self._chunks]
         await self._keep_floors(admitted)
         return admitted
+
+    def _check(self, chunk: Chunk) -> None:
+        row = self._rows.get(chunk.key)
+        if row is None:
+            raise GapError(chunk.key, "the position is gone")
+        if chunk.generation != row["generation"]:
+            raise GenerationError(chunk.key, f"{chunk.topic} has been recreated")
+        position = row["next_offset"]
+        if position < chunk.start:
+            raise GapError(chunk.key, f"the chunk begins at {chunk.start}, not at {position}")
+
+    def _position(self, chunk: Chunk) -> int:
+        position: int = self._rows[chunk.key]["next_offset"]
+        return position
+
+    async def _learn_topics(self) -> dict[str, str | None]:
+        """The kinds of the topics' versions, and which topics are flattened.
+
+        What came with the positions is of the moment before they were waited for: what another
+        flush may have fixed since is read again.
+        """
+        kinds: dict[str, str | None] = {
+            row["topic"]: row["version_kind"] for row in self._rows.values()
+        }
+        self._flattened = {row["topic"] for row in self._rows.values() if row["flattened"]}
+        unsettled = {
+            chunk.topic
+            for chunk in self._chunks
+            if kinds[chunk.topic] is None
+            or (chunk.topic not in self._flattened and (chunk.tombstones or chunk.dead_tombstones))
+        }
+        if unsettled:
+            rows = await self._connection.fetch(sql.READ_TOPICS, sorted(unsettled))
+            kinds |= {row["topic"]: row["version_kind"] for row in rows}
+            self._flattened |= {row["topic"] for row in rows if row["flattened"]}
+        return kinds
 
     async def _lock(self) -> dict[tuple[str, int], asyncpg.Record]:
         topics = [chunk.topic for chunk in self._chunks]
@@ -127,7 +157,8 @@ class Admission:
         rows = await self._connection.fetch(statement, topics, partitions, *more)
         return {(row["topic"], row["partition"]): row for row in rows}
 
-    async def _fix_kind(self, chunk: Chunk, position: int) -> str | None:
+    async def _fix_kind(self, chunk: Chunk) -> str | None:
+        position = self._position(chunk)
         given = (c for c in chunk.changes if c.offset >= position and not _is_unversioned(c))
         first = next(given, None)
         if first is None:
@@ -138,17 +169,19 @@ class Admission:
         # Nothing: another flush has fixed it since ours looked, and that kind counts.
         return kind or (await version_kinds(self._connection, [chunk.topic])).get(chunk.topic)
 
-    async def _notice_flattening(self, chunk: Chunk, position: int, kind: str | None) -> None:
+    async def _notice_flattening(self, chunk: Chunk, kind: str | None) -> None:
         """Remember for good that a topic has flattened records, so that tombstones delete."""
         if chunk.plain or chunk.topic in self._flattened:
             return
+        position = self._position(chunk)
         shown = [c for c in chunk.changes if c.flattened and (c.deleted or c.kind == kind)]
         shown += [change for change in chunk.tombstones if change.flattened]
         if any(c.offset >= position for c in shown):
             await self._connection.execute(sql.SET_FLATTENED, chunk.topic)
             self._flattened.add(chunk.topic)
 
-    def _admit_chunk(self, chunk: Chunk, row: asyncpg.Record, kind: str | None) -> AdmittedChunk:
+    def _admit_chunk(self, chunk: Chunk, kind: str | None) -> AdmittedChunk:
+        row = self._rows[chunk.key]
         position = row["next_offset"]
         changes = chunk.changes
         if position > chunk.start:

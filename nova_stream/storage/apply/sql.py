@@ -33,6 +33,7 @@ ROLLBACK = "ROLLBACK"
 
 # -- positions -------------------------------------------------------------------------------
 
+#: What is read of the topics here is of the moment before the positions were waited for.
 LOCK_POSITIONS = """
 SELECT s.topic, s.partition, s.generation, s.next_offset, s.epoch, t.version_kind, t.flattened,
     s.truncation::text AS truncation, s.source_generation, s.source_offsets, s.lsn_high,
@@ -90,6 +91,9 @@ FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
 WHERE s.topic = u.topic AND s.partition = u.partition
 """
 
+READ_TOPICS = """
+SELECT topic, version_kind, flattened FROM stream_topics WHERE topic = ANY($1::text[])
+"""
 VERSION_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
 #: Gives nothing where the kind is fixed already; then the row is not held, which flushes of other
 #: partitions would wait for.

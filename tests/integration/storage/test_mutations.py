@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from nova_stream.events.change import Entity
-from nova_stream.settings import Settings
 from nova_stream.storage.apply import admission, flush, fold, sql, truncations
 from nova_stream.storage.apply.flush import Flush
-from nova_stream.storage.database import Connection, connect
+from nova_stream.storage.database import connect
 from tests.integration.storage.chunks import value_of
 from tests.integration.storage.conftest import WORKERS, Desk, Stage
 from tests.integration.storage.histories import History, histories
+from tests.integration.storage.waits import WaitsBeforeItCommits, until_it_waits
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -63,9 +63,9 @@ MUTATIONS = {
         "UPSERT", "SELECT p, old_status, old_ms, -1", "SELECT p, old_status, old_ms, 0"
     ),
     "a deleted agent stays": Mutation("DROP_AGENTS_FROM_CACHE", "IS NOT NULL", "IS NULL AND false"),
-    "gaps are admitted": Mutation("admit", "if position < chunk.start:", "if False:"),
+    "gaps are admitted": Mutation("_check", "if position < chunk.start:", "if False:"),
     "old generations are admitted": Mutation(
-        "admit", 'if chunk.generation != row["generation"]:', "if False:", WORKERS
+        "_check", 'if chunk.generation != row["generation"]:', "if False:", WORKERS
     ),
     "offsets are not ranked by generation": Mutation(
         "_admit_chunk", "rank_offset(change, chunk.generation)", "pass"
@@ -81,12 +81,8 @@ MUTATIONS = {
     ),
     "the oldest of a flush wins": Mutation("newest", "> other.number", "< other.number"),
     "positions are not locked": Mutation("LOCK_POSITIONS", "FOR UPDATE OF s", "", WORKERS),
-    "agents are not locked": Mutation(
-        "_refresh_caches", "keys = locks.names(names)", "keys = []", WORKERS
-    ),
-    "builds are not locked": Mutation(
-        "_refresh_caches", "keys.append(locks.BUILDS)", "pass", WORKERS
-    ),
+    "agents are not locked": Mutation("_end", "keys = locks.names(names)", "keys = []", WORKERS),
+    "builds are not locked": Mutation("_end", "keys.append(locks.BUILDS)", "pass", WORKERS),
     "of one lsn the first counts": Mutation(
         "UPSERT_BY_LSN", "excluded.src_offset > t.src_offset", "false"
     ),
@@ -192,23 +188,6 @@ def test_a_protection_that_is_taken_away_is_missed(
 OLD_NAME_NOT_LOCKED = Mutation("UPSERT", "old.name AS old_name", "NULL AS old_name")
 
 
-class WaitsBeforeItCommits:
-    """A connection that says when it is about to commit, and waits until it may."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.about_to, self.may = asyncio.Event(), asyncio.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    async def execute(self, statement: str, *arguments: Any) -> Any:
-        if statement == sql.COMMIT:
-            self.about_to.set()
-            await self.may.wait()
-        return await self._connection.execute(statement, *arguments)
-
-
 # Random histories seldom meet the moment between the new name's row and the commit.
 @pytest.mark.parametrize("mutation", [None, OLD_NAME_NOT_LOCKED], ids=["locked", "not locked"])
 async def test_a_task_of_the_old_name_waits_for_a_rename(
@@ -238,18 +217,6 @@ async def test_a_task_of_the_old_name_waits_for_a_rename(
     # What the mutation did is mended, since the desk looks at the caches at its end.
     monkeypatch.undo()
     await desk.put(Entity.AGENTS, value_of({"id": "a", "name": "NEW"}, seq=5))
-
-
-async def until_it_waits(settings: Settings, pid: int) -> None:
-    """Until the backend ``pid`` waits for a lock."""
-    connection = await connect(settings, "look")
-    try:
-        async with asyncio.timeout(20):
-            blocking = "SELECT cardinality(pg_blocking_pids($1))"
-            while not await connection.fetchval(blocking, pid):  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.01)
-    finally:
-        await connection.close()
 
 
 def test_every_entity_has_an_upsert_to_mutate() -> None:
