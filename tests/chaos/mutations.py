@@ -66,7 +66,7 @@ MUTATIONS = (
             Edit(
                 _FLUSH,
                 "            whole = await self._truncate(",
-                "            await together.execute(connection, await self._finish(admitted))\n"
+                "            await connection.execute(*await self._finish(admitted))\n"
                 "            await connection.execute(sql.COMMIT)\n"
                 "            await __import__('asyncio').sleep(0.1)\n"
                 "            await connection.execute(sql.BEGIN)\n"
@@ -155,12 +155,12 @@ MUTATIONS = (
         (
             Edit(
                 _FLUSH,
-                "            await self._refresh_caches(",
+                "            await self._end(",
                 "            if whole:\n"
-                "                await together.execute(connection, await self._finish(admitted))\n"
+                "                await connection.execute(*await self._finish(admitted))\n"
                 "            await connection.execute(sql.COMMIT)\n"
                 "            await connection.execute(sql.BEGIN)\n"
-                "            await self._refresh_caches(",
+                "            await self._end(",
             ),
         ),
     ),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 import asyncpg
 
+from tests.simulation import messages
 from tests.simulation.database import Database, Session
 from tests.simulation.loop import of_nobody
 
@@ -90,6 +91,7 @@ class Connection:
         self._client = client
         self._session = Session(wire.database, f"nova-stream {application}")
         self._broken = False
+        self._names: dict[str, str] = {}
 
     @property
     def application(self) -> str:
@@ -155,7 +157,7 @@ class Connection:
         await asyncio.sleep(wire.delay())
         self._refuse_broken()
         if fault is not None:
-            wire.struck.append(f"{number}: {fault.kind} at {wire.handlers[statement][0]}")
+            wire.struck.append(f"{number}: {fault.kind} at {self._title(statement)}")
             await self._before(fault, statement, arguments)
         result = await self._perform(statement, arguments)
         if fault is not None:
@@ -181,7 +183,7 @@ class Connection:
                 await asyncio.sleep(0)
                 self._refuse_broken()
             case "deadlock":
-                if self._wire.handlers[statement][0] in ENDS:
+                if self._title(statement) in ENDS:
                     self._session.finish(keep=False)
                 elif self._session.transaction is not None:
                     self._session.transaction.failed = True
@@ -232,7 +234,24 @@ class Connection:
         wire.late.add(task)
         task.add_done_callback(wire.late.discard)
 
-    async def _perform(self, statement: str, arguments: tuple[Any, ...]) -> Any:
+    def _title(self, message: str) -> str:
+        if messages.prepared(message):
+            return "PREPARE"
+        return "FINISH" if messages.is_several(message) else self._wire.handlers[message][0]
+
+    async def _perform(self, message: str, arguments: tuple[Any, ...]) -> Any:
+        if prepared := messages.prepared(message):
+            self._names[prepared.name] = prepared.statement
+            return []
+        if not messages.is_several(message):
+            return await self._perform_one(message, arguments)
+        for statement, its in messages.statements(message, self._names):
+            await self._perform_one(statement, its)
+            # Others have their turns in between, as in Postgres.
+            await asyncio.sleep(self._wire.delay())
+        return []
+
+    async def _perform_one(self, statement: str, arguments: tuple[Any, ...]) -> Any:
         name, handler = self._wire.handlers[statement]
         if name == BEGINS:
             self._session.begin()

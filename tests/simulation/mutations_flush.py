@@ -139,7 +139,7 @@ MUTATIONS = [
     Mutation("the position moves too far", 20, Admission, "_admit_chunk", _moved_too_far),
     Mutation("the fold keeps the older version", 20, flush, "newest", _older_kept),
     Mutation("of equal versions the last is kept", 200, flush, "newest", _last_of_equal_kept),
-    Mutation("caches are committed apart", 20, Flush, "_refresh_caches", _in_two_transactions),
+    Mutation("caches are committed apart", 20, Flush, "_end", _in_two_transactions),
     Mutation("positions are committed apart", 20, Flush, "_finish", _in_two_transactions),
     Mutation("a dead letter is dropped", 20, letters, "insert", _first_left_out),
     Mutation("names are not locked", 200, locks, "names", _none),

@@ -82,8 +82,7 @@ class Flush:
             if whole:
                 for entity, some in entities(admitted).items():
                     await self._apply(entity, some)
-            await self._refresh_caches(*[await self._finish(admitted)] if whole else ())
-            await connection.execute(sql.COMMIT)
+            await self._end(*[await self._finish(admitted)] if whole else ())
         except BaseException:
             # On a connection that broke it fails, which must not hide a cancellation.
             with contextlib.suppress(Exception):
@@ -190,15 +189,13 @@ class Flush:
             for change, column in found.uncountable:
                 chunks[change.partition].bury(change, "missing_field", _unknown(column))
 
-    async def _refresh_caches(self, *more: tuple[Any, ...]) -> None:
-        """Refresh the caches of what has moved; ``more`` statements are sent with that."""
+    async def _end(self, *more: together.Part) -> None:
+        """Refresh the caches of what has moved, and commit; ``more`` is done with that."""
         names = sorted(self._names)
         keys = locks.names(names)
         if self._builds_moved:
             keys.append(locks.BUILDS)
-        if keys:
-            await self._connection.execute(sql.LOCK_FIGURES, keys)
-        parts: list[tuple[Any, ...]] = []
+        parts: list[together.Part] = []
         if self._touched:
             touched = self._touched
             parts.append((sql.OPEN_DAYS, list(touched), list(touched.values())))
@@ -208,10 +205,12 @@ class Flush:
             parts.append((sql.REFRESH_AGENTS, names))
         if self._builds_moved:
             parts.append((sql.REFRESH_BUILDS,))
-        # A new statement: it sees what the transactions before us committed.
-        await together.execute(self._connection, *parts, *more)
+        parts += more
+        # A step of their own: once they are locked, what others committed is seen.
+        locked: list[together.Part] = [(sql.LOCK_FIGURES, keys)] if keys else []
+        await together.commit(self._connection, *[step for step in (locked, parts) if step])
 
-    async def _finish(self, admitted: list[AdmittedChunk]) -> tuple[Any, ...]:
+    async def _finish(self, admitted: list[AdmittedChunk]) -> together.Part:
         """All else that is written once everything is applied; gives what moves the positions."""
         connection = self._connection
         dead = [letter for a in admitted for letter in a.dead]

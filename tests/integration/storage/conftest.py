@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -134,6 +134,10 @@ class Stage:
 
     def play(self, history: History, workers: int) -> list[str]:
         return self._runner.run(self._arena.play(history, workers))
+
+    def on_control(self, reads: Callable[[Connection], Coroutine[Any, Any, Any]]) -> Any:
+        """What is read over a connection that no worker has."""
+        return self._runner.run(reads(self._arena.control))
 
 
 @pytest.fixture

@@ -213,12 +213,12 @@ async def test_a_large_entity_is_emptied_in_steps_each_with_right_caches(desk: D
     seen: list[int] = []
 
     class Looking(Flush):
-        async def _refresh_caches(self, *more: tuple[Any, ...]) -> None:
+        async def _end(self, *more: tuple[Any, ...]) -> None:
             seen.append(
                 await watcher.fetchval("SELECT count(*) FROM tasks WHERE deleted_at IS NULL")
             )
             assert await snapshot_differences(watcher) == []
-            await super()._refresh_caches(*more)
+            await super()._end(*more)
 
     try:
         (applied,) = await Looking(desk.connection, [chunk], {chunk.key: (9, 0)}, step_rows=3).run()

@@ -175,7 +175,7 @@ class NoCommit:
         return getattr(self._connection, name)
 
     async def execute(self, statement: str, *arguments: Any) -> Any:
-        if statement == sql.COMMIT:
+        if statement.endswith(sql.COMMIT):
             raise OSError("no commit")
         return await self._connection.execute(statement, *arguments)
 
