@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,21 +93,42 @@ class Mirror:
         self.partials[key].update(applied.partials)
 
 
+#: Where one statement of a message ends and the next begins (``together.commit``).
+_NEXT = re.compile(r"; (?=EXECUTE nova_\d|COMMIT$)")
+
+
 class Dawdler:
-    """A connection that lets others go first, so that transactions overlap in every way."""
+    """A connection that lets others go first, so that transactions overlap in every way.
+
+    What is sent as one message it sends one after another: Postgres does it in the same order, and
+    to others there is time between, if less.
+    """
 
     def __init__(self, connection: Connection, dice: random.Random) -> None:
         self._connection = connection
         self._dice = dice
 
+    def is_of(self, connection: Connection) -> bool:
+        return self._connection is connection
+
     def is_closed(self) -> bool:
         return self._connection.is_closed()
+
+    async def execute(self, message: str, *arguments: Any) -> Any:
+        done = None
+        for statement in _NEXT.split(message):
+            await self._dawdle()
+            done = await self._connection.execute(statement, *arguments)
+        return done
+
+    async def _dawdle(self) -> None:
+        await asyncio.sleep(self._dice.choice([0, 0, 0.001, 0.003]))
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._connection, name)
 
         async def dawdling(*arguments: Any) -> Any:
-            await asyncio.sleep(self._dice.choice([0, 0, 0.001, 0.003]))
+            await self._dawdle()
             return await method(*arguments)
 
         return dawdling
@@ -155,8 +177,10 @@ class Player:
         dice = random.Random(f"{self._history.schedule} {number}")
         mirror = Mirror()
         logs = self._history.logs
+        slow: Dawdler | None = None
         while not self.problems:
             writer = await self._arena.writer(number)
+            slow = slow if slow and slow.is_of(writer) else Dawdler(writer, dice)
             found = await positions.read(writer, [self._key(log) for log in logs])
             left = [log for log in logs if found[self._key(log)].next_offset < len(logs[log])]
             if not left and self._remade:
@@ -165,7 +189,7 @@ class Player:
                 await self._remake(writer)
             gives_up = self._crowd and dice.random() < 0.1
             patience = dice.random() / 50 if gives_up else None
-            await self._deliver(writer, mirror, dice, found, patience)
+            await self._deliver(writer, slow, mirror, dice, found, patience)
             self.problems += await snapshot_differences(probe)
             if dice.random() < _RANGES:
                 await _count_days(probe, dice)
@@ -185,6 +209,7 @@ class Player:
     async def _deliver(
         self,
         writer: Connection,
+        slow: Dawdler,
         mirror: Mirror,
         dice: random.Random,
         found: dict[Key, Position],
@@ -195,7 +220,7 @@ class Player:
         if not chunks:
             return
         try:
-            connection: Any = Dawdler(writer, dice) if self._crowd else writer
+            connection: Any = slow if self._crowd else writer
             async with asyncio.timeout(patience):
                 steps = dice.choice([1, 3, 50_000])
                 applied = await Flush(connection, chunks, mirror.expected, step_rows=steps).run()
