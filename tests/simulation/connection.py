@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 import asyncpg
 
+from tests.messages import statements_of
 from tests.simulation import messages
 from tests.simulation.database import Database, Session
 from tests.simulation.loop import of_nobody
@@ -237,13 +238,13 @@ class Connection:
     def _title(self, message: str) -> str:
         if messages.prepared(message):
             return "PREPARE"
-        return "FINISH" if messages.is_several(message) else self._wire.handlers[message][0]
+        return "FINISH" if len(statements_of(message)) > 1 else self._wire.handlers[message][0]
 
     async def _perform(self, message: str, arguments: tuple[Any, ...]) -> Any:
         if prepared := messages.prepared(message):
             self._names[prepared.name] = prepared.statement
             return []
-        if not messages.is_several(message):
+        if len(statements_of(message)) == 1:
             return await self._perform_one(message, arguments)
         for statement, its in messages.statements(message, self._names):
             await self._perform_one(statement, its)

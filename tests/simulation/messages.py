@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tests.messages import statements_of
+
 _PREPARE = re.compile(r"PREPARE (\w+) AS (.*)", re.DOTALL)
 _EXECUTE = re.compile(r"EXECUTE (\w+)(?:\((.*)\))?")
 _ARRAY = re.compile(r"E'\{([^']*)\}'")
@@ -25,17 +27,12 @@ def prepared(message: str) -> Prepared | None:
     return Prepared(*found.groups()) if found else None
 
 
-def is_several(message: str) -> bool:
-    """Whether a message has several statements."""
-    return "; COMMIT" in message
-
-
 def statements(message: str, names: Mapping[str, str]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """The statements of a message, with their arguments; ``names`` has what was prepared.
 
-    Texts of a simulation have no character that would have to be escaped, and no semicolon.
+    Texts of a simulation have no character that would have to be escaped.
     """
-    for text in message.split("; "):
+    for text in statements_of(message):
         found = _EXECUTE.fullmatch(text)
         if found is None:
             yield text, ()

@@ -80,11 +80,6 @@ async def read_topics(tx: Transaction, topics: Sequence[str]) -> list[Row]:
     return [{"topic": t} | {name: row[name] for name in told} for t, row in rows.items() if row]
 
 
-async def version_kinds(tx: Transaction, topics: Sequence[str]) -> list[Row]:
-    rows = {topic: tx.get(TOPICS, topic) for topic in topics}
-    return [{"topic": t, "version_kind": row["version_kind"]} for t, row in rows.items() if row]
-
-
 async def lock_topic(tx: Transaction, topic: str) -> list[Row]:
     row = await tx.lock(TOPICS, topic)
     return [] if row is None else [{k: row[k] for k in ("topic_id", "generation")}]
@@ -144,7 +139,6 @@ HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     sql.LOCK_POSITIONS: ("LOCK_POSITIONS", lock_positions),
     sql.FIX_VERSION_KIND: ("FIX_VERSION_KIND", fix_version_kind),
     sql.READ_TOPICS: ("READ_TOPICS", read_topics),
-    sql.VERSION_KINDS: ("VERSION_KINDS", version_kinds),
     sql.LOCK_TOPIC: ("LOCK_TOPIC", lock_topic),
     sql.LOCK_TOPIC_POSITIONS: ("LOCK_TOPIC_POSITIONS", lock_topic_positions),
     sql.SET_TOPIC_ID: ("SET_TOPIC_ID", set_topic_id),

@@ -46,7 +46,7 @@ async def read(connection: Connection, keys: Iterable[Key]) -> dict[Key, Positio
 
 async def version_kinds(connection: Connection, topics: Iterable[str]) -> dict[str, VersionKind]:
     """The kinds of version of ``topics``; absent where no record has fixed one yet."""
-    rows = await connection.fetch(sql.VERSION_KINDS, list(topics))
+    rows = await connection.fetch(sql.READ_TOPICS, list(topics))
     return {row["topic"]: VersionKind(row["version_kind"]) for row in rows if row["version_kind"]}
 
 

@@ -94,7 +94,6 @@ WHERE s.topic = u.topic AND s.partition = u.partition
 READ_TOPICS = """
 SELECT topic, version_kind, flattened FROM stream_topics WHERE topic = ANY($1::text[])
 """
-VERSION_KINDS = "SELECT topic, version_kind FROM stream_topics WHERE topic = ANY($1::text[])"
 #: Gives nothing where the kind is fixed already; then the row is not held, which flushes of other
 #: partitions would wait for.
 FIX_VERSION_KIND = """

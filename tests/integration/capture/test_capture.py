@@ -193,7 +193,7 @@ async def test_what_passes_is_waited_for_and_told_once(
         (cursor, "_STORE", "the capture's tables cannot be used"),
         (cursor, "_RENEW", "the lease cannot be renewed"),
         (cursor, "_RELEASE", "the lease cannot be given back"),
-        (sql, "VERSION_KINDS", "the capture's tables cannot be used"),
+        (sql, "READ_TOPICS", "the capture's tables cannot be used"),
     ],
 )
 async def test_a_statement_that_postgres_refuses_is_told(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +23,7 @@ from nova_stream.storage.maintenance import days
 from tests.integration.storage.chunks import chunk_of
 from tests.integration.storage.histories import ENTITIES, PARTITIONS, History, Log
 from tests.integration.storage.range_recount import range_differences
+from tests.messages import statements_of
 from tests.recount import AgentFigures, BuildFigures, Recount
 
 Key = tuple[str, int]
@@ -93,10 +93,6 @@ class Mirror:
         self.partials[key].update(applied.partials)
 
 
-#: Where one statement of a message ends and the next begins (``together.commit``).
-_NEXT = re.compile(r"; (?=EXECUTE nova_\d|COMMIT$)")
-
-
 class Dawdler:
     """A connection that lets others go first, so that transactions overlap in every way.
 
@@ -116,7 +112,7 @@ class Dawdler:
 
     async def execute(self, message: str, *arguments: Any) -> Any:
         done = None
-        for statement in _NEXT.split(message):
+        for statement in statements_of(message):
             await self._dawdle()
             done = await self._connection.execute(statement, *arguments)
         return done

@@ -8,6 +8,7 @@ from typing import Any
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import sql
 from nova_stream.storage.database import Connection, connect
+from tests.messages import statements_of
 
 
 class WaitsBeforeItCommits:
@@ -20,15 +21,14 @@ class WaitsBeforeItCommits:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
-    async def execute(self, statement: str, *arguments: Any) -> Any:
-        before = statement.removesuffix(sql.COMMIT).removesuffix("; ")
-        if before != statement:
-            if before:
-                await self._connection.execute(before)
-            self.about_to.set()
-            await self.may.wait()
-            statement = sql.COMMIT
-        return await self._connection.execute(statement, *arguments)
+    async def execute(self, message: str, *arguments: Any) -> Any:
+        done = None
+        for statement in statements_of(message):
+            if statement == sql.COMMIT:
+                self.about_to.set()
+                await self.may.wait()
+            done = await self._connection.execute(statement, *arguments)
+        return done
 
 
 async def until_it_waits(settings: Settings, pid: int) -> None:
