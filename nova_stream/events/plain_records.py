@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from nova_stream.events.framing import VALUE_HEADER
 from nova_stream.events.json_text import SURELY_FLAT, too_deep
 from nova_stream.events.placeholders import Placeholders
 from nova_stream.events.plain import PlainReader
+from nova_stream.events.records import Records, offsets_of, values_of
 
 #: Records that are read together: calls cost little among so many, and one that needs care, which
 #: has all of them read alone, is seldom among so few.
@@ -43,6 +44,27 @@ class _Record(msgspec.Struct, gc=False):
     after: msgspec.Raw
     source: _Source | None = None
     ts_ms: _Millis = None
+
+
+class _Group(NamedTuple):
+    """Some of ``records``, from the number ``begin`` on."""
+
+    records: Sequence[SourceRecord]
+    begin: int
+    offsets: list[int]
+    values: list[bytes | None]
+
+    def single(self) -> Iterator[_Group]:
+        """A group of each record."""
+        for place, (offset, value) in enumerate(zip(self.offsets, self.values, strict=True)):
+            yield _Group(self.records, self.begin + place, [offset], [value])
+
+    def headers(self) -> list[Any]:
+        """The headers of each record."""
+        if type(self.records) is Records and self.records.bare:
+            return [()] * len(self.offsets)
+        own = self.records[self.begin : self.begin + len(self.offsets)]
+        return [record.headers or () for record in own]
 
 
 _NO_SOURCE = _Source()
@@ -69,24 +91,27 @@ class PlainRecords:
     def read(self, records: Sequence[SourceRecord], partition: int) -> list[Change | None]:
         """The change of each record, in their order; None where it needs care or has no value."""
         found: list[Change | None] = []
-        for begin in range(0, len(records), _GROUP):
-            found += self._read_group(records[begin : begin + _GROUP], partition)
+        offsets, values = offsets_of(records), values_of(records)
+        for begin in range(0, len(values), _GROUP):
+            end = begin + _GROUP
+            group = _Group(records, begin, offsets[begin:end], values[begin:end])
+            found += self._read_group(group, partition)
         return found
 
-    def _read_group(self, records: Sequence[SourceRecord], partition: int) -> list[Change | None]:
-        values = [value for record in records if (value := record.value) is not None]
+    def _read_group(self, group: _Group, partition: int) -> list[Change | None]:
         try:
-            if len(values) == len(records):
-                return self._changes(records, self._envelopes(records, values), partition)
+            if None not in group.values:
+                return self._changes(group, self._envelopes(group), partition)
         except _NEEDS_CARE:
             pass
-        if len(records) == 1:
+        if len(group.values) == 1:
             return [None]
-        return [change for one in records for change in self._read_group([one], partition)]
+        return [change for one in group.single() for change in self._read_group(one, partition)]
 
-    def _envelopes(self, records: Sequence[SourceRecord], values: list[bytes]) -> list[_Record]:
+    def _envelopes(self, group: _Group) -> list[_Record]:
         """All records, or ValueError when one of them needs care."""
-        if self._framed and any(r.headers and header(r.headers, VALUE_HEADER) for r in records):
+        values = cast("list[bytes]", group.values)
+        if self._framed and any(header(each, VALUE_HEADER) for each in group.headers()):
             raise ValueError("a schema tells what this means")
         if max(map(len, values)) > SURELY_FLAT and any(map(too_deep, values)):
             raise ValueError("nested too deeply")
@@ -105,26 +130,24 @@ class PlainRecords:
             raise ValueError("not one object in each")
         return found
 
-    def _changes(
-        self, records: Sequence[SourceRecord], found: list[_Record], partition: int
-    ) -> list[Change | None]:
+    def _changes(self, group: _Group, found: list[_Record], partition: int) -> list[Change | None]:
         sources = _stated(found)
         if sources is not None:
             documents = self._read_documents([one.after for one in found])
-            offsets = [record.offset for record in records]
             return [
                 Change(id_, s.seq, s.minor, _SEQ, _NOT_DELETED, s.ts_ms, doc, row, partition, at)
-                for at, s, (id_, doc, row) in zip(offsets, sources, documents, strict=True)
+                for at, s, (id_, doc, row) in zip(group.offsets, sources, documents, strict=True)
             ]
-        return self._one_by_one(records, found, partition)
+        return self._one_by_one(group, found, partition)
 
     def _one_by_one(
-        self, records: Sequence[SourceRecord], found: list[_Record], partition: int
+        self, group: _Group, found: list[_Record], partition: int
     ) -> list[Change | None]:
         documents = iter(self._read_documents([r.after for r in found if r.op in _UPSERTS]))
         changes: list[Change | None] = []
         add = changes.append
-        for record, one in zip(records, found, strict=True):
+        headers = None
+        for place, (offset, one) in enumerate(zip(group.offsets, found, strict=True)):
             if one.op not in _UPSERTS:
                 add(None)
                 continue
@@ -136,7 +159,8 @@ class PlainRecords:
                 continue
             number, minor, kind = source.seq, source.minor, _SEQ
             if number is None:
-                version = _without_seq(record, one, source)
+                headers = headers or group.headers()
+                version = _without_seq(offset, headers[place], one, source)
                 if version is None:
                     add(None)
                     continue
@@ -151,7 +175,7 @@ class PlainRecords:
                 doc,
                 columns,
                 partition,
-                record.offset,
+                offset,
             )
             if kind is not _SEQ:
                 change.snapshot = one.op == "r" and kind is _OFFSET
@@ -172,15 +196,13 @@ def _stated(found: list[_Record]) -> list[Any] | None:
 
 
 def _without_seq(
-    record: SourceRecord, found: _Record, source: _Source
+    offset: int, headers: Any, found: _Record, source: _Source
 ) -> tuple[int, int, VersionKind] | None:
     """The version where it is an lsn or the offset; None when more may tell it."""
     if source.lsn is msgspec.UNSET:
-        return None if record.headers else (record.offset, source.minor, _OFFSET)
-    if source.lsn is None or source.generation is not None or _is_repeated(record):
+        return None if headers else (offset, source.minor, _OFFSET)
+    if source.lsn is None or source.generation is not None:
+        return None
+    if header(headers, VERSION_HEADER) is not None:
         return None
     return source.lsn, source.minor + SNAPSHOT_MINOR * (found.op == "r"), _LSN
-
-
-def _is_repeated(record: SourceRecord) -> bool:
-    return bool(record.headers) and header(record.headers, VERSION_HEADER) is not None

@@ -13,6 +13,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,10 +23,11 @@ from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
+from nova_stream.events.records import Records, Unread
 from nova_stream.kafka import inflate
-from nova_stream.kafka.lazy_records import HeadersError, LazyBatch, LazyRecord, decompressed
 from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
 from nova_stream.kafka.unread_batches import STEP, UNREAD_RECORDS, Look, UnreadBatch
+from nova_stream.kafka.value_batch import HeadersError, ValueBatch, decompressed
 
 #: A batch that has no more when decompressed is decompressed at once.
 WHOLE_BYTES = 16 * 1024 * 1024
@@ -68,12 +70,12 @@ class BoundedRecords:
         self._records = MemoryRecords(data)
         self._data = memoryview(data)
         self._at = 0
-        #: Whether records are read lazily; where one batch's headers are asked for, so are those of
+        #: Whether values are read alone; where one batch's headers are asked for, so are those of
         #: the next.
-        self.lazily = True
+        self.values_alone = True
         #: Bytes of records that batches have given since somebody set this to 0.
         self.given = 0
-        #: Whether a batch comes as one ``UnreadBatch`` where its records can be read lazily.
+        #: Whether a batch comes as one ``UnreadBatch`` where its values can be read alone.
         self.unread = False
 
     def size_in_bytes(self) -> int:
@@ -171,45 +173,45 @@ class _WholeBatch:
         return next(self._batch)  # of a control batch, which is small
 
     def __iter__(self) -> Iterator[Any]:
-        if (batch := self._decompressed()) is not None:
-            if self._owner.unread and batch.count <= UNREAD_RECORDS:
-                self._owner.given += batch.size
-                return iter((UnreadBatch(self.next_offset - 1, batch, self.read),))
-            records: list[LazyRecord] = []
-            if self._add_lazily(batch, records, batch.count):
-                self._owner.given += batch.size
-                return iter(records)
+        if self._owner.unread and (batch := self._decompressed()) is not None:
+            self._owner.given += batch.size
+            return iter((UnreadBatch(self.next_offset - 1, batch, self.read),))
         return self._by_aiokafka(self._batch, self._raw)
 
-    async def read(self, batch: LazyBatch) -> list[Any]:
-        """Its records, lazily if that can be; of many, others have their turns in between."""
-        records: list[Any] = []
-        while self._add_lazily(batch, records, STEP):
-            if len(records) >= batch.count:
-                return records
+    async def read(self, batch: ValueBatch) -> Records:
+        """Its records, the values alone if that can be; of many, others have their turns in
+        between.
+        """
+        values: list[bytes | None] = []
+        while self._add_values(batch, values):
+            if len(values) == batch.count:
+                offsets = list(range(batch.base, batch.base + batch.count))
+                raw = bytes(self._raw)
+                kept = len(raw) // batch.count
+                return Records(offsets, values, Unread(partial(_read, raw), kept, batch.bare))
             await asyncio.sleep(0)
-        records.clear()
+        records: list[Any] = []
         for record in self._by_aiokafka(self._batch, self._raw):
             records.append(record)
             if len(records) % STEP == 0:
                 await asyncio.sleep(0)
-        return records
+        return Records.of(records)
 
-    def _decompressed(self) -> LazyBatch | None:
-        """The batch to read lazily; None where it is to be read as aiokafka does it."""
-        if not self._owner.lazily:
+    def _decompressed(self) -> ValueBatch | None:
+        """The batch to read the values of; None where it is to be read as aiokafka does it."""
+        if not self._owner.values_alone:
             return None
         try:
-            return LazyBatch(self._raw)
+            return ValueBatch(self._raw, UNREAD_RECORDS)
         except _FAULTS:
             return None
 
-    def _add_lazily(self, batch: LazyBatch, records: list[Any], most: int) -> bool:
-        """Add up to ``most`` more records; False where all are to be read as aiokafka does it."""
+    def _add_values(self, batch: ValueBatch, values: list[bytes | None]) -> bool:
+        """Add some more; False where all is to be read as aiokafka does it."""
         try:
-            batch.read(records, most)
+            batch.read(values, STEP)
         except HeadersError:
-            self._owner.lazily = False
+            self._owner.values_alone = False
             return False
         except _FAULTS:
             return False
@@ -253,6 +255,11 @@ class _WholeBatch:
             )
             self._owner.given += length
             yield record
+
+
+def _read(raw: bytes) -> list[Any]:
+    """The records of a batch whose values have been read."""
+    return list(BoundedRecords(raw).next_batch())
 
 
 class _LargeBatch(_WholeBatch):

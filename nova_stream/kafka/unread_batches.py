@@ -6,10 +6,13 @@ Two threads that both have much to do in Python wait for each other more than th
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable
+from itertools import groupby
 from typing import Any
 
-from nova_stream.kafka.lazy_records import LazyBatch
+from nova_stream.events.records import Records
+from nova_stream.kafka.value_batch import ValueBatch
 
 #: Records that are read between two looks at the event loop.
 STEP = 500
@@ -24,7 +27,7 @@ class UnreadBatch:
     """
 
     def __init__(
-        self, offset: int, batch: LazyBatch, read: Callable[[LazyBatch], Awaitable[list[Any]]]
+        self, offset: int, batch: ValueBatch, read: Callable[[ValueBatch], Awaitable[Records]]
     ) -> None:
         self.offset = offset
         self.count = batch.count
@@ -33,12 +36,12 @@ class UnreadBatch:
         self._batch = batch
         self._read = read
 
-    async def read(self) -> list[Any]:
+    async def read(self) -> Records:
         """Its records from ``start`` on."""
         records = await self._read(self._batch)
-        if records and records[0].offset < self.start:
-            return [record for record in records if record.offset >= self.start]
-        return records
+        if records.offsets[0] >= self.start:
+            return records
+        return records[bisect_left(records.offsets, self.start) :]
 
 
 class Look:
@@ -54,16 +57,19 @@ class Look:
     def __len__(self) -> int:
         return self._count
 
-    async def read(self) -> list[Any]:
+    async def read(self) -> Records:
         """All the records; others have their turns in between."""
-        records: list[Any] = []
+        if len(self._found) == 1 and type(self._found[0]) is UnreadBatch:
+            return await self._found[0].read()
+        records = Records()
         pause_at = STEP
-        for one in self._found:
-            if type(one) is UnreadBatch:
-                records += await one.read()
-            else:
-                records.append(one)
-            if len(records) >= pause_at:
-                await asyncio.sleep(0)
-                pause_at = len(records) + STEP
+        for unread, some in groupby(self._found, type):
+            if unread is not UnreadBatch:
+                records.extend(Records.of(list(some)))
+                continue
+            for one in some:
+                records.extend(await one.read())
+                if len(records) >= pause_at:
+                    await asyncio.sleep(0)
+                    pause_at = len(records) + STEP
         return records

@@ -7,14 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nova_stream.events.change import Entity, SourceRecord
-from nova_stream.kafka.lazy_records import LazyRecord
-
-#: What a record costs in memory besides its bytes: where key and headers are kept as they came,
-#: and where aiokafka has read them, which makes a text, bytes and a tuple of each header. Measured
-#: on CPython 3.11.
-LAZY_OVERHEAD = 200
-RECORD_OVERHEAD = 500
-HEADER_OVERHEAD = 160
+from nova_stream.events.records import Records
 
 #: A chunk takes no further fetch once it has this many bytes.
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -38,31 +31,15 @@ class Batch(NamedTuple):
 
     start: int
     end: int
-    records: Sequence[SourceRecord]
+    records: Records
     size: int
 
 
 class _Block(NamedTuple):
     """What one fetch brought, or the rest of it."""
 
-    records: list[SourceRecord]
+    records: Records
     size: int
-
-
-def memory_of(records: Sequence[SourceRecord]) -> int:
-    """The memory that fetched records take, in bytes."""
-    lazy = [record.size for record in records if type(record) is LazyRecord]
-    found = LAZY_OVERHEAD * len(lazy) + sum(lazy)
-    if len(lazy) < len(records):
-        found += sum([_memory_of_read(r) for r in records if type(r) is not LazyRecord])
-    return found
-
-
-def _memory_of_read(record: SourceRecord) -> int:
-    headers = record.headers or ()
-    inside = sum([len(name) + len(value or b"") for name, value in headers])
-    whole = len(record.key or b"") + len(record.value or b"") + inside
-    return RECORD_OVERHEAD + HEADER_OVERHEAD * len(headers) + whole
 
 
 #: Seconds between two batches without a record, which cost a transaction each.
@@ -116,17 +93,18 @@ class Intake:
         """Whether a batch without a record should be taken: offsets that hold none stand alone."""
         return self._end > self._start and not self._blocks and now >= self._step_at
 
-    def append(self, records: list[SourceRecord]) -> int:
+    def append(self, records: Sequence[SourceRecord]) -> int:
         """Add fetched records, which follow ``next_offset``; ignored once closed.
 
         Gives the memory that they take, in bytes.
         """
-        size = memory_of(records)
+        fetched = Records.of(records)
+        size = fetched.memory
         if self.closed:
             return size
-        self._blocks.append(_Block(records, size))
+        self._blocks.append(_Block(fetched, size))
         self._budget.used += size
-        self._end = records[-1].offset + 1
+        self._end = fetched.offsets[-1] + 1
         self.next_offset = max(self.next_offset, self._end)
         if self._end in self._after:
             self._end = self._after.pop(self._end)
@@ -154,15 +132,15 @@ class Intake:
         """
         if not self._blocks:
             return None
-        taken: list[SourceRecord] = []
+        taken = Records()
         size = 0
         while self._blocks and len(taken) < limit and size < CHUNK_BYTES:
             block = self._blocks.popleft()
             if len(taken) + len(block.records) > limit:
                 block = self._split(block, limit - len(taken))
-            taken += block.records
+            taken.extend(block.records)
             size += block.size
-        end = taken[-1].offset + 1 if self._blocks else self._end
+        end = taken.offsets[-1] + 1 if self._blocks else self._end
         start, self._start = self._start, end
         return Batch(start, end, taken, size)
 
@@ -172,11 +150,12 @@ class Intake:
             return None
         self._step_at = now + STEP_EVERY
         start, self._start = self._start, self._end
-        return Batch(start, self._end, [], 0)
+        return Batch(start, self._end, Records(), 0)
 
     def _split(self, block: _Block, count: int) -> _Block:
         """The first ``count`` records of a block; the rest waits on."""
-        first = _Block(block.records[:count], memory_of(block.records[:count]))
+        records = block.records[:count]
+        first = _Block(records, records.memory)
         self._blocks.appendleft(_Block(block.records[count:], block.size - first.size))
         return first
 

@@ -193,6 +193,7 @@ class Pumps:
                 elif record.key:
                     nothing.append(record)
         tombstones, dead_tombstones = await self._read_tombstones(intake, nothing)
+        batch.records.forget()
         return Chunk(
             topic=intake.topic,
             entity=intake.entity,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -24,6 +24,7 @@ from faust.transport.drivers.aiokafka import Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from nova_stream.events.records import offsets_of
 from nova_stream.stream.fetch_thread import FetchedRecords, FetchThread
 from nova_stream.stream.intake import Intake, SingleValue
 from nova_stream.stream.refusals import Refusals
@@ -154,9 +155,9 @@ class ChunkConsumer(SeekingConsumer):
         read = self._fetched.read.get(tp)
         return read is not None and self._expected.get(tp) == (intake, read[0])
 
-    async def _continuing(self, tp: TP, intake: Intake, fetched: list[Any]) -> list[Any]:
+    async def _continuing(self, tp: TP, intake: Intake, fetched: Sequence[Any]) -> Sequence[Any]:
         """The fetched records if they follow what was read before, else none, and a new seek."""
-        first, expected = fetched[0].offset, intake.next_offset
+        first, expected = offsets_of(fetched)[0], intake.next_offset
         if first == expected:
             return fetched
         if first > expected:
@@ -187,7 +188,7 @@ class ChunkConsumer(SeekingConsumer):
                     # Somebody has got records, or markers, and we have not.
                     await self.seek_again(intake.key)
                 continue
-            got_all = intake.next_offset == (records[-1].offset + 1 if records else start)
+            got_all = intake.next_offset == (offsets_of(records)[-1] + 1 if records else start)
             if got_all and intake.reach(end) and not records:
                 self.note_step(tp, start)
         self._fetched = FetchedRecords({}, {})

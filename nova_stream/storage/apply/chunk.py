@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from nova_stream.events.change import Change, Entity, SourceRecord
+from nova_stream.events.records import offsets_of
 from nova_stream.storage.dead_letters.insert import FailedRecord
 
 
@@ -49,8 +50,12 @@ class Chunk(msgspec.Struct):
 
     def record_at(self, offset: int) -> SourceRecord:
         """The raw record with this offset, which must be in the chunk."""
-        place = bisect_left(self.records, offset, key=lambda record: record.offset)
-        return self.records[place]
+        return self.records[bisect_left(offsets_of(self.records), offset)]
+
+    @property
+    def records_end(self) -> int | None:
+        """The offset behind the last record; None where there is no record."""
+        return offsets_of(self.records)[-1] + 1 if self.records else None
 
     def newest_change(self) -> datetime | None:
         """The time of the chunk's last change, as good as always its newest; None without any."""
@@ -58,10 +63,11 @@ class Chunk(msgspec.Struct):
 
     def split(self) -> tuple[Chunk, Chunk]:
         """Two chunks that together are this one; it must have two records or more."""
-        middle = self.records[len(self.records) // 2].offset
+        middle = offsets_of(self.records)[len(self.records) // 2]
         return self._part(self.start, middle), self._part(middle, self.end)
 
     def _part(self, start: int, end: int) -> Chunk:
+        offsets = offsets_of(self.records)
         return Chunk(
             topic=self.topic,
             entity=self.entity,
@@ -69,7 +75,7 @@ class Chunk(msgspec.Struct):
             generation=self.generation,
             start=start,
             end=end,
-            records=[r for r in self.records if start <= r.offset < end],
+            records=self.records[bisect_left(offsets, start) : bisect_left(offsets, end)],
             changes=[c for c in self.changes if start <= c.offset < end],
             dead=[d for d in self.dead if start <= d.offset < end],
             tombstones=[c for c in self.tombstones if start <= c.offset < end],

@@ -230,7 +230,7 @@ class Flush:
             [a.chunk.topic for a in admitted],
             [a.chunk.partition for a in admitted],
             [a.applied.next_offset for a in admitted],
-            [a.chunk.records[-1].offset + 1 if a.chunk.records else None for a in admitted],
+            [a.chunk.records_end for a in admitted],
         )
 
 
