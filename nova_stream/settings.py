@@ -250,7 +250,7 @@ class Settings(_JobSettings):
     partitions: int = Field(8, ge=1, le=512)
     replication: int = Field(1, ge=1, le=10)
 
-    flush_records: int = Field(8000, ge=1, le=50_000)
+    flush_records: int = Field(12_000, ge=1, le=50_000)
     buffer_bytes: int = Field(20 * 1024 * 1024, ge=1024 * 1024)
     chunk_transport: bool = True
     unavailable_value: Annotated[str, _set(_placeholder)] = Field(DEFAULT, min_length=1)

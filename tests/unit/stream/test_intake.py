@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity, SourceRecord
+from nova_stream.events.records import Records
 from nova_stream.kafka.large_batches import BoundedRecords
-from nova_stream.kafka.lazy_records import LazyRecord
+from nova_stream.kafka.unread_batches import Look
 from nova_stream.stream import intake as module
-from nova_stream.stream.intake import Budget, Intake, memory_of
+from nova_stream.stream.intake import Budget, Intake
 
 
 class Record(NamedTuple):
@@ -32,6 +33,10 @@ def intake(budget: Budget, start: int = 0) -> Intake:
 
 def records(*offsets: int, value: bytes | None = b"x") -> list[SourceRecord]:
     return [Record(offset, value) for offset in offsets]
+
+
+def memory_of(found: list[SourceRecord]) -> int:
+    return Records.of(found).memory
 
 
 def test_nothing_waits_at_first() -> None:
@@ -136,7 +141,7 @@ def test_all_that_is_appended_comes_out_in_order_and_the_budget_returns(
             break
         assert batch.start == place
         assert 1 <= len(batch.records) <= limit
-        assert batch.size == memory_of(batch.records)
+        assert batch.size == batch.records.memory
         place = batch.end
         taken += [record.offset for record in batch.records]
         found.give_back(batch.size)
@@ -189,28 +194,49 @@ def test_a_closed_intake_reaches_nothing() -> None:
     assert found.take_step(0.0) is None
 
 
-@pytest.mark.parametrize("lazy", [True, False])
-@pytest.mark.parametrize(
-    ("key", "headers"),
-    [
-        (b"k" * 8000, []),
-        (None, [("name", b"x" * 100_000)]),
-        (None, [("n" * 100_000, None)]),
-        (None, [("n", b"")] * 10_000),
-    ],
-)
-def test_keys_and_headers_weigh_what_they_take(
-    key: bytes | None, headers: list[tuple[str, bytes | None]], lazy: bool
-) -> None:
-    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 2**31 - 1)
-    for offset in range(20):
+def built(
+    count: int, key: bytes | None, headers: list[tuple[str, bytes | None]], codec: int = 0
+) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2**31 - 1)
+    for offset in range(count):
         assert builder.append(offset, 0, key, b'{"source":{"seq":1}}', headers)
-    reader = BoundedRecords if lazy else MemoryRecords
+    return bytes(builder.build())
+
+
+LARGE_PARTS: list[tuple[bytes | None, list[tuple[str, bytes | None]]]] = [
+    (b"k" * 8000, []),
+    (None, [("name", b"x" * 100_000)]),
+    (None, [("n" * 100_000, None)]),
+    (None, [("n", b"")] * 10_000),
+]
+
+
+@pytest.mark.parametrize(("key", "headers"), LARGE_PARTS)
+def test_keys_and_headers_weigh_what_they_take(
+    key: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
+    data = built(20, key, headers)
     tracemalloc.start()
     try:
-        fetched = list(reader(bytes(builder.build())).next_batch())
+        fetched = list(MemoryRecords(data).next_batch())
         taken = sum(each.size for each in tracemalloc.take_snapshot().traces)
     finally:
         tracemalloc.stop()
-    assert isinstance(fetched[0], LazyRecord) == lazy
     assert memory_of(fetched) >= taken * 0.9
+
+
+@pytest.mark.parametrize(("key", "headers"), [*LARGE_PARTS, (b"k", [])])
+@pytest.mark.parametrize("codec", [0, 3])
+async def test_batches_weigh_what_they_are_kept_with(
+    key: bytes | None, headers: list[tuple[str, bytes | None]], codec: int
+) -> None:
+    batches = BoundedRecords(built(1000 if key == b"k" else 20, key, headers, codec))
+    batches.unread = True
+    look = Look(list(batches.next_batch()), 1000)
+    tracemalloc.start()
+    try:
+        fetched = await look.read()
+        taken = sum(each.size for each in tracemalloc.take_snapshot().traces)
+    finally:
+        tracemalloc.stop()
+    assert taken * 0.9 <= fetched.memory <= taken + 2000 + 40 * len(fetched)

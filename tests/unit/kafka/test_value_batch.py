@@ -1,4 +1,4 @@
-"""Records whose headers are read when somebody asks: the same as aiokafka's own, of every batch."""
+"""Batches of which the values are read alone: their records are aiokafka's own, of every batch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nova_stream.events.records import Records
+from nova_stream.kafka import large_batches
 from nova_stream.kafka.large_batches import BoundedRecords, _BoundedResult
-from nova_stream.kafka.lazy_records import LazyRecord
+from nova_stream.kafka.unread_batches import Look
 from nova_stream.stream.fetch_thread import plain_partition_records
 
 NONE, LZ4 = 0, 3
@@ -75,9 +77,25 @@ def told(record: Any) -> tuple[Any, ...]:
     )
 
 
-def assert_same(data: bytes) -> list[Any]:
-    found = read(BoundedRecords(data))
-    assert [told(record) for record in found] == [told(r) for r in read(MemoryRecords(data))]
+async def values_of(data: bytes) -> Records:
+    batches, found = BoundedRecords(data), Records()
+    batches.unread = True
+    while batches.has_next():
+        look = list(batches.next_batch())
+        found.extend(await Look(look, len(look)).read())
+    return found
+
+
+async def assert_same(data: bytes) -> Records:
+    found = await values_of(data)
+    as_aiokafka = read(MemoryRecords(data))
+    assert (found.offsets, found.values) == (
+        [record.offset for record in as_aiokafka],
+        [record.value for record in as_aiokafka],
+    )
+    assert [told(record) for record in found] == [told(record) for record in as_aiokafka]
+    assert not found.bare or not any(record.headers for record in as_aiokafka)
+    assert [told(record) for record in read(BoundedRecords(data))] == [told(r) for r in as_aiokafka]
     return found
 
 
@@ -89,23 +107,25 @@ def assert_same(data: bytes) -> list[Any]:
     attributes=st.sampled_from([0, _APPEND_TIME]),
     seq=st.booleans(),
 )
-def test_every_record_is_as_aiokafka_reads_it(
+async def test_every_record_is_as_aiokafka_reads_it(
     parts: list[Parts], codec: int, base: int, moments: list[int], attributes: int, seq: bool
 ) -> None:
     if seq:
         parts = [(parts[0][0], _SEQ, parts[0][2]), *parts[1:]]
     data = batch(parts, codec=codec, base=base, time=moments.__getitem__, attributes=attributes)
-    assert_same(data)
-    assert_same(data + batch(parts[:1], base=base + len(parts)))
+    await assert_same(data)
+    await assert_same(data + batch(parts[:1], base=base + len(parts)))
 
 
 @given(parts=records, steps=st.lists(st.integers(1, 300), min_size=90, max_size=90))
-def test_batches_that_lack_offsets(parts: list[Parts], steps: list[int]) -> None:
-    assert_same(batch(parts, offset=lambda place: sum(steps[:place])))
+async def test_batches_that_lack_offsets(parts: list[Parts], steps: list[int]) -> None:
+    await assert_same(batch(parts, offset=lambda place: sum(steps[:place])))
 
 
 @given(parts=records, data=st.data())
-def test_a_damaged_batch_gives_no_other_value(parts: list[Parts], data: st.DataObject) -> None:
+async def test_a_damaged_batch_gives_no_other_value(
+    parts: list[Parts], data: st.DataObject
+) -> None:
     good = batch([(parts[0][0], _SEQ, parts[0][2]), *parts[1:]], codec=NONE)
     place = data.draw(st.integers(61, len(good) - 1))
     damaged = bytearray(good)
@@ -114,15 +134,16 @@ def test_a_damaged_batch_gives_no_other_value(parts: list[Parts], data: st.DataO
         as_aiokafka = read(MemoryRecords(bytes(damaged)))
     except (CorruptRecordException, ValueError):
         return  # by its sum, long before anybody would read a record of it
-    found = read(BoundedRecords(bytes(damaged)))
-    assert [(r.offset, r.value) for r in found] == [(r.offset, r.value) for r in as_aiokafka]
+    found = await values_of(bytes(damaged))
+    assert found.offsets == [record.offset for record in as_aiokafka]
+    assert found.values == [record.value for record in as_aiokafka]
 
 
 HEADERS: list[tuple[str, bytes | None]] = [("ce_id", b"1"), ("none", None), ("ce_id", b"\xff")]
 
 
 @pytest.mark.parametrize(
-    ("parts", "lazily"),
+    ("parts", "alone"),
     [
         ([(b"k", _SEQ, HEADERS)] * 200, True),
         ([(b"k", b"{}", [])] * 200, True),
@@ -134,17 +155,33 @@ HEADERS: list[tuple[str, bytes | None]] = [("ce_id", b"1"), ("none", None), ("ce
     ],
 )
 @pytest.mark.parametrize("codec", range(5))
-def test_headers_that_nobody_asks_for_are_not_read(
-    parts: list[Parts], lazily: bool, codec: int
+async def test_headers_that_nobody_asks_for_are_not_read(
+    parts: list[Parts], alone: bool, codec: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = assert_same(batch(parts, codec=codec, base=7))
-    assert {isinstance(record, LazyRecord) for record in found} == {lazily}
+    data = batch(parts, codec=codec, base=7)
+    await assert_same(data)
+    asked = 0
+
+    def read_all(raw: bytes) -> list[Any]:
+        nonlocal asked
+        asked += 1
+        return read(MemoryRecords(raw))
+
+    monkeypatch.setattr(large_batches, "_read", read_all)
+    found = await values_of(data)
+    assert found.bare == (alone and not parts[0][2])
+    assert asked == 0
+    assert [told(record) for record in found] == [told(r) for r in read(MemoryRecords(data))]
+    assert asked == alone
+    found.forget()
+    assert told(found[-1]) == told(read(MemoryRecords(data))[-1])
+    assert asked == 2 * alone
 
 
 @pytest.mark.parametrize("count", [63, 64, 65, 8191, 8192, 8193, 9000])
-def test_batches_of_many_records(count: int) -> None:
-    found = assert_same(batch([(b"", _SEQ, [])] * count, base=5))
-    assert [record.offset for record in found] == list(range(5, 5 + count))
+async def test_batches_of_many_records(count: int) -> None:
+    found = await assert_same(batch([(b"", _SEQ, [])] * count, base=5))
+    assert found.offsets == list(range(5, 5 + count))
 
 
 def checked(data: bytes) -> bytes:
@@ -155,7 +192,7 @@ def checked(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("value", [_SEQ, b"{}", None])
 @pytest.mark.parametrize("place", [0, 1, 199])
-def test_a_header_whose_name_is_no_text_stops_nobody(value: bytes | None, place: int) -> None:
+async def test_a_header_whose_name_is_no_text_stops_nobody(value: bytes | None, place: int) -> None:
     """Kafka takes any bytes for a name, and so do some clients; aiokafka then reads no batch."""
     parts: list[Parts] = [(b"k%d" % n, value, [("name", b"1"), ("x", None)]) for n in range(200)]
     good = batch(parts, codec=NONE, base=7)
@@ -166,6 +203,7 @@ def test_a_header_whose_name_is_no_text_stops_nobody(value: bytes | None, place:
     expected = [told(record) for record in read(MemoryRecords(good))]
     expected[place] = (*expected[place][:5], [("n\ufffdme", b"1"), ("x", None)], None)
     assert [told(record) for record in read(BoundedRecords(bad))] == expected
+    assert [told(record) for record in await values_of(bad)] == expected
 
 
 @pytest.mark.parametrize("value", [_SEQ, b"{}"])
