@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,8 +27,12 @@ _names_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _finds_list = re.compile(rf'\[\s*(?:"{DEFAULT_UUID}"|{_NUMBERS}\s*,)').search
 
 
-#: A document's id, its text, and its typed columns.
-PlainDocument = tuple[str, str, tuple[Any, ...]]
+class PlainDocuments(NamedTuple):
+    """Documents side by side: their ids, their texts, and their typed columns."""
+
+    ids: list[str]
+    texts: list[str]
+    rows: list[tuple[Any, ...]]
 
 
 class PlainReader:
@@ -50,7 +54,7 @@ class PlainReader:
         self._spellings = Spellings(entity)
         self._columns = tuple(f'"{name}"' for name in COLUMN_NAMES[entity])
 
-    def read(self, encoded: Sequence[msgspec.Raw | bytes]) -> list[PlainDocument]:
+    def read(self, encoded: Sequence[msgspec.Raw | bytes]) -> PlainDocuments:
         """The documents, in their order; together, since calls for each cost more than reading it.
 
         Raises ValueError, OverflowError or RecursionError when one of them needs care. The nesting
@@ -75,7 +79,7 @@ class PlainReader:
             for one, row in zip(texts, rows, strict=True):
                 if not all(row) and self._spellings.has_others(_names_of(one)):
                     raise ValueError("perhaps a column under another name")
-        return list(zip([d.id for d in documents], texts, rows, strict=True))
+        return PlainDocuments([d.id for d in documents], texts, rows)
 
     def _refuse_unusual(self, text: str, known_lists: int) -> None:
         """Raises ValueError when the text may hold NUL, a value left out, or a snake_case column:

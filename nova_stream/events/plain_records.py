@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
@@ -46,31 +47,46 @@ class _Record(msgspec.Struct, gc=False):
     ts_ms: _Millis = None
 
 
-class _Group(NamedTuple):
-    """Some of ``records``, from the number ``begin`` on."""
+class _Headers:
+    """Headers of records, read once somebody asks for some."""
 
-    records: Sequence[SourceRecord]
+    def __init__(self, records: Sequence[SourceRecord]) -> None:
+        self._records = records
+        self._found: list[Any] | None = None
+
+    def of(self, begin: int, count: int) -> list[Any]:
+        """Those of so many records from the number ``begin`` on."""
+        if self._found is None:
+            records = self._records
+            if type(records) is Records and records.bare:
+                self._found = [()] * len(records)
+            else:
+                self._found = [record.headers or () for record in records]
+        return self._found[begin : begin + count]
+
+
+class _Group(NamedTuple):
+    """Some records, from the number ``begin`` on."""
+
     begin: int
     offsets: list[int]
     values: list[bytes | None]
+    all_headers: _Headers
 
     def single(self) -> Iterator[_Group]:
         """A group of each record."""
         for place, (offset, value) in enumerate(zip(self.offsets, self.values, strict=True)):
-            yield _Group(self.records, self.begin + place, [offset], [value])
+            yield _Group(self.begin + place, [offset], [value], self.all_headers)
 
     def headers(self) -> list[Any]:
         """The headers of each record."""
-        if type(self.records) is Records and self.records.bare:
-            return [()] * len(self.offsets)
-        own = self.records[self.begin : self.begin + len(self.offsets)]
-        return [record.headers or () for record in own]
+        return self.all_headers.of(self.begin, len(self.offsets))
 
 
 _NO_SOURCE = _Source()
 _NOT_DELETED = False
 _UPSERTS = frozenset("cur")
-_BEGIN, _END = set(b"{"), set(b"}")
+_BEGIN_AND_END = {ord("{") << 8 | ord("}")}
 _SEQ, _LSN, _OFFSET = VersionKind.SEQ, VersionKind.LSN, VersionKind.OFFSET
 _NEEDS_CARE = (ValueError, OverflowError, RecursionError)  # msgspec's errors are ValueErrors
 
@@ -91,16 +107,16 @@ class PlainRecords:
     def read(self, records: Sequence[SourceRecord], partition: int) -> list[Change | None]:
         """The change of each record, in their order; None where it needs care or has no value."""
         found: list[Change | None] = []
-        offsets, values = offsets_of(records), values_of(records)
+        offsets, values, headers = offsets_of(records), values_of(records), _Headers(records)
         for begin in range(0, len(values), _GROUP):
             end = begin + _GROUP
-            group = _Group(records, begin, offsets[begin:end], values[begin:end])
+            group = _Group(begin, offsets[begin:end], values[begin:end], headers)
             found += self._read_group(group, partition)
         return found
 
-    def _read_group(self, group: _Group, partition: int) -> list[Change | None]:
+    def _read_group(self, group: _Group, partition: int) -> Sequence[Change | None]:
         try:
-            if None not in group.values:
+            if all(group.values):
                 return self._changes(group, self._envelopes(group), partition)
         except _NEEDS_CARE:
             pass
@@ -118,7 +134,7 @@ class PlainRecords:
         if len(values) == 1:
             values[0].decode()
             return [self._decode(values[0])]
-        if not all(values) or {v[0] for v in values} != _BEGIN or {v[-1] for v in values} != _END:
+        if {v[0] << 8 | v[-1] for v in values} != _BEGIN_AND_END:
             raise ValueError("no object by itself")
         lines = b"\n".join(values)
         if not lines.isascii():
@@ -130,20 +146,37 @@ class PlainRecords:
             raise ValueError("not one object in each")
         return found
 
-    def _changes(self, group: _Group, found: list[_Record], partition: int) -> list[Change | None]:
-        sources = _stated(found)
-        if sources is not None:
-            documents = self._read_documents([one.after for one in found])
-            return [
-                Change(id_, s.seq, s.minor, _SEQ, _NOT_DELETED, s.ts_ms, doc, row, partition, at)
-                for at, s, (id_, doc, row) in zip(group.offsets, sources, documents, strict=True)
-            ]
-        return self._one_by_one(group, found, partition)
+    def _changes(
+        self, group: _Group, found: list[_Record], partition: int
+    ) -> Sequence[Change | None]:
+        stated = _stated(found)
+        if stated is None:
+            return self._one_by_one(group, found, partition)
+        documents = self._read_documents([one.after for one in found])
+        if not len(documents.ids) == len(documents.rows) == len(found):
+            raise ValueError("not a document in each")
+        # As Change has its fields; a comprehension costs more than all that is in it.
+        return list(
+            map(
+                Change,
+                documents.ids,
+                stated.numbers,
+                stated.minors,
+                repeat(_SEQ),
+                repeat(_NOT_DELETED),
+                stated.times,
+                documents.texts,
+                documents.rows,
+                repeat(partition),
+                group.offsets,
+            )
+        )
 
     def _one_by_one(
         self, group: _Group, found: list[_Record], partition: int
     ) -> list[Change | None]:
-        documents = iter(self._read_documents([r.after for r in found if r.op in _UPSERTS]))
+        documents = self._read_documents([r.after for r in found if r.op in _UPSERTS])
+        each_document = zip(*documents, strict=True)
         changes: list[Change | None] = []
         add = changes.append
         headers = None
@@ -151,7 +184,7 @@ class PlainRecords:
             if one.op not in _UPSERTS:
                 add(None)
                 continue
-            identity, doc, columns = next(documents)
+            identity, doc, columns = next(each_document)
             source = one.source or _NO_SOURCE
             millis = source.ts_ms or one.ts_ms
             if millis is None:
@@ -184,15 +217,24 @@ class PlainRecords:
         return changes
 
 
-def _stated(found: list[_Record]) -> list[Any] | None:
-    """The sources of all records, where all are upserts whose source tells version and time."""
-    sources = [one.source for one in found]
+class _Stated(NamedTuple):
+    """Versions and times as the sources of records tell them."""
+
+    numbers: list[int]
+    minors: list[int]
+    times: list[int]
+
+
+def _stated(found: list[_Record]) -> _Stated | None:
+    """What all sources tell, where all records are upserts whose source tells version and time."""
+    sources: list[Any] = [one.source for one in found]
     if not all(sources) or not {one.op for one in found} <= _UPSERTS:
         return None
-    stated: list[Any] = sources
-    if None in [s.seq for s in stated] or None in [s.ts_ms for s in stated]:
+    numbers, times = [s.seq for s in sources], [s.ts_ms for s in sources]
+    # Looking for what is false is faster than for None; a version may be 0.
+    if not all(times) or (not all(numbers) and None in numbers):
         return None
-    return stated
+    return _Stated(numbers, [s.minor for s in sources], times)
 
 
 def _without_seq(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, overload
-
-import msgspec
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, overload
 
 from nova_stream.events.change import SourceRecord
 
@@ -18,40 +16,48 @@ RECORD_OVERHEAD = 500
 HEADER_OVERHEAD = 160
 
 
-class Unread(msgspec.Struct):
-    """A batch of which the values have been read: gives its records as a whole."""
-
-    read: Callable[[], Sequence[SourceRecord]]
-    #: Bytes that are kept to read them from, by record.
-    kept: int
-    #: Whether no record has headers.
-    bare: bool
-    _records: Sequence[SourceRecord] | None = None
+class Unread(Protocol):
+    """A batch of which only the values have been read; gives its records one by one."""
 
     @property
-    def records(self) -> Sequence[SourceRecord]:
-        """All records, which stay until ``forget``."""
-        if self._records is None:
-            self._records = self.read()
-        return self._records
+    def count(self) -> int:
+        """How many records it has."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """Bytes that are kept to read records from, by record."""
+        ...
+
+    @property
+    def bare(self) -> bool:
+        """Whether no record has headers."""
+        ...
+
+    def record(self, number: int, value: bytes | None) -> SourceRecord:
+        """The record of this number, whose value is known; cheapest in their order."""
+        ...
 
     def forget(self) -> None:
-        """Let go what can be read again."""
-        self._records = None
+        """Let go what can be had again."""
+        ...
 
 
 class _Part(NamedTuple):
-    """From ``begin`` on the records are those of ``batch``, from its ``first`` on."""
+    """From ``begin`` on the records are those of ``batch``, from its ``first`` on: ``unread`` ones,
+    or those of a list.
+    """
 
     begin: int
-    batch: Unread | Sequence[SourceRecord]
+    unread: Unread | None
+    read: Sequence[SourceRecord]
     first: int
 
 
 class Records(Sequence[SourceRecord]):
     """Records in the order of their offsets, some of them known by offset and value alone.
 
-    What more such a record has is read with its whole batch, when somebody asks for the record.
+    What more such a record has is read when somebody asks for the record.
     """
 
     __slots__ = ("_parts", "offsets", "values")
@@ -60,34 +66,37 @@ class Records(Sequence[SourceRecord]):
         self,
         offsets: list[int] | None = None,
         values: list[bytes | None] | None = None,
-        batch: Unread | Sequence[SourceRecord] = (),
+        unread: Unread | None = None,
+        read: Sequence[SourceRecord] = (),
     ) -> None:
-        """What ``batch`` has: from its first record on, these offsets and values."""
+        """The offsets and values of all records of one batch, or of a list."""
         self.offsets: list[int] = offsets or []
         self.values: list[bytes | None] = values or []
-        self._parts = [_Part(0, batch, 0)] if self.offsets else []
+        self._parts = [_Part(0, unread, read, 0)] if self.offsets else []
 
     @classmethod
     def of(cls, records: Sequence[SourceRecord]) -> Records:
         """Records that have been read."""
         if type(records) is Records:
             return records
-        return cls([r.offset for r in records], [r.value for r in records], records)
+        return cls([r.offset for r in records], [r.value for r in records], read=records)
 
     @property
     def bare(self) -> bool:
         """Whether it is known that no record has headers."""
-        return all(type(p.batch) is Unread and p.batch.bare for p in self._parts)
+        return all(part.unread is not None and part.unread.bare for part in self._parts)
 
     @property
     def memory(self) -> int:
         """Bytes that the records take, those included that they are read from."""
         found = sum(map(len, filter(None, self.values)))
         for part, end in self._ends():
-            if isinstance(part.batch, Unread):
-                found += (VALUE_OVERHEAD + part.batch.kept) * (end - part.begin)
+            count = end - part.begin
+            if part.unread is not None:
+                found += (VALUE_OVERHEAD + part.unread.kept) * count
             else:
-                found += sum(map(_memory_beside_value, _cut(part, end)))
+                own = part.read[part.first : part.first + count]
+                found += sum(map(_memory_beside_value, own))
         return found
 
     def extend(self, others: Records) -> None:
@@ -95,13 +104,13 @@ class Records(Sequence[SourceRecord]):
         shift = len(self.offsets)
         self.offsets += others.offsets
         self.values += others.values
-        self._parts += [_Part(p.begin + shift, p.batch, p.first) for p in others._parts]
+        self._parts += [_Part(p.begin + shift, p.unread, p.read, p.first) for p in others._parts]
 
     def forget(self) -> None:
-        """Let go what can be read again."""
-        for part in self._parts:
-            if isinstance(part.batch, Unread):
-                part.batch.forget()
+        """Let go what can be had again of batches of which no record follows."""
+        for part, end in self._ends():
+            if part.unread is not None and part.first + end - part.begin == part.unread.count:
+                part.unread.forget()
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -115,11 +124,18 @@ class Records(Sequence[SourceRecord]):
             return self._slice(*place.indices(len(self.offsets)))
         number = range(len(self.offsets))[place]
         part = self._parts[bisect_right(self._parts, number, key=_begin) - 1]
-        return _records(part)[part.first + number - part.begin]
+        return self._record(part, number)
 
     def __iter__(self) -> Iterator[SourceRecord]:
         for part, end in self._ends():
-            yield from _cut(part, end)
+            for number in range(part.begin, end):
+                yield self._record(part, number)
+
+    def _record(self, part: _Part, number: int) -> SourceRecord:
+        own = part.first + number - part.begin
+        if part.unread is None:
+            return part.read[own]
+        return part.unread.record(own, self.values[number])
 
     def _slice(self, begin: int, end: int, step: int) -> Records:
         if step != 1:
@@ -131,9 +147,9 @@ class Records(Sequence[SourceRecord]):
             first = bisect_right(self._parts, begin, key=_begin) - 1
             behind = bisect_left(self._parts, end, key=_begin)
             own = self._parts[first:behind]
-            found._parts = [_Part(max(p.begin - begin, 0), p.batch, p.first) for p in own]
+            found._parts = [p._replace(begin=p.begin - begin) for p in own]
             cut = own[0].first + begin - own[0].begin
-            found._parts[0] = _Part(0, own[0].batch, cut)
+            found._parts[0] = own[0]._replace(begin=0, first=cut)
         return found
 
     def _ends(self) -> Iterable[tuple[_Part, int]]:
@@ -154,15 +170,6 @@ def values_of(records: Sequence[SourceRecord]) -> list[bytes | None]:
 
 def _begin(part: _Part) -> int:
     return part.begin
-
-
-def _records(part: _Part) -> Sequence[SourceRecord]:
-    return part.batch.records if isinstance(part.batch, Unread) else part.batch
-
-
-def _cut(part: _Part, end: int) -> Sequence[SourceRecord]:
-    """The records of a part that ends at ``end``."""
-    return _records(part)[part.first : part.first + end - part.begin]
 
 
 def _memory_beside_value(record: SourceRecord) -> int:

@@ -13,9 +13,8 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import cramjam
 from aiokafka.consumer import fetcher
@@ -23,8 +22,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
-from nova_stream.events.records import Records, Unread
+from nova_stream.events.records import Records
 from nova_stream.kafka import inflate
+from nova_stream.kafka.batch_records import BROKEN, BatchRecords, Record
 from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
 from nova_stream.kafka.unread_batches import STEP, UNREAD_RECORDS, Look, UnreadBatch
 from nova_stream.kafka.value_batch import HeadersError, ValueBatch, decompressed
@@ -35,8 +35,6 @@ WHOLE_BYTES = 16 * 1024 * 1024
 RECORD_BYTES = 32 * 1024 * 1024
 #: What the value of a record that stands for a batch begins with.
 LARGE = b"nova-stream: a record batch, too large when decompressed\n"
-#: What stands for one that is not what it says.
-BROKEN = b"nova-stream: a record batch that cannot be decompressed\n"
 #: What has no bytes with it: they are with the batch's first such record.
 _AGAIN = b"nova-stream: too large, the batch is kept with an earlier record of it\n"
 
@@ -49,18 +47,6 @@ _FAULTS = (
     IndexError,
     OSError,
 )
-
-
-class Record(NamedTuple):
-    """A record, with what aiokafka's have."""
-
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes | None]]
-    checksum: None = None
 
 
 class BoundedRecords:
@@ -186,9 +172,7 @@ class _WholeBatch:
         while self._add_values(batch, values):
             if len(values) == batch.count:
                 offsets = list(range(batch.base, batch.base + batch.count))
-                raw = bytes(self._raw)
-                kept = len(raw) // batch.count
-                return Records(offsets, values, Unread(partial(_read, raw), kept, batch.bare))
+                return Records(offsets, values, BatchRecords(bytes(self._raw), bare=batch.bare))
             await asyncio.sleep(0)
         records: list[Any] = []
         for record in self._by_aiokafka(self._batch, self._raw):
@@ -255,11 +239,6 @@ class _WholeBatch:
             )
             self._owner.given += length
             yield record
-
-
-def _read(raw: bytes) -> list[Any]:
-    """The records of a batch whose values have been read."""
-    return list(BoundedRecords(raw).next_batch())
 
 
 class _LargeBatch(_WholeBatch):

@@ -39,7 +39,7 @@ class UnreadBatch:
     async def read(self) -> Records:
         """Its records from ``start`` on."""
         records = await self._read(self._batch)
-        if records.offsets[0] >= self.start:
+        if not records or records.offsets[0] >= self.start:
             return records
         return records[bisect_left(records.offsets, self.start) :]
 

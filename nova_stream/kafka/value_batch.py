@@ -33,8 +33,8 @@ class ValueBatch:
     def __init__(self, raw: memoryview, most: int) -> None:
         fields = HEADER.unpack_from(raw)
         self.base, last, self.count = (fields[n] for n in (0, 6, 12))
-        if last != self.count - 1 or self.count > most:
-            raise ValueError("offsets are missing, or many records")
+        if last != self.count - 1 or not 0 < self.count <= most:
+            raise ValueError("offsets are missing, or there are none or many records")
         self._data = decompressed(raw)
         self._at = 0
         #: Whether no record that was read has headers.

@@ -4,7 +4,7 @@
 - a fetch tells from where to where it read, also where aiokafka stepped over what is no record.
 - a batch that is large when decompressed is read in bounded memory (``kafka/large_batches.py``).
 - records stay as aiokafka's C code reads them, instead of a dataclass each, and where a batch can
-  be read lazily, it stays as it is: its records are read in the worker's own loop, since two
+  have its values read alone, it stays as it is: that is done in the worker's own loop, since two
   threads that both have much to do in Python wait for each other more than they work.
 - changes of a transaction that was aborted are not read: they never happened.
 """

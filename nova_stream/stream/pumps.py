@@ -180,12 +180,16 @@ class Pumps:
             records = batch.records[begin : begin + _DECODE_STEP]
             async with turn:
                 found = decoder.decode_plain(records, partition)
-            if None not in found:
+            if all(found):
                 changes += cast("list[Change]", found)
                 continue
             all_plain = False
-            for record, plain in zip(records, found, strict=True):
-                settled = plain or await self._decode_one(intake, decoder.decode_odd, record)
+            for place, plain in enumerate(found):
+                if plain is not None:
+                    changes.append(plain)
+                    continue
+                record = records[place]
+                settled = await self._decode_one(intake, decoder.decode_odd, record)
                 if isinstance(settled, FailedRecord):
                     dead.append(settled)
                 elif settled is not None:

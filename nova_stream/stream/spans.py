@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nova_stream.events.records import Records
 from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.tracing import publications
@@ -60,7 +60,10 @@ def _some_headers(chunks: Sequence[Chunk]) -> Iterator[Any]:
     """
     share = max(1, _LOOKED_AT // len(chunks))
     for chunk in chunks:
-        step = -(-len(chunk.records) // share) or 1
-        for record in islice(chunk.records, 0, None, step):
-            headers = record.headers
+        records = chunk.records
+        if type(records) is Records and records.bare:
+            continue
+        step = -(-len(records) // share) or 1
+        for place in range(0, len(records), step):
+            headers = records[place].headers
             yield headers.items() if isinstance(headers, dict) else headers or ()

@@ -15,7 +15,8 @@ from nova_stream.cli import bench, builds, dead_letters
 from nova_stream.cli.main import run
 from nova_stream.cli.tables import print_table, printable
 from nova_stream.events.change import BUILD_STATUSES
-from nova_stream.kafka.large_batches import BROKEN, LARGE
+from nova_stream.kafka.batch_records import BROKEN
+from nova_stream.kafka.large_batches import LARGE
 from nova_stream.storage.dead_letters.read import WholeDeadLetter
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.change import SourceRecord
-from nova_stream.events.records import Records, Unread, offsets_of, values_of
+from nova_stream.events.records import Records, offsets_of, values_of
 
 
 class Record(NamedTuple):
@@ -21,10 +21,27 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+class Batch:
+    kept = 7
+
+    def __init__(self, records: Sequence[SourceRecord], *, bare: bool) -> None:
+        self.records = records
+        self.count = len(records)
+        self.bare = bare
+        self.forgotten = 0
+
+    def record(self, number: int, value: bytes | None) -> SourceRecord:
+        record = self.records[number]
+        assert record.value is value
+        return record
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
 def unread(records: Sequence[SourceRecord], *, bare: bool = False) -> Records:
     values = [record.value for record in records]
-    batch = Unread(lambda: list(records), kept=7, bare=bare)
-    return Records([record.offset for record in records], values, batch)
+    return Records([record.offset for record in records], values, Batch(records, bare=bare))
 
 
 slices = st.builds(
@@ -74,24 +91,15 @@ def test_a_place_that_is_none_is_an_error() -> None:
         Records()[0]
 
 
-def test_a_batch_is_read_once_until_it_is_forgotten() -> None:
-    times = 0
-    records: list[SourceRecord] = [Record(0), Record(1)]
-
-    def read() -> list[SourceRecord]:
-        nonlocal times
-        times += 1
-        return records
-
-    found = Records([0, 1], [b"x", b"x"], Unread(read, kept=1, bare=True))
-    assert (found.offsets, found[:1].values, len(found), found.bare) == ([0, 1], [b"x"], 2, True)
-    assert found.memory > 0
-    assert times == 0
-    assert [*found, *found[1:]] == [*records, records[1]]
-    assert times == 1
-    found[:1].forget()
-    assert found[0] == records[0]
-    assert times == 2
+def test_what_follows_in_another_chunk_is_not_forgotten() -> None:
+    records = [Record(0), Record(1), Record(2)]
+    batch = Batch(records, bare=False)
+    found = Records([0, 1, 2], [record.value for record in records], batch)
+    first, second = found[:2], found[2:]
+    first.forget()
+    assert batch.forgotten == 0
+    second.forget()
+    assert batch.forgotten == 1
 
 
 def test_only_what_is_known_to_have_no_headers_is_bare() -> None:

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.kafka import inflate, large_batches
-from nova_stream.kafka.large_batches import BROKEN, LARGE, WHOLE_BYTES, BoundedRecords, kept_records
+from nova_stream.kafka.batch_records import BROKEN
+from nova_stream.kafka.large_batches import LARGE, WHOLE_BYTES, BoundedRecords, kept_records
 
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 Parts = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_stream.events.records import Records
-from nova_stream.kafka import large_batches
+from nova_stream.kafka.batch_records import BROKEN, BatchRecords
 from nova_stream.kafka.large_batches import BoundedRecords, _BoundedResult
 from nova_stream.kafka.unread_batches import Look
 from nova_stream.stream.fetch_thread import plain_partition_records
@@ -160,22 +160,54 @@ async def test_headers_that_nobody_asks_for_are_not_read(
 ) -> None:
     data = batch(parts, codec=codec, base=7)
     await assert_same(data)
-    asked = 0
+    asked: list[int] = []
 
-    def read_all(raw: bytes) -> list[Any]:
-        nonlocal asked
-        asked += 1
-        return read(MemoryRecords(raw))
+    def record(batch: BatchRecords, number: int, value: bytes | None) -> Any:
+        asked.append(number)
+        return read_one(batch, number, value)
 
-    monkeypatch.setattr(large_batches, "_read", read_all)
+    read_one = BatchRecords.record
+    monkeypatch.setattr(BatchRecords, "record", record)
     found = await values_of(data)
     assert found.bare == (alone and not parts[0][2])
-    assert asked == 0
-    assert [told(record) for record in found] == [told(r) for r in read(MemoryRecords(data))]
-    assert asked == alone
-    found.forget()
+    assert asked == []
     assert told(found[-1]) == told(read(MemoryRecords(data))[-1])
-    assert asked == 2 * alone
+    assert asked == [len(parts) - 1] * alone
+
+
+@given(parts=records, codec=st.sampled_from(range(5)), data=st.data())
+async def test_records_may_be_asked_for_in_any_order(
+    parts: list[Parts], codec: int, data: st.DataObject
+) -> None:
+    parts = [(parts[0][0], _SEQ, parts[0][2]), *parts[1:]]
+    whole = batch(parts, codec=codec, base=7)
+    as_aiokafka = [told(record) for record in read(MemoryRecords(whole))]
+    found = await values_of(whole)
+    for place in data.draw(st.lists(st.integers(0, len(parts) - 1), max_size=8)):
+        assert told(found[place]) == as_aiokafka[place]
+        if data.draw(st.booleans()):
+            found.forget()
+
+
+@pytest.mark.parametrize("seq", [True, False])
+async def test_a_record_that_is_damaged_behind_its_value_stops_no_other(seq: bool) -> None:
+    """Behind a right sum; aiokafka reads none of its batch."""
+    value = _SEQ if seq else b"{}"
+    good = batch([(b"k%d" % n, value, [("name", b"1")] * seq) for n in range(200)], codec=NONE)
+    behind = good.index(value, good.index(b"k77")) + len(value)
+    damaged = bytearray(good)
+    damaged[behind] ^= 0x40  # more headers than there are
+    bad = checked(bytes(damaged))
+    with pytest.raises((CorruptRecordException, ValueError)):
+        read(MemoryRecords(bad))
+    found = await values_of(bad)
+    assert found.values == [value] * 200
+    for place, record in enumerate(found):
+        assert record.offset == place
+        if place == 77:
+            assert record.value == BROKEN + bad
+        else:
+            assert told(record) == told(read(MemoryRecords(good))[place])
 
 
 @pytest.mark.parametrize("count", [63, 64, 65, 8191, 8192, 8193, 9000])
@@ -188,6 +220,18 @@ def checked(data: bytes) -> bytes:
     """A batch whose sum is right again."""
     total = int(calc_crc32c(data[21:]))
     return data[:17] + total.to_bytes(4, "big") + data[21:]
+
+
+@pytest.mark.parametrize("last", [-1, 0, 5])
+async def test_a_batch_that_compaction_has_left_empty_gives_nothing(last: int) -> None:
+    header = bytearray(batch([(b"k", _SEQ, [])], codec=NONE, base=7)[:61])
+    header[8:12] = (len(header) - 12).to_bytes(4, "big")
+    header[23:27] = last.to_bytes(4, "big", signed=True)
+    header[57:61] = bytes(4)
+    empty = checked(bytes(header))
+    assert len(await assert_same(empty)) == 0
+    behind = await assert_same(empty + batch([(b"k", _SEQ, [])], base=7 + last + 1))
+    assert behind.offsets == [7 + last + 1]
 
 
 @pytest.mark.parametrize("value", [_SEQ, b"{}", None])
