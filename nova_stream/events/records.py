@@ -90,13 +90,13 @@ class Records(Sequence[SourceRecord]):
     def memory(self) -> int:
         """Bytes that the records take, those included that they are read from."""
         found = sum(map(len, filter(None, self.values)))
-        for part, end in self._ends():
-            count = end - part.begin
-            if part.unread is not None:
-                found += (VALUE_OVERHEAD + part.unread.kept) * count
+        end = len(self.offsets)
+        for begin, unread, read, first in reversed(self._parts):
+            if unread is not None:
+                found += (VALUE_OVERHEAD + unread.kept) * (end - begin)
             else:
-                own = part.read[part.first : part.first + count]
-                found += sum(map(_memory_beside_value, own))
+                found += sum(map(_memory_beside_value, read[first : first + end - begin]))
+            end = begin
         return found
 
     def extend(self, others: Records) -> None:
@@ -104,7 +104,9 @@ class Records(Sequence[SourceRecord]):
         shift = len(self.offsets)
         self.offsets += others.offsets
         self.values += others.values
-        self._parts += [_Part(p.begin + shift, p.unread, p.read, p.first) for p in others._parts]
+        add = self._parts.append
+        for begin, unread, read, first in others._parts:
+            add(_Part(begin + shift, unread, read, first))
 
     def forget(self) -> None:
         """Let go what can be had again of batches of which no record follows."""

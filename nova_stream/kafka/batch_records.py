@@ -32,17 +32,16 @@ class BatchRecords:
     first that is asked for to the last of the batch, its bytes are kept as they were decompressed.
     """
 
-    def __init__(self, raw: bytes, *, bare: bool) -> None:
-        fields = HEADER.unpack_from(raw)
-        self._base, attributes, self._first_time, self._last_time, self.count = (
-            fields[n] for n in (0, 5, 7, 8, 12)
-        )
-        self._kind = int(bool(attributes & APPEND_TIME))
+    __slots__ = ("_at", "_data", "_next", "_raw", "bare", "count", "kept")
+
+    def __init__(self, raw: bytes, count: int, *, bare: bool) -> None:
         self._raw = raw
+        #: How many records it has.
+        self.count = count
         #: Whether no record has headers.
         self.bare = bare
         #: Bytes that are kept to read them from, by record.
-        self.kept = len(raw) // self.count
+        self.kept = len(raw) // count
         self._data: bytes | None = None
         self._at = self._next = 0
 
@@ -51,18 +50,18 @@ class BatchRecords:
 
         One that cannot be read is a ``BROKEN`` one, which no decoder takes.
         """
+        fields = HEADER.unpack_from(self._raw)
+        base, attributes, first_time, last_time = (fields[n] for n in (0, 5, 7, 8))
         body = self._body(number)
         try:
             body.take(1)
-            time, _, key = body.varint(), body.varint(), body.optional()
+            time, _, key = first_time + body.varint(), body.varint(), body.optional()
             body.skip(max(body.varint(), 0))
             headers = body.headers()
         except ValueError:
-            time, key, value, headers = 0, None, BROKEN + self._raw, []
-        if self._kind:
-            time = self._last_time - self._first_time
-        offset = self._base + number
-        return Record(offset, self._first_time + time, self._kind, key, value, headers)
+            time, key, value, headers = first_time, None, BROKEN + self._raw, []
+        kind = int(bool(attributes & APPEND_TIME))
+        return Record(base + number, last_time if kind else time, kind, key, value, headers)
 
     def forget(self) -> None:
         """Let go what can be decompressed again."""

@@ -172,7 +172,8 @@ class _WholeBatch:
         while self._add_values(batch, values):
             if len(values) == batch.count:
                 offsets = list(range(batch.base, batch.base + batch.count))
-                return Records(offsets, values, BatchRecords(bytes(self._raw), bare=batch.bare))
+                unread = BatchRecords(bytes(self._raw), batch.count, bare=batch.bare)
+                return Records(offsets, values, unread)
             await asyncio.sleep(0)
         records: list[Any] = []
         for record in self._by_aiokafka(self._batch, self._raw):
