@@ -21,7 +21,7 @@ from nova_stream.events.framing import VALUE_HEADER
 from nova_stream.events.json_text import SURELY_FLAT, too_deep
 from nova_stream.events.placeholders import Placeholders
 from nova_stream.events.plain import PlainReader
-from nova_stream.events.records import Records, offsets_of, values_of
+from nova_stream.events.records import known_bare, offsets_of, values_of
 
 #: Records that are read together: calls cost little among so many, and one that needs care, which
 #: has all of them read alone, is seldom among so few.
@@ -58,7 +58,7 @@ class _Headers:
         """Those of so many records from the number ``begin`` on."""
         if self._found is None:
             records = self._records
-            if type(records) is Records and records.bare:
+            if known_bare(records):
                 self._found = [()] * len(records)
             else:
                 self._found = [record.headers or () for record in records]

@@ -90,13 +90,11 @@ class Records(Sequence[SourceRecord]):
     def memory(self) -> int:
         """Bytes that the records take, those included that they are read from."""
         found = sum(map(len, filter(None, self.values)))
-        end = len(self.offsets)
-        for begin, unread, read, first in reversed(self._parts):
+        for (begin, unread, read, first), end in self._ends():
             if unread is not None:
                 found += (VALUE_OVERHEAD + unread.kept) * (end - begin)
             else:
                 found += sum(map(_memory_beside_value, read[first : first + end - begin]))
-            end = begin
         return found
 
     def extend(self, others: Records) -> None:
@@ -168,6 +166,11 @@ def offsets_of(records: Sequence[SourceRecord]) -> list[int]:
 def values_of(records: Sequence[SourceRecord]) -> list[bytes | None]:
     """The records' values."""
     return records.values if type(records) is Records else [r.value for r in records]
+
+
+def known_bare(records: Sequence[SourceRecord]) -> bool:
+    """Whether it is known that no record has headers."""
+    return type(records) is Records and records.bare
 
 
 def _begin(part: _Part) -> int:

@@ -25,6 +25,35 @@ class Record(NamedTuple):
     checksum: None = None
 
 
+class BatchHeader(NamedTuple):
+    """What the header of a batch of version 2 says of its records."""
+
+    base: int
+    #: As Kafka numbers kinds of times: 1 where all have that of the broker, which is the last one.
+    time_kind: int
+    first_time: int
+    last_time: int
+    records: int
+
+    @classmethod
+    def of(cls, raw: bytes | memoryview) -> BatchHeader:
+        """The header that a batch begins with."""
+        fields = HEADER.unpack_from(raw)
+        return cls(fields[0], int(bool(fields[5] & APPEND_TIME)), fields[7], fields[8], fields[12])
+
+    def place(self, fields: Pieces) -> tuple[int, int]:
+        """Offset and time of a record, which its bytes begin with."""
+        fields.take(1)
+        time, offset = self.first_time + fields.varint(), self.base + fields.varint()
+        return offset, self.last_time if self.time_kind else time
+
+    def record(self, fields: Pieces) -> Record:
+        """The record of these bytes. Raises ValueError where they end early."""
+        offset, time = self.place(fields)
+        key, value, headers = fields.optional(), fields.optional(), fields.headers()
+        return Record(offset, time, self.time_kind, key, value, headers)
+
+
 class BatchRecords:
     """The records of a batch of version 2 that ``ValueBatch`` has read all values of.
 
@@ -50,18 +79,14 @@ class BatchRecords:
 
         One that cannot be read is a ``BROKEN`` one, which no decoder takes.
         """
-        fields = HEADER.unpack_from(self._raw)
-        base, attributes, first_time, last_time = (fields[n] for n in (0, 5, 7, 8))
+        header = BatchHeader.of(self._raw)
         body = self._body(number)
         try:
-            body.take(1)
-            time, _, key = first_time + body.varint(), body.varint(), body.optional()
-            body.skip(max(body.varint(), 0))
-            headers = body.headers()
+            return header.record(body)._replace(value=value)
         except ValueError:
-            time, key, value, headers = first_time, None, BROKEN + self._raw, []
-        kind = int(bool(attributes & APPEND_TIME))
-        return Record(base + number, last_time if kind else time, kind, key, value, headers)
+            time = header.last_time if header.time_kind else header.first_time
+            broken = BROKEN + self._raw
+            return Record(header.base + number, time, header.time_kind, None, broken, [])
 
     def forget(self) -> None:
         """Let go what can be decompressed again."""
@@ -75,6 +100,7 @@ class BatchRecords:
         elif number < self._next:
             self._at = self._next = 0
         at = self._at
+        # Not by ``Pieces``, whose calls would cost more than all else of what is stepped over.
         for _ in range(self._next, number + 1):
             size = shift = 0
             while data[at] > _LAST:

@@ -24,8 +24,8 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from nova_stream.events.records import Records
 from nova_stream.kafka import inflate
-from nova_stream.kafka.batch_records import BROKEN, BatchRecords, Record
-from nova_stream.kafka.pieces import APPEND_TIME, CODEC, HEADER, Pieces
+from nova_stream.kafka.batch_records import BROKEN, BatchHeader, BatchRecords, Record
+from nova_stream.kafka.pieces import CODEC, HEADER, Pieces
 from nova_stream.kafka.unread_batches import STEP, UNREAD_RECORDS, Look, UnreadBatch
 from nova_stream.kafka.value_batch import HeadersError, ValueBatch, decompressed
 
@@ -215,29 +215,18 @@ class _WholeBatch:
             yield from islice(records, given, None)
 
     def _one_by_one(self, stream: Pieces) -> Iterator[Record]:
-        header = HEADER.unpack_from(self._raw)
-        base, attributes, first_time, last_time, count = (header[n] for n in (0, 5, 7, 8, 12))
+        header = BatchHeader.of(self._raw)
         kept = False
-        for _ in range(count):
+        for _ in range(header.records):
             length = stream.varint()
-            if too_large := length > RECORD_BYTES:
-                fields = Pieces.of(stream.take(_SLICE))
+            if length > RECORD_BYTES:
+                offset, time = header.place(Pieces.of(stream.take(_SLICE)))
                 stream.skip(length - _SLICE)
-            else:
-                fields = Pieces.of(stream.take(length))
-            fields.take(1)
-            time, offset = first_time + fields.varint(), base + fields.varint()
-            if attributes & APPEND_TIME:
-                time = last_time
-            kind = int(bool(attributes & APPEND_TIME))
-            if too_large:
                 value = _AGAIN if kept else LARGE + bytes(self._raw)
                 kept = True
-                yield Record(offset, time, kind, None, value, [])
+                yield Record(offset, time, header.time_kind, None, value, [])
                 continue
-            record = Record(
-                offset, time, kind, fields.optional(), fields.optional(), fields.headers()
-            )
+            record = header.record(Pieces.of(stream.take(length)))
             self._owner.given += length
             yield record
 

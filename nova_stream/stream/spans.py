@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nova_stream.events.records import Records
+from nova_stream.events.records import known_bare
 from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.tracing import publications
@@ -61,7 +61,7 @@ def _some_headers(chunks: Sequence[Chunk]) -> Iterator[Any]:
     share = max(1, _LOOKED_AT // len(chunks))
     for chunk in chunks:
         records = chunk.records
-        if type(records) is Records and records.bare:
+        if known_bare(records):
             continue
         step = -(-len(records) // share) or 1
         for place in range(0, len(records), step):
