@@ -31,11 +31,14 @@ def change(entity: str, **document: Any) -> dict[str, Any]:
 
 
 def hours_ago(hours: float) -> str:
+    """A build that is to be on the first page started 0 hours ago: in five minutes the demo tells
+    of a hundred newer ones.
+    """
     return (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="milliseconds")
 
 
 def test_why_a_build_failed(page: Page, running: Running) -> None:
-    build = {"id": "asked-why", "prdId": "p", "prdName": "Asked why", "startedAt": hours_ago(1)}
+    build = {"id": "asked-why", "prdId": "p", "prdName": "Asked why", "startedAt": hours_ago(0)}
     ended = {"status": "failed", "completedAt": hours_ago(0), "error": "a task was lost"}
     tasks = [
         change("tasks", id=f"why-{n:03}", buildId="asked-why", status="done", phase=1, agent="MARS")
@@ -63,7 +66,7 @@ def test_why_a_build_failed(page: Page, running: Running) -> None:
 
 
 def test_why_a_build_failed_whose_tasks_do_not_say_it(page: Page, running: Running) -> None:
-    build = {"id": "untold", "prdId": "p", "prdName": "Untold why", "startedAt": hours_ago(1)}
+    build = {"id": "untold", "prdId": "p", "prdName": "Untold why", "startedAt": hours_ago(0)}
     task = {"id": "untold-task", "buildId": "untold", "title": "Says nothing", "agent": "MARS"}
     run = {"taskId": "untold-task", "agent": "MARS", "duration": 5}
     running.publish(
