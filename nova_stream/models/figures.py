@@ -26,6 +26,9 @@ class AgentFigures:
     avg_duration: Mapped[float]
     last_active: Mapped[datetime | None]
     current_status: Mapped[str]
+    running_tasks: Mapped[int]
+    executions: Mapped[int]
+    duration_sum: Mapped[Decimal]
 
 
 class BuildFigures:

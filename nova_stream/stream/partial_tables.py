@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
 from nova_stream.events.change import Entity
 from nova_stream.kafka.model import Key
-from nova_stream.storage.apply.admission import AppliedChunk
+from nova_stream.storage.apply.admission import AppliedChunk, Partial
+from nova_stream.storage.apply.sql import BUILD_FIGURES, NAME_FIGURES
 
 #: Seconds between two writes of a partition's partials while records keep coming: a table write
 #: costs about 100 us in Faust, a flush may touch hundreds, and nothing waits for them.
@@ -23,7 +23,7 @@ SECONDS_A_ROW = 0.002
 
 class _StagedRows:
     def __init__(self) -> None:
-        self.values: dict[str, dict[str, Any]] = {}
+        self.values: dict[str, Partial] = {}
         self.complete = False
         self.next_at = float("-inf")
 
@@ -79,6 +79,7 @@ class PartialTables:
         table = self._tables.get(entity)
         partition = key[1]
         if table is not None:
+            figures = BUILD_FIGURES if entity is Entity.BUILDS else NAME_FIGURES
             if staged.complete:
                 gone = [
                     name
@@ -88,15 +89,9 @@ class PartialTables:
                 for name in gone:
                     del table[(partition, name)]
             for name in list(islice(staged.values, ROWS_AT_ONCE)):
-                table[(partition, name)] = _plain(staged.values.pop(name))
+                row = staged.values.pop(name)
+                table[(partition, name)] = {figure: row[figure] for figure in figures}
         else:
             staged.values = {}
         staged.complete = False
         staged.next_at = now + max(everybody, 0.0 if staged.values else WRITE_EVERY)
-
-
-def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Exact decimals as text: the changelog is JSON."""
-    return {
-        name: str(value) if isinstance(value, Decimal) else value for name, value in figures.items()
-    }

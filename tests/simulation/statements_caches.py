@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
@@ -51,22 +52,53 @@ def _refresh_agents(tx: Transaction, names: Sequence[str]) -> _Writes:
     ]
 
 
+def _add_to_agents(tx: Transaction, by_tasks: Sequence[str], *given: Sequence[Any]) -> _Writes:
+    """Adds to the sums that the cached rows have."""
+    *tasks, by_executions, executions, durations = given
+    added: dict[str, Row] = defaultdict(dict)
+    for name, *figures in zip(by_tasks, *tasks, strict=True):
+        add(added[name], dict(zip(sql.ADDED_BY_TASKS, figures, strict=True)))
+    for name, *figures in zip(by_executions, executions, map(int, durations), strict=True):
+        add(added[name], dict(zip(sql.ADDED_BY_EXECUTIONS, figures, strict=True)))
+    writes: _Writes = []
+    for id_, row in sorted(tx.scan(NAME_CACHE).items()):
+        if (name := row["name"]) in added:
+            sums = dict(row["sums"])
+            add(sums, added[name])
+            last = _newest(tx, id_, name) if name in by_executions else row["last"]
+            writes.append((NAME_CACHE, id_, row | _of_sums(sums) | {"last": last}))
+    return writes
+
+
 def _name_cache(tx: Transaction, agent: Row) -> Row:
     name, sums = agent["name"], dict(NO_NAME)
     for key, partials in tx.scan(NAME_PARTIALS).items():
         if key[0] == name:
             add(sums, partials)
-    executions = tx.scan(Entity.EXECUTIONS).values()
-    times = [x["timestamp"] for x in executions if x["agent"] == name]
-    total, completed = sums["total_tasks"], sums["completed_tasks"]
     return {
         "name": name,
         "role": json.loads(agent["doc"]).get("role"),
+        "last": _newest(tx, agent["id"], name),
+        **_of_sums(sums),
+    }
+
+
+def _newest(tx: Transaction, id_: str, name: str) -> Any:
+    agent = tx.get(Entity.AGENTS, id_)
+    assert agent is not None
+    executions = tx.scan(Entity.EXECUTIONS).values()
+    times = [x["timestamp"] for x in executions if x["agent"] == name]
+    return max(times, default=agent["created_at"])
+
+
+def _of_sums(sums: Row) -> Row:
+    total, completed = sums["total_tasks"], sums["completed_tasks"]
+    return {
         "tasks": (total, completed, sums["failed_tasks"]),
         "rate": _rate(completed, total),
         "mean": _mean(sums["duration_sum"], sums["executions"]),
-        "last": max(times, default=agent["created_at"]),
         "status": "active" if sums["running_tasks"] > 0 else "idle",
+        "sums": {f: sums[f] for f in (*sql.ADDED_BY_TASKS, *sql.ADDED_BY_EXECUTIONS)},
     }
 
 
@@ -118,6 +150,7 @@ _PARTS: tuple[tuple[str, Callable[..., _Writes], int], ...] = (
     (sql.OPEN_DAYS, _open_days, 2),
     (sql.DROP_AGENTS_FROM_CACHE, _drop_agents, 1),
     (sql.REFRESH_AGENTS, _refresh_agents, 1),
+    (sql.ADD_TO_AGENTS, _add_to_agents, 8),
     (sql.REFRESH_BUILDS, _refresh_builds, 0),
     (sql.MOVE_POSITIONS, _move_positions, 4),
 )

@@ -175,7 +175,9 @@ async def _add_names(
         now = dict(await tx.lock(NAME_PARTIALS, name) or NO_NAME)
         add(now, sums[agent, place])
         tx.put(NAME_PARTIALS, name, now)
-        more = {"touched": touched[agent, place]} if touched else {}
+        more = {f"added_{figure}": number for figure, number in sums[agent, place].items()}
+        if touched:
+            more["touched"] = touched[agent, place]
         found.append({"partition": place, "agent": agent, **now, **more})
     return found
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
@@ -19,12 +20,16 @@ from nova_stream.storage.apply.truncations import Floor
 from nova_stream.storage.database import Connection
 from nova_stream.storage.dead_letters.insert import FailedRecord, dead_letter
 
+#: A row of partials.
+Partial: TypeAlias = Mapping[str, Any] | asyncpg.Record
+
 
 class AppliedChunk(msgspec.Struct):
     """What a flush did with one chunk.
 
-    ``partials`` are the partition's partials that changed, by agent ('' for builds), as the
-    figures that now stand in Postgres; with ``complete`` they are all that Postgres has.
+    ``partials`` are the partition's partials that changed, by agent ('' for builds), rows with the
+    figures that now stand in Postgres, exact decimals as text; with ``complete`` they are all that
+    Postgres has.
     """
 
     next_offset: int
@@ -39,7 +44,7 @@ class AppliedChunk(msgspec.Struct):
     #: although its versions are offsets.
     mixed: bool = False
     complete: bool = False
-    partials: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    partials: dict[str, Partial] = msgspec.field(default_factory=dict)
 
 
 class AdmittedChunk(msgspec.Struct):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -24,7 +23,13 @@ from nova_stream.storage.apply import (
     together,
     truncations,
 )
-from nova_stream.storage.apply.admission import Admission, AdmittedChunk, AppliedChunk, entities
+from nova_stream.storage.apply.admission import (
+    Admission,
+    AdmittedChunk,
+    AppliedChunk,
+    Partial,
+    entities,
+)
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.flat_array import FlatArray
 from nova_stream.storage.apply.fold import newest, newest_by_lsn
@@ -55,10 +60,12 @@ class Flush:
         self._step_rows = step_rows
         #: The last id that a truncation has taken, by its topic, partition and offset.
         self._emptied: dict[tuple[str, int, int], str] = {}
-        self._names: set[str] = set()
-        #: The first time from which the executions of a name differ.
-        self._touched: dict[str, datetime] = {}
+        #: Partials that were moved.
+        self._by_tasks: list[asyncpg.Record] = []
+        self._by_executions: list[asyncpg.Record] = []
+        #: Agents that changed, and the names that they have and had.
         self._agent_ids: list[str] = []
+        self._agent_names: set[str] = set()
         self._builds_moved = False
 
     async def run(self) -> list[AppliedChunk]:
@@ -73,8 +80,8 @@ class Flush:
     async def _transaction(self) -> list[AdmittedChunk] | None:
         """Apply everything; None when only a part of a truncation was."""
         connection = self._connection
-        self._names, self._agent_ids, self._builds_moved = set(), [], False
-        self._touched = {}
+        self._by_tasks, self._by_executions = [], []
+        self._agent_ids, self._agent_names, self._builds_moved = [], set(), False
         await connection.execute(sql.BEGIN)
         try:
             admitted = await Admission(connection, self._chunks, self._expected).admit()
@@ -144,26 +151,20 @@ class Flush:
     ) -> None:
         """Remember which caches are to be refreshed, and what the partials have become."""
         match entity:
-            case Entity.TASKS | Entity.EXECUTIONS:
-                for row in rows:
-                    figures = dict(row)
-                    agent = figures.pop("agent")
-                    self._names.add(agent)
-                    touched = figures.pop("touched", None)
-                    if touched is not None:
-                        self._touched[agent] = min(touched, self._touched.get(agent, touched))
-                    if (applied := by_partition.get(figures.pop("partition"))) is not None:
-                        applied.partials[agent] = figures
+            case Entity.TASKS:
+                self._by_tasks += rows
+            case Entity.EXECUTIONS:
+                self._by_executions += rows
             case Entity.BUILDS:
-                for row in rows:
-                    figures = dict(row)
-                    self._builds_moved = True
-                    if (applied := by_partition.get(figures.pop("partition"))) is not None:
-                        applied.partials[""] = figures
+                self._builds_moved |= bool(rows)
             case Entity.AGENTS:
                 for row in rows:
                     self._agent_ids.append(row["id"])
-                    self._names |= {n for n in (row["old_name"], row["new_name"]) if n is not None}
+                    self._agent_names |= {row["old_name"], row["new_name"]} - {None}
+                return
+        for row in rows:
+            if (applied := by_partition.get(row["partition"])) is not None:
+                applied.partials["" if entity is Entity.BUILDS else row["agent"]] = row
 
     async def _kept(
         self, entity: Entity, admitted: list[AdmittedChunk], passed: list[Change]
@@ -191,18 +192,26 @@ class Flush:
 
     async def _end(self, *more: together.Part) -> None:
         """Refresh the caches of what has moved, and commit; ``more`` is done with that."""
-        names = sorted(self._names)
-        keys = locks.names(names)
+        renewed = self._agent_names
+        tasks = [row for row in self._by_tasks if row["agent"] not in renewed]
+        executions = [row for row in self._by_executions if row["agent"] not in renewed]
+        moved = [row["agent"] for row in tasks], [row["agent"] for row in executions]
+        keys = locks.names(renewed.union(*moved))
         if self._builds_moved:
             keys.append(locks.BUILDS)
         parts: list[together.Part] = []
-        if self._touched:
-            touched = self._touched
+        if touched := _touched(self._by_executions):
             parts.append((sql.OPEN_DAYS, list(touched), list(touched.values())))
         if self._agent_ids:
             parts.append((sql.DROP_AGENTS_FROM_CACHE, self._agent_ids))
-        if names:
-            parts.append((sql.REFRESH_AGENTS, names))
+        if renewed:
+            parts.append((sql.REFRESH_AGENTS, sorted(renewed)))
+        if tasks or executions:
+            # It writes no row that the one before writes: who has, or had until now, one of a
+            # changed agent's names is no matter of this one.
+            added = [moved[0], *_added(tasks, sql.ADDED_BY_TASKS)]
+            added += [moved[1], *_added(executions, sql.ADDED_BY_EXECUTIONS)]
+            parts.append((sql.ADD_TO_AGENTS, *added))
         if self._builds_moved:
             parts.append((sql.REFRESH_BUILDS,))
         parts += more
@@ -236,17 +245,15 @@ class Flush:
 
 async def read_partials(
     connection: Connection, entity: Entity, topic: str, partition: int
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Partial]:
     """All partials of a partition as Postgres has them, by agent ('' for builds)."""
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
     if entity in (Entity.TASKS, Entity.EXECUTIONS):
-        for row in await connection.fetch(sql.AGENT_PARTIALS_OF, topic, partition):
-            figures = dict(row)
-            found[figures.pop("agent")] = figures
-    elif entity is Entity.BUILDS:
-        for row in await connection.fetch(sql.BUILD_PARTIALS_OF, topic, partition):
-            found[""] = dict(row)
-    return dict(found)
+        rows = await connection.fetch(sql.AGENT_PARTIALS_OF, topic, partition)
+        return {row["agent"]: row for row in rows}
+    if entity is Entity.BUILDS:
+        row = await connection.fetchrow(sql.BUILD_PARTIALS_OF, topic, partition)
+        return {} if row is None else {"": row}
+    return {}
 
 
 def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[str | FlatArray]:
@@ -266,6 +273,20 @@ def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[str
     if by_lsn:
         columns.append([c.rank_generation for c in changes])
     return [_lines([c.doc for c in changes]), *map(FlatArray, columns)]
+
+
+def _touched(executions: list[asyncpg.Record]) -> dict[str, datetime]:
+    """The first time from which the executions of a name differ."""
+    found: dict[str, datetime] = {}
+    for row in executions:
+        agent, touched = row["agent"], row["touched"]
+        if touched is not None:
+            found[agent] = min(touched, found.get(agent, touched))
+    return found
+
+
+def _added(rows: list[asyncpg.Record], figures: tuple[str, ...]) -> list[list[Any]]:
+    return [[row[name] for row in rows] for name in (f"added_{figure}" for figure in figures)]
 
 
 def _lines(documents: list[str | None]) -> str:

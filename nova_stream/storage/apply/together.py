@@ -59,6 +59,8 @@ def array_literal(values: Sequence[str] | Sequence[int | None] | Sequence[dateti
     """
     if values and isinstance(values[0], str):
         inside = _texts(cast("Sequence[str]", values))
+    elif values and isinstance(values[0], int):
+        inside = ",".join(map(str, values)).replace("None", "NULL")
     else:
         inside = ",".join(map(_element, values))
     return f"E'{{{inside}}}'"

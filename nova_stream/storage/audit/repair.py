@@ -169,6 +169,9 @@ def _agent_figures(agent: asyncpg.Record, name: Mapping[str, Any]) -> dict[str, 
         "avg_duration": mean_duration(name["duration_sum"], name["executions"]),
         "last_active": agent["created_at"] if newest is None else newest,
         "current_status": "active" if name["running_tasks"] > 0 else "idle",
+        "running_tasks": name["running_tasks"],
+        "executions": name["executions"],
+        "duration_sum": name["duration_sum"],
     }
 
 

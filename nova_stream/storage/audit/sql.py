@@ -27,6 +27,9 @@ AGENT_CACHE_FIGURES = (
     "avg_duration",
     "last_active",
     "current_status",
+    "running_tasks",
+    "executions",
+    "duration_sum",
 )
 BUILD_CACHE_FIGURES = (
     "total_builds",

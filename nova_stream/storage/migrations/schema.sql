@@ -215,7 +215,10 @@ CREATE TABLE agent_stats_cache (
     avg_duration double precision NOT NULL,
     last_active timestamptz,
     current_status text NOT NULL,
-    cached_at timestamptz NOT NULL
+    cached_at timestamptz NOT NULL,
+    running_tasks bigint DEFAULT 0 NOT NULL,
+    executions bigint DEFAULT 0 NOT NULL,
+    duration_sum numeric DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
 
@@ -384,7 +387,10 @@ CREATE VIEW agent_stats_recount AS
         CASE
             WHEN (COALESCE(t.running, (0)::bigint) > 0) THEN 'active'::text
             ELSE 'idle'::text
-        END AS current_status
+        END AS current_status,
+    COALESCE(t.running, (0)::bigint) AS running_tasks,
+    COALESCE(e.executions, (0)::bigint) AS executions,
+    COALESCE(e.duration_sum, (0)::numeric) AS duration_sum
    FROM ((agents a
      LEFT JOIN ( SELECT tasks.agent,
             count(*) AS total,
@@ -1199,9 +1205,9 @@ CREATE TRIGGER audit_trail_truncate BEFORE TRUNCATE ON audit_trail FOR EACH STAT
 
 ALTER TABLE audit_trail ENABLE ALWAYS TRIGGER audit_trail_truncate;
 
-CREATE TRIGGER job_runs_older_workers BEFORE INSERT OR UPDATE ON job_runs FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 22))) EXECUTE FUNCTION older_workers_wait();
+CREATE TRIGGER job_runs_older_workers BEFORE INSERT OR UPDATE ON job_runs FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 24))) EXECUTE FUNCTION older_workers_wait();
 
-CREATE TRIGGER stream_positions_older_workers BEFORE UPDATE ON stream_positions FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 22))) EXECUTE FUNCTION older_workers_wait();
+CREATE TRIGGER stream_positions_older_workers BEFORE UPDATE ON stream_positions FOR EACH STATEMENT WHEN (((current_setting('application_name'::text) ~~ 'nova-stream %'::text) AND ((COALESCE(NULLIF(current_setting('nova_stream.schema'::text, true), ''::text), '0'::text))::integer < 24))) EXECUTE FUNCTION older_workers_wait();
 
 ALTER TABLE ONLY alert_deliveries
     ADD CONSTRAINT alert_deliveries_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES alerts(id) ON DELETE CASCADE;

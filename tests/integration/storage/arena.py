@@ -13,10 +13,11 @@ from nova_stream.errors import GapError, GenerationError
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
-from nova_stream.storage.apply.admission import AppliedChunk
+from nova_stream.storage.apply.admission import AppliedChunk, Partial
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.flush import Flush, read_partials
 from nova_stream.storage.apply.positions import Position
+from nova_stream.storage.apply.sql import BUILD_FIGURES, NAME_FIGURES
 from nova_stream.storage.database import Connection, connect, read_committed
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.maintenance import days
@@ -90,7 +91,12 @@ class Mirror:
         self.expected[key] = (applied.next_offset, applied.epoch)
         if applied.complete:
             self.partials[key] = {}
-        self.partials[key].update(applied.partials)
+        self.partials[key] |= _figures(applied.partials)
+
+
+def _figures(partials: dict[str, Partial]) -> dict[str, dict[str, Any]]:
+    figures = {*NAME_FIGURES, *BUILD_FIGURES}
+    return {n: {k: v for k, v in row.items() if k in figures} for n, row in partials.items()}
 
 
 class Dawdler:
@@ -273,7 +279,7 @@ class Player:
                 key = self._key(log)
                 position = now.get(key)
                 if position and mirror.expected[key] == (position.next_offset, position.epoch):
-                    stored = await read_partials(probe, log[0], *key)
+                    stored = _figures(await read_partials(probe, log[0], *key))
                     if stored != mirror.partials[key]:
                         self.problems.append(f"table {mirror.partials[key]}, Postgres {stored}")
 

@@ -115,6 +115,7 @@ async def test_a_changed_document_is_found(
         "completed_tasks",
         "success_rate",
         "current_status",
+        "running_tasks",
     ]
 
 
