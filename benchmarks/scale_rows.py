@@ -15,7 +15,7 @@ from benchmarks.common import connected
 from benchmarks.workload import agent_names
 from nova_stream.events.change import Entity
 from nova_stream.settings import Settings
-from nova_stream.storage.apply import sql
+from nova_stream.storage.apply import figures_sql
 from nova_stream.storage.database import Connection
 
 #: Builds have twenty tasks and twenty executions each.
@@ -148,8 +148,8 @@ async def fill(settings: Settings, rows: Rows) -> None:
 
 async def _cache(connection: Connection, names: Sequence[str]) -> None:
     for place in range(0, len(names), _NAMES_AT_ONCE):
-        await connection.execute(sql.REFRESH_AGENTS, names[place : place + _NAMES_AT_ONCE])
-    await connection.execute(sql.REFRESH_BUILDS)
+        await connection.execute(figures_sql.REFRESH_AGENTS, names[place : place + _NAMES_AT_ONCE])
+    await connection.execute(figures_sql.REFRESH_BUILDS)
 
 
 async def _fill(settings: Settings, table: str, count: int, rows: Rows) -> None:

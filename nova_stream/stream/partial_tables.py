@@ -9,7 +9,7 @@ from typing import Any
 from nova_stream.events.change import Entity
 from nova_stream.kafka.model import Key
 from nova_stream.storage.apply.admission import AppliedChunk, Partial
-from nova_stream.storage.apply.sql import BUILD_FIGURES, NAME_FIGURES
+from nova_stream.storage.apply.figures_sql import BUILD_FIGURES, NAME_FIGURES
 
 #: Seconds between two writes of a partition's partials while records keep coming: a table write
 #: costs about 100 us in Faust, a flush may touch hundreds, and nothing waits for them.

@@ -113,6 +113,8 @@ async def agents_by_sql(stage: Stage, steps: Steps) -> None:
     ]
     for row in found:
         assert row.pop("cached_at") is not None
+        for besides in ("running_tasks", "executions", "duration_sum"):
+            assert row.pop(besides) >= 0
     assert found == expected
 
 

@@ -183,6 +183,8 @@ class Session:
 
     async def perform(self, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """One statement, in the transaction at hand or in one of its own."""
+        if self.over:  # between two statements of one message
+            raise asyncpg.ConnectionDoesNotExistError("the session was ended")
         transaction = self.transaction
         if transaction is None:
             transaction = Transaction(self.database)

@@ -73,6 +73,14 @@ class Model:
                 "mean": half_up(float(sum(spent)) / len(spent)) if spent else 0.0,
                 "last": max((e["timestamp"] for e in own), default=agent["createdAt"]),
                 "status": "active" if tasks[name, "running"] else "idle",
+                "sums": {
+                    "total_tasks": total,
+                    "completed_tasks": tasks[name, "done"],
+                    "failed_tasks": tasks[name, "failed"],
+                    "running_tasks": tasks[name, "running"],
+                    "executions": len(spent),
+                    "duration_sum": sum(spent),
+                },
             }
         return found
 

@@ -6,12 +6,13 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply import sql
+from nova_stream.storage.apply import figures_sql, sql
 from nova_stream.storage.apply.together import joined
 from tests.simulation.database import Row, Transaction
 from tests.simulation.statements_positions import POSITIONS
@@ -19,8 +20,10 @@ from tests.simulation.statements_positions import POSITIONS
 NAME_PARTIALS, BUILD_PARTIALS = "agent_stats_partials", "build_stats_partials"
 NAME_CACHE, BUILD_CACHE = "agent_stats_cache", "build_stats_cache"
 
-NO_NAME = dict.fromkeys(sql.NAME_FIGURES, 0)
-NO_BUILD = dict.fromkeys(sql.BUILD_FIGURES, 0)
+NO_NAME = dict.fromkeys(figures_sql.NAME_FIGURES, 0)
+#: What the cache has of them.
+_SUMS = (*figures_sql.ADDED_BY_TASKS, *figures_sql.ADDED_BY_EXECUTIONS)
+NO_BUILD = dict.fromkeys(figures_sql.BUILD_FIGURES, 0)
 
 #: Rows to be written: table, key and row; None takes it away.
 _Writes = list[tuple[str, Any, Row | None]]
@@ -57,9 +60,9 @@ def _add_to_agents(tx: Transaction, by_tasks: Sequence[str], *given: Sequence[An
     *tasks, by_executions, executions, durations = given
     added: dict[str, Row] = defaultdict(dict)
     for name, *figures in zip(by_tasks, *tasks, strict=True):
-        add(added[name], dict(zip(sql.ADDED_BY_TASKS, figures, strict=True)))
-    for name, *figures in zip(by_executions, executions, map(int, durations), strict=True):
-        add(added[name], dict(zip(sql.ADDED_BY_EXECUTIONS, figures, strict=True)))
+        add(added[name], dict(zip(figures_sql.ADDED_BY_TASKS, figures, strict=True)))
+    for name, *figures in zip(by_executions, executions, map(Decimal, durations), strict=True):
+        add(added[name], dict(zip(figures_sql.ADDED_BY_EXECUTIONS, figures, strict=True)))
     writes: _Writes = []
     for id_, row in sorted(tx.scan(NAME_CACHE).items()):
         if (name := row["name"]) in added:
@@ -98,7 +101,9 @@ def _of_sums(sums: Row) -> Row:
         "rate": _rate(completed, total),
         "mean": _mean(sums["duration_sum"], sums["executions"]),
         "status": "active" if sums["running_tasks"] > 0 else "idle",
-        "sums": {f: sums[f] for f in (*sql.ADDED_BY_TASKS, *sql.ADDED_BY_EXECUTIONS)},
+        "sums": {
+            f: sums[f] for f in (*figures_sql.ADDED_BY_TASKS, *figures_sql.ADDED_BY_EXECUTIONS)
+        },
     }
 
 
@@ -147,11 +152,11 @@ def _move_positions(
 
 #: In the order in which a flush may send them as one: statement, what it writes, its parameters.
 _PARTS: tuple[tuple[str, Callable[..., _Writes], int], ...] = (
-    (sql.OPEN_DAYS, _open_days, 2),
-    (sql.DROP_AGENTS_FROM_CACHE, _drop_agents, 1),
-    (sql.REFRESH_AGENTS, _refresh_agents, 1),
-    (sql.ADD_TO_AGENTS, _add_to_agents, 8),
-    (sql.REFRESH_BUILDS, _refresh_builds, 0),
+    (figures_sql.OPEN_DAYS, _open_days, 2),
+    (figures_sql.DROP_AGENTS_FROM_CACHE, _drop_agents, 1),
+    (figures_sql.REFRESH_AGENTS, _refresh_agents, 1),
+    (figures_sql.ADD_TO_AGENTS, _add_to_agents, 8),
+    (figures_sql.REFRESH_BUILDS, _refresh_builds, 0),
     (sql.MOVE_POSITIONS, _move_positions, 4),
 )
 
@@ -171,7 +176,7 @@ async def write(
 
 
 HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
-    sql.LOCK_FIGURES: ("LOCK_FIGURES", lock_figures),
+    figures_sql.LOCK_FIGURES: ("LOCK_FIGURES", lock_figures),
 } | {
     joined(tuple(text for text, *_ in parts)): ("FINISH", partial(write, parts=parts))
     for count in range(1, len(_PARTS) + 1)

@@ -17,7 +17,7 @@ import asyncpg
 
 from nova_stream.events.change import COLUMNS, Entity
 from nova_stream.events.versions import GENERATION_BITS
-from nova_stream.storage.apply import mixed_offsets, sql
+from nova_stream.storage.apply import figures_sql, mixed_offsets, sql
 from nova_stream.storage.dead_letters import sql as letters_sql
 from tests.simulation import statements_caches
 from tests.simulation.database import Row, Transaction
@@ -176,7 +176,8 @@ async def _add_names(
         add(now, sums[agent, place])
         tx.put(NAME_PARTIALS, name, now)
         more = {f"added_{figure}": number for figure, number in sums[agent, place].items()}
-        if touched:
+        if entity is Entity.EXECUTIONS:
+            more["added_duration_sum"] = str(more["added_duration_sum"])
             more["touched"] = touched[agent, place]
         found.append({"partition": place, "agent": agent, **now, **more})
     return found
@@ -229,7 +230,7 @@ HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
         )
         for entity in Entity
     },
-    sql.AGENT_PARTIALS_OF: ("AGENT_PARTIALS_OF", name_partials_of),
-    sql.BUILD_PARTIALS_OF: ("BUILD_PARTIALS_OF", build_partials_of),
+    figures_sql.AGENT_PARTIALS_OF: ("AGENT_PARTIALS_OF", name_partials_of),
+    figures_sql.BUILD_PARTIALS_OF: ("BUILD_PARTIALS_OF", build_partials_of),
     letters_sql.INSERT: ("INSERT LETTERS", insert_letters),
 }

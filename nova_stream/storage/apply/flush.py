@@ -13,6 +13,7 @@ from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.storage import locks
 from nova_stream.storage.apply import (
     deletions,
+    figures_sql,
     finishes,
     missing_fields,
     mixed_offsets,
@@ -201,22 +202,22 @@ class Flush:
             keys.append(locks.BUILDS)
         parts: list[together.Part] = []
         if touched := _touched(self._by_executions):
-            parts.append((sql.OPEN_DAYS, list(touched), list(touched.values())))
+            parts.append((figures_sql.OPEN_DAYS, list(touched), list(touched.values())))
         if self._agent_ids:
-            parts.append((sql.DROP_AGENTS_FROM_CACHE, self._agent_ids))
+            parts.append((figures_sql.DROP_AGENTS_FROM_CACHE, self._agent_ids))
         if renewed:
-            parts.append((sql.REFRESH_AGENTS, sorted(renewed)))
+            parts.append((figures_sql.REFRESH_AGENTS, sorted(renewed)))
         if tasks or executions:
             # It writes no row that the one before writes: who has, or had until now, one of a
             # changed agent's names is no matter of this one.
-            added = [moved[0], *_added(tasks, sql.ADDED_BY_TASKS)]
-            added += [moved[1], *_added(executions, sql.ADDED_BY_EXECUTIONS)]
-            parts.append((sql.ADD_TO_AGENTS, *added))
+            added = [moved[0], *_added(tasks, figures_sql.ADDED_BY_TASKS)]
+            added += [moved[1], *_added(executions, figures_sql.ADDED_BY_EXECUTIONS)]
+            parts.append((figures_sql.ADD_TO_AGENTS, *added))
         if self._builds_moved:
-            parts.append((sql.REFRESH_BUILDS,))
+            parts.append((figures_sql.REFRESH_BUILDS,))
         parts += more
         # A step of their own: once they are locked, what others committed is seen.
-        locked: list[together.Part] = [(sql.LOCK_FIGURES, keys)] if keys else []
+        locked: list[together.Part] = [(figures_sql.LOCK_FIGURES, keys)] if keys else []
         await together.commit(self._connection, *[step for step in (locked, parts) if step])
 
     async def _finish(self, admitted: list[AdmittedChunk]) -> together.Part:
@@ -248,10 +249,10 @@ async def read_partials(
 ) -> dict[str, Partial]:
     """All partials of a partition as Postgres has them, by agent ('' for builds)."""
     if entity in (Entity.TASKS, Entity.EXECUTIONS):
-        rows = await connection.fetch(sql.AGENT_PARTIALS_OF, topic, partition)
+        rows = await connection.fetch(figures_sql.AGENT_PARTIALS_OF, topic, partition)
         return {row["agent"]: row for row in rows}
     if entity is Entity.BUILDS:
-        row = await connection.fetchrow(sql.BUILD_PARTIALS_OF, topic, partition)
+        row = await connection.fetchrow(figures_sql.BUILD_PARTIALS_OF, topic, partition)
         return {} if row is None else {"": row}
     return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,8 @@ from nova_stream.settings import Settings
 from nova_stream.storage.audit import sql
 from nova_stream.storage.database import Connection, open_session, snapshot
 
+#: Numbers as Postgres writes them, without loss.
+_EXACT = msgspec.json.Decoder(float_hook=Decimal)
 _TIMES = ("last_active", "last_build_time")
 
 
@@ -52,7 +55,7 @@ async def audit_on(connection: Connection) -> AuditReport:
     async with snapshot(connection):
         agents = await connection.fetchval(sql.COUNT_AGENTS)
         rows = await connection.fetch(sql.AGENT_DIFFERENCES)
-        differences = [d for row in rows for d in _differences(row, sql.AGENT_CACHE_FIGURES)]
+        differences = [d for row in rows for d in _differences(row, sql.AGENT_CACHE_COLUMNS)]
         rows = await connection.fetch(sql.BUILD_DIFFERENCES)
         differences += [d for row in rows for d in _differences(row, sql.BUILD_CACHE_FIGURES)]
         differences += await day_differences(connection)
@@ -85,12 +88,16 @@ def _side(text: str | None, figures: tuple[str, ...]) -> dict[str, Any] | None:
     """One side's figures; None where it has no row."""
     if text is None:
         return None
-    values = msgspec.json.decode(text)
+    values = _EXACT.decode(text)
     return {figure: _shown(figure, values[figure]) for figure in figures}
 
 
 def _shown(figure: str, value: Any) -> Any:
-    """The value as the contract writes it; a time that has no such form as Postgres writes it."""
+    """The value as the contract writes it; a time that has no such form as Postgres writes it, and
+    as text a number that is no double.
+    """
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(repr(float(value))) == value else str(value)
     if figure not in _TIMES or value is None or value.endswith("infinity"):
         return value
     instant = datetime.fromisoformat(value)

@@ -16,12 +16,12 @@ import msgspec
 from nova_stream.events.times import time_text
 from nova_stream.formulas import mean_duration, success_rate
 from nova_stream.storage import locks
-from nova_stream.storage.apply import sql
+from nova_stream.storage.apply import figures_sql
 from nova_stream.storage.audit import sql as audit_sql
 from nova_stream.storage.audit.audit import Difference, day_differences
 from nova_stream.storage.database import POLITE, Connection, snapshot
 
-_NO_NAME: dict[str, Any] = dict.fromkeys(sql.NAME_FIGURES, 0) | {"newest": None}
+_NO_NAME: dict[str, Any] = dict.fromkeys(figures_sql.NAME_FIGURES, 0) | {"newest": None}
 
 
 class AgentRecount(msgspec.Struct, frozen=True):
@@ -65,12 +65,12 @@ async def recount_agents(connection: Connection) -> AgentRecount:
     differences = [
         d
         for id_ in sorted(counted.keys() | cache.keys())
-        for d in _compare(id_, cache.get(id_), counted.get(id_), audit_sql.AGENT_CACHE_FIGURES)
+        for d in _compare(id_, cache.get(id_), counted.get(id_), audit_sql.AGENT_CACHE_COLUMNS)
     ]
     for name in sorted(names.keys() | sums.keys()):
         found, wanted = sums.get(name, _NO_NAME), names.get(name, _NO_NAME)
         row = f"partials of {name}"
-        differences += _compare(row, found, wanted, sql.NAME_FIGURES)
+        differences += _compare(row, found, wanted, figures_sql.NAME_FIGURES)
     return AgentRecount(agents=len(agents), differences=differences + days)
 
 
@@ -86,7 +86,7 @@ async def recount_builds(connection: Connection) -> BuildRecount:
     figures = _build_figures(counted)
     found = None if cache is None else dict(cache)
     differences = _compare("builds", found, figures, audit_sql.BUILD_CACHE_FIGURES)
-    differences += _compare("partials of builds", sums, counted, sql.BUILD_FIGURES)
+    differences += _compare("partials of builds", sums, counted, figures_sql.BUILD_FIGURES)
     return BuildRecount(figures=figures, differences=differences)
 
 
@@ -99,11 +99,11 @@ async def repair_agents(connection: Connection) -> None:
     await connection.execute(audit_sql.LOCK_ALL_POSITIONS)
     # New statements from here on: they see what the flushes before us committed.
     await connection.execute(audit_sql.CORRECT_NAMES)
-    await connection.execute(sql.LOCK_FIGURES, list(locks.ALL_NAMES))
+    await connection.execute(figures_sql.LOCK_FIGURES, list(locks.ALL_NAMES))
     await connection.execute(audit_sql.DROP_STRAY_AGENTS)
     await connection.execute(audit_sql.OPEN_ALL_DAYS)
     names = await connection.fetchval(audit_sql.ALL_NAMES)
-    await connection.execute(sql.REFRESH_AGENTS, names or [])
+    await connection.execute(figures_sql.REFRESH_AGENTS, names or [])
     await connection.execute(audit_sql.RAISE_EPOCHS)
 
 
@@ -111,9 +111,9 @@ async def repair_builds(connection: Connection) -> None:
     """Set the partials and the cache of the builds right, as ``repair_agents`` does."""
     await connection.execute(audit_sql.LOCK_ALL_POSITIONS)
     await connection.execute(audit_sql.CORRECT_BUILDS)
-    await connection.execute(sql.LOCK_FIGURES, [locks.BUILDS])
+    await connection.execute(figures_sql.LOCK_FIGURES, [locks.BUILDS])
     await connection.execute(audit_sql.ENSURE_BUILD_CACHE)
-    await connection.execute(sql.REFRESH_BUILDS)
+    await connection.execute(figures_sql.REFRESH_BUILDS)
     await connection.execute(audit_sql.RAISE_EPOCHS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_stream.storage.apply.sql import BUILD_FIGURES, NAME_FIGURES
+from nova_stream.storage.apply.figures_sql import BUILD_FIGURES, NAME_FIGURES
 from nova_stream.storage.stats.histogram import BIN, OF_BIN
 
 #: The partials' row that makes up for what is wrong in the others. No topic of Kafka can be called
@@ -27,10 +27,9 @@ AGENT_CACHE_FIGURES = (
     "avg_duration",
     "last_active",
     "current_status",
-    "running_tasks",
-    "executions",
-    "duration_sum",
 )
+#: With what they come from.
+AGENT_CACHE_COLUMNS = (*AGENT_CACHE_FIGURES, "running_tasks", "executions", "duration_sum")
 BUILD_CACHE_FIGURES = (
     "total_builds",
     "completed_builds",
@@ -59,7 +58,7 @@ ORDER BY 1"""  # noqa: S608
 AGENT_DIFFERENCES = _differing(
     "coalesce(c.agent_id, r.agent_id)",
     "agent_stats_cache c FULL JOIN agent_stats_recount r ON r.agent_id = c.agent_id",
-    AGENT_CACHE_FIGURES,
+    AGENT_CACHE_COLUMNS,
 )
 BUILD_DIFFERENCES = _differing(
     "'builds'",
@@ -201,7 +200,7 @@ FROM build_stats_partials
 """  # noqa: S608 - made from our own constants
 
 AGENTS = "SELECT id, name, role, created_at FROM agents WHERE deleted_at IS NULL"
-AGENT_CACHE = f"SELECT agent_id, {', '.join(AGENT_CACHE_FIGURES)} FROM agent_stats_cache"  # noqa: S608 - made from our own constants
+AGENT_CACHE = f"SELECT agent_id, {', '.join(AGENT_CACHE_COLUMNS)} FROM agent_stats_cache"  # noqa: S608 - made from our own constants
 BUILD_CACHE = f"SELECT {', '.join(BUILD_CACHE_FIGURES)} FROM build_stats_cache"  # noqa: S608 - made from our own constants
 
 # -- the repair ------------------------------------------------------------------------------------

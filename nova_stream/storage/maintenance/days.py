@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from nova_stream.storage import locks
-from nova_stream.storage.apply.sql import LOCK_FIGURES
+from nova_stream.storage.apply.figures_sql import LOCK_FIGURES
 from nova_stream.storage.database import Connection
 from nova_stream.storage.stats.histogram import BIN, OF_BIN
 

@@ -102,7 +102,7 @@ async def test_a_dry_run_reports_and_repairs_nothing(runs: Runs) -> None:
         ),
         (
             "UPDATE executions SET duration = 4 WHERE id = 'e1'",
-            {"avg_duration": 2, "duration_sum": 1},
+            {"avg_duration": 2, "duration_sum": 3},
         ),
     ],
 )

@@ -15,9 +15,10 @@ from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.admission import AppliedChunk, Partial
 from nova_stream.storage.apply.chunk import Chunk
+from nova_stream.storage.apply.figures_sql import BUILD_FIGURES, NAME_FIGURES
 from nova_stream.storage.apply.flush import Flush, read_partials
 from nova_stream.storage.apply.positions import Position
-from nova_stream.storage.apply.sql import BUILD_FIGURES, NAME_FIGURES
+from nova_stream.storage.audit.sql import RECOUNT_NAMES, SUM_NAMES
 from nova_stream.storage.database import Connection, connect, read_committed
 from nova_stream.storage.faults import Fault, fault_of
 from nova_stream.storage.maintenance import days
@@ -30,6 +31,7 @@ from tests.recount import AgentFigures, BuildFigures, Recount
 Key = tuple[str, int]
 
 AGENT_COLUMNS = ", ".join(AgentFigures.__struct_fields__)
+AGENT_SUMS = "running_tasks, executions, duration_sum"
 BUILD_COLUMNS = ", ".join(BuildFigures.__struct_fields__)
 _CLEAN = """
 TRUNCATE agents, builds, tasks, executions, agent_stats_cache, agent_stats_partials,
@@ -47,14 +49,25 @@ _DEAD = "SELECT count(*) FROM dead_letters JOIN stream_topics USING (topic, gene
 async def snapshot_differences(connection: Connection) -> list[str]:
     """Where a cache differs from its recount in one REPEATABLE READ snapshot."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        pairs = [
+        pairs: list[Any] = [
             [
                 await connection.fetch(f"SELECT {columns} FROM {table}_{side} ORDER BY 1")
                 for side in ("cache", "recount")
             ]
-            for table, columns in (("agent_stats", AGENT_COLUMNS), ("build_stats", BUILD_COLUMNS))
+            for table, columns in (
+                ("agent_stats", f"{AGENT_COLUMNS}, {AGENT_SUMS}"),
+                ("build_stats", BUILD_COLUMNS),
+            )
         ]
+        pairs.append([await _by_name(connection, each) for each in (SUM_NAMES, RECOUNT_NAMES)])
     return [f"cache {cache}, recount {recount}" for cache, recount in pairs if cache != recount]
+
+
+async def _by_name(connection: Connection, statement: str) -> dict[str, tuple[Any, ...]]:
+    """The figures of the names that have any."""
+    rows = await connection.fetch(statement)
+    found = {row["agent"]: tuple(row[figure] or 0 for figure in NAME_FIGURES) for row in rows}
+    return {name: figures for name, figures in found.items() if any(figures)}
 
 
 async def final_differences(connection: Connection, wanted: Recount) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -88,6 +89,45 @@ async def test_times_finer_than_written_are_found(
         ),
         Difference("builds", "last_build_time", "infinity", "2026-02-20T12:00:10.000Z"),
     ]
+
+
+async def test_a_sum_that_differs_by_less_than_a_double_can_tell(
+    nova_settings: Settings, apply_lines: ApplyLines
+) -> None:
+    await apply_lines(LINES)
+    million = 10**15
+    report = await corrupt(
+        nova_settings,
+        f"UPDATE executions SET duration = {million} WHERE agent = 'MARS'; "
+        f"UPDATE agent_stats_cache SET duration_sum = {million}.001, avg_duration = {million} "
+        "WHERE agent_name = 'MARS'",
+    )
+    (found,) = [d for d in report.differences if d.figure == "duration_sum"]
+    assert (found.cache, found.recount) == (f"{million}.001", million)
+
+
+async def test_a_migrated_cache_has_the_sums_of_its_figures(
+    nova_settings: Settings, apply_lines: ApplyLines
+) -> None:
+    await apply_lines(LINES)
+    zeros = "UPDATE agent_stats_cache SET running_tasks = 0, executions = 0, duration_sum = 0"
+    assert (await corrupt(nova_settings, zeros)).differences != []
+    migration = import_module("nova_stream.storage.migrations.versions.0024_sums_in_the_cache")
+    assert (await corrupt(nova_settings, migration.FILL)).differences == []
+
+
+async def test_a_row_that_somebody_wrote_by_hand_stops_nothing(
+    nova_settings: Settings, apply_lines: ApplyLines
+) -> None:
+    await apply_lines(LINES)
+    await corrupt(nova_settings, "UPDATE agent_stats_cache SET executions = 0, duration_sum = 0")
+    longer = LINES[5]["after"] | {"duration": 20}
+    await apply_lines([{"entity": "executions", "op": "u", "seq": 10, "after": longer}])
+    assert {d.figure for d in (await audit(nova_settings)).differences} <= {
+        "executions",
+        "duration_sum",
+        "avg_duration",
+    }
 
 
 async def test_rows_that_are_missing_or_too_many(

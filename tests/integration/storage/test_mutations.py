@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply import admission, flush, fold, sql, truncations
+from nova_stream.storage.apply import admission, figures_sql, flush, fold, sql, truncations
 from nova_stream.storage.apply.flush import Flush
 from nova_stream.storage.database import connect
 from tests.integration.storage.chunks import value_of
@@ -81,7 +81,9 @@ MUTATIONS = {
     ),
     "the oldest of a flush wins": Mutation("newest", "> other.number", "< other.number"),
     "positions are not locked": Mutation("LOCK_POSITIONS", "FOR UPDATE OF s", "", WORKERS),
-    "agents are not locked": Mutation("_end", "keys = locks.names(names)", "keys = []", WORKERS),
+    "agents are not locked": Mutation(
+        "_end", "keys = locks.names(renewed.union(*moved))", "keys = []", WORKERS
+    ),
     "builds are not locked": Mutation("_end", "keys.append(locks.BUILDS)", "pass", WORKERS),
     "of one lsn the first counts": Mutation(
         "UPSERT_BY_LSN", "excluded.src_offset > t.src_offset", "false"
@@ -124,11 +126,12 @@ def mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
         assert changed != upserts
         monkeypatch.setattr(sql, where, changed)
         return
-    if hasattr(sql, where):
-        text = getattr(sql, where)
-        assert old in text
-        monkeypatch.setattr(sql, where, text.replace(old, new))
-        return
+    for statements in (sql, figures_sql):
+        if hasattr(statements, where):
+            text = getattr(statements, where)
+            assert old in text
+            monkeypatch.setattr(statements, where, text.replace(old, new))
+            return
     for place, names in (
         (admission.Admission, vars(admission)),
         (flush.Flush, vars(flush)),
@@ -190,13 +193,13 @@ OLD_NAME_NOT_LOCKED = Mutation("UPSERT", "old.name AS old_name", "NULL AS old_na
 
 # Random histories seldom meet the moment between the new name's row and the commit.
 @pytest.mark.parametrize("mutation", [None, OLD_NAME_NOT_LOCKED], ids=["locked", "not locked"])
-async def test_a_task_of_the_old_name_waits_for_a_rename(
+async def test_another_agent_of_the_old_name_waits_for_a_rename(
     desk: Desk, mutation: Mutation | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.put(Entity.AGENTS, value_of({"id": "a", "name": "OLD"}, seq=1))
-    await desk.put(Entity.TASKS, value_of({"id": "t", "agent": "OLD", "status": "ready"}, seq=2))
+    await desk.put(Entity.AGENTS, value_of({"id": "b", "name": "OTHER"}, seq=2), partition=1)
     desk.add(Entity.AGENTS, value_of({"id": "a", "name": "NEW"}, seq=3))
-    desk.add(Entity.TASKS, value_of({"id": "t", "agent": "OLD", "status": "done"}, seq=4))
+    desk.add(Entity.AGENTS, value_of({"id": "b", "name": "OLD"}, seq=4), partition=1)
     if mutation is not None:
         mutate(monkeypatch, mutation)
     other = await connect(desk.settings, "other", flush=True)
@@ -206,14 +209,15 @@ async def test_a_task_of_the_old_name_waits_for_a_rename(
             Flush(slow, [desk.chunk(Entity.AGENTS, 1)], desk.expected).run()
         )
         await slow.about_to.wait()
-        change = asyncio.create_task(Flush(other, [desk.chunk(Entity.TASKS, 1)], {}).run())
+        second = [desk.chunk(Entity.AGENTS, 1, partition=1)]
+        change = asyncio.create_task(Flush(other, second, {}).run())
         await until_it_waits(desk.settings, other.get_server_pid())
         slow.may.set()
         await asyncio.gather(rename, change)
     finally:
         await other.close()
-    rows = await desk.connection.fetch("SELECT agent_name FROM agent_stats_cache")
-    assert [row["agent_name"] for row in rows] == ["NEW" if mutation is None else "OLD"]
+    name = "SELECT agent_name FROM agent_stats_cache WHERE agent_id = 'a'"
+    assert await desk.connection.fetchval(name) == ("NEW" if mutation is None else "OLD")
     # What the mutation did is mended, since the desk looks at the caches at its end.
     monkeypatch.undo()
     await desk.put(Entity.AGENTS, value_of({"id": "a", "name": "NEW"}, seq=5))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nova_stream.events.change import Entity
 from nova_stream.storage.apply.admission import AppliedChunk
-from nova_stream.storage.apply.sql import NAME_FIGURES
+from nova_stream.storage.apply.figures_sql import NAME_FIGURES
 from nova_stream.stream.partial_tables import (
     ROWS_AT_ONCE,
     SECONDS_A_ROW,

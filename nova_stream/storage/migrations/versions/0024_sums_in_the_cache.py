@@ -70,8 +70,8 @@ WHERE p.agent = c.agent_name
 def upgrade() -> None:
     op.execute(COLUMNS)
     op.execute(RECOUNT)
-    # A flush of an older worker that has moved partials, and waits for the cache until this ends,
-    # would leave the new columns as they are: it is refused, with all that it did.
+    # An older worker would leave the new columns as they are. A flush of one has ended before this
+    # began, or is refused with all that it did.
     for statement in refuse_below(revision):
         op.execute(statement)
     op.execute(FILL)
