@@ -21,8 +21,6 @@ NAME_PARTIALS, BUILD_PARTIALS = "agent_stats_partials", "build_stats_partials"
 NAME_CACHE, BUILD_CACHE = "agent_stats_cache", "build_stats_cache"
 
 NO_NAME = dict.fromkeys(figures_sql.NAME_FIGURES, 0)
-#: What the cache has of them.
-_SUMS = (*figures_sql.ADDED_BY_TASKS, *figures_sql.ADDED_BY_EXECUTIONS)
 NO_BUILD = dict.fromkeys(figures_sql.BUILD_FIGURES, 0)
 
 #: Rows to be written: table, key and row; None takes it away.
@@ -101,9 +99,7 @@ def _of_sums(sums: Row) -> Row:
         "rate": _rate(completed, total),
         "mean": _mean(sums["duration_sum"], sums["executions"]),
         "status": "active" if sums["running_tasks"] > 0 else "idle",
-        "sums": {
-            f: sums[f] for f in (*figures_sql.ADDED_BY_TASKS, *figures_sql.ADDED_BY_EXECUTIONS)
-        },
+        "sums": {figure: sums[figure] for figure in figures_sql.ADDED},
     }
 
 

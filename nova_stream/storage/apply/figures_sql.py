@@ -17,6 +17,7 @@ NAME_FIGURES = (
 #: Those of them that are in the cache too: what is added to a name's is told as ``added_FIGURE``.
 ADDED_BY_TASKS = ("total_tasks", "completed_tasks", "failed_tasks", "running_tasks")
 ADDED_BY_EXECUTIONS = ("executions", "duration_sum")
+ADDED = ADDED_BY_TASKS + ADDED_BY_EXECUTIONS
 BUILD_FIGURES = (
     "total_builds",
     "completed_builds",
@@ -43,17 +44,22 @@ WHERE c.agent_id = a.id AND a.id = ANY($1::text[]) AND a.deleted_at IS NOT NULL
 """
 
 
+def _rate(part: str, whole: str) -> str:
+    """A part in percent of the whole, with two decimals."""
+    return f"""CASE WHEN {whole} > 0
+        THEN floor({part}::float8 / {whole}::float8 * 100::float8 * 100::float8
+            + 0.5::float8) / 100::float8
+        ELSE 0 END"""
+
+
 def _agent_figures(figure: str) -> dict[str, str]:
     """What the cache says of an agent, by column, from the figures of its name: ``figure`` is the
     text of one, with ``{f}`` for its column.
     """
-    figures = {f: figure.format(f=f) for f in (*ADDED_BY_TASKS, *ADDED_BY_EXECUTIONS)}
+    figures = {f: figure.format(f=f) for f in ADDED}
     total, completed, _, running, executions, duration = figures.values()
     return figures | {
-        "success_rate": f"""CASE WHEN {total} > 0
-        THEN floor({completed}::float8 / {total}::float8 * 100::float8 * 100::float8
-            + 0.5::float8) / 100::float8
-        ELSE 0 END""",
+        "success_rate": _rate(completed, total),
         # Below 0.1 the mean rounds to 0, and may be no double. Of a row that somebody wrote by hand
         # the sum may be of no executions: that must not stop the stream.
         "avg_duration": f"""CASE WHEN {duration} > 0.1 AND {executions} > 0
@@ -69,7 +75,7 @@ def _refresh_agents() -> str:
     columns = {"agent_id": "a.id", "agent_name": "a.name", "role": "a.role"}
     columns |= _agent_figures("coalesce(p.{f}, 0)")
     columns["last_active"] = f"coalesce({newest}, a.created_at)"
-    sums = ", ".join(f"sum(s.{f}) AS {f}" for f in (*ADDED_BY_TASKS, *ADDED_BY_EXECUTIONS))
+    sums = ", ".join(f"sum(s.{f}) AS {f}" for f in ADDED)
     return f"""
 INSERT INTO agent_stats_cache AS c ({", ".join(columns)})
 SELECT {", ".join(columns.values())}
@@ -95,7 +101,7 @@ def _add_to_agents() -> str:
     return f"""
 UPDATE agent_stats_cache c SET {", ".join(f"{c} = {value}" for c, value in columns.items())}
 FROM (
-    SELECT agent, {", ".join(f"sum({f}) AS {f}" for f in ADDED_BY_TASKS + ADDED_BY_EXECUTIONS)},
+    SELECT agent, {", ".join(f"sum({f}) AS {f}" for f in ADDED)},
         bool_or(by_executions) AS by_executions
     FROM (
         SELECT unnest($1::text[]) AS agent,
@@ -114,14 +120,11 @@ WHERE c.agent_name = n.agent
 #: are read, of which a name has one a partition.
 ADD_TO_AGENTS = _add_to_agents()
 
-REFRESH_BUILDS = """
+REFRESH_BUILDS = f"""
 UPDATE build_stats_cache c SET
     total_builds = p.total, completed_builds = p.completed, failed_builds = p.failed,
     running_builds = p.running,
-    success_rate = CASE WHEN p.total > 0
-        THEN floor(p.completed::float8 / p.total::float8 * 100::float8 * 100::float8
-            + 0.5::float8) / 100::float8
-        ELSE 0 END,
+    success_rate = {_rate("p.completed", "p.total")},
     avg_duration_ms = CASE WHEN p.timed > 0
         THEN floor(p.duration_sum_ms::float8 / p.timed::float8 + 0.5::float8)
         ELSE 0 END,

@@ -194,10 +194,9 @@ class Flush:
     async def _end(self, *more: together.Part) -> None:
         """Refresh the caches of what has moved, and commit; ``more`` is done with that."""
         renewed = self._agent_names
-        tasks = [row for row in self._by_tasks if row["agent"] not in renewed]
-        executions = [row for row in self._by_executions if row["agent"] not in renewed]
-        moved = [row["agent"] for row in tasks], [row["agent"] for row in executions]
-        keys = locks.names(renewed.union(*moved))
+        tasks = _added(self._by_tasks, figures_sql.ADDED_BY_TASKS, renewed)
+        executions = _added(self._by_executions, figures_sql.ADDED_BY_EXECUTIONS, renewed)
+        keys = locks.names(renewed.union(tasks[0], executions[0]))
         if self._builds_moved:
             keys.append(locks.BUILDS)
         parts: list[together.Part] = []
@@ -207,12 +206,10 @@ class Flush:
             parts.append((figures_sql.DROP_AGENTS_FROM_CACHE, self._agent_ids))
         if renewed:
             parts.append((figures_sql.REFRESH_AGENTS, sorted(renewed)))
-        if tasks or executions:
+        if tasks[0] or executions[0]:
             # It writes no row that the one before writes: who has, or had until now, one of a
             # changed agent's names is no matter of this one.
-            added = [moved[0], *_added(tasks, figures_sql.ADDED_BY_TASKS)]
-            added += [moved[1], *_added(executions, figures_sql.ADDED_BY_EXECUTIONS)]
-            parts.append((figures_sql.ADD_TO_AGENTS, *added))
+            parts.append((figures_sql.ADD_TO_AGENTS, *tasks, *executions))
         if self._builds_moved:
             parts.append((figures_sql.REFRESH_BUILDS,))
         parts += more
@@ -286,8 +283,13 @@ def _touched(executions: list[asyncpg.Record]) -> dict[str, datetime]:
     return found
 
 
-def _added(rows: list[asyncpg.Record], figures: tuple[str, ...]) -> list[list[Any]]:
-    return [[row[name] for row in rows] for name in (f"added_{figure}" for figure in figures)]
+def _added(
+    partials: list[asyncpg.Record], figures: tuple[str, ...], renewed: set[str]
+) -> list[list[Any]]:
+    """Names but for the renewed ones, and what was added to each figure of theirs."""
+    rows = [row for row in partials if row["agent"] not in renewed]
+    columns = ("agent", *(f"added_{figure}" for figure in figures))
+    return [[row[column] for row in rows] for column in columns]
 
 
 def _lines(documents: list[str | None]) -> str:

@@ -82,7 +82,7 @@ MUTATIONS = {
     "the oldest of a flush wins": Mutation("newest", "> other.number", "< other.number"),
     "positions are not locked": Mutation("LOCK_POSITIONS", "FOR UPDATE OF s", "", WORKERS),
     "agents are not locked": Mutation(
-        "_end", "keys = locks.names(renewed.union(*moved))", "keys = []", WORKERS
+        "_end", "keys = locks.names(renewed.union(tasks[0], executions[0]))", "keys = []", WORKERS
     ),
     "builds are not locked": Mutation("_end", "keys.append(locks.BUILDS)", "pass", WORKERS),
     "of one lsn the first counts": Mutation(
