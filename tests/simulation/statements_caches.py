@@ -55,18 +55,23 @@ def _refresh_agents(tx: Transaction, names: Sequence[str]) -> _Writes:
 
 def _add_to_agents(tx: Transaction, by_tasks: Sequence[str], *given: Sequence[Any]) -> _Writes:
     """Adds to the sums that the cached rows have."""
-    *tasks, by_executions, executions, durations = given
+    *tasks, by_executions, executions, durations, newest = given
     added: dict[str, Row] = defaultdict(dict)
     for name, *figures in zip(by_tasks, *tasks, strict=True):
         add(added[name], dict(zip(figures_sql.ADDED_BY_TASKS, figures, strict=True)))
     for name, *figures in zip(by_executions, executions, map(Decimal, durations), strict=True):
         add(added[name], dict(zip(figures_sql.ADDED_BY_EXECUTIONS, figures, strict=True)))
+    latest: dict[str, Any] = {}
+    for name, time in zip(by_executions, map(float, newest), strict=True):
+        latest[name] = max(time, latest.get(name, time))
     writes: _Writes = []
     for id_, row in sorted(tx.scan(NAME_CACHE).items()):
         if (name := row["name"]) in added:
             sums = dict(row["sums"])
             add(sums, added[name])
-            last = _newest(tx, id_, name) if name in by_executions else row["last"]
+            last = row["last"]
+            if name in latest:
+                last = latest[name] if latest[name] >= last else _newest(tx, id_, name)
             writes.append((NAME_CACHE, id_, row | _of_sums(sums) | {"last": last}))
     return writes
 
@@ -151,7 +156,7 @@ _PARTS: tuple[tuple[str, Callable[..., _Writes], int], ...] = (
     (figures_sql.OPEN_DAYS, _open_days, 2),
     (figures_sql.DROP_AGENTS_FROM_CACHE, _drop_agents, 1),
     (figures_sql.REFRESH_AGENTS, _refresh_agents, 1),
-    (figures_sql.ADD_TO_AGENTS, _add_to_agents, 8),
+    (figures_sql.ADD_TO_AGENTS, _add_to_agents, 9),
     (figures_sql.REFRESH_BUILDS, _refresh_builds, 0),
     (sql.MOVE_POSITIONS, _move_positions, 4),
 )

@@ -37,7 +37,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def upsert(tx: Transaction, *arguments: Any, entity: Entity) -> list[Row]:
-    changed = []
+    changed, elsewhere = [], False
     for row in _given(entity, arguments):
         if UNSTORABLE in (row["doc"] or ""):
             raise asyncpg.NumericValueOutOfRangeError("out of range")
@@ -46,6 +46,19 @@ async def upsert(tx: Transaction, *arguments: Any, entity: Entity) -> list[Row]:
         if old is None or newer > (old["version"], old["minor"]):
             tx.put(entity, row["id"], row)
             changed.append((old, row))
+            elsewhere |= old is not None and _was_elsewhere(old, row)
+    moved = await _move(tx, entity, arguments, changed)
+    written = None if elsewhere else len(changed)
+    # Where nothing moved it is told all the same, in a row of nulls.
+    return [{"written": written, **row} for row in moved or [{"partition": None, "id": None}]]
+
+
+async def _move(
+    tx: Transaction,
+    entity: Entity,
+    arguments: Sequence[Any],
+    changed: list[tuple[Row | None, Row]],
+) -> list[Row]:
     topic = arguments[len(COLUMNS[entity]) + 8 + (entity is Entity.TASKS) :][:1]
     match entity:
         case Entity.TASKS | Entity.EXECUTIONS:
@@ -73,11 +86,17 @@ async def elsewhere(
     found = False
     for id_, partition, version, place in zip(ids, partitions, versions, offsets, strict=True):
         row = tx.get(entity, id_)
-        if row is None or row["version"] == 0:
-            continue
-        if row["partition"] != partition or row["offset"] > place:
-            found |= row["version"] >> GENERATION_BITS == version >> GENERATION_BITS
+        if row is not None:
+            now = {"partition": partition, "version": version, "offset": place}
+            found |= _was_elsewhere(row, now)
     return [{"exists": found}]
+
+
+def _was_elsewhere(old: Row, now: Row) -> bool:
+    if old["partition"] == now["partition"] and old["offset"] <= now["offset"]:
+        return False
+    same = old["version"] >> GENERATION_BITS == now["version"] >> GENERATION_BITS
+    return bool(old["version"] > 0 and same)
 
 
 def _given(entity: Entity, arguments: Sequence[Any]) -> Iterable[Row]:
@@ -164,11 +183,14 @@ async def _add_names(
     figures = _task_figures if entity is Entity.TASKS else _execution_figures
     sums: dict[tuple[str, int], Row] = defaultdict(dict)
     touched: dict[tuple[str, int], int] = {}
+    newest: dict[tuple[str, int], int] = {}
     for place, row, weight in _moves(changed, "agent"):
         key = (row["agent"], place)
         add(sums[key], figures(row, weight))
         if entity is Entity.EXECUTIONS:
             touched[key] = min(touched.get(key, row["timestamp"]), row["timestamp"])
+            if weight > 0:
+                newest[key] = max(newest.get(key, row["timestamp"]), row["timestamp"])
     found = []
     for agent, place in sorted(sums):
         name = (agent, topic, place)
@@ -179,6 +201,7 @@ async def _add_names(
         if entity is Entity.EXECUTIONS:
             more["added_duration_sum"] = str(more["added_duration_sum"])
             more["touched"] = touched[agent, place]
+            more["newest"] = str(newest.get((agent, place), "-infinity"))
         found.append({"partition": place, "agent": agent, **now, **more})
     return found
 

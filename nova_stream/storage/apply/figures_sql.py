@@ -94,7 +94,10 @@ REFRESH_AGENTS = _refresh_agents()
 
 def _add_to_agents() -> str:
     columns = _agent_figures("(c.{f} + n.{f})")
-    columns["last_active"] = """CASE WHEN n.by_executions
+    # The row has the newest of all that were known: one that is no older is the newest now. Where
+    # none is, the newest may be gone.
+    columns["last_active"] = """CASE WHEN n.newest >= c.last_active THEN n.newest
+        WHEN n.by_executions
         THEN coalesce((SELECT max(x.timestamp) FROM executions x WHERE x.agent = n.agent),
             (SELECT a.created_at FROM agents a WHERE a.id = c.agent_id))
         ELSE c.last_active END"""
@@ -102,13 +105,15 @@ def _add_to_agents() -> str:
 UPDATE agent_stats_cache c SET {", ".join(f"{c} = {value}" for c, value in columns.items())}
 FROM (
     SELECT agent, {", ".join(f"sum({f}) AS {f}" for f in ADDED)},
-        bool_or(by_executions) AS by_executions
+        bool_or(by_executions) AS by_executions, max(newest) AS newest
     FROM (
         SELECT unnest($1::text[]) AS agent,
             {", ".join(f"unnest(${n}::int[]) AS {f}" for n, f in enumerate(ADDED_BY_TASKS, 2))},
-            0 AS executions, 0::numeric AS duration_sum, false AS by_executions
+            0 AS executions, 0::numeric AS duration_sum, false AS by_executions,
+            NULL::timestamptz AS newest
         UNION ALL
-        SELECT unnest($6::text[]), 0, 0, 0, 0, unnest($7::int[]), unnest($8::numeric[]), true
+        SELECT unnest($6::text[]), 0, 0, 0, 0, unnest($7::int[]), unnest($8::numeric[]), true,
+            unnest($9::timestamptz[])
     ) added GROUP BY agent
 ) n
 WHERE c.agent_name = n.agent
@@ -116,8 +121,8 @@ WHERE c.agent_name = n.agent
 
 
 #: Adds to what the cache says of agents by their names: $1 names and what tasks added to the
-#: figures of each, $6 names and what executions added. A name may come several times. No partials
-#: are read, of which a name has one a partition.
+#: figures of each, $6 names and what executions added, $9 the newest of those that each has now. A
+#: name may come several times. No partials are read, of which a name has one a partition.
 ADD_TO_AGENTS = _add_to_agents()
 
 REFRESH_BUILDS = f"""

@@ -112,7 +112,7 @@ class Flush:
                     moved = await truncations.empty(
                         self._connection, entity, truncation, topic, ids
                     )
-                    self._note_moves(entity, moved, {})
+                    self._note_moves(entity, _moved(entity, moved), {})
                     self._emptied[key] = ids[-1]
                 rows -= len(ids)
                 if rows <= 0:
@@ -127,8 +127,9 @@ class Flush:
         kept = await self._kept(entity, admitted, passed)
         if not kept:
             return
-        await mixed_offsets.find(self._connection, entity, admitted, kept)
         changes = [kept[id_] for id_ in sorted(kept)]
+        places = mixed_offsets.Places(self._connection, entity, admitted, kept)
+        await places.look_before()
         by_lsn = admitted[0].kind is VersionKind.LSN
         upsert = (sql.UPSERT_BY_LSN if by_lsn else sql.UPSERT)[entity]
         columns = _columns(entity, changes, by_lsn=by_lsn)
@@ -140,12 +141,11 @@ class Flush:
                 rows = await self._connection.fetch(upsert, *columns, topic, steps)
             case Entity.EXECUTIONS | Entity.BUILDS:
                 rows = await self._connection.fetch(upsert, *columns, topic)
-            case Entity.AGENTS:
-                rows = await self._connection.fetch(upsert, *columns)
             case _:
-                await self._connection.execute(upsert, *columns)
-                return
-        self._note_moves(entity, rows, {a.chunk.partition: a.applied for a in admitted})
+                rows = await self._connection.fetch(upsert, *columns)
+        await places.look_after(rows[0]["written"])
+        by_partition = {a.chunk.partition: a.applied for a in admitted}
+        self._note_moves(entity, _moved(entity, rows), by_partition)
 
     def _note_moves(
         self, entity: Entity, rows: list[asyncpg.Record], by_partition: dict[int, AppliedChunk]
@@ -195,7 +195,7 @@ class Flush:
         """Refresh the caches of what has moved, and commit; ``more`` is done with that."""
         renewed = self._agent_names
         tasks = _added(self._by_tasks, figures_sql.ADDED_BY_TASKS, renewed)
-        executions = _added(self._by_executions, figures_sql.ADDED_BY_EXECUTIONS, renewed)
+        executions = _added(self._by_executions, figures_sql.ADDED_BY_EXECUTIONS, renewed, "newest")
         keys = locks.names(renewed.union(tasks[0], executions[0]))
         if self._builds_moved:
             keys.append(locks.BUILDS)
@@ -273,6 +273,18 @@ def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[str
     return [_lines([c.doc for c in changes]), *map(FlatArray, columns)]
 
 
+def _moved(entity: Entity, rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
+    """The rows of an upsert, but for the one that says that nothing moved."""
+    match entity:
+        case Entity.TASKS | Entity.EXECUTIONS | Entity.BUILDS:
+            column = "partition"
+        case Entity.AGENTS:
+            column = "id"
+        case _:
+            return []
+    return [] if rows[0][column] is None else rows
+
+
 def _touched(executions: list[asyncpg.Record]) -> dict[str, datetime]:
     """The first time from which the executions of a name differ."""
     found: dict[str, datetime] = {}
@@ -284,11 +296,11 @@ def _touched(executions: list[asyncpg.Record]) -> dict[str, datetime]:
 
 
 def _added(
-    partials: list[asyncpg.Record], figures: tuple[str, ...], renewed: set[str]
+    partials: list[asyncpg.Record], figures: tuple[str, ...], renewed: set[str], *more: str
 ) -> list[list[Any]]:
-    """Names but for the renewed ones, and what was added to each figure of theirs."""
+    """Names but for the renewed ones, what was added to each figure of theirs, and more columns."""
     rows = [row for row in partials if row["agent"] not in renewed]
-    columns = ("agent", *(f"added_{figure}" for figure in figures))
+    columns = ("agent", *(f"added_{figure}" for figure in figures), *more)
     return [[row[column] for row in rows] for column in columns]
 
 

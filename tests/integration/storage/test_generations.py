@@ -293,6 +293,31 @@ async def test_offsets_of_an_entity_in_two_partitions_are_noted_once(
     assert not await positions.note_partitions(desk.connection, topic, 2)
 
 
+@pytest.mark.parametrize("entity", Entity)
+@pytest.mark.parametrize("behind", [2, 1, 0], ids=["the later", "as late", "the earlier"])
+async def test_deletions_of_what_nobody_knows_mix_offsets_too(
+    desk: Desk, entity: Entity, behind: int
+) -> None:
+    gone = value_of(None, before={"id": "x"})
+    desk.add(entity, *[b"{"] * behind, gone, partition=1)
+    assert not (await desk.put(entity, b"{", gone)).mixed
+    (applied,) = await desk.flush(desk.chunk(entity, partition=1))
+    assert applied.mixed
+
+
+async def test_of_changes_that_state_their_versions_and_others_the_others_count(desk: Desk) -> None:
+    await desk.put(TASKS, b"{", task("t", None), task("u", None))
+    kept = [("nova_version", b"offset:2")]
+    desk.add(TASKS, task("u", None), partition=1, headers=kept)
+    desk.add(TASKS, task("v", None), partition=1)
+    (applied,) = await desk.flush(desk.chunk(TASKS, partition=1))
+    assert not applied.mixed
+    desk.add(TASKS, task("u", None), partition=2, headers=kept)
+    desk.add(TASKS, task("t", None), partition=2)
+    (applied,) = await desk.flush(desk.chunk(TASKS, partition=2))
+    assert applied.mixed
+
+
 @pytest.mark.parametrize("kind", [{"seq": 2}, {"lsn": 2}], ids=["seq", "lsn"])
 async def test_versions_that_compare_may_come_from_any_partition(
     desk: Desk, kind: dict[str, int]

@@ -63,6 +63,10 @@ MUTATIONS = {
         "UPSERT", "SELECT p, old_status, old_ms, -1", "SELECT p, old_status, old_ms, 0"
     ),
     "a deleted agent stays": Mutation("DROP_AGENTS_FROM_CACHE", "IS NOT NULL", "IS NULL AND false"),
+    "the newest of a flush is the newest of all": Mutation(
+        "ADD_TO_AGENTS", "n.newest >= c.last_active", "n.newest > '-infinity'"
+    ),
+    "what was the newest is known": Mutation("ADD_TO_AGENTS", "WHEN n.by_executions", "WHEN false"),
     "gaps are admitted": Mutation("_check", "if position < chunk.start:", "if False:"),
     "old generations are admitted": Mutation(
         "_check", 'if chunk.generation != row["generation"]:', "if False:", WORKERS
