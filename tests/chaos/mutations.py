@@ -43,6 +43,7 @@ def mutated(mutation: Mutation, folder: Path) -> Path:
 _FLUSH = "nova_stream/storage/apply/flush.py"
 _ADMISSION = "nova_stream/storage/apply/admission.py"
 _SQL = "nova_stream/storage/apply/sql.py"
+_UPSERTS = "nova_stream/storage/apply/upserts_sql.py"
 _FAULTS = "nova_stream/storage/faults.py"
 _SEEKING = "nova_stream/stream/seeking.py"
 _COMPACTION = "nova_stream/jobs/archive/compaction.py"
@@ -124,7 +125,7 @@ MUTATIONS = (
                 "        position = chunk.start\n        changes",
             ),
             Edit(
-                _SQL,
+                _UPSERTS,
                 'f"({change}.version, {change}.version_minor) > (t.version, t.version_minor)"',
                 'f"{change}.version IS NOT NULL"',
             ),

@@ -17,7 +17,7 @@ import asyncpg
 
 from nova_stream.events.change import COLUMNS, Entity
 from nova_stream.events.versions import GENERATION_BITS
-from nova_stream.storage.apply import figures_sql, mixed_offsets, sql
+from nova_stream.storage.apply import figures_sql, mixed_offsets, upserts_sql
 from nova_stream.storage.dead_letters import sql as letters_sql
 from tests.simulation import statements_caches
 from tests.simulation.database import Row, Transaction
@@ -243,7 +243,7 @@ async def insert_letters(tx: Transaction, *columns: Sequence[Any]) -> list[Row]:
 HANDLERS: dict[str, tuple[str, Callable[..., Any]]] = {
     **statements_caches.HANDLERS,
     **{
-        sql.UPSERT[entity]: (f"UPSERT {entity.value}", partial(upsert, entity=entity))
+        upserts_sql.UPSERT[entity]: (f"UPSERT {entity.value}", partial(upsert, entity=entity))
         for entity in Entity
     },
     **{

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from nova_stream.events.change import COLUMNS, Change, Entity
-from nova_stream.storage.apply.sql import FINISHED_AT
+from nova_stream.storage.apply.upserts_sql import FINISHED_AT
 
 _STATUS = COLUMNS[Entity.TASKS].index("status")
 

@@ -23,6 +23,7 @@ from nova_stream.storage.apply import (
     sql,
     together,
     truncations,
+    upserts_sql,
 )
 from nova_stream.storage.apply.admission import (
     Admission,
@@ -131,7 +132,7 @@ class Flush:
         places = mixed_offsets.Places(self._connection, entity, admitted, kept)
         await places.look_before()
         by_lsn = admitted[0].kind is VersionKind.LSN
-        upsert = (sql.UPSERT_BY_LSN if by_lsn else sql.UPSERT)[entity]
+        upsert = (upserts_sql.UPSERT_BY_LSN if by_lsn else upserts_sql.UPSERT)[entity]
         columns = _columns(entity, changes, by_lsn=by_lsn)
         topic = admitted[0].chunk.topic
         match entity:

@@ -9,7 +9,7 @@ import msgspec
 
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.documents import RULES, snake_case
-from nova_stream.storage.apply import sql
+from nova_stream.storage.apply import upserts_sql
 from nova_stream.storage.apply.fold import Rank, State, newest_last, older_versions, state_of
 from nova_stream.storage.database import Connection
 
@@ -60,7 +60,7 @@ async def complete(
     if not incomplete:
         return Completion([], [])
     older = older_versions(all_changes, kept)
-    rows = await connection.fetch(sql.STORED_DOCUMENTS[entity], sorted(incomplete))
+    rows = await connection.fetch(upserts_sql.STORED_DOCUMENTS[entity], sorted(incomplete))
     by_lsn = all_changes[0].kind is VersionKind.LSN
     stored = {row["id"]: _from_row(entity, row, by_lsn=by_lsn) for row in rows}
     lacking: list[Change] = []

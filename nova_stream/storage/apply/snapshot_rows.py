@@ -15,7 +15,7 @@ import msgspec
 from nova_stream.clock import to_millis
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.documents import camel_case
-from nova_stream.storage.apply import sql
+from nova_stream.storage.apply import upserts_sql
 from nova_stream.storage.apply.truncations import has_lsn
 from nova_stream.storage.database import Connection
 
@@ -36,7 +36,7 @@ async def complete_stored(connection: Connection, entity: Entity, kept: dict[str
         return
     fields = {id_: _read_fields(change.doc) for id_, change in rows.items() if change.doc}
     names = sorted({name for found in fields.values() for name in found})
-    stored = await connection.fetch(sql.STORED_WITHOUT_FIELDS[entity], sorted(rows), names)
+    stored = await connection.fetch(upserts_sql.STORED_WITHOUT_FIELDS[entity], sorted(rows), names)
     for row in stored:
         found = _completed(entity, row, rows[row["id"]], fields[row["id"]])
         if found is not None:

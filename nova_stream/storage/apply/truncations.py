@@ -15,7 +15,8 @@ import msgspec
 from nova_stream.events.change import COLUMNS, Change, Entity, VersionKind
 from nova_stream.events.versions import GENERATION_BITS
 from nova_stream.storage.apply.fold import Rank, is_placed, rank_of
-from nova_stream.storage.apply.sql import FINISHED_AT, TABLES, with_moves
+from nova_stream.storage.apply.sql import TABLES
+from nova_stream.storage.apply.upserts_sql import FINISHED_AT, with_moves
 from nova_stream.storage.database import Connection
 
 #: Which rows a truncation takes whose version is $2 (the source's generation), $3 and $4 and which
@@ -63,7 +64,7 @@ _TAKE: dict[tuple[Entity, VersionKind], str] = {
     (entity, kind): _take(TABLES[entity], kind) for entity in Entity for kind in VersionKind
 }
 #: Makes tombstones of the rows $1 of topic $2, of the version $3 (source's generation), $4 and $5,
-#: time $6, partition $7 and place $8. Gives what ``sql.UPSERT`` gives.
+#: time $6, partition $7 and place $8. Gives what ``upserts_sql.UPSERT`` gives.
 _EMPTY: dict[Entity, str] = {entity: _empty(entity) for entity in Entity}
 
 #: $1 topic, $2 partitions, $3 what it means for each of them, as JSON.
@@ -202,7 +203,7 @@ async def empty(
     topic: str,
     ids: list[str],
 ) -> list[asyncpg.Record]:
-    """Make tombstones of rows; gives what moved, as ``sql.UPSERT`` does.
+    """Make tombstones of rows; gives what moved, as ``upserts_sql.UPSERT`` does.
 
     Of which changes count from now on, the floors alone say where versions of two partitions do not
     compare, or rows have none: there the tombstones rank below all.

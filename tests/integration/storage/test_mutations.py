@@ -12,7 +12,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from nova_stream.events.change import Entity
-from nova_stream.storage.apply import admission, figures_sql, flush, fold, sql, truncations
+from nova_stream.storage.apply import (
+    admission,
+    figures_sql,
+    flush,
+    fold,
+    sql,
+    truncations,
+    upserts_sql,
+)
 from nova_stream.storage.apply.flush import Flush
 from nova_stream.storage.database import connect
 from tests.integration.storage.chunks import value_of
@@ -125,10 +133,10 @@ def mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
     """Put the mutation in place; it fails where its text is not in the code any more."""
     where, old, new, _ = mutation
     if where.startswith("UPSERT"):
-        upserts: dict[Entity, str] = getattr(sql, where)
+        upserts: dict[Entity, str] = getattr(upserts_sql, where)
         changed = {entity: text.replace(old, new) for entity, text in upserts.items()}
         assert changed != upserts
-        monkeypatch.setattr(sql, where, changed)
+        monkeypatch.setattr(upserts_sql, where, changed)
         return
     for statements in (sql, figures_sql):
         if hasattr(statements, where):
@@ -228,4 +236,4 @@ async def test_another_agent_of_the_old_name_waits_for_a_rename(
 
 
 def test_every_entity_has_an_upsert_to_mutate() -> None:
-    assert sql.UPSERT.keys() == set(Entity)
+    assert upserts_sql.UPSERT.keys() == set(Entity)
