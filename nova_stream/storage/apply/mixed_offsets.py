@@ -46,7 +46,7 @@ class Places:
     ) -> None:
         self._connection = connection
         self._entity = entity
-        self._kept = kept
+        self._rows = len(kept)
         # A change that states its version may stand anywhere.
         self._changes = [change for change in kept.values() if not change.stated]
         chunks = [a for a in admitted if a.kind is VersionKind.OFFSET and not a.noted]
@@ -57,7 +57,7 @@ class Places:
 
     async def look_before(self) -> None:
         """Before the upsert, where that cannot tell."""
-        if len(self._changes) < len(self._kept):
+        if len(self._changes) < self._rows:
             await self._look()
             self._chunk = None
 
@@ -67,7 +67,7 @@ class Places:
             return
         if written is None:
             self._mark()
-        elif written < len(self._kept):
+        elif written < self._rows:
             await self._look()
 
     async def _look(self) -> None:
@@ -93,7 +93,9 @@ async def note(connection: Connection, topics: Collection[str]) -> None:
 
 
 def _are_mixed(admitted: Sequence[AdmittedChunk], kept: Mapping[str, Change]) -> bool:
-    return len(admitted) > 1 and any(
+    if sum(len({change.id for change in a.changes}) for a in admitted) == len(kept):
+        return False  # no document has changes of two partitions
+    return any(
         change.partition != kept[change.id].partition
         for a in admitted
         for change in a.changes
