@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
@@ -17,7 +18,13 @@ from nova_stream.api.auth.tokens import Tokens, secret_of
 from nova_stream.api.budget.budget import CALLER, KB, too_large
 from nova_stream.api.head import BODILESS, METHODS, asked_method
 from nova_stream.api.metrics import ApiMetrics
-from nova_stream.api.problems import ProblemError, problem_of, problem_response, without_frames
+from nova_stream.api.problems import (
+    ProblemError,
+    problem_of,
+    problem_response,
+    stopping,
+    without_frames,
+)
 from nova_stream.errors import PositionNotReachedError
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -59,6 +66,12 @@ class RequestMiddleware:
             await self._app(scope, receive, noting)
         except ClientDisconnect:
             status = 0  # nobody is there to be answered
+        except asyncio.CancelledError:
+            # Nothing but the server's end cancels a request, once its time is up. Of an answer that
+            # has begun the server cuts the connection.
+            if not status:
+                end = stopping(in_doubt=scope["method"] not in BODILESS)
+                await problem_response(problem_of(end))(scope, receive, noting)
         except Exception as error:
             answer = problem_response(problem_of(error))
             if status:  # too late for another answer: the server cuts the connection

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Literal
 
 from nova_stream.api.database import Database
+from nova_stream.api.problems import stopping
 from nova_stream.errors import (
     KafkaUnavailableError,
     PositionNotReachedError,
@@ -148,7 +149,7 @@ class PositionWatch:
         self._ended = True
         for waiter in self._waiting:
             if waiter.turn is not None and not waiter.turn.done():
-                waiter.turn.set_result(_stopping())
+                waiter.turn.set_result(stopping())
 
     async def close(self) -> None:
         """Look no more."""
@@ -176,7 +177,7 @@ class PositionWatch:
     async def _turn(self, waiter: _Waiter) -> ReachedPositions:
         """The look that has something for this waiter."""
         if self._ended:
-            raise _stopping()
+            raise stopping()
         waiter.turn = asyncio.get_running_loop().create_future()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._run())
@@ -267,10 +268,6 @@ def _not_there(what: str) -> RejectedError:
     return RejectedError(
         "bad_token", f"this position token cannot be reached: {what}; give one of this stream"
     )
-
-
-def _stopping() -> TryAgainError:
-    return TryAgainError("stopping", "The server is stopping; try again.", retry_after=5)
 
 
 def _too_many(whose: str, *, own_share: bool = False) -> TryAgainError:

@@ -120,6 +120,12 @@ def problem_response(error: ProblemError) -> Response:
     )
 
 
+def stopping(*, in_doubt: bool = False) -> TryAgainError:
+    """The server stops; ``in_doubt``: in the middle of what may change something."""
+    told = "look whether this was done before you try again" if in_doubt else "try again"
+    return TryAgainError("stopping", f"The server is stopping; {told}.", retry_after=5)
+
+
 def problem_of(error: Exception) -> ProblemError:
     """The problem that an exception is to the caller; what nobody expected is logged as an error
     and told as 500 without its text.

@@ -37,7 +37,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def upsert(tx: Transaction, *arguments: Any, entity: Entity) -> list[Row]:
-    changed, elsewhere = [], False
+    changed = []
     for row in _given(entity, arguments):
         if UNSTORABLE in (row["doc"] or ""):
             raise asyncpg.NumericValueOutOfRangeError("out of range")
@@ -46,19 +46,6 @@ async def upsert(tx: Transaction, *arguments: Any, entity: Entity) -> list[Row]:
         if old is None or newer > (old["version"], old["minor"]):
             tx.put(entity, row["id"], row)
             changed.append((old, row))
-            elsewhere |= old is not None and _was_elsewhere(old, row)
-    moved = await _move(tx, entity, arguments, changed)
-    written = None if elsewhere else len(changed)
-    # Where nothing moved it is told all the same, in a row of nulls.
-    return [{"written": written, **row} for row in moved or [{"partition": None, "id": None}]]
-
-
-async def _move(
-    tx: Transaction,
-    entity: Entity,
-    arguments: Sequence[Any],
-    changed: list[tuple[Row | None, Row]],
-) -> list[Row]:
     topic = arguments[len(COLUMNS[entity]) + 8 + (entity is Entity.TASKS) :][:1]
     match entity:
         case Entity.TASKS | Entity.EXECUTIONS:
@@ -74,29 +61,16 @@ async def _move(
             return []
 
 
-async def elsewhere(
-    tx: Transaction,
-    ids: Sequence[str],
-    partitions: Sequence[int],
-    versions: Sequence[int],
-    offsets: Sequence[int],
-    *,
-    entity: Entity,
-) -> list[Row]:
+async def elsewhere(tx: Transaction, *columns: Any, entity: Entity) -> list[Row]:
+    """Of ids, partitions, versions and offsets."""
     found = False
-    for id_, partition, version, place in zip(ids, partitions, versions, offsets, strict=True):
+    for id_, partition, version, place in zip(*map(_array, columns), strict=True):
         row = tx.get(entity, id_)
-        if row is not None:
-            now = {"partition": partition, "version": version, "offset": place}
-            found |= _was_elsewhere(row, now)
+        if row is None or row["version"] == 0:
+            continue
+        if row["partition"] != partition or row["offset"] > place:
+            found |= row["version"] >> GENERATION_BITS == version >> GENERATION_BITS
     return [{"exists": found}]
-
-
-def _was_elsewhere(old: Row, now: Row) -> bool:
-    if old["partition"] == now["partition"] and old["offset"] <= now["offset"]:
-        return False
-    same = old["version"] >> GENERATION_BITS == now["version"] >> GENERATION_BITS
-    return bool(old["version"] > 0 and same)
 
 
 def _given(entity: Entity, arguments: Sequence[Any]) -> Iterable[Row]:

@@ -13,6 +13,7 @@ from nova_stream.api.database import Database
 from nova_stream.api.live.event_log import EventFilter, EventLog
 from nova_stream.api.live.events import AgentGone, StreamState
 from nova_stream.api.metrics import ApiMetrics
+from nova_stream.api.problems import stopping
 from nova_stream.errors import TryAgainError
 from nova_stream.storage.faults import is_away, name_of, state_of
 from nova_stream.storage.stats import changes
@@ -192,7 +193,7 @@ class Broadcaster:
         all are ``caller``'s.
         """
         if self._ended:
-            raise TryAgainError("stopping", "The server is stopping; try again.", retry_after=5)
+            raise stopping()
         if len(self._clients) >= self._limit:
             raise TryAgainError(
                 "too-many-streams",

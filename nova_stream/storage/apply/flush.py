@@ -113,7 +113,7 @@ class Flush:
                     moved = await truncations.empty(
                         self._connection, entity, truncation, topic, ids
                     )
-                    self._note_moves(entity, _moved(entity, moved), {})
+                    self._note_moves(entity, moved, {})
                     self._emptied[key] = ids[-1]
                 rows -= len(ids)
                 if rows <= 0:
@@ -128,9 +128,8 @@ class Flush:
         kept = await self._kept(entity, admitted, passed)
         if not kept:
             return
+        await mixed_offsets.find(self._connection, entity, admitted, kept)
         changes = [kept[id_] for id_ in sorted(kept)]
-        places = mixed_offsets.Places(self._connection, entity, admitted, kept)
-        await places.look_before()
         by_lsn = admitted[0].kind is VersionKind.LSN
         upsert = (upserts_sql.UPSERT_BY_LSN if by_lsn else upserts_sql.UPSERT)[entity]
         columns = _columns(entity, changes, by_lsn=by_lsn)
@@ -142,11 +141,12 @@ class Flush:
                 rows = await self._connection.fetch(upsert, *columns, topic, steps)
             case Entity.EXECUTIONS | Entity.BUILDS:
                 rows = await self._connection.fetch(upsert, *columns, topic)
-            case _:
+            case Entity.AGENTS:
                 rows = await self._connection.fetch(upsert, *columns)
-        await places.look_after(rows[0]["written"])
-        by_partition = {a.chunk.partition: a.applied for a in admitted}
-        self._note_moves(entity, _moved(entity, rows), by_partition)
+            case _:
+                await self._connection.execute(upsert, *columns)
+                return
+        self._note_moves(entity, rows, {a.chunk.partition: a.applied for a in admitted})
 
     def _note_moves(
         self, entity: Entity, rows: list[asyncpg.Record], by_partition: dict[int, AppliedChunk]
@@ -272,18 +272,6 @@ def _columns(entity: Entity, changes: list[Change], *, by_lsn: bool) -> list[str
     if by_lsn:
         columns.append([c.rank_generation for c in changes])
     return [_lines([c.doc for c in changes]), *map(FlatArray, columns)]
-
-
-def _moved(entity: Entity, rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
-    """The rows of an upsert, but for the one that says that nothing moved."""
-    match entity:
-        case Entity.TASKS | Entity.EXECUTIONS | Entity.BUILDS:
-            column = "partition"
-        case Entity.AGENTS:
-            column = "id"
-        case _:
-            return []
-    return [] if rows[0][column] is None else rows
 
 
 def _touched(executions: list[asyncpg.Record]) -> dict[str, datetime]:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from nova_stream.events.change import Change, Entity, VersionKind
 from nova_stream.events.versions import GENERATION_BITS
 from nova_stream.storage.apply.admission import AdmittedChunk
+from nova_stream.storage.apply.flat_array import FlatArray
 from nova_stream.storage.apply.sql import TABLES
 from nova_stream.storage.database import Connection
 
@@ -32,58 +33,28 @@ SELECT EXISTS (
 NOTE = "UPDATE stream_topics SET enlarged_at = coalesce(enlarged_at, now()) WHERE topic = $1"
 
 
-class Places:
-    """Looks whether changes that are to be applied are of entities of other partitions, where that
+async def find(
+    connection: Connection,
+    entity: Entity,
+    admitted: Sequence[AdmittedChunk],
+    kept: Mapping[str, Change],
+) -> None:
+    """Look whether changes that are to be applied are of entities of other partitions, where that
     is not noted of their topic yet; one chunk is marked ``mixed`` then, so that it is told once.
     """
-
-    def __init__(
-        self,
-        connection: Connection,
-        entity: Entity,
-        admitted: Sequence[AdmittedChunk],
-        kept: Mapping[str, Change],
-    ) -> None:
-        self._connection = connection
-        self._entity = entity
-        self._rows = len(kept)
-        # A change that states its version may stand anywhere.
-        self._changes = [change for change in kept.values() if not change.stated]
-        chunks = [a for a in admitted if a.kind is VersionKind.OFFSET and not a.noted]
-        #: The chunk to be marked, as long as that is open.
-        self._chunk = chunks[-1] if chunks else None
-        if chunks and _are_mixed(admitted, kept):
-            self._mark()
-
-    async def look_before(self) -> None:
-        """Before the upsert, where that cannot tell."""
-        if len(self._changes) < self._rows:
-            await self._look()
-            self._chunk = None
-
-    async def look_after(self, written: int | None) -> None:
-        """After it, with what it tells: only rows that it left alone have to be looked at."""
-        if self._chunk is None:
-            return
-        if written is None:
-            self._mark()
-        elif written < self._rows:
-            await self._look()
-
-    async def _look(self) -> None:
-        if self._chunk is not None and await self._connection.fetchval(
-            ELSEWHERE[self._entity],
-            [change.id for change in self._changes],
-            [change.partition for change in self._changes],
-            [change.number for change in self._changes],
-            [change.offset for change in self._changes],
-        ):
-            self._mark()
-
-    def _mark(self) -> None:
-        assert self._chunk is not None
-        self._chunk.applied.mixed = True
-        self._chunk = None
+    chunks = [a for a in admitted if a.kind is VersionKind.OFFSET and not a.noted]
+    if not chunks:
+        return
+    # A change that states its version may stand anywhere.
+    changes = [change for change in kept.values() if not change.stated]
+    if _are_mixed(admitted, kept) or await connection.fetchval(
+        ELSEWHERE[entity],
+        FlatArray([change.id for change in changes]),
+        FlatArray([change.partition for change in changes]),
+        FlatArray([change.number for change in changes]),
+        FlatArray([change.offset for change in changes]),
+    ):
+        chunks[-1].applied.mixed = True
 
 
 async def note(connection: Connection, topics: Collection[str]) -> None:

@@ -129,30 +129,12 @@ def _add(figures: tuple[str, ...]) -> str:
     return ", ".join(f"{f} = p.{f} + excluded.{f}" for f in figures)
 
 
-#: Whether a row was written in another partition before, or further ahead, in this life of the
-#: topic. What a repair made anew has version 0 and stands where its key says.
-_ELSEWHERE = f"""((old.src_partition <> new.src_partition OR old.src_offset > new.src_offset)
-        AND old.version > 0
-        AND old.version >> {GENERATION_BITS} = new.version >> {GENERATION_BITS}) AS elsewhere"""
-
-
-def _told(steps: str, moved: str) -> str:
-    """What ``moved`` gives, or one row of nulls; each row says first how many rows ``up`` of
-    ``steps`` has, null where one of them was ``elsewhere`` before.
-    """
-    return f"""
-{steps}, told AS (
-    SELECT CASE WHEN bool_or(elsewhere) THEN NULL ELSE count(*) END AS written FROM up
-)
-SELECT told.written, moved.* FROM told LEFT JOIN {moved} AS moved ON true"""
-
-
 def _tasks(changed: str, topic: str) -> str:
     """Sums up what ``changed`` moves; ``topic`` is the parameter that names it."""
-    steps = f"""
+    return f"""
 WITH up AS ({changed}
     RETURNING new.src_partition AS p, old.agent AS old_agent, old.status AS old_status,
-        new.agent AS new_agent, new.status AS new_status, {_ELSEWHERE}
+        new.agent AS new_agent, new.status AS new_status
 ), pairs AS (
     SELECT p, old_agent, old_status, new_agent, new_status, count(*) AS n FROM up
     GROUP BY p, old_agent, old_status, new_agent, new_status
@@ -161,32 +143,30 @@ WITH up AS ({changed}
     WHERE new_agent IS NOT NULL
     UNION ALL
     SELECT p, old_agent, old_status, -n FROM pairs WHERE old_agent IS NOT NULL
-), added AS (
-    INSERT INTO agent_stats_partials AS p
-        (topic, partition, agent, total_tasks, completed_tasks, failed_tasks, running_tasks,
-         active_tasks)
-    SELECT {topic}, p, agent, sum(w),
-        coalesce(sum(w) FILTER (WHERE status = 'done'), 0),
-        coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
-        coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
-        coalesce(sum(w) FILTER (WHERE status IN ('pending', 'ready', 'running')), 0)
-    FROM moves GROUP BY p, agent ORDER BY agent, p
-    ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(NAME_FIGURES)}
-    RETURNING partition, agent, {as_given(NAME_FIGURES)},
-        {", ".join(f"new.{f} - coalesce(old.{f}, 0) AS added_{f}" for f in ADDED_BY_TASKS)}
-)"""
-    return _told(steps, "added")
+)
+INSERT INTO agent_stats_partials AS p
+    (topic, partition, agent, total_tasks, completed_tasks, failed_tasks, running_tasks,
+     active_tasks)
+SELECT {topic}, p, agent, sum(w),
+    coalesce(sum(w) FILTER (WHERE status = 'done'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
+    coalesce(sum(w) FILTER (WHERE status IN ('pending', 'ready', 'running')), 0)
+FROM moves GROUP BY p, agent ORDER BY agent, p
+ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(NAME_FIGURES)}
+RETURNING partition, agent, {as_given(NAME_FIGURES)},
+    {", ".join(f"new.{f} - coalesce(old.{f}, 0) AS added_{f}" for f in ADDED_BY_TASKS)}"""
 
 
 def _executions(changed: str, topic: str) -> str:
     """As ``_tasks``; ``touched`` is the first time from which an agent's executions differ, and
     ``newest`` the last of those that are its own now, as text (-infinity: there is none).
     """
-    steps = f"""
+    return f"""
 WITH up AS ({changed}
     RETURNING new.src_partition AS p, old.agent AS old_agent, old.duration AS old_duration,
         old.timestamp AS old_at, new.agent AS new_agent, new.duration AS new_duration,
-        new.timestamp AS new_at, {_ELSEWHERE}
+        new.timestamp AS new_at
 ), moves AS (
     SELECT p, new_agent AS agent, new_duration AS d, new_at AS at, 1 AS w
     FROM up WHERE new_agent IS NOT NULL
@@ -202,47 +182,41 @@ WITH up AS ({changed}
     SELECT {topic}, p, agent, executions, duration_sum FROM sums ORDER BY agent, p
     ON CONFLICT (agent, topic, partition) DO UPDATE SET {_add(NAME_FIGURES)}
     RETURNING partition, agent, {as_given(NAME_FIGURES)}
-), moved AS (
-    SELECT added.*, sums.executions AS added_executions,
-        sums.duration_sum::text AS added_duration_sum, sums.touched, sums.newest::text AS newest
-    FROM added
-    JOIN sums ON sums.p = added.partition AND sums.agent = added.agent
-)"""
-    return _told(steps, "moved")
+)
+SELECT added.*, sums.executions AS added_executions, sums.duration_sum::text AS added_duration_sum,
+    sums.touched, sums.newest::text AS newest
+FROM added
+JOIN sums ON sums.p = added.partition AND sums.agent = added.agent"""
 
 
 def _builds(changed: str, topic: str) -> str:
     duration = "extract(epoch FROM {0}.completed_at - {0}.started_at) * 1000"
     timed = "CASE WHEN {0}.status = 'completed' THEN " + duration + " END"
-    steps = f"""
+    return f"""
 WITH up AS ({changed}
     RETURNING new.src_partition AS p,
         old.status AS old_status, {timed.format("old")} AS old_ms,
-        new.status AS new_status, {timed.format("new")} AS new_ms, {_ELSEWHERE}
+        new.status AS new_status, {timed.format("new")} AS new_ms
 ), moves AS (
     SELECT p, new_status AS status, new_ms AS ms, 1 AS w FROM up WHERE new_status IS NOT NULL
     UNION ALL
     SELECT p, old_status, old_ms, -1 FROM up WHERE old_status IS NOT NULL
-), added AS (
-    INSERT INTO build_stats_partials AS p
-        (topic, partition, total_builds, completed_builds, failed_builds, running_builds,
-         timed_builds, duration_sum_ms)
-    SELECT {topic}, p, sum(w),
-        coalesce(sum(w) FILTER (WHERE status = 'completed'), 0),
-        coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
-        coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
-        coalesce(sum(w) FILTER (WHERE ms IS NOT NULL), 0), coalesce(sum(w * ms), 0)
-    FROM moves GROUP BY p ORDER BY p
-    ON CONFLICT (topic, partition) DO UPDATE SET {_add(BUILD_FIGURES)}
-    RETURNING partition, {as_given(BUILD_FIGURES)}
-)"""
-    return _told(steps, "added")
+)
+INSERT INTO build_stats_partials AS p
+    (topic, partition, total_builds, completed_builds, failed_builds, running_builds,
+     timed_builds, duration_sum_ms)
+SELECT {topic}, p, sum(w),
+    coalesce(sum(w) FILTER (WHERE status = 'completed'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'failed'), 0),
+    coalesce(sum(w) FILTER (WHERE status = 'running'), 0),
+    coalesce(sum(w) FILTER (WHERE ms IS NOT NULL), 0), coalesce(sum(w * ms), 0)
+FROM moves GROUP BY p ORDER BY p
+ON CONFLICT (topic, partition) DO UPDATE SET {_add(BUILD_FIGURES)}
+RETURNING partition, {as_given(BUILD_FIGURES)}"""
 
 
 def with_moves(entity: Entity, changed: str, topic: str) -> str:
-    """``changed``, which writes rows of the entity, with what follows from it for the figures, and
-    what ``_told`` says of the rows.
-    """
+    """``changed``, which writes rows of the entity, with what follows from it for the figures."""
     match entity:
         case Entity.TASKS:
             return _tasks(changed, topic)
@@ -251,10 +225,9 @@ def with_moves(entity: Entity, changed: str, topic: str) -> str:
         case Entity.BUILDS:
             return _builds(changed, topic)
         case Entity.AGENTS:
-            given = "new.id AS id, old.name AS old_name, new.name AS new_name"
-            return _told(f"WITH up AS ({changed}\nRETURNING {given}, {_ELSEWHERE})", "up")
+            return f"{changed}\nRETURNING new.id AS id, old.name AS old_name, new.name AS new_name"
         case _:
-            return _told(f"WITH up AS ({changed}\nRETURNING {_ELSEWHERE})", "(SELECT WHERE false)")
+            return changed
 
 
 def _upserts(*, by_lsn: bool) -> dict[Entity, str]:
@@ -270,9 +243,9 @@ def _upserts(*, by_lsn: bool) -> dict[Entity, str]:
 #: ``Change`` in the order id, number, minor, changed_ms, deleted, partition, offset, typed columns;
 #: of tasks since when they have their status; then, where figures are kept, the topic; then of
 #: tasks ``finishes.steps``. An array may be empty where all values are 0 (minor), false (deleted)
-#: or changed_ms (since). Rows that an older or equal version would change are left alone. Gives
-#: what was moved, and with it what ``_told`` says. (Arrays side by side in a list of columns are
-#: read as they come; in FROM each would be stored first.)
+#: or changed_ms (since). Rows that an older or equal version would change are left alone and
+#: not returned. (Arrays side by side in a list of columns are read as they come; in FROM each would
+#: be stored first.)
 UPSERT: dict[Entity, str] = _upserts(by_lsn=False)
 #: The same where versions are lsns: the offset is the place, and the sources' generations follow
 #: the typed columns.

@@ -23,7 +23,7 @@ from nova_stream.api.app import create_app
 from nova_stream.api.server import serve
 from nova_stream.errors import NovaStreamError, SettingsError, UsageError
 from nova_stream.settings import Settings, load_settings
-from nova_stream.storage.database import connect
+from nova_stream.storage.database import Connection, connect
 
 from .conftest import connected
 
@@ -73,6 +73,12 @@ def status(url: str) -> int:
         return int(error.code)
 
 
+async def until_it_waits_for_a_lock(connection: Connection) -> None:
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    while await connection.fetchval(waiting) is None:  # noqa: ASYNC110 - SQL tells
+        await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_starts_without_postgres_and_ends_well(tmp_path: Path, number: signal.Signals) -> None:
     with serving(NOWHERE, tmp_path) as (process, address):
@@ -102,6 +108,29 @@ def test_one_that_waits_for_a_token_does_not_hold_up_the_end(
             assert waiting.recv(4096).startswith(b"HTTP/1.1 503 ")
             assert process.wait(timeout=10) == 0
             assert time.monotonic() - started < 5
+
+
+async def test_what_postgres_has_not_answered_at_the_end_is_told_so_without_a_traceback(
+    nova_settings: Settings, tmp_path: Path
+) -> None:
+    with serving(nova_settings.database_url.get_secret_value(), tmp_path) as (process, address):
+        held = await connect(nova_settings, "test")
+        await held.execute("BEGIN; LOCK TABLE agent_stats_cache")
+        host, _, port = address.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /api/v1/agents/stats HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await until_it_waits_for_a_lock(held)
+        process.send_signal(signal.SIGTERM)
+        answer = await reader.read()
+        writer.close()
+        code = await asyncio.to_thread(process.wait, 10)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        await held.close()
+    assert code == 0
+    assert "Traceback" not in said
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"urn:nova-stream:stopping" in answer
 
 
 def test_a_port_that_is_taken() -> None:
