@@ -276,9 +276,13 @@ def letter_of(chunk: Chunk, change: Change, reason: str, message: str) -> Failed
     return dead_letter(chunk.topic, chunk.partition, chunk.generation, record, reason, message)
 
 
-def entities(admitted: list[AdmittedChunk]) -> dict[Entity, list[AdmittedChunk]]:
-    """What was admitted, by entity, in the order in which rows are written."""
-    return {entity: [a for a in admitted if a.chunk.entity is entity] for entity in Entity}
+def by_topic(admitted: list[AdmittedChunk]) -> list[list[AdmittedChunk]]:
+    """What was admitted, a topic after the other, in the order in which rows are written."""
+    order = list(Entity)
+    topics: dict[tuple[int, str], list[AdmittedChunk]] = defaultdict(list)
+    for a in admitted:
+        topics[order.index(a.chunk.entity), a.chunk.topic].append(a)
+    return [topics[key] for key in sorted(topics)]
 
 
 def _with_deletions(

@@ -30,7 +30,7 @@ from nova_stream.storage.apply.admission import (
     AdmittedChunk,
     AppliedChunk,
     Partial,
-    entities,
+    by_topic,
 )
 from nova_stream.storage.apply.chunk import Chunk
 from nova_stream.storage.apply.flat_array import FlatArray
@@ -89,8 +89,8 @@ class Flush:
             admitted = await Admission(connection, self._chunks, self._expected).admit()
             whole = await self._truncate([a for a in admitted if a.truncations])
             if whole:
-                for entity, some in entities(admitted).items():
-                    await self._apply(entity, some)
+                for some in by_topic(admitted):
+                    await self._apply(some)
             await self._end(*[await self._finish(admitted)] if whole else ())
         except BaseException:
             # On a connection that broke it fails, which must not hide a cancellation.
@@ -121,8 +121,9 @@ class Flush:
                     return False
         return True
 
-    async def _apply(self, entity: Entity, admitted: list[AdmittedChunk]) -> None:
-        # One statement a topic: an entity has one topic, unless the setting was changed.
+    async def _apply(self, admitted: list[AdmittedChunk]) -> None:
+        """Write what chunks of one topic change."""
+        entity, topic = admitted[0].chunk.entity, admitted[0].chunk.topic
         await deletions.place(self._connection, entity, admitted)
         passed: list[Change] = []
         kept = await self._kept(entity, admitted, passed)
@@ -133,7 +134,6 @@ class Flush:
         by_lsn = admitted[0].kind is VersionKind.LSN
         upsert = (upserts_sql.UPSERT_BY_LSN if by_lsn else upserts_sql.UPSERT)[entity]
         columns = _columns(entity, changes, by_lsn=by_lsn)
-        topic = admitted[0].chunk.topic
         match entity:
             case Entity.TASKS:
                 since, steps = finishes.steps(passed, kept)
@@ -174,7 +174,7 @@ class Flush:
         """The newest change of each document, completed; what cannot be counted becomes a dead
         letter. ``passed`` gets the older ones, as ``newest`` gives them.
         """
-        by_lsn = bool(admitted) and admitted[0].kind is VersionKind.LSN
+        by_lsn = admitted[0].kind is VersionKind.LSN
         while True:
             everything = [change for a in admitted for change in a.changes]
             passed.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -207,6 +209,38 @@ async def test_a_row_says_where_it_comes_from(desk: Desk) -> None:
     await desk.put(TASKS, task("t0"), task("t1"), partition=1)
     row = await desk.row(TASKS, "t1")
     assert (row["src_partition"], row["src_offset"]) == (1, 1)
+
+
+async def test_the_newest_of_a_flush_may_be_of_any_partition(desk: Desk) -> None:
+    def ran(id_: str, day: int, seq: int) -> bytes:
+        at = f"2026-02-{day}T00:00:00Z"
+        return value_of({"id": id_, "agent": "MARS", "timestamp": at}, seq=seq)
+
+    await desk.put(Entity.AGENTS, value_of({"id": "a", "name": "MARS"}, seq=1))
+    await desk.put(Entity.EXECUTIONS, ran("x", 10, 1))
+    for first, second in ((20, 22), (26, 24)):
+        starts = [len(desk.logs[Entity.EXECUTIONS, partition]) for partition in (0, 1)]
+        desk.add(Entity.EXECUTIONS, ran(f"y{first}", first, 2))
+        desk.add(Entity.EXECUTIONS, ran(f"z{first}", second, 3), partition=1)
+        chunks = [desk.chunk(Entity.EXECUTIONS, s, partition=p) for p, s in enumerate(starts)]
+        await desk.flush(*chunks)
+        assert (await desk.cached("MARS"))["last_active"].day == max(first, second)
+
+
+async def test_two_topics_of_an_entity_in_one_flush_are_kept_apart(desk: Desk) -> None:
+    unknown = value_of(
+        {"id": "x", "agent": "MARS", "status": "__debezium_unavailable_value"}, seq=2
+    )
+    desk.add(TASKS, task("t", 1), unknown)
+    first = desk.chunk(TASKS)
+    desk.settings = desk.settings.model_copy(update={"topic_tasks": "~another"})
+    desk.logs.clear()
+    desk.add(TASKS, task("t", 2, agent="VENUS"), unknown)
+    found = await asyncio.wait_for(desk.flush(first, desk.chunk(TASKS)), 20)
+    assert [(applied.changes, applied.dead) for applied in found] == [(1, 1), (1, 1)]
+    totals = {row["agent"]: row["total_tasks"] for a in found for row in a.partials.values()}
+    assert totals == {"MARS": -1, "VENUS": 1}
+    assert (await desk.row(TASKS, "t"))["agent"] == "VENUS"
 
 
 def remember(desk: Desk, applied: AppliedChunk) -> None:

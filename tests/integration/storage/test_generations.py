@@ -307,7 +307,7 @@ async def test_deletions_of_what_nobody_knows_mix_offsets_too(
 
 async def test_of_changes_that_state_their_versions_and_others_the_others_count(desk: Desk) -> None:
     await desk.put(TASKS, b"{", task("t", None), task("u", None))
-    kept = [("nova_version", b"offset:2")]
+    kept = [("nova_version", b"offset:3")]
     desk.add(TASKS, task("u", None), partition=1, headers=kept)
     desk.add(TASKS, task("v", None), partition=1)
     (applied,) = await desk.flush(desk.chunk(TASKS, partition=1))
@@ -316,6 +316,22 @@ async def test_of_changes_that_state_their_versions_and_others_the_others_count(
     desk.add(TASKS, task("t", None), partition=2)
     (applied,) = await desk.flush(desk.chunk(TASKS, partition=2))
     assert applied.mixed
+
+
+async def test_a_row_that_a_repair_made_anew_stands_anywhere(desk: Desk) -> None:
+    await desk.put(TASKS, b"{", task("t", None))
+    await desk.connection.execute("UPDATE tasks SET version = 0")
+    assert not (await desk.put(TASKS, b"{", task("t", None), partition=1)).mixed
+
+
+async def test_a_row_of_an_older_version_that_stood_further_ahead_is_of_another_topic(
+    desk: Desk,
+) -> None:
+    await desk.put(TASKS, *[b"{"] * 9)
+    await desk.put(TASKS, task("t", None), headers=[("nova_version", b"offset:1")])
+    desk.settings = desk.settings.model_copy(update={"topic_tasks": "elsewhere"})
+    desk.logs.clear()
+    assert (await desk.put(TASKS, b"{", b"{", task("t", None))).mixed
 
 
 @pytest.mark.parametrize("kind", [{"seq": 2}, {"lsn": 2}], ids=["seq", "lsn"])

@@ -74,6 +74,9 @@ MUTATIONS = {
     "the newest of a flush is the newest of all": Mutation(
         "ADD_TO_AGENTS", "n.newest >= c.last_active", "n.newest > '-infinity'"
     ),
+    "an execution that has moved away is the newest": Mutation(
+        "UPSERT", "max(at) FILTER (WHERE w > 0)", "max(at)"
+    ),
     "what was the newest is known": Mutation("ADD_TO_AGENTS", "WHEN n.by_executions", "WHEN false"),
     "gaps are admitted": Mutation("_check", "if position < chunk.start:", "if False:"),
     "old generations are admitted": Mutation(
