@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import time
 from collections.abc import Awaitable, Callable
@@ -62,8 +63,12 @@ class Flusher:
         limit: int,
         spans: FlushSpans | None = None,
         recent: Recent | None = None,
+        *,
+        connect_ahead: bool = False,
     ) -> None:
+        """``connect_ahead``: connections are there when the first chunk comes."""
         self._connect = connect
+        self._connect_ahead = connect_ahead
         self._spans = spans
         self._recent = recent or Recent()
         self._expected = expected
@@ -97,6 +102,10 @@ class Flusher:
 
     async def _serve(self, lane: KeptConnection) -> None:
         try:
+            if self._connect_ahead:
+                # What fails now is told when the first chunk comes.
+                with contextlib.suppress(Exception):
+                    await lane.connected()
             while True:
                 if self._records_waiting() < _NEXT_LANE_FROM:
                     # The partitions that were just flushed hand over what came meanwhile, so that

@@ -35,10 +35,20 @@ async def commit(connection: Connection, *steps: Sequence[Part]) -> None:
     texts = []
     for parts in steps:
         name = await _prepared(connection, joined(tuple(text for text, *_ in parts)))
-        values = ", ".join(array_literal(each) for part in parts for each in part[1:])
-        texts.append(f"EXECUTE {name}({values})" if values else f"EXECUTE {name}")
+        values = [array_literal(each) for part in parts for each in part[1:]]
+        texts.append(_execute(name, values))
     # Only texts without parameters can be sent several at once.
     await connection.execute("; ".join([*texts, COMMIT]))
+
+
+async def plan(connection: Connection, statements: tuple[str, ...]) -> None:
+    """Prepare and plan what ``commit`` sends as a step of these statements, without executing it.
+
+    Each parameter must be an array. Raises what asyncpg raises.
+    """
+    statement = joined(statements)
+    name = await _prepared(connection, statement)
+    await connection.execute("EXPLAIN " + _execute(name, ["'{}'"] * _parameters(statement)))
 
 
 async def _prepared(connection: Connection, statement: str) -> str:
@@ -88,12 +98,19 @@ def joined(statements: tuple[str, ...]) -> str:
     texts: list[str] = []
     before = 0
     for statement in statements:
-        used = max(map(int, _PARAMETER.findall(statement)), default=0)
         shift = before
         texts.append(_PARAMETER.sub(lambda found: f"${int(found[1]) + shift}", statement))  # noqa: B023 - called at once
-        before += used
+        before += _parameters(statement)
     *first, last = texts
     if not first:
         return last
     named = ", ".join(f"part_{n} AS ({text})" for n, text in enumerate(first))
     return f"WITH {named} {last}"
+
+
+def _execute(name: str, values: Sequence[str]) -> str:
+    return f"EXECUTE {name}({', '.join(values)})" if values else f"EXECUTE {name}"
+
+
+def _parameters(statement: str) -> int:
+    return max(map(int, _PARAMETER.findall(statement)), default=0)

@@ -105,7 +105,7 @@ def _upsert(entity: Entity, *, by_lsn: bool = False) -> str:
     sets = [f"{c} = excluded.{c}" for c in (*_MARKERS, "doc", *columns)]
     if entity is Entity.TASKS:
         given["since"] = "timestamptz"
-        steps = f"${_parameter(entity, by_lsn=by_lsn) + 1}"
+        steps = f"${topic_parameter(entity, by_lsn=by_lsn) + 1}"
         for status, column in FINISHED_AT.items():
             columns[column] = f"CASE WHEN status = '{status}' THEN coalesce(since, changed_at) END"
             sets.append(_finished_at(column, steps, newer("s")))
@@ -120,8 +120,8 @@ ON CONFLICT (id) DO UPDATE SET {", ".join(sets)}
 WHERE {newer("excluded")}"""
 
 
-def _parameter(entity: Entity, *, by_lsn: bool = False) -> int:
-    """The number of the parameter behind the documents and the arrays."""
+def topic_parameter(entity: Entity, *, by_lsn: bool = False) -> int:
+    """The number of the parameter behind the documents and the arrays, where there is a topic."""
     return len(_GIVEN) + len(COLUMNS[entity]) + by_lsn + (entity is Entity.TASKS) + 2
 
 
@@ -233,7 +233,7 @@ def with_moves(entity: Entity, changed: str, topic: str) -> str:
 def _upserts(*, by_lsn: bool) -> dict[Entity, str]:
     return {
         entity: with_moves(
-            entity, _upsert(entity, by_lsn=by_lsn), f"${_parameter(entity, by_lsn=by_lsn)}"
+            entity, _upsert(entity, by_lsn=by_lsn), f"${topic_parameter(entity, by_lsn=by_lsn)}"
         )
         for entity in Entity
     }
