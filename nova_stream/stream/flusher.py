@@ -64,11 +64,11 @@ class Flusher:
         spans: FlushSpans | None = None,
         recent: Recent | None = None,
         *,
-        connect_ahead: bool = False,
+        make_ready: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
-        """``connect_ahead``: connections are there when the first chunk comes."""
+        """``make_ready`` is done with each connection before the first chunk comes."""
         self._connect = connect
-        self._connect_ahead = connect_ahead
+        self._make_ready = make_ready
         self._spans = spans
         self._recent = recent or Recent()
         self._expected = expected
@@ -102,10 +102,10 @@ class Flusher:
 
     async def _serve(self, lane: KeptConnection) -> None:
         try:
-            if self._connect_ahead:
+            if self._make_ready is not None:
                 # What fails now is told when the first chunk comes.
                 with contextlib.suppress(Exception):
-                    await lane.connected()
+                    await self._make_ready(await lane.connected())
             while True:
                 if self._records_waiting() < _NEXT_LANE_FROM:
                     # The partitions that were just flushed hand over what came meanwhile, so that

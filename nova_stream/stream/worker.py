@@ -7,7 +7,6 @@ import contextlib
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from enum import Enum
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import faust
@@ -23,7 +22,7 @@ from nova_stream.settings import Settings
 from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.positions import Position
 from nova_stream.storage.apply.ready import make_ready
-from nova_stream.storage.database import Connection, check_schema, connect
+from nova_stream.storage.database import check_schema, connect
 from nova_stream.storage.faults import is_away, name_of
 from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.stream import app as wiring
@@ -187,14 +186,14 @@ class Worker:
         tables = PartialTables(wiring.add_tables(app, partitions, settings))
         tracer = tracer_of(settings)
         flusher = Flusher(
-            partial(_connect_to_flush, settings),
+            lambda: connect(settings, "flush", flush=True, timeout=5.0),
             tables.expected,
             self._metrics,
             system_clock,
             settings.flush_records,
             FlushSpans(tracer) if tracer is not None else None,
             self._recent,
-            connect_ahead=True,
+            make_ready=make_ready,
         )
         wiring.add_transport(
             app,
@@ -387,10 +386,6 @@ class Worker:
             self._metrics.lag.clear()
             for (topic, partition), lag in lags.items():
                 self._metrics.lag.labels(topic, str(partition)).set(lag)
-
-
-async def _connect_to_flush(settings: Settings) -> Connection:
-    return await make_ready(await connect(settings, "flush", flush=True, timeout=5.0))
 
 
 async def _patiently(what: str, ask: Callable[[], Awaitable[T]]) -> T:

@@ -134,18 +134,12 @@ class Flush:
         by_lsn = admitted[0].kind is VersionKind.LSN
         upsert = (upserts_sql.UPSERT_BY_LSN if by_lsn else upserts_sql.UPSERT)[entity]
         columns = _columns(entity, changes, by_lsn=by_lsn)
-        match entity:
-            case Entity.TASKS:
-                since, steps = finishes.steps(passed, kept)
-                columns.append(FlatArray([since.get(c.id) for c in changes] if since else []))
-                rows = await self._connection.fetch(upsert, *columns, topic, steps)
-            case Entity.EXECUTIONS | Entity.BUILDS:
-                rows = await self._connection.fetch(upsert, *columns, topic)
-            case Entity.AGENTS:
-                rows = await self._connection.fetch(upsert, *columns)
-            case _:
-                await self._connection.execute(upsert, *columns)
-                return
+        steps = None
+        if entity is Entity.TASKS:
+            since, steps = finishes.steps(passed, kept)
+            columns.append(FlatArray([since.get(c.id) for c in changes] if since else []))
+        more = upserts_sql.behind_arrays(entity, topic, steps)
+        rows = await self._connection.fetch(upsert, *columns, *more)
         self._note_moves(entity, rows, {a.chunk.partition: a.applied for a in admitted})
 
     def _note_moves(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nova_stream.events.change import Entity, VersionKind
+from nova_stream.events.change import VersionKind
 from nova_stream.storage.apply import figures_sql, sql, together, upserts_sql
 from nova_stream.storage.apply.flat_array import FlatArray
 from nova_stream.storage.database import Connection
@@ -29,8 +29,8 @@ _ENDS = (
 _KINDS = "SELECT DISTINCT version_kind FROM stream_topics"
 
 
-async def make_ready(connection: Connection) -> Connection:
-    """Have everything planned that flushes of the topics that there are send; gives the connection.
+async def make_ready(connection: Connection) -> None:
+    """Have everything planned that flushes of the topics that there are send.
 
     Nothing is written. Raises what asyncpg raises; then the connection is closed.
     """
@@ -48,17 +48,11 @@ async def make_ready(connection: Connection) -> Connection:
     except BaseException:
         connection.terminate()
         raise
-    return connection
 
 
 def _upserts(*, by_lsn: bool) -> Iterator[tuple[str, list[str | FlatArray | None]]]:
     """The upserts of all entities, each with no rows."""
     for entity, upsert in (upserts_sql.UPSERT_BY_LSN if by_lsn else upserts_sql.UPSERT).items():
         arrays = upserts_sql.topic_parameter(entity, by_lsn=by_lsn) - 2
-        arguments: list[str | FlatArray | None] = ["", *(FlatArray([]) for _ in range(arrays))]
-        match entity:
-            case Entity.TASKS:
-                arguments += ["", None]
-            case Entity.EXECUTIONS | Entity.BUILDS:
-                arguments.append("")
-        yield upsert, arguments
+        columns = [FlatArray([]) for _ in range(arrays)]
+        yield upsert, ["", *columns, *upserts_sql.behind_arrays(entity, "", None)]

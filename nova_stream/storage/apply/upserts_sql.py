@@ -125,6 +125,17 @@ def topic_parameter(entity: Entity, *, by_lsn: bool = False) -> int:
     return len(_GIVEN) + len(COLUMNS[entity]) + by_lsn + (entity is Entity.TASKS) + 2
 
 
+def behind_arrays(entity: Entity, topic: str, steps: str | None) -> list[str | None]:
+    """The arguments of an upsert behind the arrays; ``steps`` is what ``finishes.steps`` gives."""
+    match entity:
+        case Entity.TASKS:
+            return [topic, steps]
+        case Entity.EXECUTIONS | Entity.BUILDS:
+            return [topic]
+        case _:
+            return []
+
+
 def _add(figures: tuple[str, ...]) -> str:
     return ", ".join(f"{f} = p.{f} + excluded.{f}" for f in figures)
 

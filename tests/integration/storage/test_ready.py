@@ -33,7 +33,7 @@ async def test_a_flush_of_each_entity_finds_its_upsert_and_its_end_planned(
     for entity in Entity:
         await desk.put(entity, change(entity, 1))
     ready = await connect(desk.settings, "ready", flush=True)
-    assert await make_ready(ready) is ready
+    await make_ready(ready)
     known = {row["name"] for row in await ready.fetch(_PREPARED)}
     for entity in Entity:
         desk.add(entity, change(entity, 2))
@@ -47,7 +47,8 @@ async def test_a_flush_of_each_entity_finds_its_upsert_and_its_end_planned(
 async def test_making_ready_writes_nothing_and_locks_nothing_afterwards(desk: Desk) -> None:
     await desk.put(Entity.BUILDS, value_of({"id": "b", "status": "running"}, seq=1))
     before = await desk.connection.fetch(_WRITTEN)
-    ready = await make_ready(await connect(desk.settings, "ready", flush=True))
+    ready = await connect(desk.settings, "ready", flush=True)
+    await make_ready(ready)
     assert not ready.is_in_transaction()
     await ready.close()
     assert await desk.connection.fetch(_WRITTEN) == before
