@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -94,15 +95,26 @@ class Chaos:
 
 
 async def _let_them_work(workers: list[Chaos], dice: random.Random, *, due: bool) -> None:
-    """Waits for some ticks, or for a run of this slot to end: were it a time, a slow machine would miss most slots."""
+    """Wait for some ticks, or for a run of this slot to end: had they a time for it, a slow machine
+    would miss most slots.
+    """
     if due and dice.random() < 0.4:
-        finished = sum(worker.finished for worker in workers)
-        while sum(worker.finished for worker in workers) == finished:
+        enough = _more_than(workers, "finished", 0)
+    else:
+        enough = _more_than(workers, "ticks", dice.choice([-1, 0, 1, 3]))
+    async with asyncio.timeout(60):
+        while not enough():  # noqa: ASYNC110 - two counters have no event
             await asyncio.sleep(0.001)
-        return
-    enough = sum(worker.ticks for worker in workers) + dice.choice([0, 1, 2, 4])
-    while sum(worker.ticks for worker in workers) < enough:
-        await asyncio.sleep(0.001)
+
+
+def _more_than(workers: list[Chaos], count: str, others: int) -> Callable[[], bool]:
+    """Whether, since now, more than ``others`` have been counted."""
+
+    def counted() -> int:
+        return sum(getattr(worker, count) for worker in workers)
+
+    before = counted() + others
+    return lambda: counted() > before
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the killed's
