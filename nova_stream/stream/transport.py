@@ -34,6 +34,9 @@ from nova_stream.telemetry import get_logger
 _log = get_logger(__name__)
 
 _FULL_PAUSE_S = 0.02
+#: A fetch costs the same however little it brings: while this much waits, those that bring less
+#: than so many records are made less often.
+_MUCH_BYTES, _FEW_RECORDS, _FEW_PAUSE_S = 300_000, 1000, 0.01
 _STOPPED_PAUSE_S = 0.2
 
 
@@ -116,6 +119,8 @@ class ChunkConsumer(SeekingConsumer):
         return fetched
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:
+        if self.source.budget.used > _MUCH_BYTES and self._brought() < _FEW_RECORDS:
+            await self.sleep(_FEW_PAUSE_S)
         if not self.flow_active:
             await self.wait_first(self.can_resume_flow.wait(), timeout=timeout)
             if not self.flow_active:
@@ -140,6 +145,10 @@ class ChunkConsumer(SeekingConsumer):
             del records[tp]
             await self.seek_again(tuple(tp))
         return records
+
+    def _brought(self) -> int:
+        """How many records the last fetch brought."""
+        return sum(map(len, self._fetched.values()))
 
     def _readable(self) -> set[TP]:
         """What may be fetched now: sources with a place while there is room, and changelogs."""
