@@ -7,7 +7,7 @@ import contextlib
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import faust
 
@@ -23,16 +23,17 @@ from nova_stream.storage.apply import positions
 from nova_stream.storage.apply.positions import Position
 from nova_stream.storage.apply.ready import make_ready
 from nova_stream.storage.database import check_schema, connect
-from nova_stream.storage.faults import is_away, name_of
 from nova_stream.storage.kept_connection import KeptConnection
 from nova_stream.stream import app as wiring
 from nova_stream.stream.dead_members import DeadMembers
 from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.letter_limit import LetterLimit
+from nova_stream.stream.measuring import measure
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.mixed_offsets import say_mixed
 from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.patience import patiently
 from nova_stream.stream.pumps import Pumps, decoders_of
 from nova_stream.stream.samples import Recent, Samples
 from nova_stream.stream.schema_wait import SchemaWait
@@ -44,17 +45,12 @@ from nova_stream.tracing import tracer_of
 
 _log = get_logger(__name__)
 
-T = TypeVar("T")
-
 _WATCH_TOPICS_EVERY_S = 3.0
 
 _WAITS = "the worker waits and nothing is lost"
 _WATCH_POSITIONS_EVERY_S = 2.0
 _WATCH_RIGHTS_EVERY_S = 2.0
 _GROUP_LIMIT_S = 5.0
-_MEASURE_EVERY_S = 2.0
-_MEASURE_LIMIT_S = 5.0
-_RETRY_S = 1.0
 
 
 class Outcome(Enum):
@@ -127,7 +123,7 @@ class Worker:
             asyncio.create_task(self._watch_topics(app), name="topics"),
             asyncio.create_task(self._watch_positions(app), name="positions"),
             asyncio.create_task(self._watch_rights(app), name="rights"),
-            asyncio.create_task(self._measure(app), name="metrics"),
+            asyncio.create_task(measure(app, self._budget, self._metrics), name="metrics"),
             asyncio.create_task(samples.run(), name="history"),
         ]
         try:
@@ -157,12 +153,12 @@ class Worker:
 
     async def _prepare(self) -> tuple[dict[str, int], DeadMembers]:
         """Wait for Kafka and Postgres, then make topics and positions."""
-        await _patiently("Kafka", self._admin.partitions)
-        await _patiently("Postgres", self._check_database)
-        partitions = await _patiently("Kafka and Postgres", self._make_ready)
+        await patiently("Kafka", self._admin.partitions)
+        await patiently("Postgres", self._check_database)
+        partitions = await patiently("Kafka and Postgres", self._make_ready)
         # One for every app: the member that an app before this may have left is dead.
         members = DeadMembers(self._settings, self._group_admin)
-        await _patiently("Postgres", members.begin)
+        await patiently("Postgres", members.begin)
         return partitions, members
 
     async def _make_ready(self) -> dict[str, int]:
@@ -362,48 +358,3 @@ class Worker:
         while True:
             await asyncio.sleep(_WATCH_RIGHTS_EVERY_S)
             await app.consumer.watch_rights()
-
-    async def _measure(self, app: faust.App) -> None:
-        failing = False
-        while True:
-            await asyncio.sleep(_MEASURE_EVERY_S)
-            self._metrics.buffered.set(self._budget.used)
-            try:
-                async with asyncio.timeout(_MEASURE_LIMIT_S):
-                    lags = await app.consumer.lag()
-            except Exception as error:  # the last lag stands; nothing rests on this
-                # Between two assignments, and while Kafka is away, there is none to be had.
-                if not failing and not kafka_is_away(error):
-                    _log.warning(
-                        "the lag cannot be measured",
-                        error=repr(error),
-                        then="tried again until it works",
-                    )
-                    failing = True
-                continue
-            failing = False
-            self._metrics.assigned.set(len(lags))
-            self._metrics.lag.clear()
-            for (topic, partition), lag in lags.items():
-                self._metrics.lag.labels(topic, str(partition)).set(lag)
-
-
-async def _patiently(what: str, ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until it answers, with one line when the waiting begins and one when it ends; raises
-    what is no outage.
-    """
-    waiting = False
-    while True:
-        try:
-            answer = await ask()
-        except Exception as error:
-            if not (isinstance(error, KafkaUnavailableError) or is_away(error)):
-                raise
-            if not waiting:
-                _log.error(f"waiting for {what}", error=str(error) or name_of(error))
-                waiting = True
-            await asyncio.sleep(_RETRY_S)
-        else:
-            if waiting:
-                _log.info(f"{what} answers")
-            return answer

@@ -21,6 +21,7 @@ from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.intake import Budget, Intake
 from nova_stream.stream.letter_limit import LetterLimit
 from nova_stream.stream.partial_tables import PartialTables
+from nova_stream.stream.patience import patiently
 from nova_stream.stream.pumps import Pumps, decoders_of
 from nova_stream.stream.seeking import Source
 from tests.simulation.kafka import Broker, SimulatedConsumer, life_of
@@ -62,7 +63,7 @@ class StreamWorker(product.Worker):
     async def main(self) -> None:
         """Live until killed, or until a topic was made again: then another takes its place."""
         await asyncio.sleep(self.process.random.choice((0.0, 0.0, 0.4, 1.3, 2.2)))
-        await product._patiently("Kafka and Postgres", self._recognise_all)
+        await patiently("Kafka and Postgres", self._recognise_all)
         await self._live()
         self.process.kill(0.1)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from nova_stream.settings import load_settings
-from nova_stream.stream import worker
+from nova_stream.stream import measuring
+from nova_stream.stream.intake import Budget
 from nova_stream.stream.metrics import Metrics
 from tests.logs import captured
 
@@ -40,10 +40,10 @@ class App:
 async def test_it_is_told_once(
     error: Exception, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_MEASURE_EVERY_S", 0)
+    monkeypatch.setattr(measuring, "_MEASURE_EVERY_S", 0)
     app: Any = App(error)
-    log = captured(monkeypatch, worker)
-    task = asyncio.create_task(worker.Worker(load_settings(), Metrics())._measure(app))
+    log = captured(monkeypatch, measuring)
+    task = asyncio.create_task(measuring.measure(app, Budget(1), Metrics()))
     await app.consumer.enough.wait()
     task.cancel()
     assert [line["event"] for line in log] == ["the lag cannot be measured"] * told

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from nova_stream.errors import DatabaseUnavailableError, KafkaUnavailableError, TopicError
-from nova_stream.stream import worker
+from nova_stream.stream import patience
 from tests.logs import captured
 
 
@@ -23,8 +23,8 @@ from tests.logs import captured
     ids=repr,
 )
 async def test_an_outage_is_waited_for(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(worker, "_RETRY_S", 0.0)
-    log = captured(monkeypatch, worker)
+    monkeypatch.setattr(patience, "_RETRY_S", 0.0)
+    log = captured(monkeypatch, patience)
     failures = [error, error]
 
     async def ask() -> int:
@@ -32,7 +32,7 @@ async def test_an_outage_is_waited_for(monkeypatch: pytest.MonkeyPatch, error: E
             raise failures.pop()
         return 7
 
-    assert await worker._patiently("it", ask) == 7
+    assert await patience.patiently("it", ask) == 7
     assert [line["event"] for line in log] == ["waiting for it", "it answers"]
     assert log[0]["error"]
 
@@ -47,4 +47,4 @@ async def test_what_a_person_must_mend_is_raised(error: Exception) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        await worker._patiently("it", ask)
+        await patience.patiently("it", ask)

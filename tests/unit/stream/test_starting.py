@@ -46,8 +46,9 @@ def starting(error: Exception, monkeypatch: pytest.MonkeyPatch) -> worker.Worker
     monkeypatch.setattr(made, "_prepare", prepare)
     monkeypatch.setattr(made, "_build", lambda *_: (parts, parts, parts))
     monkeypatch.setattr(made, "_shut_down", shut_down)
-    for watcher in ("_watch_topics", "_watch_positions", "_measure"):
+    for watcher in ("_watch_topics", "_watch_positions"):
         monkeypatch.setattr(made, watcher, parts.wait)
+    monkeypatch.setattr(worker, "measure", parts.wait)
     return made
 
 
