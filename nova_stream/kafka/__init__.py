@@ -1,1 +1,1 @@
-"""Everything that talks to Kafka, but for Faust's consumer (``stream/fetch_thread.py``)."""
+"""Everything that talks to Kafka, but for Faust's consumer (``stream/fetching.py``)."""

@@ -240,7 +240,7 @@ async def stop_producer(producer: AIOKafkaProducer, limit: float) -> None:
 
 
 async def _give_up(producer: AIOKafkaProducer) -> None:
-    # aiokafka's inside, as in ``large_batches.py`` and ``stream/fetch_thread.py``.
+    # aiokafka's inside, as in ``large_batches.py`` and ``stream/fetching.py``.
     sender = producer._sender.sender_task
     while not sender.done():
         # The first one makes it wait for its requests, the next gives those up too.

@@ -1,7 +1,4 @@
-"""Batches whose records are read by whoever decodes them, not by aiokafka's thread.
-
-Two threads that both have much to do in Python wait for each other more than they work.
-"""
+"""Batches whose records are read by whoever decodes them, some at a time."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ def run_worker(settings: Settings, timers: Sequence[Timer], metrics: Metrics) ->
     configure_logging(settings)
     serve_metrics(metrics.registry, settings)
     _calm_the_collector()
-    # Fetching is a thread of its own, and neither it nor the loop should wait long for its turn.
+    # Metrics are served, and large batches decompressed, by threads of their own: the loop should
+    # not wait long for its turn.
     sys.setswitchinterval(0.0002)
     started = time.monotonic()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -1,6 +1,6 @@
 """Faust's Kafka transport, made to hand agents growing chunks instead of single messages.
 
-It stands on ``fetch_thread.py`` (aiokafka's side) and ``seeking.py`` (where reading begins). These
+It stands on ``fetching.py`` (aiokafka's side) and ``seeking.py`` (where reading begins). These
 three lean on the inside of faust-streaming 0.15.3 and aiokafka 0.14, and nothing else in ``stream``
 does (``tests/integration/stream/test_transport.py`` fails clearly when a release changes it). Each
 says what it changes, and why. Here:
@@ -25,7 +25,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.records import offsets_of
-from nova_stream.stream.fetch_thread import FetchedRecords, FetchThread
+from nova_stream.stream.fetching import FetchedRecords, FetchService
 from nova_stream.stream.intake import Intake, SingleValue
 from nova_stream.stream.refusals import Refusals
 from nova_stream.stream.seeking import SeekingConsumer, Source
@@ -43,7 +43,7 @@ _STOPPED_PAUSE_S = 0.2
 class ChunkConsumer(SeekingConsumer):
     """Faust's consumer, reading from Postgres' positions into intakes."""
 
-    logger = FetchThread.logger
+    logger = FetchService.logger
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,8 +59,8 @@ class ChunkConsumer(SeekingConsumer):
         """The topics whose records stay as aiokafka's C code reads them."""
         return frozenset(self.source.entities if self.source.chunks else ())
 
-    def _new_consumer_thread(self) -> FetchThread:
-        return FetchThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> FetchService:
+        return FetchService(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
 
     # -- fetching ------------------------------------------------------------------------------
 

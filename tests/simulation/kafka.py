@@ -19,7 +19,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
 from nova_stream.kafka.model import FoundTopic
-from nova_stream.stream.fetch_thread import FetchThread
+from nova_stream.stream.fetching import FetchService
 from nova_stream.stream.seeking import Source
 from nova_stream.stream.transport import ChunkConsumer
 from tests.simulation.loop import of_nobody
@@ -225,7 +225,7 @@ class _FaustThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         self.fetcher.seek(partitions)
 
 
-class _SimulatedThread(FetchThread, _FaustThread):
+class _SimulatedThread(FetchService, _FaustThread):
     """The product's thread over the one above."""
 
 

@@ -42,7 +42,7 @@ def task(id_: str, seq: int, **fields: Any) -> bytes:
 @pytest.mark.parametrize("package", READ)
 def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
     assert version(package).startswith(READ[package]), (
-        f"{package} {version(package)} is new: read again what fetch_thread.py, seeking.py and "
+        f"{package} {version(package)} is new: read again what fetching.py, seeking.py and "
         "transport.py of nova_stream/stream override and use, then change this test"
     )
 

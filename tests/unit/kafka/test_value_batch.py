@@ -22,7 +22,7 @@ from nova_stream.events.records import Records
 from nova_stream.kafka.batch_records import BROKEN, BatchRecords
 from nova_stream.kafka.large_batches import BoundedRecords, _BoundedResult
 from nova_stream.kafka.unread_batches import Look
-from nova_stream.stream.fetch_thread import plain_partition_records
+from nova_stream.stream.fetching import plain_partition_records
 
 NONE, LZ4 = 0, 3
 _APPEND_TIME = 0x08

@@ -1,4 +1,4 @@
-"""The thread's assignment: translated once for each that aiokafka has, and always that one."""
+"""The consumer's assignment: translated once for each that aiokafka has, and always that one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from nova_stream.stream import fetch_thread
-from nova_stream.stream.fetch_thread import FetchThread
+from nova_stream.stream import fetching
+from nova_stream.stream.fetching import FetchService
 
 
 @pytest.fixture
-def thread() -> Any:
-    found = object.__new__(FetchThread)
+def service() -> Any:
+    found = object.__new__(FetchService)
     found._ensure_consumer = lambda: SimpleNamespace(assignment=lambda: found.given)
     return found
 
@@ -24,21 +24,21 @@ def assigned(*numbers: int) -> frozenset[TopicPartition]:
     return frozenset(TopicPartition("nova.tasks", number) for number in numbers)
 
 
-def test_it_is_what_aiokafka_has_at_each_moment(thread: Any) -> None:
+def test_it_is_what_aiokafka_has_at_each_moment(service: Any) -> None:
     for numbers in ((0, 1), (1,), (), (0, 1)):
-        thread.given = assigned(*numbers)
-        assert thread.assignment() == {TP("nova.tasks", number) for number in numbers}
+        service.given = assigned(*numbers)
+        assert service.assignment() == {TP("nova.tasks", number) for number in numbers}
 
 
-def test_it_is_translated_once(thread: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    thread.given = assigned(*range(256))
-    thread.assignment()
-    monkeypatch.setattr(fetch_thread, "ensure_TPset", None)
-    assert len(thread.assignment()) == 256
+def test_it_is_translated_once(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.given = assigned(*range(256))
+    service.assignment()
+    monkeypatch.setattr(fetching, "ensure_TPset", None)
+    assert len(service.assignment()) == 256
 
 
-def test_a_set_that_may_change_is_translated_at_each_call(thread: Any) -> None:
-    thread.given = set(assigned(0))
-    assert len(thread.assignment()) == 1
-    thread.given.update(assigned(1))
-    assert len(thread.assignment()) == 2
+def test_a_set_that_may_change_is_translated_at_each_call(service: Any) -> None:
+    service.given = set(assigned(0))
+    assert len(service.assignment()) == 1
+    service.given.update(assigned(1))
+    assert len(service.assignment()) == 2

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from nova_stream.stream.fetch_thread import FetchThread
+from nova_stream.stream.fetching import FetchService
 
 TP = TopicPartition("nova.tasks", 0)
 
@@ -45,7 +45,7 @@ async def test_records_that_another_fetch_took_are_not_stepped_over(
 ) -> None:
     log = Log()
     monkeypatch.setattr(AIOKafkaConsumerThread, "_fetch_records", log.fetched)
-    thread = object.__new__(FetchThread)
+    thread = object.__new__(FetchService)
     left_behind = asyncio.ensure_future(thread._fetch_records(log, {TP}))
     await asyncio.sleep(0)
     ours = asyncio.ensure_future(thread._fetch_records(log, {TP}))

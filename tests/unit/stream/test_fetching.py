@@ -15,7 +15,7 @@ from nova_stream.events.change import Entity
 from nova_stream.settings import load_settings
 from nova_stream.storage.apply.positions import Position
 from nova_stream.stream import app as wiring
-from nova_stream.stream.fetch_thread import FetchedRecords
+from nova_stream.stream.fetching import FetchedRecords
 from nova_stream.stream.intake import Budget, Intake
 from nova_stream.stream.seeking import Source
 
@@ -56,7 +56,6 @@ class Log:
         )
         wiring.add_transport(app, source)
         self.consumer = consumer = app.consumer
-        consumer._thread.thread_loop.close()
         thread = SimpleNamespace(seek_wait=self._seek, getmany=self._getmany)
         monkeypatch.setattr(consumer, "_thread", thread)
         monkeypatch.setattr(consumer, "assignment", lambda: {PLACE})

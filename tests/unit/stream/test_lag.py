@@ -12,7 +12,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_stream.stream.fetch_thread import FetchedRecords
+from nova_stream.stream.fetching import FetchedRecords
 from tests.unit.stream.test_fetching import PLACE, Log, Record, records
 from tests.unit.stream.test_fetching import taken as agent_takes
 

@@ -1,17 +1,19 @@
-"""aiokafka's thread inside Faust, with its fetching brought to what is wanted.
+"""aiokafka inside Faust, with its fetching brought to what is wanted.
 
+- it lives in the worker's own loop, not in a thread with a loop of its own: two threads that both
+  have much to do in Python wait for each other, and for a core to take the next turn on.
 - partitions that nobody reads now are paused in aiokafka too, and one fetch is bounded.
 - a fetch tells from where to where it read, also where aiokafka stepped over what is no record.
 - a batch that is large when decompressed is read in bounded memory (``kafka/large_batches.py``).
 - records stay as aiokafka's C code reads them, instead of a dataclass each, and where a batch can
-  have its values read alone, it stays as it is: that is done in the worker's own loop, since two
-  threads that both have much to do in Python wait for each other more than they work.
+  have its values read alone, it stays as it is until somebody decodes it.
 - changes of a transaction that was aborted are not read: they never happened.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -53,8 +55,8 @@ class FetchedRecords(dict[TP, Any]):
                 self[tp] = await found.read()
 
 
-class FetchThread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The thread in which aiokafka lives, of a consumer with ``plain_topics``."""
+class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """What Faust calls the consumer's thread, of a consumer with ``plain_topics``."""
 
     #: Faust's services tell of every start and stop; theirs is the level of Faust's lines.
     logger = logging.getLogger("faust.transport.chunks")
@@ -65,6 +67,24 @@ class FetchThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     _fetching = False
     #: aiokafka's assignment as it was last seen, and the same in Faust's words.
     _assigned: tuple[object, frozenset[TP]] = (None, frozenset())
+
+    _serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start in the caller's loop, which must be the one that this was made with."""
+        self._thread_started.set()
+        self._thread_running = asyncio.get_running_loop().create_future()
+        self._serving = asyncio.create_task(self._serve_here(), name="aiokafka")
+        await self._thread_running
+
+    async def _serve_here(self) -> None:
+        # What fails has crashed the app already; whoever stops this must not wait for it.
+        with contextlib.suppress(Exception):
+            await self._serve()
+        self.set_shutdown()
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Nothing: of a thread, all tasks would be its own."""
 
     def assignment(self) -> frozenset[TP]:
         """As Faust's own, which translates all partitions anew at each call, and calls it for each

@@ -1,0 +1,75 @@
+"""aiokafka lives in the worker's loop: no second thread takes turns with it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from nova_stream.settings import load_settings
+from nova_stream.stream import app as wiring
+from nova_stream.stream.intake import Budget
+from nova_stream.stream.seeking import Source
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+async def nothing(*_: Any) -> Any:
+    return None
+
+
+@pytest.fixture
+async def service(monkeypatch: pytest.MonkeyPatch) -> Any:
+    app = wiring.build_app(load_settings())
+    source = Source(
+        entities={},
+        budget=Budget(1),
+        read_positions=nothing,
+        restart_topic=nothing,
+        wake_wanted=lambda *_: False,
+        forget=lambda: None,
+        chunks=True,
+    )
+    wiring.add_transport(app, source)
+    made = app.consumer._thread
+    monkeypatch.setattr(made, "on_thread_stop", nothing)
+    return made
+
+
+async def test_it_runs_where_it_is_started(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[object] = []
+
+    async def on_start() -> None:
+        found.extend((asyncio.get_running_loop(), threading.current_thread()))
+
+    monkeypatch.setattr(service, "on_start", on_start)
+    await service.start()
+    assert found == [asyncio.get_running_loop(), threading.current_thread()]
+    await asyncio.wait_for(service.stop(), 10)
+    assert service._serving.done()
+
+
+async def test_what_fails_at_its_start_is_raised_and_does_not_keep_it_from_ending(
+    service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def on_start() -> None:
+        raise OSError("no broker")
+
+    monkeypatch.setattr(service, "on_start", on_start)
+    with pytest.raises(OSError, match="no broker"):
+        await service.start()
+    await asyncio.wait_for(service.stop(), 10)
+    assert service._serving.done()
+
+
+async def test_its_end_leaves_other_tasks_alone(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "on_start", nothing)
+    other = asyncio.create_task(asyncio.sleep(60))
+    await service.start()
+    await asyncio.wait_for(service.stop(), 10)
+    assert not other.cancelled()
+    other.cancel()
