@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from aiokafka.consumer import fetcher
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
@@ -82,6 +82,18 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
         with contextlib.suppress(Exception):
             await self._serve()
         self.set_shutdown()
+
+    async def call_thread(
+        self, fun: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
+    ) -> Any:
+        """As Faust's; once this stops nobody would answer, and it raises ConsumerStoppedError."""
+        if self.should_stop:
+            raise ConsumerStoppedError
+        return await super().call_thread(fun, *args, **kwargs)
+
+    async def commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Tell the group where reading is; once this stops, as after a crash, it is not told."""
+        return not self.should_stop and bool(await super().commit(offsets))
 
     async def _gather_remaining_tasks(self) -> None:
         """Nothing: of a thread, all tasks would be its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -40,7 +41,7 @@ def run_worker(settings: Settings, timers: Sequence[Timer], metrics: Metrics) ->
     started = time.monotonic()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         outcome = runner.run(_main(settings, metrics, timers))
-    if outcome is Outcome.REBUILD:
+    if outcome is Outcome.REBUILD and not _is_asked_to_stop():
         time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
         finish()
         os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
@@ -50,20 +51,28 @@ def run_worker(settings: Settings, timers: Sequence[Timer], metrics: Metrics) ->
 async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -> Outcome:
     worker = Worker(settings, metrics, timers)
     loop = asyncio.get_running_loop()
+
+    def stop(*_: object) -> None:
+        if not _is_asked_to_stop():
+            signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
+        loop.call_soon_threadsafe(worker.request_stop)
+
+    # Not the loop's own handlers, which wait while the loop is at work on something long.
+    signal.signal(signal.SIGALRM, _give_up)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: _on_signal(worker))
+        signal.signal(number, stop)
     return await worker.run()
 
 
-def _on_signal(worker: Worker) -> None:
-    worker.request_stop()
+def _is_asked_to_stop() -> bool:
+    return signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
-    def give_up() -> None:
+
+def _give_up(*_: object) -> None:
+    with contextlib.suppress(Exception):  # somebody may be in the midst of another line
         _log.warning("stopping without waiting longer", then="what is not committed is read again")
         sys.stderr.flush()
-        os._exit(0)
-
-    asyncio.get_running_loop().call_later(_GRACE_S, give_up)
+    os._exit(0)
 
 
 def _calm_the_collector() -> None:

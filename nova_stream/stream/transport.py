@@ -48,6 +48,8 @@ class ChunkConsumer(SeekingConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._fetched = FetchedRecords({}, {})
+        #: How many records the last fetch brought.
+        self._brought = 0
         #: The intakes when the last fetch began, and what each had to get next.
         self._expected: dict[TP, tuple[Intake, int]] = {}
         self.refusals = Refusals()
@@ -116,10 +118,11 @@ class ChunkConsumer(SeekingConsumer):
         fetched = await super()._getmany(active_partitions, timeout)
         await fetched.read_batches()
         self._fetched = fetched
+        self._brought = sum(map(len, fetched.values()))
         return fetched
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:
-        if self.source.budget.used > _MUCH_BYTES and self._brought() < _FEW_RECORDS:
+        if self.source.budget.used > _MUCH_BYTES and self._brought < _FEW_RECORDS:
             await self.sleep(_FEW_PAUSE_S)
         if not self.flow_active:
             await self.wait_first(self.can_resume_flow.wait(), timeout=timeout)
@@ -145,10 +148,6 @@ class ChunkConsumer(SeekingConsumer):
             del records[tp]
             await self.seek_again(tuple(tp))
         return records
-
-    def _brought(self) -> int:
-        """How many records the last fetch brought."""
-        return sum(map(len, self._fetched.values()))
 
     def _readable(self) -> set[TP]:
         """What may be fetched now: sources with a place while there is room, and changelogs."""

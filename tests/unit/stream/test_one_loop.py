@@ -7,6 +7,8 @@ import threading
 from typing import Any
 
 import pytest
+from aiokafka.errors import ConsumerStoppedError
+from faust.types import TP
 
 from nova_stream.settings import load_settings
 from nova_stream.stream import app as wiring
@@ -73,3 +75,17 @@ async def test_its_end_leaves_other_tasks_alone(
     await asyncio.wait_for(service.stop(), 10)
     assert not other.cancelled()
     other.cancel()
+
+
+async def test_after_a_crash_nobody_waits_for_an_answer(
+    service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(service, "on_start", nothing)
+    await service.start()
+    # As a crash of the app does it; Faust commits once more while the consumer stops.
+    service._crash(RuntimeError("of an agent"))
+    await asyncio.wait_for(service._serving, 10)
+    assert not await asyncio.wait_for(service.commit({TP("nova.tasks", 0): 1}), 10)
+    with pytest.raises(ConsumerStoppedError):
+        await asyncio.wait_for(service.call_thread(nothing), 10)
+    await asyncio.wait_for(service.stop(), 10)
