@@ -41,9 +41,11 @@ def run_worker(settings: Settings, timers: Sequence[Timer], metrics: Metrics) ->
     started = time.monotonic()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         outcome = runner.run(_main(settings, metrics, timers))
-    if outcome is Outcome.REBUILD and not _is_asked_to_stop():
-        time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
-        finish()
+    if outcome is Outcome.STOPPED:
+        return 0
+    time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
+    finish()
+    if not _is_asked_to_stop():
         os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
     return 0
 
@@ -55,7 +57,8 @@ async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -
     def stop(*_: object) -> None:
         if not _is_asked_to_stop():
             signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
-        loop.call_soon_threadsafe(worker.request_stop)
+        if not loop.is_closed():  # else the process is about to be replaced
+            loop.call_soon_threadsafe(worker.request_stop)
 
     # Not the loop's own handlers, which wait while the loop is at work on something long.
     signal.signal(signal.SIGALRM, _give_up)

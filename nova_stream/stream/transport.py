@@ -1,9 +1,9 @@
 """Faust's Kafka transport, made to hand agents growing chunks instead of single messages.
 
 It stands on ``fetching.py`` (aiokafka's side) and ``seeking.py`` (where reading begins). These
-three lean on the inside of faust-streaming 0.15.3 and aiokafka 0.14, and nothing else in ``stream``
-does (``tests/integration/stream/test_transport.py`` fails clearly when a release changes it). Each
-says what it changes, and why. Here:
+three lean on the inside of faust-streaming 0.15.3, mode-streaming 0.7.1 and aiokafka 0.14, and
+nothing else in ``stream`` does (``tests/integration/stream/test_transport.py`` fails clearly when a
+release changes it). Each says what it changes, and why. Here:
 
 - ``getmany``: records go into their partition's ``Intake``; the agent gets a message only when
   nothing of that intake is announced yet. Fetching pauses while too many bytes wait.

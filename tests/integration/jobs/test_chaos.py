@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -99,22 +98,17 @@ async def _let_them_work(workers: list[Chaos], dice: random.Random, *, due: bool
     would miss most slots.
     """
     if due and dice.random() < 0.4:
-        enough = _more_than(workers, "finished", 0)
+        what, more = "finished", 1
     else:
-        enough = _more_than(workers, "ticks", dice.choice([-1, 0, 1, 3]))
-    async with asyncio.timeout(60):
-        while not enough():  # noqa: ASYNC110 - two counters have no event
-            await asyncio.sleep(0.001)
-
-
-def _more_than(workers: list[Chaos], count: str, others: int) -> Callable[[], bool]:
-    """Whether, since now, more than ``others`` have been counted."""
+        what, more = "ticks", dice.choice([0, 1, 2, 4])
 
     def counted() -> int:
-        return sum(getattr(worker, count) for worker in workers)
+        return sum(getattr(worker, what) for worker in workers)
 
-    before = counted() + others
-    return lambda: counted() > before
+    enough = counted() + more
+    async with asyncio.timeout(60):
+        while counted() < enough:  # noqa: ASYNC110 - two counters have no event
+            await asyncio.sleep(0.001)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the killed's

@@ -1,4 +1,4 @@
-"""The chunk transport, and the inside of faust-streaming and aiokafka that it leans on."""
+"""The chunk transport, and the inside of Faust, mode and aiokafka that it leans on."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.tuples import ConsumerMessage
+from mode.threads import QueueServiceThread, ServiceThread
 
 from nova_stream.events.change import Entity
 from nova_stream.stream.seeking import SeekingConsumer
@@ -32,7 +33,7 @@ from tests.integration.storage.chunks import value_of
 from tests.integration.stream.harness import Stage
 
 #: The releases whose inside was read; another one needs this file looked at, and tests that pass.
-READ = {"faust-streaming": "0.15.3", "aiokafka": "0.14"}
+READ = {"faust-streaming": "0.15.3", "aiokafka": "0.14", "mode-streaming": "0.7.1"}
 
 
 def task(id_: str, seq: int, **fields: Any) -> bytes:
@@ -73,6 +74,12 @@ def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
             ["self", "consumer", "active_partitions", "timeout", "max_records"],
         ),
         (AIOKafkaConsumerThread, "seek_wait", ["self", "partitions"]),
+        (AIOKafkaConsumerThread, "commit", ["self", "offsets"]),
+        (QueueServiceThread, "call_thread", ["self", "fun", "args", "kwargs"]),
+        (ServiceThread, "start", ["self"]),
+        (ServiceThread, "_serve", ["self"]),
+        (ServiceThread, "set_shutdown", ["self"]),
+        (ServiceThread, "_gather_remaining_tasks", ["self"]),
         (SubscriptionState, "fetch_context", ["self"]),
         (Assignment, "state_value", ["self", "tp"]),
         (FetchResult, "getall", ["self", "max_records"]),
@@ -118,6 +125,8 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
         (aiokafka.AIOKafkaConsumer, "_subscription"),
         (aiokafka.AIOKafkaConsumer, "_client"),
         (Fetcher, "_isolation_level"),
+        (ServiceThread, "_thread_started"),
+        (ServiceThread, "_thread_running"),
         (PartitionRecords, "next_fetch_offset"),
     ):
         assert f"self.{name}" in inspect.getsource(owner), f"{owner.__name__} has no {name}"

@@ -15,8 +15,6 @@ from nova_stream.stream import app as wiring
 from nova_stream.stream.intake import Budget
 from nova_stream.stream.seeking import Source
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 async def nothing(*_: Any) -> Any:
     return None
@@ -54,7 +52,7 @@ async def test_it_runs_where_it_is_started(service: Any, monkeypatch: pytest.Mon
 
 
 async def test_what_fails_at_its_start_is_raised_and_does_not_keep_it_from_ending(
-    service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def on_start() -> None:
         raise OSError("no broker")
@@ -78,7 +76,7 @@ async def test_its_end_leaves_other_tasks_alone(
 
 
 async def test_after_a_crash_nobody_waits_for_an_answer(
-    service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "on_start", nothing)
     await service.start()

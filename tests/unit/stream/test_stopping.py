@@ -1,4 +1,6 @@
-"""SIGTERM ends a worker also while its loop is at work on something that takes long."""
+"""SIGTERM ends a worker also while its loop is at work on something that takes long, and while its
+process is about to be replaced.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,21 @@ import sys
 
 import pytest
 
-_BUSY = """
+_PROGRAM = """
 import time
 from nova_stream.settings import load_settings
 from nova_stream.stream import process
 from nova_stream.stream.metrics import Metrics
 
-class Busy:
-    def __init__(self, *_): self.asked = False
-    def request_stop(self): self.asked = True
+class Part:
+    def __init__(self, *_): pass
+    def request_stop(self): pass
+
+def sleep(seconds, really=time.sleep):
+    print("at work", flush=True)
+    really(seconds)
+
+class Busy(Part):
     async def run(self):
         print("at work", flush=True)
         end = time.monotonic() + 60
@@ -25,28 +33,46 @@ class Busy:
             sum(range(1000))
         print("in vain", flush=True)
 
-process.Worker = Busy
-process._GRACE_S = 0.2
+class Broken(Part):
+    async def run(self):
+        return process.Outcome.REBUILD
+
+time.sleep = sleep
+process.os.execv = lambda *_: print("built anew", flush=True)
+process.Worker = %s
+process._GRACE_S = %s
 process.run_worker(load_settings(), (), Metrics())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_busy_loop_does_not_keep_it(number: int) -> None:
+def stopped(worker: str, number: int, *, grace: float) -> tuple[int, str, str]:
+    """The status of a process that is told to stop, and what it said on both of its channels."""
     with subprocess.Popen(
-        (sys.executable, "-c", _BUSY),
+        (sys.executable, "-c", _PROGRAM % (worker, grace)),
         env=os.environ | {"NOVA_METRICS_PORT": "0", "NOVA_LOG_FORMAT": "json"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as worker:
+    ) as process:
         try:
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == "at work\n"
-            worker.send_signal(number)
-            said, told = worker.communicate(timeout=30)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "at work\n"
+            process.send_signal(number)
+            said, told = process.communicate(timeout=30)
         finally:
-            worker.kill()
-    assert said == ""
-    assert worker.returncode == 0, told
+            process.kill()
+    return process.returncode, said, told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_busy_loop_does_not_keep_it(number: int) -> None:
+    status, said, told = stopped("Busy", number, grace=0.2)
+    assert (status, said) == (0, ""), told
     assert "stopping without waiting longer" in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_about_to_be_built_anew_is_not(number: int) -> None:
+    status, said, told = stopped("Broken", number, grace=30)
+    assert (status, said) == (0, ""), told
+    assert "Traceback" not in told
