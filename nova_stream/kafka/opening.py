@@ -1,12 +1,16 @@
-"""Opening and closing clients of aiokafka so that no connection stays open behind them.
+"""aiokafka's clients, so that no connection stays open behind them, and none stands still.
 
 aiokafka loses a connection in two places. ``bootstrap`` asks its first question on one that nobody
 else knows, and does not close it when it is cut off; and a connection that is being made while
 ``close`` runs is filed afterwards, where nobody closes it any more.
+
+And it learns where everything is in a task that any unforeseen error ends: whoever waits for it
+then, as each who has lost a broker does, waits for ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from traceback import walk_tb
 from typing import Any
@@ -16,12 +20,18 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
+from nova_stream.kafka.connections import use_own_connections
+from nova_stream.telemetry import get_logger
+
+_log = get_logger(__name__)
+
 
 async def opened(opening: Coroutine[Any, Any, None]) -> None:
     """Await a client's opening; cut off, it leaves no connection open.
 
     What the client itself knows is left to its own ``close`` or ``stop``.
     """
+    use_own_connections()
     try:
         await opening
     except BaseException as error:
@@ -43,9 +53,20 @@ async def start(user: AIOKafkaProducer | AIOKafkaConsumer) -> None:
 
 
 class Client(AIOKafkaClient):  # type: ignore[misc]
-    """aiokafka's client, for several who ask at once; after ``close`` it opens nothing more."""
+    """aiokafka's client, for several who ask at once; after ``close`` it opens nothing more.
+
+    It goes on learning where everything is, whatever went wrong with that.
+    """
 
     _ended = False
+
+    async def _md_synchronizer(self) -> None:
+        while True:
+            try:
+                await super()._md_synchronizer()
+            except Exception as error:
+                _log.warning("Kafka's metadata was not read", error=repr(error), then="asked again")
+                await asyncio.sleep(self._retry_backoff)
 
     async def close(self) -> None:
         """Close all connections, those too that are just being made."""

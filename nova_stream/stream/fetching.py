@@ -25,7 +25,9 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
+from nova_stream.kafka.connections import use_own_connections
 from nova_stream.kafka.large_batches import BoundedRecords, bound_batches
+from nova_stream.kafka.opening import Client
 from nova_stream.kafka.unread_batches import Look, UnreadBatch
 
 _FETCH_WAIT_MS = 100
@@ -113,6 +115,7 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         bound_batches(_DRAIN_BYTES)
+        use_own_connections()
         if plain := self.consumer.plain_topics:
             # aiokafka offers no place to say so for one consumer: it counts for all of this
             # process, which is a worker.
@@ -122,7 +125,20 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
         # Faust asks the broker to wait 1.5 s for data of some partitions, which keeps what came
         # for the others meanwhile.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        consumer._client.__class__ = Client
         return consumer
+
+    def ended_part(self) -> str | None:
+        """What of aiokafka has ended although this goes on: without it nothing would be read."""
+        if self._consumer is None or self.should_stop:
+            return None
+        client, coordinator = self._consumer._client, self._consumer._coordinator
+        parts = {
+            "metadata": client._sync_task,
+            "group": getattr(coordinator, "_coordination_task", None),
+            "fetching": self._consumer._fetcher._fetch_task if self._consumer._fetcher else None,
+        }
+        return next((name for name, task in parts.items() if task and task.done()), None)
 
     async def group_error(self) -> KafkaError | None:
         """Take what aiokafka could not join the group for."""

@@ -230,6 +230,11 @@ class ChunkConsumer(SeekingConsumer):
             _log.warning("the group cannot be joined", error=repr(error))
         self.refusals.settle(now)
 
+    def ended_part(self) -> str | None:
+        """What of aiokafka has ended that nobody starts again."""
+        found: str | None = self._thread.ended_part()
+        return found
+
     async def follow_topics(self, partitions: Mapping[str, int]) -> None:
         """See to it that partitions are assigned of all these topics.
 

@@ -357,4 +357,8 @@ class Worker:
     async def _watch_rights(self, app: faust.App) -> None:
         while True:
             await asyncio.sleep(_WATCH_RIGHTS_EVERY_S)
+            if part := app.consumer.ended_part():
+                _log.error("a part of aiokafka ended", part=part, then="the worker restarts")
+                self._rebuild.set()
+                return
             await app.consumer.watch_rights()

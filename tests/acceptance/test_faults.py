@@ -270,6 +270,9 @@ async def _campaign(platform: Platform, faults: dict[str, Fault]) -> None:
                         told, live = await _dance(platform, pages, name, fault)
                         before = slowest.get(name, (0.0, 0.0))
                         slowest[name] = (max(before[0], told), max(before[1], live))
+        except AssertionError as error:
+            error.add_note(platform.logs()[-4000:])
+            raise
         finally:
             await platform.go_on()
     for name, (told, live) in slowest.items():

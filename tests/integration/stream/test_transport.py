@@ -13,7 +13,9 @@ import faust
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import (
     Assignment,
     Subscription,
@@ -83,6 +85,8 @@ def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
         (SubscriptionState, "fetch_context", ["self"]),
         (Assignment, "state_value", ["self", "tp"]),
         (FetchResult, "getall", ["self", "max_records"]),
+        (AIOKafkaConnection, "send", ["self", "request", "expect_response"]),
+        (AIOKafkaConnection, "_send_sasl_token", ["self", "payload", "expect_response"]),
         (PartitionRecords, "_consumer_record", ["self", "tp", "record"]),
         (Transport, "__init__", ["self", "args", "kwargs"]),
     ],
@@ -104,6 +108,7 @@ def test_what_is_overridden_is_something_that_exists() -> None:
     }
     ours = {"seek_again", "seek_due", "note_step", "explain_steps", "follow_positions"}
     ours |= {"follow_topics", "acknowledge", "lag", "watch_rights"}
+    ours |= {"ended_part"}
     added = {n for n in own if not hasattr(Consumer, n)}
     private = {n for n in added if n.startswith("_")}
     assert added - private == ours
@@ -128,6 +133,11 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
         (ServiceThread, "_thread_started"),
         (ServiceThread, "_thread_running"),
         (PartitionRecords, "next_fetch_offset"),
+        (AIOKafkaClient, "_sync_task"),
+        (AIOKafkaClient, "_retry_backoff"),
+        (GroupCoordinator, "_coordination_task"),
+        (Fetcher, "_fetch_task"),
+        (AIOKafkaConnection, "_writer"),
     ):
         assert f"self.{name}" in inspect.getsource(owner), f"{owner.__name__} has no {name}"
     for owner, names in (
@@ -135,7 +145,7 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
         (Subscription, ("assignment",)),
         (Assignment, ("tps",)),
         (TopicPartitionState, ("has_valid_position", "position")),
-        (AIOKafkaClient, ("force_metadata_update",)),
+        (AIOKafkaClient, ("force_metadata_update", "_md_synchronizer", "_metadata_update")),
         (ClusterMetadata, ("partitions_for_topic",)),
     ):
         for name in names:

@@ -56,3 +56,15 @@ async def test_a_connection_made_while_the_client_closes_is_closed(
     connection.close.assert_called_once()
     with pytest.raises(KafkaConnectionError):
         await client.ready(1)
+
+
+async def test_whatever_went_wrong_with_metadata_they_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = mock.AsyncMock(side_effect=[RuntimeError("unforeseen"), ValueError("too"), True])
+    client = Client(retry_backoff_ms=1)
+    monkeypatch.setattr(client, "_metadata_update", answers)
+    client._sync_task = asyncio.create_task(client._md_synchronizer())
+    assert await asyncio.wait_for(client.force_metadata_update(), 10)
+    assert answers.await_count == 3
+    await client.close()
