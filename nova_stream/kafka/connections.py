@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 
 class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
@@ -22,23 +22,25 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
         """As aiokafka's."""
         try:
             return super().send(*request, **options)
+        except KafkaError:  # a RuntimeError itself
+            raise
         except RuntimeError as error:
-            raise self._broken(error) from error
+            self._raise(error)
 
     def _send_sasl_token(self, *payload: Any, **options: Any) -> Any:
         try:
             return super()._send_sasl_token(*payload, **options)
+        except KafkaError:
+            raise
         except RuntimeError as error:
-            raise self._broken(error) from error
+            self._raise(error)
 
-    def _broken(self, error: RuntimeError) -> Exception:
+    def _raise(self, error: RuntimeError) -> NoReturn:
         if self._writer is None or not self._writer.transport.is_closing():
-            return error
+            raise error
         self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
-        broken: Exception = KafkaConnectionError(
-            f"Connection at {self.host}:{self.port} broken: {error}"
-        )
-        return broken
+        told = f"Connection at {self.host}:{self.port} broken: {error}"
+        raise KafkaConnectionError(told) from error
 
 
 def use_own_connections() -> None:

@@ -18,12 +18,15 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
 from nova_stream.kafka.connections import use_own_connections
 from nova_stream.telemetry import get_logger
 
 _log = get_logger(__name__)
+
+#: Seconds between two questions for metadata that fail for a reason that nobody foresaw.
+_LONGEST_PAUSE_S = 5.0
 
 
 async def opened(opening: Coroutine[Any, Any, None]) -> None:
@@ -61,12 +64,36 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
     _ended = False
 
     async def _md_synchronizer(self) -> None:
-        while True:
+        pause, told = self._retry_backoff, None
+        while not self._ended:
             try:
                 await super()._md_synchronizer()
             except Exception as error:
-                _log.warning("Kafka's metadata was not read", error=repr(error), then="asked again")
-                await asyncio.sleep(self._retry_backoff)
+                if repr(error) != told:
+                    told = repr(error)
+                    _log.warning("Kafka's metadata was not read", error=told, then="asked again")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                self._wake()
+
+    def force_metadata_update(self) -> asyncio.Future[bool]:
+        """As aiokafka's, also where an update that nobody forced was given up on its way."""
+        asked: asyncio.Future[bool] = super().force_metadata_update()
+        self._wake()
+        return asked
+
+    def _wake(self) -> None:
+        # aiokafka wakes its task only for the first who asks, and forgets him where it begins anew.
+        if not self._md_update_waiter.done():
+            self._md_update_waiter.set_result(None)
+
+    async def send(self, *request: Any, **options: Any) -> Any:
+        """As aiokafka's."""
+        try:
+            return await super().send(*request, **options)
+        except KeyError as error:
+            # It timed out, and its connection had been replaced before it could be closed.
+            raise RequestTimedOutError from error
 
     async def close(self) -> None:
         """Close all connections, those too that are just being made."""

@@ -22,10 +22,11 @@ from typing import Any
 from aiokafka.consumer import fetcher
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.consumer import ensure_TPset
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer
 from faust.types import TP
 
 from nova_stream.kafka.connections import use_own_connections
+from nova_stream.kafka.faults import refusal
 from nova_stream.kafka.large_batches import BoundedRecords, bound_batches
 from nova_stream.kafka.opening import Client
 from nova_stream.kafka.unread_batches import Look, UnreadBatch
@@ -80,10 +81,21 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
         await self._thread_running
 
     async def _serve_here(self) -> None:
-        # What fails has crashed the app already; whoever stops this must not wait for it.
-        with contextlib.suppress(Exception):
-            await self._serve()
-        self.set_shutdown()
+        # What fails has crashed the app already, and whoever stops this must not wait for it.
+        # aiokafka raises CancelledError in its stop, of a fetch that it cancels without a broker.
+        try:
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await self._serve()
+        finally:
+            self.set_shutdown()
+
+    async def on_thread_stop(self) -> None:
+        """Stop aiokafka, and close its connections however that went."""
+        try:
+            await super().on_thread_stop()
+        finally:
+            if self._consumer is not None:
+                await self._consumer._client.close()
 
     async def call_thread(
         self, fun: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
@@ -138,7 +150,13 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
             "group": getattr(coordinator, "_coordination_task", None),
             "fetching": self._consumer._fetcher._fetch_task if self._consumer._fetcher else None,
         }
-        return next((name for name, task in parts.items() if task and task.done()), None)
+        # These two end when a membership or an assignment does, and are made again with the next.
+        passing = {
+            "heartbeat": getattr(coordinator, "_heartbeat_task", None),
+            "commits": getattr(coordinator, "_commit_refresh_task", None),
+        }
+        ended = [name for name, task in parts.items() if task and task.done()]
+        return next(iter(ended + [name for name, task in passing.items() if _failed(task)]), None)
 
     async def group_error(self) -> KafkaError | None:
         """Take what aiokafka could not join the group for."""
@@ -217,6 +235,23 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
         )
         after = _places(consumer, before)
         return FetchedRecords(records, {tp: (before[tp], place) for tp, place in after.items()})
+
+
+def _failed(task: asyncio.Task[Any] | None) -> bool:
+    """Whether it has ended by an error, other than a right that may be granted yet."""
+    if task is None or not task.done() or task.cancelled():
+        return False
+    error = task.exception()
+    return error is not None and refusal(error) is None
+
+
+class ChangelogProducer(Producer):  # type: ignore[misc]
+    """Faust's producer with our client, which goes on learning where the brokers are."""
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        made = super()._new_producer(transactional_id)
+        made.client.__class__ = Client
+        return made
 
 
 def _places(consumer: Any, tps: Iterable[TP]) -> dict[TP, int]:

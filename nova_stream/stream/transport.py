@@ -25,7 +25,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from nova_stream.events.records import offsets_of
-from nova_stream.stream.fetching import FetchedRecords, FetchService
+from nova_stream.stream.fetching import ChangelogProducer, FetchedRecords, FetchService
 from nova_stream.stream.intake import Intake, SingleValue
 from nova_stream.stream.refusals import Refusals
 from nova_stream.stream.seeking import SeekingConsumer, Source
@@ -256,6 +256,7 @@ def chunk_transport(app: faust.App, source: Source) -> Transport:
     consumer = type("SourcedChunkConsumer", (ChunkConsumer,), {"source": source})
     transport = Transport(app.conf.broker_consumer, app)
     transport.Consumer = consumer
+    transport.Producer = ChangelogProducer
     return transport
 
 

@@ -123,6 +123,7 @@ class Worker:
             asyncio.create_task(self._watch_topics(app), name="topics"),
             asyncio.create_task(self._watch_positions(app), name="positions"),
             asyncio.create_task(self._watch_rights(app), name="rights"),
+            asyncio.create_task(self._watch_parts(app), name="parts"),
             asyncio.create_task(measure(app, self._budget, self._metrics), name="metrics"),
             asyncio.create_task(samples.run(), name="history"),
         ]
@@ -354,11 +355,16 @@ class Worker:
             else:
                 away = False
 
-    async def _watch_rights(self, app: faust.App) -> None:
+    async def _watch_parts(self, app: faust.App) -> None:
+        """Notice what of aiokafka has ended. Asks nobody, so that nothing can keep it waiting."""
         while True:
             await asyncio.sleep(_WATCH_RIGHTS_EVERY_S)
             if part := app.consumer.ended_part():
                 _log.error("a part of aiokafka ended", part=part, then="the worker restarts")
                 self._rebuild.set()
                 return
+
+    async def _watch_rights(self, app: faust.App) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_RIGHTS_EVERY_S)
             await app.consumer.watch_rights()

@@ -24,7 +24,7 @@ from aiokafka.consumer.subscription_state import (
 )
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types.tuples import ConsumerMessage
 from mode.threads import QueueServiceThread, ServiceThread
 
@@ -70,6 +70,9 @@ def test_the_inside_that_was_read_is_the_one_installed(package: str) -> None:
         (Consumer, "wait_first", ["self", "coros", "timeout"]),
         (AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"]),
         (AIOKafkaConsumerThread, "_ensure_consumer", ["self"]),
+        (AIOKafkaConsumerThread, "on_thread_stop", ["self"]),
+        (Producer, "_new_producer", ["self", "transactional_id"]),
+        (AIOKafkaClient, "send", ["self", "node_id", "request", "group"]),
         (
             AIOKafkaConsumerThread,
             "_fetch_records",
@@ -135,7 +138,10 @@ def test_attributes_that_are_read_or_set_are_there() -> None:
         (PartitionRecords, "next_fetch_offset"),
         (AIOKafkaClient, "_sync_task"),
         (AIOKafkaClient, "_retry_backoff"),
+        (AIOKafkaClient, "_md_update_waiter"),
         (GroupCoordinator, "_coordination_task"),
+        (GroupCoordinator, "_heartbeat_task"),
+        (GroupCoordinator, "_commit_refresh_task"),
         (Fetcher, "_fetch_task"),
         (AIOKafkaConnection, "_writer"),
     ):

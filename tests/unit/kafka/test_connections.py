@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import aiokafka.conn
 import pytest
@@ -80,6 +81,20 @@ def test_what_is_written_to_a_broken_connection(
         found = runner.run(errors_of(BrokerConnection, broker, way))
     assert found
     assert {type(error) for error in found} == {KafkaConnectionError}
+
+
+def test_an_error_of_kafka_keeps_its_cause() -> None:
+    async def send() -> None:
+        connection = BrokerConnection("127.0.0.1", 1)
+        connection._reader, connection._versions = mock.Mock(), {}
+        connection._read_task = mock.Mock()
+        connection._writer = mock.Mock()
+        connection._writer.write.side_effect = OSError("of the network")
+        connection.send(ApiVersionRequest())
+
+    with pytest.raises(KafkaConnectionError) as told:
+        asyncio.run(send())
+    assert isinstance(told.value.__cause__, OSError)
 
 
 def test_another_error_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from unittest import mock
 import aiokafka.client
 import pytest
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
 from nova_stream.kafka.opening import Client, opened
 
@@ -67,4 +67,70 @@ async def test_whatever_went_wrong_with_metadata_they_are_asked_for_again(
     client._sync_task = asyncio.create_task(client._md_synchronizer())
     assert await asyncio.wait_for(client.force_metadata_update(), 10)
     assert answers.await_count == 3
+    await client.close()
+
+
+async def test_nobody_waits_for_the_age_of_metadata_after_an_update_that_nobody_forced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def update(*_: object) -> bool:
+        if not begun.is_set():
+            begun.set()
+            await go_on.wait()
+            raise RuntimeError("unforeseen")
+        return True
+
+    client = Client(retry_backoff_ms=1, metadata_max_age_ms=20)
+    monkeypatch.setattr(client, "_metadata_update", update)
+    client._sync_task = asyncio.create_task(client._md_synchronizer())
+    await begun.wait()  # by its age
+    client._metadata_max_age_ms = 3_600_000
+    asked = client.force_metadata_update()
+    go_on.set()
+    assert await asyncio.wait_for(asked, 10)
+    await client.close()
+
+
+async def test_topics_that_are_added_while_an_update_is_on_its_way_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    asked_for: list[set[str]] = []
+
+    async def update(_: object, topics: set[str]) -> bool:
+        asked_for.append(set(topics))
+        if not begun.is_set():
+            begun.set()
+            await go_on.wait()
+        return True
+
+    client = Client(retry_backoff_ms=1, metadata_max_age_ms=20)
+    monkeypatch.setattr(client, "_metadata_update", update)
+    client._sync_task = asyncio.create_task(client._md_synchronizer())
+    await begun.wait()
+    client._metadata_max_age_ms = 3_600_000
+    asked = client.set_topics(["new"])
+    go_on.set()
+    assert await asyncio.wait_for(asked, 10)
+    assert asked_for[-1] == {"new"}
+    await client.close()
+
+
+async def test_an_answer_that_is_late_on_a_connection_that_was_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Client()
+    late = mock.Mock()
+
+    async def answer() -> None:
+        client._conns.clear()  # by another one, whose answer was late in the same turn
+        raise TimeoutError
+
+    late.send.side_effect = lambda *_args, **_options: answer()
+    monkeypatch.setattr(client, "ready", mock.AsyncMock(return_value=True))
+    client._conns[(1, 0)] = late
+    with pytest.raises(RequestTimedOutError):
+        await client.send(1, mock.Mock())
     await client.close()

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 import structlog
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, GroupAuthorizationFailedError, KafkaError
 from faust.types import TP
 
 from nova_stream.settings import load_settings
@@ -93,27 +93,74 @@ async def test_after_a_crash_nobody_waits_for_an_answer(
     await asyncio.wait_for(service.stop(), 10)
 
 
-@pytest.mark.parametrize(
-    ("part", "place"),
-    [
-        ("metadata", "_client._sync_task"),
-        ("group", "_coordinator._coordination_task"),
-        ("fetching", "_fetcher._fetch_task"),
-    ],
-)
-async def test_a_part_that_ended_is_told(service: Any, part: str, place: str) -> None:
+#: Where aiokafka keeps its tasks: those that go on until it is stopped, and those that come and go.
+ENDLESS = {
+    "_client._sync_task": "metadata",
+    "_coordinator._coordination_task": "group",
+    "_fetcher._fetch_task": "fetching",
+}
+PASSING = {
+    "_coordinator._heartbeat_task": "heartbeat",
+    "_coordinator._commit_refresh_task": "commits",
+}
+
+
+@pytest.mark.parametrize(("place", "part"), ENDLESS.items())
+async def test_a_part_that_ended_is_told(service: Any, place: str, part: str) -> None:
     assert service.ended_part() is None  # before it starts
     going = asyncio.create_task(asyncio.sleep(60))
     ended = asyncio.create_task(asyncio.sleep(0))
     await ended
-    names = ("_client._sync_task", "_coordinator._coordination_task", "_fetcher._fetch_task")
-    service._consumer = mock.Mock(**dict.fromkeys(names, going))
+    service._consumer = mock.Mock(**dict.fromkeys(ENDLESS | PASSING, going))
     assert service.ended_part() is None
     service._consumer.configure_mock(**{place: ended})
     assert service.ended_part() == part
     service._stopped.set()
     assert service.ended_part() is None
     going.cancel()
+
+
+async def ends(error: BaseException | None) -> None:
+    if error:
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (None, False),
+        (asyncio.CancelledError(), False),
+        (GroupAuthorizationFailedError("g"), False),
+        (KafkaError("unforeseen"), True),
+    ],
+)
+@pytest.mark.parametrize(("place", "part"), PASSING.items())
+async def test_a_part_that_comes_and_goes_is_told_only_of_an_error(
+    service: Any, place: str, part: str, error: BaseException | None, is_told: bool
+) -> None:
+    going = asyncio.create_task(asyncio.sleep(60))
+    ended = asyncio.create_task(ends(error))
+    await asyncio.wait({ended})
+    service._consumer = mock.Mock(**dict.fromkeys(ENDLESS | PASSING, going) | {place: ended})
+    assert service.ended_part() == (part if is_told else None)
+    going.cancel()
+
+
+async def test_where_a_stop_is_cut_off_connections_are_closed_and_nobody_waits(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As aiokafka does where a broker is away: it cancels a fetch and gets its CancelledError."""
+    monkeypatch.undo()
+    monkeypatch.setattr(service, "on_start", nothing)
+    stop = mock.AsyncMock(side_effect=asyncio.CancelledError)
+    client = mock.AsyncMock()
+    await service.start()
+    service._consumer = mock.Mock(stop=stop, _client=client)
+    await asyncio.wait_for(service.stop(), 10)
+    stop.assert_awaited()
+    client.close.assert_awaited_once()
+    assert service._serving.done()
+    assert service._shutdown.is_set()
 
 
 async def test_of_a_part_that_ended_the_worker_is_built_anew(
@@ -123,9 +170,8 @@ async def test_of_a_part_that_ended_the_worker_is_built_anew(
     watched = worker.Worker(load_settings(), Metrics())
     app = mock.Mock()
     app.consumer.ended_part.side_effect = [None, "group"]
-    app.consumer.watch_rights = mock.AsyncMock()
     with structlog.testing.capture_logs() as lines:
-        await asyncio.wait_for(watched._watch_rights(app), 10)
+        await asyncio.wait_for(watched._watch_parts(app), 10)
     assert watched._rebuild.is_set()
     assert [(line["event"], line["part"]) for line in lines] == [
         ("a part of aiokafka ended", "group")
