@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
@@ -20,27 +22,25 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
 
     def send(self, *request: Any, **options: Any) -> Any:
         """As aiokafka's."""
-        try:
+        with self._told_as_broken():
             return super().send(*request, **options)
+
+    def _send_sasl_token(self, *payload: Any, **options: Any) -> Any:
+        with self._told_as_broken():
+            return super()._send_sasl_token(*payload, **options)
+
+    @contextmanager
+    def _told_as_broken(self) -> Iterator[None]:
+        try:
+            yield
         except KafkaError:  # a RuntimeError itself
             raise
         except RuntimeError as error:
-            self._raise(error)
-
-    def _send_sasl_token(self, *payload: Any, **options: Any) -> Any:
-        try:
-            return super()._send_sasl_token(*payload, **options)
-        except KafkaError:
-            raise
-        except RuntimeError as error:
-            self._raise(error)
-
-    def _raise(self, error: RuntimeError) -> NoReturn:
-        if self._writer is None or not self._writer.transport.is_closing():
-            raise error
-        self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
-        told = f"Connection at {self.host}:{self.port} broken: {error}"
-        raise KafkaConnectionError(told) from error
+            if self._writer is None or not self._writer.transport.is_closing():
+                raise
+            self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
+            told = f"Connection at {self.host}:{self.port} broken: {error}"
+            raise KafkaConnectionError(told) from error
 
 
 def use_own_connections() -> None:

@@ -50,9 +50,15 @@ async def start(user: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Start a producer or consumer, whose client becomes a ``Client``; cut off, it leaves no
     connection open that its own ``stop`` does not know.
     """
+    adopt(user)
+    await opened(user.start())
+
+
+def adopt(user: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Make the client of a producer or consumer that has not started a ``Client``."""
+    use_own_connections()
     client = user.client if isinstance(user, AIOKafkaProducer) else user._client
     client.__class__ = Client
-    await opened(user.start())
 
 
 class Client(AIOKafkaClient):  # type: ignore[misc]

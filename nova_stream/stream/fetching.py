@@ -25,10 +25,9 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer
 from faust.types import TP
 
-from nova_stream.kafka.connections import use_own_connections
 from nova_stream.kafka.faults import refusal
 from nova_stream.kafka.large_batches import BoundedRecords, bound_batches
-from nova_stream.kafka.opening import Client
+from nova_stream.kafka.opening import adopt
 from nova_stream.kafka.unread_batches import Look, UnreadBatch
 
 _FETCH_WAIT_MS = 100
@@ -83,11 +82,9 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _serve_here(self) -> None:
         # What fails has crashed the app already, and whoever stops this must not wait for it.
         # aiokafka raises CancelledError in its stop, of a fetch that it cancels without a broker.
-        try:
-            with contextlib.suppress(Exception, asyncio.CancelledError):
-                await self._serve()
-        finally:
-            self.set_shutdown()
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await self._serve()
+        self.set_shutdown()
 
     async def on_thread_stop(self) -> None:
         """Stop aiokafka, and close its connections however that went."""
@@ -127,7 +124,6 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         bound_batches(_DRAIN_BYTES)
-        use_own_connections()
         if plain := self.consumer.plain_topics:
             # aiokafka offers no place to say so for one consumer: it counts for all of this
             # process, which is a worker.
@@ -137,26 +133,27 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
         # Faust asks the broker to wait 1.5 s for data of some partitions, which keeps what came
         # for the others meanwhile.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
-        consumer._client.__class__ = Client
+        adopt(consumer)
         return consumer
 
     def ended_part(self) -> str | None:
         """What of aiokafka has ended although this goes on: without it nothing would be read."""
         if self._consumer is None or self.should_stop:
             return None
-        client, coordinator = self._consumer._client, self._consumer._coordinator
-        parts = {
-            "metadata": client._sync_task,
+        coordinator = self._consumer._coordinator
+        endless = {
+            "metadata": self._consumer._client._sync_task,
             "group": getattr(coordinator, "_coordination_task", None),
-            "fetching": self._consumer._fetcher._fetch_task if self._consumer._fetcher else None,
+            "fetching": getattr(self._consumer._fetcher, "_fetch_task", None),
         }
         # These two end when a membership or an assignment does, and are made again with the next.
         passing = {
             "heartbeat": getattr(coordinator, "_heartbeat_task", None),
             "commits": getattr(coordinator, "_commit_refresh_task", None),
         }
-        ended = [name for name, task in parts.items() if task and task.done()]
-        return next(iter(ended + [name for name, task in passing.items() if _failed(task)]), None)
+        ended = [name for name, task in endless.items() if task and task.done()]
+        ended += [name for name, task in passing.items() if task and _failed(task)]
+        return ended[0] if ended else None
 
     async def group_error(self) -> KafkaError | None:
         """Take what aiokafka could not join the group for."""
@@ -237,9 +234,9 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
         return FetchedRecords(records, {tp: (before[tp], place) for tp, place in after.items()})
 
 
-def _failed(task: asyncio.Task[Any] | None) -> bool:
+def _failed(task: asyncio.Task[Any]) -> bool:
     """Whether it has ended by an error, other than a right that may be granted yet."""
-    if task is None or not task.done() or task.cancelled():
+    if not task.done() or task.cancelled():
         return False
     error = task.exception()
     return error is not None and refusal(error) is None
@@ -250,7 +247,7 @@ class ChangelogProducer(Producer):  # type: ignore[misc]
 
     def _new_producer(self, transactional_id: str | None = None) -> Any:
         made = super()._new_producer(transactional_id)
-        made.client.__class__ = Client
+        adopt(made)
         return made
 
 

@@ -50,6 +50,7 @@ _WATCH_TOPICS_EVERY_S = 3.0
 _WAITS = "the worker waits and nothing is lost"
 _WATCH_POSITIONS_EVERY_S = 2.0
 _WATCH_RIGHTS_EVERY_S = 2.0
+_WATCH_PARTS_EVERY_S = 2.0
 _GROUP_LIMIT_S = 5.0
 
 
@@ -358,7 +359,7 @@ class Worker:
     async def _watch_parts(self, app: faust.App) -> None:
         """Notice what of aiokafka has ended. Asks nobody, so that nothing can keep it waiting."""
         while True:
-            await asyncio.sleep(_WATCH_RIGHTS_EVERY_S)
+            await asyncio.sleep(_WATCH_PARTS_EVERY_S)
             if part := app.consumer.ended_part():
                 _log.error("a part of aiokafka ended", part=part, then="the worker restarts")
                 self._rebuild.set()

@@ -25,7 +25,7 @@ async def nothing(*_: Any) -> Any:
 
 
 @pytest.fixture
-async def service(monkeypatch: pytest.MonkeyPatch) -> Any:
+async def service() -> Any:
     app = wiring.build_app(load_settings())
     source = Source(
         entities={},
@@ -37,9 +37,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> Any:
         chunks=True,
     )
     wiring.add_transport(app, source)
-    made = app.consumer._thread
-    monkeypatch.setattr(made, "on_thread_stop", nothing)
-    return made
+    return app.consumer._thread
 
 
 async def test_it_runs_where_it_is_started(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +148,6 @@ async def test_where_a_stop_is_cut_off_connections_are_closed_and_nobody_waits(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As aiokafka does where a broker is away: it cancels a fetch and gets its CancelledError."""
-    monkeypatch.undo()
     monkeypatch.setattr(service, "on_start", nothing)
     stop = mock.AsyncMock(side_effect=asyncio.CancelledError)
     client = mock.AsyncMock()
@@ -166,7 +163,7 @@ async def test_where_a_stop_is_cut_off_connections_are_closed_and_nobody_waits(
 async def test_of_a_part_that_ended_the_worker_is_built_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "_WATCH_RIGHTS_EVERY_S", 0)
+    monkeypatch.setattr(worker, "_WATCH_PARTS_EVERY_S", 0)
     watched = worker.Worker(load_settings(), Metrics())
     app = mock.Mock()
     app.consumer.ended_part.side_effect = [None, "group"]
