@@ -1,4 +1,4 @@
-"""aiokafka's connections on uvloop, which has a word of its own for one that has just broken."""
+"""aiokafka's connections, so that a broker that is gone, or hangs, is told and left."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+#: Seconds that a closed connection may take for what it has not sent yet.
+_CLOSE_LIMIT_S = 1.0
+
 
 class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """A connection that is broken is KafkaConnectionError, on uvloop too.
+    """A connection that is broken is KafkaConnectionError, on uvloop too; one that was closed ends.
 
     asyncio drops what is written to a transport that the other end has reset; uvloop raises
     RuntimeError until whoever reads there has seen it. aiokafka expects OSError alone: the tasks
@@ -28,6 +31,16 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
     def _send_sasl_token(self, *payload: Any, **options: Any) -> Any:
         with self._told_as_broken():
             return super()._send_sasl_token(*payload, **options)
+
+    def close(self, reason: CloseReason | None = None, exc: Exception | None = None) -> Any:
+        """As aiokafka's. A broker that hangs takes nothing more, and would keep it open, and who
+        waits for its end, for ever.
+        """
+        writer = self._writer
+        ended = super().close(reason=reason, exc=exc)
+        if writer is not None and writer.transport.get_write_buffer_size():
+            self._loop.call_later(_CLOSE_LIMIT_S, writer.transport.abort)
+        return ended
 
     @contextmanager
     def _told_as_broken(self) -> Iterator[None]:

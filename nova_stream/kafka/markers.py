@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from nova_stream.kafka.model import Key
-from nova_stream.kafka.opening import start
+from nova_stream.kafka.opening import start, stop
 from nova_stream.kafka.options import client_options
 from nova_stream.settings import Settings
 
@@ -92,11 +92,7 @@ async def count_records(
                 await start(consumer)
                 await _count(consumer, stretches, done)
     finally:
-        # In a task of its own: where the start was cut off, it ends as if it was cancelled.
-        stopping = asyncio.create_task(consumer.stop())
-        await asyncio.wait({stopping}, timeout=_STOP_LIMIT_S)
-        if not stopping.cancelled() and stopping.done():
-            stopping.exception()
+        await stop(consumer, _STOP_LIMIT_S)
     return done
 
 

@@ -55,11 +55,27 @@ async def start(user: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     await opened(user.start())
 
 
+async def stop(user: AIOKafkaProducer | AIOKafkaConsumer, limit: float) -> None:
+    """Stop a producer or consumer, within some ``limit`` seconds; its connections are closed
+    however that goes.
+    """
+    # In a task of its own: where its start was cut off, it ends as if it was cancelled.
+    stopping = asyncio.create_task(user.stop())
+    try:
+        done, _ = await asyncio.wait({stopping}, timeout=limit)
+        await asyncio.gather(*done, return_exceptions=True)
+    finally:
+        await _client_of(user).close()
+
+
 def adopt(user: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Make the client of a producer or consumer that has not started a ``Client``."""
     use_own_connections()
-    client = user.client if isinstance(user, AIOKafkaProducer) else user._client
-    client.__class__ = Client
+    _client_of(user).__class__ = Client
+
+
+def _client_of(user: AIOKafkaProducer | AIOKafkaConsumer) -> AIOKafkaClient:
+    return user.client if isinstance(user, AIOKafkaProducer) else user._client
 
 
 class Client(AIOKafkaClient):  # type: ignore[misc]

@@ -44,9 +44,7 @@ def run_worker(settings: Settings, timers: Sequence[Timer], metrics: Metrics) ->
     if outcome is Outcome.STOPPED:
         return 0
     time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
-    finish()
-    if not _is_asked_to_stop():
-        os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
+    _replace()
     return 0
 
 
@@ -64,7 +62,17 @@ async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -
     signal.signal(signal.SIGALRM, _give_up)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    return await worker.run()
+    outcome = await worker.run()
+    if outcome is Outcome.REBUILD:
+        # With the loop's end all tasks are cancelled and waited for; not all heed that.
+        loop.call_later(_GRACE_S, _replace)
+    return outcome
+
+
+def _replace() -> None:
+    finish()
+    if not _is_asked_to_stop():
+        os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
 
 
 def _is_asked_to_stop() -> bool:

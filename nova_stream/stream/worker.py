@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from enum import Enum
@@ -48,10 +47,13 @@ _log = get_logger(__name__)
 _WATCH_TOPICS_EVERY_S = 3.0
 
 _WAITS = "the worker waits and nothing is lost"
+_READ_AGAIN = "what is not committed is read again"
 _WATCH_POSITIONS_EVERY_S = 2.0
 _WATCH_RIGHTS_EVERY_S = 2.0
 _WATCH_PARTS_EVERY_S = 2.0
 _GROUP_LIMIT_S = 5.0
+#: What Faust may take to stop before the worker goes on without it.
+_STOP_LIMIT_S = 20.0
 
 
 class Outcome(Enum):
@@ -247,8 +249,11 @@ class Worker:
         return Outcome.REBUILD
 
     async def _shut_down(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> None:
-        with contextlib.suppress(Exception):
-            await app.stop()
+        # It waits for what was sent to Kafka, minutes long where a broker hangs.
+        done, _ = await asyncio.wait({asyncio.create_task(app.stop())}, timeout=_STOP_LIMIT_S)
+        await asyncio.gather(*done, return_exceptions=True)
+        if not done:
+            _log.warning("stopping without waiting longer", then=_READ_AGAIN)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,6 @@
-"""A connection that breaks is told as one that broke, whatever loop it lives in."""
+"""A connection that breaks is told as one that broke, and one that is closed ends, whatever loop it
+lives in.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import ApiVersionRequest
 
+from nova_stream.kafka import connections
 from nova_stream.kafka.connections import BrokerConnection, use_own_connections
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -32,6 +35,10 @@ WAYS: list[Callable[[Any], Any]] = [
 def broker() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening
+
+
+async def nothing(_: object) -> None:
+    """Instead of the first question on a connection."""
 
 
 async def broken(made: type[AIOKafkaConnection], broker: socket.socket) -> AIOKafkaConnection:
@@ -73,14 +80,33 @@ def test_what_is_written_to_a_broken_connection(
     way: Callable[[Any], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def nothing(_: object) -> None: ...
-
     monkeypatch.setattr(AIOKafkaConnection, "_do_version_lookup", nothing)
     monkeypatch.setattr(AIOKafkaConnection, "_versions", {}, raising=False)
     with asyncio.Runner(loop_factory=factory) as runner:
         found = runner.run(errors_of(BrokerConnection, broker, way))
     assert found
     assert {type(error) for error in found} == {KafkaConnectionError}
+
+
+async def closed_with_much_unsent(broker: socket.socket) -> None:
+    connection = BrokerConnection("127.0.0.1", broker.getsockname()[1])
+    await connection.connect()
+    other, _ = broker.accept()  # takes nothing, as a broker that hangs
+    with other:
+        connection._writer.write(bytes(16 * 1024 * 1024))
+        await asyncio.wait_for(connection.close(), 10)
+
+
+@pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"])
+def test_one_that_is_closed_ends_though_the_broker_takes_nothing_more(
+    broker: socket.socket,
+    factory: Callable[[], asyncio.AbstractEventLoop],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(AIOKafkaConnection, "_do_version_lookup", nothing)
+    monkeypatch.setattr(connections, "_CLOSE_LIMIT_S", 0.1)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(closed_with_much_unsent(broker))
 
 
 def test_an_error_of_kafka_keeps_its_cause() -> None:

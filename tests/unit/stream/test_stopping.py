@@ -1,5 +1,5 @@
 """SIGTERM ends a worker also while its loop is at work on something that takes long, and while its
-process is about to be replaced.
+process is about to be replaced; and nothing that does not end keeps it from being replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import pytest
 
 _PROGRAM = """
-import time
+import asyncio, os, time
 from nova_stream.settings import load_settings
 from nova_stream.stream import process
 from nova_stream.stream.metrics import Metrics
@@ -37,16 +37,34 @@ class Broken(Part):
     async def run(self):
         return process.Outcome.REBUILD
 
+class Stubborn(Broken):
+    async def run(self):
+        async def stay():
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    print("at work", flush=True)
+        self.task = asyncio.create_task(stay())
+        await asyncio.sleep(0)
+        return await super().run()
+
+def replaced(*_):
+    print("built anew", flush=True)
+    os._exit(0)
+
 time.sleep = sleep
-process.os.execv = lambda *_: print("built anew", flush=True)
+process.os.execv = replaced
 process.Worker = %s
 process._GRACE_S = %s
 process.run_worker(load_settings(), (), Metrics())
 """
 
 
-def stopped(worker: str, number: int, *, grace: float) -> tuple[int, str, str]:
-    """The status of a process that is told to stop, and what it said on both of its channels."""
+def stopped(worker: str, number: int | None, *, grace: float) -> tuple[int, str, str]:
+    """The status of a process that gets a signal, or none, while it is at work; and what it said
+    then on both of its channels.
+    """
     with subprocess.Popen(
         (sys.executable, "-c", _PROGRAM % (worker, grace)),
         env=os.environ | {"NOVA_METRICS_PORT": "0", "NOVA_LOG_FORMAT": "json"},
@@ -57,7 +75,8 @@ def stopped(worker: str, number: int, *, grace: float) -> tuple[int, str, str]:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "at work\n"
-            process.send_signal(number)
+            if number is not None:
+                process.send_signal(number)
             said, told = process.communicate(timeout=30)
         finally:
             process.kill()
@@ -76,3 +95,8 @@ def test_what_is_about_to_be_built_anew_is_not(number: int) -> None:
     status, said, told = stopped("Broken", number, grace=30)
     assert (status, said) == (0, ""), told
     assert "Traceback" not in told
+
+
+def test_a_task_that_does_not_end_keeps_nothing_from_being_built_anew() -> None:
+    status, said, told = stopped("Stubborn", None, grace=0.2)
+    assert (status, said) == (0, "built anew\n"), told
