@@ -30,9 +30,10 @@ _log = get_logger(__name__)
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 
-#: Flushes that may run at a time, and the waiting records from which one beside another pays.
+#: Flushes that may run at a time.
 _LANES = 3
-_NEXT_LANE_FROM = 2000
+#: The waiting records from which a flush beside another pays, and which it takes at least.
+_WORTH_IT = 250
 
 #: No more chunks join a flush that has this many bytes: its parameters are held several times.
 _FLUSH_BYTES = 12 * 1024 * 1024
@@ -107,7 +108,7 @@ class Flusher:
                 with contextlib.suppress(Exception):
                     await self._make_ready(await lane.connected())
             while True:
-                if self._records_waiting() < _NEXT_LANE_FROM:
+                if self._records_waiting() < _WORTH_IT:
                     # The partitions that were just flushed hand over what came meanwhile, so that
                     # it joins the flush that begins now instead of the one after it.
                     await asyncio.sleep(0)
@@ -127,19 +128,21 @@ class Flusher:
         """Whether a flush should begin: at once when none runs, beside another when it pays."""
         if not self._waiting or not self._running:
             return bool(self._waiting)
-        return self._records_waiting() >= _NEXT_LANE_FROM
+        return self._records_waiting() >= _WORTH_IT
 
     def _records_waiting(self) -> int:
         return sum(len(item.chunk.records) for item in self._waiting)
 
     def _take(self) -> list[_WaitingChunk]:
+        """Half of what waits: while Postgres is at work on one half, the other is made ready."""
+        limit = min(self._limit, max(_WORTH_IT, self._records_waiting() // 2))
         count = size = 0
         batch: list[_WaitingChunk] = []
         left: list[_WaitingChunk] = []
         keys = set()
         for item in self._waiting:
             # After a rebalance a partition's last chunk and its first may wait side by side.
-            if item.chunk.key in keys or count >= self._limit or size >= _FLUSH_BYTES:
+            if item.chunk.key in keys or count >= limit or size >= _FLUSH_BYTES:
                 left.append(item)
                 continue
             keys.add(item.chunk.key)

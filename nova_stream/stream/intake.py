@@ -89,6 +89,11 @@ class Intake:
         """Whether records wait."""
         return bool(self._blocks)
 
+    @property
+    def count(self) -> int:
+        """How many records wait."""
+        return sum(len(block.records) for block in self._blocks)
+
     def steps(self, now: float) -> bool:
         """Whether a batch without a record should be taken: offsets that hold none stand alone."""
         return self._end > self._start and not self._blocks and now >= self._step_at

@@ -31,6 +31,9 @@ _log = get_logger(__name__)
 
 #: Records decoded between two looks at the event loop, so that it answers within milliseconds.
 _DECODE_STEP = 500
+#: Waiting records below which it costs more than it gains to decode them while a flush runs: those
+#: that come after would wait for another one.
+_FEW = 32
 
 
 def decoders_of(settings: Settings, schemas: SchemaLookup | None) -> Mapping[Entity, Decoder]:
@@ -109,15 +112,15 @@ class Pumps:
     async def _run(self, intake: Intake) -> None:
         flushing: _FlushTask | None = None
         while True:
-            batch = intake.take(self._chunk_records)
-            if batch is None and flushing is None:
-                batch = intake.take_step(time.monotonic())
-            if batch is None:
-                if flushing is None:
-                    break
+            if flushing is not None and intake.count < _FEW:
+                # What comes until then is taken with them.
                 await self._finish(intake, flushing)
                 flushing = None
-                continue
+            batch = intake.take(self._chunk_records)
+            if batch is None:
+                batch = intake.take_step(time.monotonic())
+            if batch is None:
+                break
             try:
                 chunk = await self._decode(intake, batch)
                 if flushing is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
@@ -17,7 +17,7 @@ from nova_stream.stream.flusher import Flusher
 from nova_stream.stream.metrics import Metrics
 
 
-def chunk(partition: int, start: int) -> Chunk:
+def chunk(partition: int, start: int, records: int = 0) -> Chunk:
     return Chunk(
         topic="nova.tasks",
         entity=Entity.TASKS,
@@ -25,7 +25,7 @@ def chunk(partition: int, start: int) -> Chunk:
         generation=0,
         start=start,
         end=start + 1,
-        records=[],
+        records=cast("Any", [None] * records),
         changes=[],
         dead=[],
         tombstones=[],
@@ -70,3 +70,42 @@ async def test_what_a_partition_has_ready_when_its_flush_ends_joins_the_next_one
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert flushes == [[(0, 0), (1, 0)], [(0, 1), (1, 1), (2, 0)], [(2, 1)]]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "taken"),
+    [
+        # Half of what waits is worth a flush beside another.
+        ([module._WORTH_IT] * 4, [2, 1, 1]),
+        ([10] * 4, [4]),
+        ([4000] * 4, [2, 1, 1]),
+        ([9000] * 4, [1, 1, 1]),
+    ],
+)
+async def test_while_postgres_is_at_work_on_one_half_the_other_is_made_ready(
+    monkeypatch: pytest.MonkeyPatch, waiting: list[int], taken: list[int]
+) -> None:
+    flushes: list[int] = []
+    may_end = asyncio.Event()
+
+    class Flush:
+        def __init__(self, _connection: Any, chunks: list[Chunk], _expected: Any) -> None:
+            flushes.append(len(chunks))
+
+        async def run(self) -> list[AppliedChunk]:
+            await may_end.wait()
+            raise AssertionError
+
+    async def connect() -> Any:
+        return Mock(is_closed=lambda: False)
+
+    monkeypatch.setattr(module, "Flush", Flush)
+    flusher = Flusher(connect, {}, Metrics(), system_clock, 8000)
+    for partition, records in enumerate(waiting):
+        flusher.submit(chunk(partition, 0, records), lambda: True)
+    running = asyncio.create_task(flusher.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert flushes == taken
