@@ -1,4 +1,4 @@
-"""aiokafka's connections, so that a broker that is gone, or hangs, is told and left."""
+"""aiokafka's connections to a broker that is gone, or hangs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-#: Seconds that a closed connection may take for what it has not sent yet.
+#: Seconds that a connection has for its end: what it has not sent yet, and the farewell of TLS.
 _CLOSE_LIMIT_S = 1.0
 
 
@@ -33,12 +33,12 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
             return super()._send_sasl_token(*payload, **options)
 
     def close(self, reason: CloseReason | None = None, exc: Exception | None = None) -> Any:
-        """As aiokafka's. A broker that hangs takes nothing more, and would keep it open, and who
-        waits for its end, for ever.
+        """As aiokafka's. A broker that hangs reads nothing more and says no farewell: without a
+        limit, whoever awaits the end would wait for ever, or half a minute with TLS.
         """
         writer = self._writer
         ended = super().close(reason=reason, exc=exc)
-        if writer is not None and writer.transport.get_write_buffer_size():
+        if writer is not None and not ended.done():
             self._loop.call_later(_CLOSE_LIMIT_S, writer.transport.abort)
         return ended
 

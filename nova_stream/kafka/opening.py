@@ -56,8 +56,8 @@ async def start(user: AIOKafkaProducer | AIOKafkaConsumer) -> None:
 
 
 async def stop(user: AIOKafkaProducer | AIOKafkaConsumer, limit: float) -> None:
-    """Stop a producer or consumer, within some ``limit`` seconds; its connections are closed
-    however that goes.
+    """Stop a producer or consumer, which may take ``limit`` seconds; then its connections are
+    closed, however that went.
     """
     # In a task of its own: where its start was cut off, it ends as if it was cancelled.
     stopping = asyncio.create_task(user.stop())

@@ -1,4 +1,4 @@
-"""Group commit: all chunks that wait at one moment go into one transaction."""
+"""Group commit: many chunks that wait at one moment go into one transaction."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ _LONGEST_PAUSE_S = 2.0
 _LANES = 3
 #: The waiting records from which a flush beside another pays, and which it takes at least.
 _WORTH_IT = 250
+#: Seconds that fewer wait for a flush that takes long, such as one that waits for a lock.
+_PATIENCE_S = 0.2
 
 #: No more chunks join a flush that has this many bytes: its parameters are held several times.
 _FLUSH_BYTES = 12 * 1024 * 1024
@@ -43,16 +45,17 @@ class _WaitingChunk(msgspec.Struct):
     chunk: Chunk
     future: asyncio.Future[AppliedChunk]
     wanted: Callable[[], bool]
+    since: float = 0.0
 
 
 class Flusher:
     """Applies submitted chunks, at most ``limit`` records a transaction where chunks allow it.
 
     While one flush waits for Postgres, the next is made ready on another connection, if many
-    records wait; to the database they are like several workers. While Postgres is away it tries
-    again, with one log line a change of state, until the chunks' partitions are taken away. What
-    Postgres refuses because of the data is narrowed down to the record, which goes among the dead
-    letters.
+    records wait or some have waited long; to the database they are like several workers. While
+    Postgres is away it tries again, with one log line a change of state, until the chunks'
+    partitions are taken away. What Postgres refuses because of the data is narrowed down to the
+    record, which goes among the dead letters.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class Flusher:
         """
         future: asyncio.Future[AppliedChunk] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
-        self._waiting.append(_WaitingChunk(chunk, future, wanted))
+        self._waiting.append(_WaitingChunk(chunk, future, wanted, time.monotonic()))
         self._wake.set()
         return future
 
@@ -114,7 +117,9 @@ class Flusher:
                     await asyncio.sleep(0)
                 while not self._ready():
                     self._wake.clear()
-                    await self._wake.wait()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_PATIENCE_S if self._waiting else None):
+                            await self._wake.wait()
                 self._running += 1
                 try:
                     await self._flush(self._take(), lane)
@@ -128,7 +133,8 @@ class Flusher:
         """Whether a flush should begin: at once when none runs, beside another when it pays."""
         if not self._waiting or not self._running:
             return bool(self._waiting)
-        return self._records_waiting() >= _WORTH_IT
+        waited = time.monotonic() - self._waiting[0].since
+        return waited >= _PATIENCE_S or self._records_waiting() >= _WORTH_IT
 
     def _records_waiting(self) -> int:
         return sum(len(item.chunk.records) for item in self._waiting)

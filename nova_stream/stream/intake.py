@@ -11,6 +11,7 @@ from nova_stream.events.records import Records
 
 #: A chunk takes no further fetch once it has this many bytes.
 CHUNK_BYTES = 4 * 1024 * 1024
+_FEW_RECORDS, _FEW_BYTES = 32, 64 * 1024
 
 
 class Budget:
@@ -90,9 +91,12 @@ class Intake:
         return bool(self._blocks)
 
     @property
-    def count(self) -> int:
-        """How many records wait."""
-        return sum(len(block.records) for block in self._blocks)
+    def little(self) -> bool:
+        """Whether what waits, if anything, is decoded in less time than a flush takes."""
+        return (
+            sum(len(block.records) for block in self._blocks) < _FEW_RECORDS
+            and sum(block.size for block in self._blocks) < _FEW_BYTES
+        )
 
     def steps(self, now: float) -> bool:
         """Whether a batch without a record should be taken: offsets that hold none stand alone."""

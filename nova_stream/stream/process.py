@@ -62,17 +62,34 @@ async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -
     signal.signal(signal.SIGALRM, _give_up)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    outcome = await worker.run()
+    # The loop ends once all its tasks have, which it cancels; not all of them heed that.
+    try:
+        outcome = await worker.run()
+    except Exception as error:
+        loop.call_later(_GRACE_S, _fail, error)
+        raise
     if outcome is Outcome.REBUILD:
-        # With the loop's end all tasks are cancelled and waited for; not all heed that.
-        loop.call_later(_GRACE_S, _replace)
+        loop.call_later(_GRACE_S, _replace_now)
     return outcome
+
+
+def _replace_now() -> None:
+    _log.warning("stopping without waiting longer", then="what is not committed is read again")
+    _replace()
 
 
 def _replace() -> None:
     finish()
     if not _is_asked_to_stop():
-        os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
+        try:
+            os.execv(sys.executable, [sys.executable, "-m", "nova_stream.cli.main", *sys.argv[1:]])  # noqa: S606 - ourselves
+        except OSError as error:
+            _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    _log.error("the worker ends", error=repr(error), then="start it again")
+    os._exit(1)
 
 
 def _is_asked_to_stop() -> bool:

@@ -31,9 +31,6 @@ _log = get_logger(__name__)
 
 #: Records decoded between two looks at the event loop, so that it answers within milliseconds.
 _DECODE_STEP = 500
-#: Waiting records below which it costs more than it gains to decode them while a flush runs: those
-#: that come after would wait for another one.
-_FEW = 32
 
 
 def decoders_of(settings: Settings, schemas: SchemaLookup | None) -> Mapping[Entity, Decoder]:
@@ -54,9 +51,9 @@ class Pumps:
     """Moves each partition's waiting records through decoding and flush, in order.
 
     A partition's pump is a task that lives while something waits. While one chunk is being
-    flushed the next is decoded; its result is awaited before the next is handed over, so that a
-    partition has one chunk in the flusher at a time. A rebalance does not cancel a pump: what is
-    being flushed is flushed, then the closed intake gives nothing more.
+    flushed the next is decoded, if that is much; the flush is awaited before the next chunk is
+    handed over, so that a partition has one chunk in the flusher at a time. A rebalance does not
+    cancel a pump: what is being flushed is flushed, then the closed intake gives nothing more.
     """
 
     def __init__(
@@ -112,8 +109,9 @@ class Pumps:
     async def _run(self, intake: Intake) -> None:
         flushing: _FlushTask | None = None
         while True:
-            if flushing is not None and intake.count < _FEW:
-                # What comes until then is taken with them.
+            if flushing is not None and intake.little:
+                # Taken now, they would be a chunk of their own, and what comes until the flush
+                # ends would wait for another flush.
                 await self._finish(intake, flushing)
                 flushing = None
             batch = intake.take(self._chunk_records)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ _WATCH_POSITIONS_EVERY_S = 2.0
 _WATCH_RIGHTS_EVERY_S = 2.0
 _WATCH_PARTS_EVERY_S = 2.0
 _GROUP_LIMIT_S = 5.0
-#: What Faust may take to stop before the worker goes on without it.
+#: Seconds that what is stopped may take before the worker goes on without it.
 _STOP_LIMIT_S = 20.0
 
 
@@ -249,14 +249,14 @@ class Worker:
         return Outcome.REBUILD
 
     async def _shut_down(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> None:
-        # It waits for what was sent to Kafka, minutes long where a broker hangs.
-        done, _ = await asyncio.wait({asyncio.create_task(app.stop())}, timeout=_STOP_LIMIT_S)
-        await asyncio.gather(*done, return_exceptions=True)
-        if not done:
-            _log.warning("stopping without waiting longer", then=_READ_AGAIN)
+        # Faust waits for what was sent to Kafka, for minutes where a broker hangs; a flush that is
+        # cut off waits for Postgres.
+        left = await _ended([asyncio.create_task(app.stop(), name="Faust")])
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        left += await _ended(tasks)
+        if left:
+            _log.warning("stopping without waiting longer", parts=left, then=_READ_AGAIN)
         self._lookup.disconnect()
         shutil.rmtree(app.conf.datadir, ignore_errors=True)
 
@@ -374,3 +374,10 @@ class Worker:
         while True:
             await asyncio.sleep(_WATCH_RIGHTS_EVERY_S)
             await app.consumer.watch_rights()
+
+
+async def _ended(tasks: Collection[asyncio.Task[Any]]) -> list[str]:
+    """Wait until tasks have ended, however; gives the names of those that take too long."""
+    done, left = await asyncio.wait(tasks, timeout=_STOP_LIMIT_S)
+    await asyncio.gather(*done, return_exceptions=True)
+    return sorted(task.get_name() for task in left)

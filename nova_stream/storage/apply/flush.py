@@ -1,4 +1,4 @@
-"""The flush: one transaction that applies all waiting chunks exactly once."""
+"""The flush: one transaction that applies waiting chunks of many partitions exactly once."""
 
 from __future__ import annotations
 

@@ -5,10 +5,16 @@ lives in.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import socket
+import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from unittest import mock
 
@@ -21,6 +27,7 @@ from aiokafka.protocol.admin import ApiVersionRequest
 
 from nova_stream.kafka import connections
 from nova_stream.kafka.connections import BrokerConnection, use_own_connections
+from tests.certificates import make_certificate
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 #: An RST instead of a FIN, as a broker that was killed answers what is written to it.
@@ -88,31 +95,109 @@ def test_what_is_written_to_a_broken_connection(
     assert {type(error) for error in found} == {KafkaConnectionError}
 
 
-async def closed_with_much_unsent(broker: socket.socket) -> None:
-    connection = BrokerConnection("127.0.0.1", broker.getsockname()[1])
-    await connection.connect()
-    other, _ = broker.accept()  # takes nothing, as a broker that hangs
-    with other:
-        connection._writer.write(bytes(16 * 1024 * 1024))
-        await asyncio.wait_for(connection.close(), 10)
+@dataclass
+class Broker:
+    """Takes one connection, over TLS where it has a certificate, and ends it ``how`` it is told."""
+
+    how: str
+    certificate: tuple[Path, Path] | None
+    ready: Event = field(default_factory=Event)
+    told: Event = field(default_factory=Event)
+
+    def serve(self, listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        if self.certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate[1])
+            connection = context.wrap_socket(connection, server_side=True)
+        with connection:
+            self.ready.set()
+            self.told.wait(60)
+            if self.how == "reset":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            elif self.how == "farewell" and isinstance(connection, ssl.SSLSocket):
+                connection.setblocking(False)
+                with contextlib.suppress(OSError):
+                    connection.unwrap()
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[BrokerConnection]:
+        """A connection to it, of which the loop must tell no error."""
+        loop, errors = asyncio.get_running_loop(), list[dict[str, Any]]()
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        secured: dict[str, Any] = {}
+        if self.certificate is not None:
+            context = ssl.create_default_context(cafile=self.certificate[0])
+            secured = {"security_protocol": "SSL", "ssl_context": context}
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            serving = Thread(target=self.serve, args=(listening,))
+            serving.start()
+            try:
+                connection = BrokerConnection(*listening.getsockname(), **secured)
+                await connection.connect()
+                assert await asyncio.to_thread(self.ready.wait, 10)
+                yield connection
+            finally:
+                self.told.set()
+                await asyncio.to_thread(serving.join)
+        assert errors == []
 
 
-@pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"])
-def test_one_that_is_closed_ends_though_the_broker_takes_nothing_more(
-    broker: socket.socket,
-    factory: Callable[[], asyncio.AbstractEventLoop],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def secured(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> Any:
+    return certificate if request.param == "TLS" else None
+
+
+@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
+def runner(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[asyncio.Runner]:
     monkeypatch.setattr(AIOKafkaConnection, "_do_version_lookup", nothing)
+    with asyncio.Runner(loop_factory=request.param) as found:
+        yield found
+
+
+@pytest.mark.parametrize("unsent", [0, 40_000, 16 * 1024 * 1024])
+def test_one_that_is_closed_ends_although_the_broker_hangs(
+    runner: asyncio.Runner, secured: Any, unsent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close() -> None:
+        async with Broker("hangs", secured).connected() as connection:
+            connection._writer.write(bytes(unsent))
+            await asyncio.wait_for(connection.close(), 10)
+
     monkeypatch.setattr(connections, "_CLOSE_LIMIT_S", 0.1)
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(closed_with_much_unsent(broker))
+    runner.run(close())
+
+
+@pytest.mark.parametrize("how", ["reset", "end", "farewell"])
+@pytest.mark.parametrize("turns", range(6))
+def test_one_that_the_broker_has_ended_is_closed_without_an_error(
+    runner: asyncio.Runner, secured: Any, how: str, turns: int
+) -> None:
+    async def close() -> None:
+        broker = Broker(how, secured)
+        async with broker.connected() as connection:
+            ours = connection._writer.get_extra_info("socket")
+            broker.told.set()
+            assert select.select([ours.fileno()], [], [], 10)[0]  # the loop stands still meanwhile
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(connection.close(), 10)
+
+    runner.run(close())
 
 
 def test_an_error_of_kafka_keeps_its_cause() -> None:
     async def send() -> None:
         connection = BrokerConnection("127.0.0.1", 1)
         connection._reader, connection._versions = mock.Mock(), {}
+        connection._closed_fut = mock.Mock()
         connection._read_task = mock.Mock()
         connection._writer = mock.Mock()
         connection._writer.write.side_effect = OSError("of the network")

@@ -7,10 +7,11 @@ from unittest import mock
 
 import aiokafka.client
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
-from nova_stream.kafka.opening import Client, opened
+from nova_stream.kafka.opening import Client, adopt, opened, stop
 
 
 async def _cut_off(connection: AIOKafkaConnection) -> None:
@@ -134,3 +135,22 @@ async def test_an_answer_that_is_late_on_a_connection_that_was_replaced(
     with pytest.raises(RequestTimedOutError):
         await client.send(1, mock.Mock())
     await client.close()
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_a_consumer_that_is_stopped_is_closed_however_that_went(
+    hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails() -> None:
+        if hangs:
+            await asyncio.Event().wait()
+        raise asyncio.CancelledError  # as aiokafka's, of a fetch that it cancels
+
+    consumer = AIOKafkaConsumer()
+    adopt(consumer)
+    monkeypatch.setattr(consumer, "stop", fails)
+    await asyncio.wait_for(stop(consumer, 0.05), 10)
+    with pytest.raises(KafkaConnectionError):
+        await consumer._client.ready(1)
+    monkeypatch.undo()
+    await consumer.stop()

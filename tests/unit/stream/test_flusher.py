@@ -109,3 +109,40 @@ async def test_while_postgres_is_at_work_on_one_half_the_other_is_made_ready(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert flushes == taken
+
+
+async def test_a_flush_that_stands_holds_nothing_else_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one that waits for a lock."""
+    flushed: list[int] = []
+    begun, both = asyncio.Event(), asyncio.Event()
+
+    class Flush:
+        def __init__(self, _connection: Any, chunks: list[Chunk], _expected: Any) -> None:
+            flushed.extend(one.partition for one in chunks)
+            begun.set()
+            if len(flushed) == 2:
+                both.set()
+
+        async def run(self) -> list[AppliedChunk]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def connect() -> Any:
+        return Mock(is_closed=lambda: False)
+
+    monkeypatch.setattr(module, "Flush", Flush)
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.05)
+    flusher = Flusher(connect, {}, Metrics(), system_clock, 8000)
+    running = asyncio.create_task(flusher.run())
+    flusher.submit(chunk(0, 0), lambda: True)
+    await begun.wait()
+    flusher.submit(chunk(1, 0), lambda: True)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert flushed == [0]
+    await asyncio.wait_for(both.wait(), 10)
+    assert flushed == [0, 1]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -11,14 +11,14 @@ import pytest
 from nova_stream.events.change import Entity, SourceRecord
 from nova_stream.storage.apply.admission import AppliedChunk
 from nova_stream.storage.apply.chunk import Chunk
-from nova_stream.stream import pumps as module
+from nova_stream.stream import intake
 from nova_stream.stream.intake import Budget, Intake
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.pumps import Pumps
 from tests.unit.stream.test_intake import records
 
 #: Records that a chunk takes here.
-MOST = 2 * module._FEW
+MOST = 2 * intake._FEW_RECORDS
 
 
 class Flusher:
@@ -109,6 +109,18 @@ async def test_the_many_that_wait_when_a_flush_begins_are_decoded_meanwhile() ->
     await platform.answer()
     assert platform.acknowledged == [MOST, 2 * MOST, 2 * MOST + 1]
     assert not platform.intake.pumping
+
+
+async def test_a_few_large_ones_are_many() -> None:
+    platform = Platform()
+    await platform.arrive(1)
+    platform.flusher.answer()
+    large = b"x" * intake._FEW_BYTES
+    platform.intake.append(records(1, value=large))
+    platform.intake.append(records(*range(2, MOST + 2), value=large))
+    await settled()
+    assert platform.decoded == [1, MOST, 1]
+    assert platform.flusher.sizes() == [1, MOST]
 
 
 @pytest.mark.parametrize("waiting", [2, 2 * MOST])
