@@ -17,6 +17,8 @@ FAULTS ?= 10
 WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# What test-serial runs two at a time: it starts much, and measures no time.
+OTHERS := $(filter-out tests/unit tests/integration tests/acceptance tests/browser tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
 .PHONY: help setup dev coverage test test-all test-long test-serial test-pages test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-ranges bench-peers bench-scale chaos chaos-mutations chaos-pages simulate lock client-types clean
 
@@ -49,8 +51,9 @@ test-all: test test-long test-serial ## all tests, about 40 minutes
 test-long: setup ## unit and integration tests that are long by nature
 	@$(BIN)/python -m pytest tests/integration tests/unit -n $(WORKERS) --dist worksteal -m long
 
-test-serial: setup ## all other tests, one after another, since they measure time or start much: faults, Debezium; two of the browser's at a time
-	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/integration --ignore=tests/browser
+test-serial: setup ## all other tests: one after another those that measure time, as of faults; two at a time those that start much, as Debezium, and the browser's
+	@$(BIN)/python -m pytest tests/acceptance --ignore=tests/acceptance/test_docs_examples.py
+	@$(BIN)/python -m pytest tests/acceptance/test_docs_examples.py $(OTHERS) -n 2 --dist loadfile
 	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -m "not long"
 
 test-pages: setup ## every page of the dashboard with a large platform, and while something is away
