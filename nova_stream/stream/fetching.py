@@ -86,6 +86,18 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
             await self._serve()
         self.set_shutdown()
 
+    async def _default_start(self) -> None:
+        """As mode's; what fails is raised by ``start``. mode would print and log it besides, with
+        tracebacks, also where Kafka has just gone away.
+        """
+        try:
+            await super()._default_start()
+        except Exception as error:
+            if not self._thread_running.done():
+                self._thread_running.set_exception(error)
+            # The one end that mode says nothing of.
+            raise asyncio.CancelledError from error
+
     async def on_thread_stop(self) -> None:
         """Stop aiokafka, and close its connections however that went."""
         try:

@@ -54,7 +54,10 @@ async def test_it_runs_where_it_is_started(service: Any, monkeypatch: pytest.Mon
 
 
 async def test_what_fails_at_its_start_is_raised_and_does_not_keep_it_from_ending(
-    service: Any, monkeypatch: pytest.MonkeyPatch
+    service: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def on_start() -> None:
         raise OSError("no broker")
@@ -64,6 +67,9 @@ async def test_what_fails_at_its_start_is_raised_and_does_not_keep_it_from_endin
         await service.start()
     await asyncio.wait_for(service.stop(), 10)
     assert service._serving.done()
+    # Whoever started it tells it; nobody else does.
+    assert capsys.readouterr().err == ""
+    assert caplog.records == []
 
 
 async def test_its_end_leaves_other_tasks_alone(
