@@ -18,7 +18,7 @@ WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What test-serial runs two at a time: it starts much, and measures no time.
-OTHERS := $(filter-out tests/unit tests/integration tests/acceptance tests/browser tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
+OTHERS := $(filter-out tests/unit tests/integration tests/acceptance tests/browser tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
 
 .PHONY: help setup dev coverage test test-all test-long test-serial test-pages test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-ranges bench-peers bench-scale chaos chaos-mutations chaos-pages simulate lock client-types clean
 
@@ -46,7 +46,7 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: test test-long test-serial ## all tests, about 40 minutes
+test-all: test test-long test-serial ## all tests, about 45 minutes
 
 test-long: setup ## unit and integration tests that are long by nature
 	@$(BIN)/python -m pytest tests/integration tests/unit -n $(WORKERS) --dist worksteal -m long

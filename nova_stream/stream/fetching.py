@@ -80,7 +80,7 @@ class FetchService(AIOKafkaConsumerThread):  # type: ignore[misc]
         await self._thread_running
 
     async def _serve_here(self) -> None:
-        # What fails has crashed the app already, and whoever stops this must not wait for it.
+        # What fails has been told already, and whoever stops this must not wait for it.
         # aiokafka raises CancelledError in its stop, of a fetch that it cancels without a broker.
         with contextlib.suppress(Exception, asyncio.CancelledError):
             await self._serve()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from nova_stream.settings import Settings
 from nova_stream.stream.metrics import Metrics
 from nova_stream.stream.metrics_server import serve_metrics
-from nova_stream.stream.worker import Outcome, Timer, Worker
+from nova_stream.stream.worker import READ_AGAIN, Outcome, Timer, Worker
 from nova_stream.telemetry import configure_logging, get_logger
 from nova_stream.tracing import finish
 
@@ -74,7 +74,7 @@ async def _main(settings: Settings, metrics: Metrics, timers: Sequence[Timer]) -
 
 
 def _replace_now() -> None:
-    _log.warning("stopping without waiting longer", then="what is not committed is read again")
+    _log.warning("stopping without waiting longer", then=READ_AGAIN)
     _replace()
 
 
@@ -98,7 +98,7 @@ def _is_asked_to_stop() -> bool:
 
 def _give_up(*_: object) -> None:
     with contextlib.suppress(Exception):  # somebody may be in the midst of another line
-        _log.warning("stopping without waiting longer", then="what is not committed is read again")
+        _log.warning("stopping without waiting longer", then=READ_AGAIN)
         sys.stderr.flush()
     os._exit(0)
 

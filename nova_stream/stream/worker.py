@@ -47,7 +47,8 @@ _log = get_logger(__name__)
 _WATCH_TOPICS_EVERY_S = 3.0
 
 _WAITS = "the worker waits and nothing is lost"
-_READ_AGAIN = "what is not committed is read again"
+#: What becomes of what a worker leaves behind, for its last line.
+READ_AGAIN = "what is not committed is read again"
 _WATCH_POSITIONS_EVERY_S = 2.0
 _WATCH_RIGHTS_EVERY_S = 2.0
 _WATCH_PARTS_EVERY_S = 2.0
@@ -256,7 +257,7 @@ class Worker:
             task.cancel()
         left += await _ended(tasks)
         if left:
-            _log.warning("stopping without waiting longer", parts=left, then=_READ_AGAIN)
+            _log.warning("stopping without waiting longer", parts=left, then=READ_AGAIN)
         self._lookup.disconnect()
         shutil.rmtree(app.conf.datadir, ignore_errors=True)
 

@@ -48,6 +48,15 @@ async def nothing(_: object) -> None:
     """Instead of the first question on a connection."""
 
 
+@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
+def runner(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[asyncio.Runner]:
+    monkeypatch.setattr(AIOKafkaConnection, "_do_version_lookup", nothing)
+    with asyncio.Runner(loop_factory=request.param) as found:
+        yield found
+
+
 async def broken(made: type[AIOKafkaConnection], broker: socket.socket) -> AIOKafkaConnection:
     """A connection whose other end is gone, which nobody in its loop has seen yet."""
     connection = made("127.0.0.1", broker.getsockname()[1])
@@ -80,17 +89,14 @@ async def errors_of(
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["request", "sasl"])
-@pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"])
 def test_what_is_written_to_a_broken_connection(
+    runner: asyncio.Runner,
     broker: socket.socket,
-    factory: Callable[[], asyncio.AbstractEventLoop],
     way: Callable[[Any], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(AIOKafkaConnection, "_do_version_lookup", nothing)
     monkeypatch.setattr(AIOKafkaConnection, "_versions", {}, raising=False)
-    with asyncio.Runner(loop_factory=factory) as runner:
-        found = runner.run(errors_of(BrokerConnection, broker, way))
+    found = runner.run(errors_of(BrokerConnection, broker, way))
     assert found
     assert {type(error) for error in found} == {KafkaConnectionError}
 
@@ -151,15 +157,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(params=["plain", "TLS"])
 def secured(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> Any:
     return certificate if request.param == "TLS" else None
-
-
-@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
-def runner(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[asyncio.Runner]:
-    monkeypatch.setattr(AIOKafkaConnection, "_do_version_lookup", nothing)
-    with asyncio.Runner(loop_factory=request.param) as found:
-        yield found
 
 
 @pytest.mark.parametrize("unsent", [0, 40_000, 16 * 1024 * 1024])

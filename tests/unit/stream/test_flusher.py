@@ -34,6 +34,26 @@ def chunk(partition: int, start: int, records: int = 0) -> Chunk:
     )
 
 
+async def connect() -> Any:
+    return Mock(is_closed=lambda: False)
+
+
+def flushes_that_stand(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[list[int]]:
+    """Have flushes never end, as those that wait for a lock; gives the partitions of each."""
+    begun: asyncio.Queue[list[int]] = asyncio.Queue()
+
+    class Flush:
+        def __init__(self, _connection: Any, chunks: list[Chunk], _expected: Any) -> None:
+            begun.put_nowait([one.partition for one in chunks])
+
+        async def run(self) -> list[AppliedChunk]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(module, "Flush", Flush)
+    return begun
+
+
 async def test_what_a_partition_has_ready_when_its_flush_ends_joins_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -50,9 +70,6 @@ async def test_what_a_partition_has_ready_when_its_flush_ends_joins_the_next_one
                 first_is_under_way.set()
                 await first_may_end.wait()
             return [AppliedChunk(one.end, 0) for one in self._chunks]
-
-    async def connect() -> Any:
-        return Mock(is_closed=lambda: False)
 
     async def pump(partition: int) -> None:
         for start in (0, 1):
@@ -85,21 +102,7 @@ async def test_what_a_partition_has_ready_when_its_flush_ends_joins_the_next_one
 async def test_while_postgres_is_at_work_on_one_half_the_other_is_made_ready(
     monkeypatch: pytest.MonkeyPatch, waiting: list[int], taken: list[int]
 ) -> None:
-    flushes: list[int] = []
-    may_end = asyncio.Event()
-
-    class Flush:
-        def __init__(self, _connection: Any, chunks: list[Chunk], _expected: Any) -> None:
-            flushes.append(len(chunks))
-
-        async def run(self) -> list[AppliedChunk]:
-            await may_end.wait()
-            raise AssertionError
-
-    async def connect() -> Any:
-        return Mock(is_closed=lambda: False)
-
-    monkeypatch.setattr(module, "Flush", Flush)
+    begun = flushes_that_stand(monkeypatch)
     flusher = Flusher(connect, {}, Metrics(), system_clock, 8000)
     for partition, records in enumerate(waiting):
         flusher.submit(chunk(partition, 0, records), lambda: True)
@@ -108,41 +111,22 @@ async def test_while_postgres_is_at_work_on_one_half_the_other_is_made_ready(
         await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert flushes == taken
+    assert [len(begun.get_nowait()) for _ in range(begun.qsize())] == taken
 
 
 async def test_a_flush_that_stands_holds_nothing_else_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As one that waits for a lock."""
-    flushed: list[int] = []
-    begun, both = asyncio.Event(), asyncio.Event()
-
-    class Flush:
-        def __init__(self, _connection: Any, chunks: list[Chunk], _expected: Any) -> None:
-            flushed.extend(one.partition for one in chunks)
-            begun.set()
-            if len(flushed) == 2:
-                both.set()
-
-        async def run(self) -> list[AppliedChunk]:
-            await asyncio.Event().wait()
-            raise AssertionError
-
-    async def connect() -> Any:
-        return Mock(is_closed=lambda: False)
-
-    monkeypatch.setattr(module, "Flush", Flush)
+    begun = flushes_that_stand(monkeypatch)
     monkeypatch.setattr(module, "_PATIENCE_S", 0.05)
     flusher = Flusher(connect, {}, Metrics(), system_clock, 8000)
     running = asyncio.create_task(flusher.run())
     flusher.submit(chunk(0, 0), lambda: True)
-    await begun.wait()
+    assert await begun.get() == [0]
     flusher.submit(chunk(1, 0), lambda: True)
     for _ in range(20):
         await asyncio.sleep(0)
-    assert flushed == [0]
-    await asyncio.wait_for(both.wait(), 10)
-    assert flushed == [0, 1]
+    assert begun.empty()
+    assert await asyncio.wait_for(begun.get(), 10) == [1]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
