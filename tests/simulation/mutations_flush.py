@@ -142,6 +142,7 @@ MUTATIONS = [
     Mutation("caches are committed apart", 20, Flush, "_end", _in_two_transactions),
     Mutation("positions are committed apart", 20, Flush, "_finish", _in_two_transactions),
     Mutation("a dead letter is dropped", 20, letters, "insert", _first_left_out),
+    Mutation("former names are forgotten", 200, Flush, "_note_moves", _former_names_forgotten),
     Mutation("names are not locked", 200, locks, "names", _none),
     Mutation("a retry adds figures again", 200, Flusher, "_commit", _twice_after_a_failure),
     Mutation("an outage is the record's fault", 50, flusher, "fault_of", _of_the_record),
