@@ -2,7 +2,8 @@
 
 A probe publishes a task of an agent of its own through the SDK and looks at the agent's row of
 ``agent_stats_cache`` until it counts the task. Load generator, probe, Kafka, Postgres and worker
-share this machine. Two checkouts are measured in turns, in the order A B B A.
+share this machine. Two checkouts are measured in turns, in the order A B B A. Beside them stands
+what Kafka alone takes, from the same call to a bare consumer.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import contextlib
 import random
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import kafka_alone
 from benchmarks.common import (
     ROOT,
     WORKER,
@@ -34,9 +37,10 @@ from nova_stream.storage.database import Connection
 
 SECONDS = 20.0
 #: Background load in events/s, and the 99th percentile to be below in milliseconds.
-LOADS = ((0, 25.0), (5_000, 120.0), (20_000, 300.0))
+LOADS = ((0, 12.0), (5_000, 50.0), (20_000, 90.0))
 
 AGENT = "a-probe"
+#: Seconds of probes that do not count: what has just been started is slower.
 _SETTLE = 3.0
 _LIMIT = 120.0
 
@@ -65,6 +69,8 @@ def measure(say: Say, *, seconds: float = SECONDS, against: Path | None = None) 
         for rate, target in LOADS:
             say(f"background of {rate:,} events/s" if rate else "no background")
             lasts = seconds / order.count(ROOT)
+            alone = _percentiles(_kafka_alone(servers, rate, seconds))
+            loads.append(alone | {"name": "Kafka alone", "rate": rate})
             turns = [(code, _load(servers, rate, lasts, code)) for code in order]
             for code in dict.fromkeys(order):
                 found = _summary([turn for its, turn in turns if its is code])
@@ -74,18 +80,42 @@ def measure(say: Say, *, seconds: float = SECONDS, against: Path | None = None) 
 
 
 def _summary(turns: list[_Turn]) -> dict[str, Any]:
-    times = [time for turn in turns for time in turn.times]
     passed = sum(turn.passed for turn in turns)
+    return _percentiles([time for turn in turns for time in turn.times]) | {
+        "applied_per_s": round(sum(turn.applied for turn in turns) / passed),
+        "cpu_share": sum(turn.cpu for turn in turns) / passed,
+        "postgres_cpu_share": sum(turn.postgres_cpu for turn in turns) / passed,
+    }
+
+
+def _percentiles(times: list[float]) -> dict[str, Any]:
     return {
         "probes": len(times),
-        "applied_per_s": round(sum(turn.applied for turn in turns) / passed),
         "p50": percentile(times, 50),
         "p90": percentile(times, 90),
         "p99": percentile(times, 99),
         "max": max(times),
-        "cpu_share": sum(turn.cpu for turn in turns) / passed,
-        "postgres_cpu_share": sum(turn.postgres_cpu for turn in turns) / passed,
     }
+
+
+def _kafka_alone(servers: Stack, rate: int, seconds: float) -> list[float]:
+    with servers.database(code=ROOT) as database:
+        settings = servers.settings(database, prefix=database, group=database)
+        asyncio.run(make_topics(settings))
+        with _generator(servers, settings, rate, seconds + 2 * _SETTLE):
+            return asyncio.run(_arrivals(settings, rate, seconds))
+
+
+async def _arrivals(settings: Settings, rate: int, seconds: float) -> list[float]:
+    async with (
+        kafka_alone.BareConsumer(settings) as consumer,
+        ChangePublisher(settings) as publisher,
+    ):
+        async with asyncio.timeout(_LIMIT):
+            while consumer.received < rate // 10:  # noqa: ASYNC110 - the consumer counts
+                await asyncio.sleep(0.05)
+        probe = partial(consumer.one, publisher)
+        return await _probes(probe, seconds, before=len(await _probes(probe, _SETTLE)))
 
 
 def _load(servers: Stack, rate: int, seconds: float, code: Path) -> _Turn:
@@ -116,10 +146,11 @@ async def _probe(
         await until(connection, worker, _SEEN, 0, AGENT)
         if rate:
             await until(connection, worker, _APPLIED, rate // 10)
-        await asyncio.sleep(_SETTLE)
+        probe = partial(one, connection, publisher)
+        before = len(await _probes(probe, _SETTLE))
         applied, begun = await connection.fetchval(_APPLIED), time.perf_counter()
         cpu, postgres_cpu = worker.cpu(), servers.postgres_cpu()
-        times = [await one(connection, publisher, number) async for number in paced(begun, seconds)]
+        times = await _probes(probe, seconds, before=before)
         worker.check()
         return _Turn(
             times,
@@ -128,6 +159,14 @@ async def _probe(
             cpu=worker.cpu() - cpu,
             postgres_cpu=servers.postgres_cpu() - postgres_cpu,
         )
+
+
+async def _probes(
+    probe: Callable[[int], Awaitable[float]], seconds: float, *, before: int = 0
+) -> list[float]:
+    """What probes say that are numbered from those ``before`` on."""
+    begun = time.perf_counter()
+    return [await probe(before + number) async for number in paced(begun, seconds)]
 
 
 async def paced(begun: float, seconds: float) -> AsyncIterator[int]:
@@ -142,9 +181,8 @@ async def paced(begun: float, seconds: float) -> AsyncIterator[int]:
 
 async def one(connection: Connection, publisher: ChangePublisher, number: int) -> float:
     """Milliseconds from the call that publishes to the row that shows it."""
-    document = {"id": f"probe-{number}", "agent": "PROBE", "status": "done", "title": "a probe"}
     begun = time.perf_counter()
-    publishing = asyncio.create_task(publisher.task(document))
+    publishing = asyncio.create_task(publisher.task(kafka_alone.probe(number)))
     while await connection.fetchval(_SEEN, AGENT) < number:  # noqa: ASYNC110 - SQL tells
         await asyncio.sleep(0.001)
     passed = time.perf_counter() - begun

@@ -67,9 +67,15 @@ def freshness(result: dict[str, Any]) -> None:
                 one["name"],
                 str(one["probes"]),
                 *(f"{one[name]:.1f}" for name in ("p50", "p90", "p99", "max")),
-                f"< {one['target']:g}",
-                f"{one['cpu_share']:.0%}",
-                f"{one['postgres_cpu_share']:.0%}",
+                *(
+                    (
+                        f"< {one['target']:g}",
+                        f"{one['cpu_share']:.0%}",
+                        f"{one['postgres_cpu_share']:.0%}",
+                    )
+                    if "target" in one
+                    else ("", "", "")
+                ),
             )
             for one in result["loads"]
         ],
