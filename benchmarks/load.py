@@ -2,9 +2,9 @@
 its own. Changes are of so many agents, which are known already, or of the usual ones, which are
 registered first.
 
-The requests are made before the first is sent, as a producer would that waits 10 ms for what
-comes, so that making them does not take the processor from what is measured: that load comes from
-other machines where it is a real one.
+What is due is sent every 10 ms, as a producer with that linger does. All requests are built before
+the first is sent: building them, which other machines do where the load is a real one, takes no
+processor time from what is measured.
 """
 
 from __future__ import annotations
