@@ -52,7 +52,7 @@ def measure(say: Say, peers: Sequence[Peer], sizes: Sizes) -> dict[str, Any]:
     ready = list(_prepared(say, peers, found.left))
     with stack() as servers:
         if sizes.rounds:
-            backlog = _fill(say, servers, "full", sizes.events)
+            backlog = fill(say, servers, "full", sizes.events)
         for number in range(1, sizes.rounds + 1):
             for peer, start in ready if number % 2 else reversed(ready):
                 with _Attempt(say, peer, "a backlog", found.left) as attempt:
@@ -95,7 +95,8 @@ class _Attempt:
         return True
 
 
-def _fill(say: Say, servers: Stack, prefix: str, events: int) -> trial.Backlog:
+def fill(say: Say, servers: Stack, prefix: str, events: int) -> trial.Backlog:
+    """Publish a backlog into topics of its own."""
     say(f"publishing {events:,} events")
     settings = servers.settings("nova", prefix=prefix)
     asyncio.run(make_topics(settings))
@@ -112,7 +113,7 @@ def _crashes(
 ) -> None:
     if not sizes.crash_events:
         return
-    backlog = _fill(say, servers, "crash", sizes.crash_events)
+    backlog = fill(say, servers, "crash", sizes.crash_events)
     for peer, start in ready:
         with _Attempt(say, peer, "the kill -9", found.left) as attempt:
             crash = trial.crash_run(servers, peer, start, backlog, sizes.limit)

@@ -2,6 +2,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.Comparator;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.apache.flink.configuration.Configuration;
@@ -13,7 +14,8 @@ import org.apache.flink.table.api.TableEnvironment;
 /**
  * Runs the statements of a file of Flink SQL, as its SQL client does: SET, CREATE, and all INSERTs
  * as one job, from the newest checkpoint if there is one. Variables of the environment stand in
- * the file as ${NAME}. A statement ends with a semicolon before an empty line.
+ * the file as ${NAME}. A statement ends with a semicolon before an empty line. Further arguments
+ * are tables into which nothing is inserted.
  */
 public final class Main {
     public static void main(String[] args) throws Exception {
@@ -27,13 +29,16 @@ public final class Main {
                                 .withConfiguration(configuration)
                                 .build());
         StatementSet inserts = tables.createStatementSet();
+        List<String> leftOut = List.of(args).subList(1, args.length);
         for (String piece : withVariables(Files.readString(Path.of(args[0]))).split(";\\s*\n\n")) {
             String statement = piece.replaceAll("(?m)^--.*$", "").strip().replaceAll(";$", "");
             if (statement.startsWith("SET ")) {
                 String[] words = statement.substring(4).split("'");
                 tables.getConfig().set(words[1], words[3]);
-            } else if (statement.startsWith("INSERT ")) {
-                inserts.addInsertSql(statement);
+            } else if (statement.startsWith("INSERT INTO ")) {
+                if (!leftOut.contains(statement.split("\\s+")[2])) {
+                    inserts.addInsertSql(statement);
+                }
             } else if (!statement.isEmpty()) {
                 tables.executeSql(statement);
             }

@@ -38,9 +38,12 @@ CREATE TABLE flink_build_stats (id int PRIMARY KEY, total bigint, completed bigi
 """
 
 
-def _prepare() -> Start:
+_ROWS = ("agents_out", "builds_out", "tasks_out", "executions_out")
+
+
+def _prepare(*left_out: str) -> Start:
     command = parts.java(_HERE, "Main", options=_OPTIONS)
-    return Start([*command, str(_HERE / "job.sql")])
+    return Start([*command, str(_HERE / "job.sql"), *left_out])
 
 
 PEER = Peer(
@@ -55,4 +58,11 @@ SELECT agent, total, completed, failed,
     coalesce(floor(duration_sum::float8 / nullif(executions, 0) + 0.5), 0)
 FROM flink_agent_stats""",
     builds="SELECT total, completed, failed, running FROM flink_build_stats",
+)
+
+#: The same job without the sinks of rows.
+STATISTICS = PEER._replace(
+    name="Flink SQL, statistics alone",
+    claims="statistics right in the end: at least once, by upsert",
+    prepare=lambda: _prepare(*_ROWS),
 )
