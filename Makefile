@@ -17,8 +17,9 @@ FAULTS ?= 10
 WORKERS ?= 3
 # In the order given, so that the many short unit tests fill up the end.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-# What test-serial runs two at a time: it starts much, and measures no time.
-OTHERS := $(filter-out tests/unit tests/integration tests/acceptance tests/browser tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
+# What test-serial runs one after another, since it measures time, and what two at a time.
+TIMED := $(addprefix tests/acceptance/,test_faults.py test_limits.py test_outages.py test_recovery.py)
+OTHERS := $(filter-out $(TIMED),$(wildcard tests/acceptance/test_*.py)) $(filter-out tests/unit tests/integration tests/acceptance tests/browser tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
 
 .PHONY: help setup dev coverage test test-all test-long test-serial test-pages test-fast test-sources test-containers test-compose check docs sbom audit format bench bench-jobs bench-api bench-page bench-ranges bench-peers bench-scale chaos chaos-mutations chaos-pages simulate lock client-types clean
 
@@ -52,8 +53,8 @@ test-long: setup ## unit and integration tests that are long by nature
 	@$(BIN)/python -m pytest tests/integration tests/unit -n $(WORKERS) --dist worksteal -m long
 
 test-serial: setup ## all other tests: one after another those that measure time, as of faults; two at a time those that start much, as Debezium, and the browser's
-	@$(BIN)/python -m pytest tests/acceptance --ignore=tests/acceptance/test_docs_examples.py
-	@$(BIN)/python -m pytest tests/acceptance/test_docs_examples.py $(OTHERS) -n 2 --dist loadfile
+	@$(BIN)/python -m pytest $(TIMED)
+	@$(BIN)/python -m pytest $(OTHERS) -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -m "not long"
 
 test-pages: setup ## every page of the dashboard with a large platform, and while something is away
