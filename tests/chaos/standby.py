@@ -69,6 +69,9 @@ class Standby:
         connection = await asyncpg.connect(self._url)
         try:
             await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            # What nobody waits for stays where it is lost: a commit that does not wait is seen.
+            await connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+            await connection.execute("ALTER SYSTEM SET wal_writer_flush_after = '1GB'")
             await connection.execute("SELECT pg_reload_conf()")
             end = time.monotonic() + 30
             while not await connection.fetchval(
