@@ -13,7 +13,7 @@ import contextlib
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,11 +99,11 @@ def _percentiles(times: list[float]) -> dict[str, Any]:
 
 
 def _kafka_alone(servers: Stack, rate: int, seconds: float) -> list[float]:
-    with servers.database(code=ROOT) as database:
-        settings = servers.settings(database, prefix=database, group=database)
-        asyncio.run(make_topics(settings))
-        with _generator(servers, settings, rate, seconds + 2 * _SETTLE):
-            return asyncio.run(_arrivals(settings, rate, seconds))
+    with (
+        _place(servers, ROOT) as settings,
+        _generator(servers, settings, rate, seconds + 2 * _SETTLE),
+    ):
+        return asyncio.run(_arrivals(settings, rate, seconds))
 
 
 async def _arrivals(settings: Settings, rate: int, seconds: float) -> list[float]:
@@ -115,18 +115,25 @@ async def _arrivals(settings: Settings, rate: int, seconds: float) -> list[float
             while consumer.received < rate // 10:  # noqa: ASYNC110 - the consumer counts
                 await asyncio.sleep(0.05)
         probe = partial(consumer.one, publisher)
-        return await _probes(probe, seconds, before=len(await _probes(probe, _SETTLE)))
+        return await probes(probe, seconds, before=len(await probes(probe, _SETTLE)))
 
 
 def _load(servers: Stack, rate: int, seconds: float, code: Path) -> _Turn:
+    with (
+        _place(servers, code) as settings,
+        process(servers, "worker", WORKER, settings, code=code) as worker,
+        _generator(servers, settings, rate, seconds + 2 * _SETTLE),
+    ):
+        return asyncio.run(_probe(servers, settings, worker, rate, seconds))
+
+
+@contextlib.contextmanager
+def _place(servers: Stack, code: Path) -> Iterator[Settings]:
+    """A database and topics of its own."""
     with servers.database(code=code) as database:
         settings = servers.settings(database, prefix=database, group=database)
         asyncio.run(make_topics(settings))
-        with (
-            process(servers, "worker", WORKER, settings, code=code) as worker,
-            _generator(servers, settings, rate, seconds + 2 * _SETTLE),
-        ):
-            return asyncio.run(_probe(servers, settings, worker, rate, seconds))
+        yield settings
 
 
 def _generator(
@@ -147,10 +154,10 @@ async def _probe(
         if rate:
             await until(connection, worker, _APPLIED, rate // 10)
         probe = partial(one, connection, publisher)
-        before = len(await _probes(probe, _SETTLE))
+        before = len(await probes(probe, _SETTLE))
         applied, begun = await connection.fetchval(_APPLIED), time.perf_counter()
         cpu, postgres_cpu = worker.cpu(), servers.postgres_cpu()
-        times = await _probes(probe, seconds, before=before)
+        times = await probes(probe, seconds, before=before)
         worker.check()
         return _Turn(
             times,
@@ -161,22 +168,17 @@ async def _probe(
         )
 
 
-async def _probes(
+async def probes(
     probe: Callable[[int], Awaitable[float]], seconds: float, *, before: int = 0
 ) -> list[float]:
-    """What probes say that are numbered from those ``before`` on."""
-    begun = time.perf_counter()
-    return [await probe(before + number) async for number in paced(begun, seconds)]
-
-
-async def paced(begun: float, seconds: float) -> AsyncIterator[int]:
-    """Numbers from 1 on, at uneven moments, so that no rhythm is met."""
-    pause = random.Random(1)
-    number = 0
+    """What probes say, numbered from those ``before`` on, at uneven moments, so that no rhythm is
+    met.
+    """
+    begun, pause, times = time.perf_counter(), random.Random(1), list[float]()
     while time.perf_counter() - begun < seconds:
         await asyncio.sleep(pause.uniform(0.01, 0.04))
-        number += 1
-        yield number
+        times.append(await probe(before + len(times) + 1))
+    return times
 
 
 async def one(connection: Connection, publisher: ChangePublisher, number: int) -> float:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -162,11 +163,8 @@ class Turn:
                 least = applied + rate // 10
                 await freshness.until(connection, self._workers[-1], _APPLIED, least)
                 await asyncio.sleep(_SETTLE if rate else 0.5)
-                began = time.perf_counter()
-                times = [
-                    await freshness.one(connection, publisher, before + number)
-                    async for number in freshness.paced(began, seconds)
-                ]
+                probe = partial(freshness.one, connection, publisher)
+                times = await freshness.probes(probe, seconds, before=before)
         self.check()
         return {
             "probes": len(times),
