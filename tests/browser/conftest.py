@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from nova_stream.local.ports import free_port
 from nova_stream.scopes import SCOPES
 from nova_stream.testing.servers import fresh_database
-from tests.browser.dashboard import READER, TOKEN, Running, Window, until
+from tests.browser.dashboard import LIMIT, READER, TOKEN, Running, Window, until
 from tests.chromium import CHROMIUM, launched
+
+# Not Playwright's 5 seconds, which a busy machine may need for one answer.
+expect.set_options(timeout=LIMIT)
 
 WIDE: Any = {"width": 1600, "height": 1000}
 

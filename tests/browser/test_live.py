@@ -118,7 +118,7 @@ def test_a_stream_that_breaks_is_resumed_from_its_last_event(window: Window) -> 
         page.context.set_offline(True)
         expect(page.locator("#state-text")).to_have_text("Connection lost")
         page.context.set_offline(False)
-        expect(page.locator("#state-text")).to_have_text("Live", timeout=LIMIT)
+        expect(page.locator("#state-text")).to_have_text("Live")
         return resumed[-1]
 
     page.route("**/api/v1/stream", look)

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, Response, expect
 
 from nova_stream.scopes import SCOPES
 from tests.browser.conftest import WIDE
-from tests.browser.dashboard import LIMIT, READER, TOKEN, Running, Window
+from tests.browser.dashboard import READER, TOKEN, Running, Window
 
 pytestmark = pytest.mark.browser
 
@@ -51,9 +51,9 @@ def opened(window: Window, token: str) -> tuple[Page, list[str]]:
 
 def check(place: Locator, shown: str, scope: str, scopes: set[str]) -> None:
     if scope in scopes:
-        expect(place.locator(shown).first).to_be_visible(timeout=LIMIT)
+        expect(place.locator(shown).first).to_be_visible()
     else:
-        expect(place).to_contain_text(f"{NEEDS} {scope}", timeout=LIMIT)
+        expect(place).to_contain_text(f"{NEEDS} {scope}")
 
 
 def check_pages(page: Page, scopes: set[str]) -> None:
@@ -72,7 +72,7 @@ def test_each_scope_shows_what_it_may(window: Window, scope: str) -> None:
     page, refused = opened(window, f"one-{scope}")
     check_pages(page, {scope})
     if scope in {"stats", "documents"}:
-        expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=LIMIT)
+        expect(page.locator("#state")).to_have_attribute("data-state", "live")
         expect(page.locator(".banner")).to_be_hidden()
     else:
         expect(page.locator(".banner")).to_contain_text(f"The token {scope} has the scope {scope}.")
@@ -86,7 +86,7 @@ def test_another_token_shows_other_things_and_no_more_the_old(
     running.call("POST", "/jobs/refreshBuildStats/run")
     page, refused = opened(window, TOKEN)
     check_pages(page, set(SCOPES))
-    expect(page.locator(".plot canvas")).to_be_visible(timeout=LIMIT)
+    expect(page.locator(".plot canvas")).to_be_visible()
     for token, scopes in (
         ("one-documents", {"documents"}),
         ("one-stats", {"stats"}),
@@ -104,6 +104,6 @@ def test_the_trail_shows_who_did_what(window: Window, running: Running) -> None:
     running.call("POST", "/jobs/healthCheck/resume")
     page: Any = window.open("/trail", viewport=WIDE)
     line = page.locator(".trail tbody tr").filter(has_text="/jobs/{name}/resume").first
-    expect(line).to_contain_text("healthCheck", timeout=LIMIT)
+    expect(line).to_contain_text("healthCheck")
     expect(line).to_contain_text("NOVA_API_TOKEN")
     expect(line).to_contain_text("done")

@@ -27,13 +27,14 @@ const PARTIAL = "partial";
  * are not of a whole bucket; lines from and to them are dashed. */
 export function Plot({ times, series, range, height, label, axes, onZoom, partial = NONE }) {
   const place = useRef(null);
+  const hidden = useRef(new Set()); // labels: what somebody has hidden stays so when the plot is drawn anew
   useEffect(() => {
     let plot = null;
     const draw = () => {
       plot?.destroy();
       const parts = partial.size ? series.map((one) => dashedOf(one, partial)) : [];
       const whole = series.map((one) => one.values.map((value, at) => (partial.has(at) ? null : value)));
-      plot = new uPlot(options(place.current, series, parts, { range, height, onZoom, partial }), [times, ...parts.map((one) => one.values), ...whole], place.current);
+      plot = new uPlot(options(place.current, series, parts, { range, height, onZoom, partial, hidden: hidden.current }), [times, ...parts.map((one) => one.values), ...whole], place.current);
       plot.over.addEventListener("mouseleave", showLast);
       showLast();
     };
@@ -75,8 +76,10 @@ function dashedOf(one, partial) {
   return { ...one, values: one.values.map((value, at) => (drawn(at) ? value : null)) };
 }
 
-/** A line that is hidden takes its dashed part with it; ``count`` such parts come before the lines. */
-function hideBoth(plot, count) {
+/** A line that is hidden takes its dashed part with it, and is noted; ``count`` such parts come before the lines. */
+function hideBoth(plot, count, hidden) {
+  hidden.clear();
+  for (const { label, show } of plot.series.slice(1 + count)) if (!show) hidden.add(label);
   for (let place = 1; place <= count; place += 1) {
     const { show } = plot.series[place + count];
     if (plot.series[place].show !== show) plot.setSeries(place, { show }, false);
@@ -92,7 +95,7 @@ function timeMarks(_plot, marks, _axis, _space, step) {
   });
 }
 
-function options(element, series, parts, { range, height, onZoom, partial }) {
+function options(element, series, parts, { range, height, onZoom, partial, hidden }) {
   const style = getComputedStyle(element);
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const ground = getComputedStyle(element.closest(".box")).backgroundColor;
@@ -112,7 +115,7 @@ function options(element, series, parts, { range, height, onZoom, partial }) {
     width: element.clientWidth,
     height,
     cursor: { points: { size: 7 }, drag: { x: true, setScale: false } },
-    hooks: { setSeries: [(plot) => hideBoth(plot, parts.length)], setSelect: [(plot) => plot.select.width > 4 && onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"))] },
+    hooks: { setSeries: [(plot) => hideBoth(plot, parts.length, hidden)], setSelect: [(plot) => plot.select.width > 4 && onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"))] },
     legend: { live: true },
     scales: { x: { range: () => range }, ...Object.fromEntries(series.map((one) => [one.scale, { range: one.range }])) },
     axes: [{ ...axis, space: 8 * rem, values: timeMarks }, ...scaled],
@@ -120,6 +123,7 @@ function options(element, series, parts, { range, height, onZoom, partial }) {
       { label: "Time", value: (_plot, seconds, _series, at) => (seconds === null || seconds === undefined ? NOTHING : `${day.format(seconds * 1000)}${partial.has(at) ? ", incomplete" : ""}`) },
       ...parts.map((one) => ({
         class: PARTIAL,
+        show: !hidden.has(one.label),
         scale: one.scale,
         stroke: colour(one.colour),
         alpha: 0.75,
@@ -129,6 +133,7 @@ function options(element, series, parts, { range, height, onZoom, partial }) {
       })),
       ...series.map((one) => ({
         label: one.label,
+        show: !hidden.has(one.label),
         scale: one.scale,
         stroke: colour(one.colour),
         width: 2,
