@@ -33,7 +33,7 @@ _LONGEST_PAUSE_S = 2.0
 #: Flushes that may run at a time.
 _LANES = 3
 #: The waiting records from which a flush beside another pays, and which it takes at least.
-_WORTH_IT = 250
+_WORTH_IT = 2000
 #: Seconds that fewer wait for a flush that takes long, such as one that waits for a lock.
 _PATIENCE_S = 0.2
 
