@@ -34,6 +34,9 @@ from nova_stream.telemetry import get_logger
 _log = get_logger(__name__)
 
 _FULL_PAUSE_S = 0.02
+#: A fetch costs the same however little it brings: while this much waits, those that bring less
+#: than so many records are made less often.
+_MUCH_BYTES, _FEW_RECORDS, _FEW_PAUSE_S = 1_500_000, 1000, 0.01
 _STOPPED_PAUSE_S = 0.2
 
 
@@ -45,6 +48,8 @@ class ChunkConsumer(SeekingConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._fetched = FetchedRecords({}, {})
+        #: How many records the last fetch brought.
+        self._brought = 0
         #: The intakes when the last fetch began, and what each had to get next.
         self._expected: dict[TP, tuple[Intake, int]] = {}
         self.refusals = Refusals()
@@ -113,9 +118,12 @@ class ChunkConsumer(SeekingConsumer):
         fetched = await super()._getmany(active_partitions, timeout)
         await fetched.read_batches()
         self._fetched = fetched
+        self._brought = sum(map(len, fetched.values()))
         return fetched
 
     async def _fetch(self, timeout: float) -> dict[TP, list[Any]]:
+        if self.source.budget.used > _MUCH_BYTES and self._brought < _FEW_RECORDS:
+            await self.sleep(_FEW_PAUSE_S)
         if not self.flow_active:
             await self.wait_first(self.can_resume_flow.wait(), timeout=timeout)
             if not self.flow_active:
