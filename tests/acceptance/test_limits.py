@@ -41,7 +41,8 @@ TOGETHER = 8
 AGENTS = 30_000
 TOKEN, OTHER = "largest", "another"
 
-FILL = [
+#: As many agents as a stream of changes begins with.
+FILL_AGENTS = [
     f"""
 INSERT INTO agents (id, name, version, version_minor, changed_at, src_partition, src_offset, doc)
 SELECT 'a' || n, 'AGENT-' || n, 1, 0, now(), 0, n, jsonb_build_object('role', repeat('r', 100))
@@ -52,6 +53,8 @@ INSERT INTO agent_stats_cache (agent_id, agent_name, role, total_tasks, complete
 SELECT 'a' || n, 'AGENT-' || n, repeat('r', 100), 1, 1, 0, 100, 1,
     now() - n * interval '1 second', 'idle', now()
 FROM generate_series(1, {AGENTS}) n""",
+]
+FILL_REST = [
     f"""
 INSERT INTO agent_stats_partials (agent, topic, partition)
 SELECT 'AGENT-' || n, 't', 0 FROM generate_series(1, {AGENTS}) n""",
@@ -309,17 +312,15 @@ while True:
 """
 
 
-@pytest.fixture
-async def filled(stack: Stack) -> Stack:
+async def fill(stack: Stack, statements: list[str]) -> None:
     connection = await connect(stack.settings, "fill")
     try:
         await connection.execute("SET transaction_timeout = 0")
-        for statement in FILL:
+        for statement in statements:
             await connection.execute(statement, timeout=300)
         await connection.execute("ANALYZE")
     finally:
         await connection.close()
-    return stack
 
 
 @contextlib.asynccontextmanager
@@ -342,8 +343,8 @@ async def running(stack: Stack) -> AsyncIterator[tuple[str, subprocess.Popen[byt
         assert "Traceback" not in log, log[-4000:]
 
 
-async def test_every_route_at_its_largest(filled: Stack) -> None:
-    stack = filled
+async def test_every_route_at_its_largest(stack: Stack) -> None:
+    await fill(stack, [*FILL_AGENTS, *FILL_REST])
     async with running(stack) as (address, process):
         probes = Probes(stack, address, process)
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
@@ -372,8 +373,8 @@ async def test_every_route_at_its_largest(filled: Stack) -> None:
         assert not slow
 
 
-async def test_a_hundred_streams_that_never_read(filled: Stack) -> None:
-    stack = filled
+async def test_a_hundred_streams_that_never_read(stack: Stack) -> None:
+    await fill(stack, FILL_AGENTS)
     async with running(stack) as (address, process):
         probes = Probes(stack, address, process)
         port = int(address.rpartition(":")[2])
