@@ -113,7 +113,7 @@ class Window:
 
 def live(page: Page) -> None:
     """Wait until the page says that its numbers are live."""
-    expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=LIMIT)
+    expect(page.locator("#state")).to_have_attribute("data-state", "live")
 
 
 def visit(page: Page, path: str) -> None:

@@ -76,10 +76,14 @@ function dashedOf(one, partial) {
   return { ...one, values: one.values.map((value, at) => (drawn(at) ? value : null)) };
 }
 
-/** A line that is hidden takes its dashed part with it, and is noted; ``count`` such parts come before the lines. */
-function hideBoth(plot, count, hidden) {
+/** Has ``hidden`` be the labels of the hidden lines, which come behind ``count`` dashed parts. */
+function noteHidden(plot, count, hidden) {
   hidden.clear();
   for (const { label, show } of plot.series.slice(1 + count)) if (!show) hidden.add(label);
+}
+
+/** A line that is hidden takes its dashed part with it; ``count`` such parts come before the lines. */
+function hideBoth(plot, count) {
   for (let place = 1; place <= count; place += 1) {
     const { show } = plot.series[place + count];
     if (plot.series[place].show !== show) plot.setSeries(place, { show }, false);
@@ -115,7 +119,7 @@ function options(element, series, parts, { range, height, onZoom, partial, hidde
     width: element.clientWidth,
     height,
     cursor: { points: { size: 7 }, drag: { x: true, setScale: false } },
-    hooks: { setSeries: [(plot) => hideBoth(plot, parts.length, hidden)], setSelect: [(plot) => plot.select.width > 4 && onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"))] },
+    hooks: { setSeries: [(plot) => noteHidden(plot, parts.length, hidden), (plot) => hideBoth(plot, parts.length)], setSelect: [(plot) => plot.select.width > 4 && onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"))] },
     legend: { live: true },
     scales: { x: { range: () => range }, ...Object.fromEntries(series.map((one) => [one.scale, { range: one.range }])) },
     axes: [{ ...axis, space: 8 * rem, values: timeMarks }, ...scaled],
